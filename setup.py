@@ -1,0 +1,30 @@
+"""Builds what is in C, where it can be built; without a compiler the install succeeds, on the reference engine.
+
+`TALLYMARK_CFLAGS` and `TALLYMARK_LDFLAGS` are added to the compiler's and the linker's flags (sanitizers, warnings as errors).
+"""
+
+import os
+from glob import glob
+
+from setuptools import Extension, setup
+
+FLAGS = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra"]
+
+
+def extension(name: str, sources: str) -> Extension:
+    return Extension(
+        name,
+        sources=sorted(glob(sources)),
+        depends=sorted(glob(os.path.join(os.path.dirname(sources), "*.h"))),
+        extra_compile_args=[*FLAGS, *os.environ.get("TALLYMARK_CFLAGS", "").split()],
+        extra_link_args=os.environ.get("TALLYMARK_LDFLAGS", "").split(),
+        optional=True,
+    )
+
+
+setup(
+    ext_modules=[
+        extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c"),
+        extension("tallymark.bench._allocs", "src/tallymark/bench/_allocs.c"),
+    ]
+)
