@@ -1,0 +1,81 @@
+"""The record path. This is the only place that chooses an engine.
+
+`native` (C11) is used where it was built, else `reference` (pure Python). The environment variable `TALLYMARK_ENGINE` forces
+one of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tallymark.engine.number import Number
+
+if TYPE_CHECKING:
+    from tallymark.engine.reference import Counter, Family, Gauge, Histogram, Instrument, TagSet, Tally, Timer, Timing
+
+__all__ = [
+    "Counter", "Family", "Gauge", "Histogram", "Instrument", "Number", "TagSet", "Tally", "Timer", "Timing",
+    "engine_name", "load_engine",
+]  # fmt: skip
+
+_ENGINES = ("native", "reference")
+
+
+def load_engine(name: str | None = None) -> Any:
+    """Return the module of an engine, by default of the one in use.
+
+    Raises:
+        ValueError: there is no engine of that name.
+        ImportError: the native engine is not built here.
+    """
+    if name is None:
+        return _engine
+    if name not in _ENGINES:
+        raise ValueError(f"no engine is called {name!r}; there are {' and '.join(map(repr, _ENGINES))}")
+    try:
+        return importlib.import_module(f"tallymark.engine.{name}")
+    except ImportError as error:
+        raise ImportError(
+            f"Tallymark's {name} engine cannot be loaded ({error}). It is compiled when Tallymark is installed: install a C"
+            " compiler and Python's headers (on Debian: gcc and python3-dev), then"
+            " `pip install --force-reinstall --no-cache-dir` Tallymark from where you had it. Or unset TALLYMARK_ENGINE: the"
+            " reference engine serves then."
+        ) from error
+
+
+def _choose() -> ModuleType:
+    forced = os.environ.get("TALLYMARK_ENGINE", "")
+    if forced:
+        if forced not in _ENGINES:
+            raise ImportError(f"TALLYMARK_ENGINE is {forced!r}, but it must be {' or '.join(map(repr, _ENGINES))}, or not set")
+        module: ModuleType = load_engine(forced)
+        return module
+    try:
+        return importlib.import_module("tallymark.engine.native")
+    except ImportError as error:
+        logging.getLogger("tallymark").warning(
+            "the native engine is not built here, so a record takes 10 to 25 times longer (%s)."
+            " TALLYMARK_ENGINE=native tells how to get it; TALLYMARK_ENGINE=reference accepts this.", error,
+        )  # fmt: skip
+        return importlib.import_module("tallymark.engine.reference")
+
+
+_engine: Any = _choose()
+
+engine_name: str = _engine.name
+"""The engine in use."""
+
+if not TYPE_CHECKING:
+    Counter = _engine.Counter
+    Family = _engine.Family
+    Gauge = _engine.Gauge
+    Histogram = _engine.Histogram
+    Instrument = _engine.Instrument
+    TagSet = _engine.TagSet
+    Tally = _engine.Tally
+    Timer = _engine.Timer
+    Timing = _engine.Timing

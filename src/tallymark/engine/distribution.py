@@ -1,0 +1,76 @@
+"""One histogram series read at one moment, and what can be estimated from its buckets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, nan
+
+__all__ = ["HistogramSnapshot"]
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramSnapshot:
+    """The distribution that one histogram or timer series holds, in the unit of its metric.
+
+    Attributes:
+        bounds: upper bounds of the buckets, inclusive, ascending.
+        bucket_counts: observations in each bucket, not cumulative; one more than `bounds`, for what lies above the last.
+        sum: sum of all observations.
+        min: smallest observation; NaN where there is none.
+        max: largest observation; NaN where there is none.
+    """
+
+    bounds: tuple[float, ...]
+    bucket_counts: tuple[int, ...]
+    sum: float
+    min: float
+    max: float
+
+    @property
+    def count(self) -> int:
+        """Number of observations."""
+        return sum(self.bucket_counts)
+
+    @property
+    def mean(self) -> float:
+        """Arithmetic mean of the observations; NaN where there is none."""
+        count = self.count
+        return self.sum / count if count else nan
+
+    def merged(self, other: HistogramSnapshot) -> HistogramSnapshot:
+        """Return the distribution of the observations of both.
+
+        Raises:
+            ValueError: the two have different bounds.
+        """
+        if self.bounds != other.bounds:
+            raise ValueError(f"only distributions with the same bounds can be merged, not {self.bounds} and {other.bounds}")
+        counts = tuple([mine + theirs for mine, theirs in zip(self.bucket_counts, other.bucket_counts, strict=True)])
+        # NaN (nothing observed) compares false, so it is kept only if both have it.
+        least = self.min if not other.min < self.min and self.count else other.min
+        most = self.max if not other.max > self.max and self.count else other.max
+        return HistogramSnapshot(self.bounds, counts, self.sum + other.sum, least, most)
+
+    def quantile(self, q: float) -> float:
+        """Estimate the `q`-quantile (`0 <= q <= 1`); NaN where nothing was observed.
+
+        The observation of rank `q * count` is looked for in its bucket, within which observations are taken to be spread
+        evenly (linear interpolation, as in Prometheus's `histogram_quantile`). The bucket's edges are narrowed to `min` and
+        `max`, so that the estimate never leaves the observed range, also in the open last bucket. The error is at most
+        the width of that (narrowed) bucket; `quantile(0)` and `quantile(1)` are exact.
+
+        Raises:
+            ValueError: `q` is outside 0 to 1.
+        """
+        if not 0.0 <= q <= 1.0:
+            raise ValueError(f"quantile must be within 0 and 1, not {q!r}")
+        rank = q * self.count
+        below = 0
+        for count, lower, upper in zip(self.bucket_counts, (-inf, *self.bounds), (*self.bounds, inf), strict=True):
+            if count and below + count >= rank:
+                low, high = max(lower, self.min), min(upper, self.max)
+                share = max(0.0, rank - below) / count
+                # Not low + (high - low) * share, which may round past high, or overflow.
+                return min(max(low * (1.0 - share) + high * share, low), high)
+            below += count
+        return nan

@@ -1,0 +1,34 @@
+"""The one lock of the slow paths: creating, waking and removing series and families. No record to a live series takes it.
+
+It is re-entrant, because a signal handler or a finaliser may record while its own thread holds it, and each step under it
+leaves a state that such a record can work with. Nothing else is ever acquired under it: no logging, no callbacks of users.
+A forked child gets a new one, because the thread that held the old one may not exist there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+__all__ = ["held", "slow_path"]
+
+_lock = threading.RLock()
+
+
+def slow_path() -> threading.RLock:
+    """Return the lock, to be used at once: `with slow_path(): ...`."""
+    return _lock
+
+
+def held() -> bool:
+    """Return whether this thread holds the lock: it is in a finaliser or signal handler that came between."""
+    return bool(_lock._is_owned())  # type: ignore[attr-defined]  # as threading.Condition does
+
+
+def _renew() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -1,0 +1,25 @@
+"""The reference engine: the contract of the record path in plain Python, to be read first.
+
+How it stays correct over threads, signal handlers, finalisers and GC callbacks without a lock on the record path: CPython
+hands over to another thread, runs a signal handler or (from 3.12) collects garbage only at function entry, at backward
+jumps and after calls. Updating a live series uses none of these between its first read and its last write; each such
+stretch is headed by the comment `Atomic`, and a test disassembles them. Everything else takes the lock of
+`tallymark.engine.lock`. This holds for interpreters with a GIL, and only for them.
+
+A series is *live* while its family's table holds it: it is exported, and records go straight to its cells. Otherwise it
+is *dormant* (removed, expired, or not recorded to yet), and the first record wakes it.
+"""
+
+from tallymark.engine.reference.counter import Counter
+from tallymark.engine.reference.family import Family
+from tallymark.engine.reference.gauge import Gauge
+from tallymark.engine.reference.histogram import Histogram
+from tallymark.engine.reference.instrument import Instrument
+from tallymark.engine.reference.tagset import TagSet
+from tallymark.engine.reference.tally import Tally
+from tallymark.engine.reference.timer import Timer
+from tallymark.engine.reference.timing import Timing
+
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
+
+name = "reference"

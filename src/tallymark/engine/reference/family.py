@@ -1,0 +1,184 @@
+"""`Family`: all series that share one metric name and kind."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+from weakref import WeakValueDictionary
+
+from tallymark.engine.columns import Columns
+from tallymark.engine.lock import slow_path
+from tallymark.engine.options import FamilyHooks, FamilyOptions
+from tallymark.engine.policy import Policy
+from tallymark.engine.reference.counter import Counter
+from tallymark.engine.reference.gauge import Gauge
+from tallymark.engine.reference.histogram import Histogram
+from tallymark.engine.reference.instrument import Instrument
+from tallymark.engine.reference.tagset import Pairs, TagSet
+from tallymark.engine.reference.timer import Timer
+
+__all__ = ["Family"]
+
+S = TypeVar("S", bound=Instrument)
+
+_INSTRUMENTS: dict[str, type[Instrument]] = {kind.kind: kind for kind in (Counter, Gauge, Histogram, Timer)}
+
+
+class Family:
+    """The table of a metric's live series, and the rules for who may enter it.
+
+    Attributes:
+        options: the family's shape and rules.
+        policy: what keeps the rules, and reports what breaks them.
+        description: what the metric counts or measures.
+        root: the series without tags of its own.
+        registered: whether a registry lists the family; if not, the next record brings it back.
+    """
+
+    __slots__ = (
+        "__weakref__", "_dormant", "_hooks", "_live", "_marks", "_overflow_tags", "_taken",
+        "description", "options", "policy", "registered", "root",
+    )  # fmt: skip
+
+    def __init__(self, options: FamilyOptions, hooks: FamilyHooks, description: str) -> None:
+        self.options = options
+        self.policy = Policy(options, hooks)
+        self.description = description
+        self.registered = True
+        self._hooks = hooks
+        self._live: dict[Pairs, Instrument] = {}
+        self._taken = 0  # how many live series count towards the limit
+        # Series that someone still holds, so that one series keeps its object.
+        self._dormant: WeakValueDictionary[Pairs, Instrument] = WeakValueDictionary()
+        self._marks: dict[Pairs, tuple[object, float]] = {}  # with a ttl: what a series was like, and since when
+        self._overflow_tags = TagSet(options.tags, overflow="true")
+        self.root: Instrument = self._series(options.tags)
+        self.root._created = hooks.now()
+
+    # Finding a series
+
+    def find(self, base: S, tags: dict[str, object]) -> S:
+        """Return the series with the tags of `base` and `tags`. A new one is dormant. The overflow series takes no tags."""
+        if base._tags is self._overflow_tags and base is not self.root:
+            return base
+        merged = base._tags._items.copy()
+        for key, value in tags.items():
+            merged[key] = value if type(value) is str else self.policy.text(value)
+        series = self._live.get(tuple(sorted(merged.items())))
+        if series is None:
+            series = self._series(TagSet._of(tuple(self.policy.canonical(merged).items())))
+        return cast(S, series)
+
+    def named(self, series: S) -> S:
+        """Return the live series that stands for one that a user names, or the series itself where it may not live."""
+        return series if series._live else self.wake(series) or series
+
+    def _series(self, tags: TagSet) -> Instrument:
+        """Return the series with these tags. (Of two that a signal handler causes to be made, `wake` lets one live.)"""
+        with slow_path():
+            series = self._live.get(tags._pairs) or self._dormant.get(tags._pairs)
+            if series is None:
+                kind: Any = _INSTRUMENTS[self.options.kind]
+                series = self._dormant[tags._pairs] = kind._make(self, tags)
+            return series
+
+    # Entering and leaving the table. The lock keeps other threads out, but not a signal handler or a finaliser of this one:
+    # each step leaves a state that theirs can start from, and takes for granted nothing that was true before a call.
+
+    def wake(self, series: S) -> S | None:
+        """Return the live series that a record to `series` belongs to: itself, or the overflow series where there is no room.
+
+        None where the family was unregistered and its name has gone to another: the record is refused.
+        """
+        while True:
+            with slow_path():
+                if not self.registered and not self._hooks.readmit(self):
+                    break
+                live = self._enter(series)
+                if live is not None and self.registered:
+                    return cast(S, live)
+            if live is None:
+                self.policy.crowded(self)
+                return cast("S | None", self.wake(self._series(self._overflow_tags)))
+        self.policy.name_taken(self)
+        return None
+
+    def _enter(self, series: Instrument) -> Instrument | None:
+        """Put a series into the table, and return the one that is there; None where there is no room."""
+        if series._live:
+            return series
+        pairs = series._tags._pairs
+        created = self._hooks.now()
+        if self.options.ttl is not None:
+            self._marks[pairs] = series._mark(), self._hooks.uptime()
+        counts = series._tags is not self.root._tags and series._tags is not self._overflow_tags
+        limit = self.options.limits.max_series
+        # Atomic
+        if counts:
+            if self._taken >= limit:
+                return None
+            self._taken += 1
+        present = self._live.setdefault(pairs, series)
+        # Atomic
+        if present is series and not series._live:
+            series._created = created
+            series._live = True
+        elif counts:
+            self._taken -= 1
+        self._dormant.pop(pairs, None)
+        return present
+
+    def drop(self, series: Instrument, mark: object = None) -> bool:
+        """Make a series dormant; given a mark, only if it was not recorded to since the mark was taken."""
+        pairs = series._tags._pairs
+        counts = series._tags is not self.root._tags and series._tags is not self._overflow_tags
+        with slow_path():
+            self._dormant[pairs] = series
+            if not series._clear(mark):
+                if series._live:
+                    self._dormant.pop(pairs, None)
+                return False
+            # Atomic
+            if counts:
+                self._taken -= 1
+            if not series._live:  # else it was woken since; nothing can do so between this test and the call
+                self._live.pop(pairs, None)
+                self._marks.pop(pairs, None)
+            return True
+
+    def retire(self) -> None:
+        """Make all series dormant, and the family too: the next record to any of them asks the registry to take it back."""
+        with slow_path():
+            self.registered = False
+            for series in list(self._live.values()):
+                self.drop(series)
+
+    # Reading
+
+    def expire(self) -> int:
+        """Drop the series that did not change for `ttl` seconds; return how many. What changed unseen is never dropped."""
+        ttl = self.options.ttl
+        if ttl is None:
+            return 0
+        now = self._hooks.uptime()
+        dropped = 0
+        with slow_path():
+            for pairs, series in list(self._live.items()):
+                mark, since = self._marks.get(pairs, (None, now))
+                present = series._mark()
+                if present != mark and not (present != present and mark != mark):  # NaN is not equal to itself
+                    self._marks[pairs] = present, now
+                elif now - since >= ttl:
+                    dropped += self.drop(series, mark)
+        return dropped
+
+    def read(self) -> Columns:
+        """Return the live series as columns; the root alone, with empty cells, where there is none."""
+        self.expire()
+        with slow_path():
+            rows = list(self._live.values()) or [self.root]
+            return type(self.root)._columns(rows)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no live series."""
+        return not self._live

@@ -1,0 +1,103 @@
+"""`Instrument`: what counters, gauges, histograms and timers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+
+from tallymark.engine.columns import Columns
+from tallymark.engine.reference.tagset import TagSet
+from tallymark.engine.text import as_tags
+
+if TYPE_CHECKING:
+    from tallymark.engine.reference.family import Family
+
+__all__ = ["Instrument"]
+
+
+class Instrument:
+    """What a user holds and records to: one series of a family."""
+
+    __slots__ = ("__weakref__", "_created", "_family", "_live", "_tags")
+
+    kind: ClassVar[str]
+    """`"counter"`, `"gauge"`, `"histogram"` or `"timer"`."""
+
+    _family: Family
+    _tags: TagSet
+    _live: bool
+    _created: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError(f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name)")
+
+    @classmethod
+    def _make(cls, family: Family, tags: TagSet) -> Self:
+        self = cls.__new__(cls)
+        self._family = family
+        self._tags = tags
+        self._created = 0.0
+        self._live = True
+        self._clear(None)
+        return self
+
+    @property
+    def name(self) -> str:
+        """The metric's name, as it was given to the registry."""
+        return self._family.options.name
+
+    @property
+    def description(self) -> str:
+        """What the metric counts or measures."""
+        return self._family.description
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values, `""` where there is none."""
+        return self._family.options.unit
+
+    @property
+    def tags(self) -> TagSet:
+        """The tags of this series: always the same object, never a copy."""
+        return self._tags
+
+    def with_tags(self, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Self:
+        """Return the series of this metric with these tags added: the same object each time.
+
+        Tags come from a mapping, from keywords, or both (keywords win), and win over the tags that this series has already.
+        A value that is not text is recorded as `str(value)`. The series is exported from now on. Without any tags, the result
+        is the instrument itself.
+
+        Raises:
+            TagError: a key is not valid or not allowed, or the series would have too many tags.
+            TypeError: a key is not a `str`, or `mapping` is not a mapping.
+        """
+        if mapping is not None:
+            tags = as_tags(mapping, tags)
+        if not tags:
+            return self
+        return self._family.named(self._family.find(self, tags))
+
+    def remove(self) -> None:
+        """Take this series out of its family, so that it is no longer exported. A later record starts it afresh."""
+        self._family.drop(self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object: what a copy counts would never be reported")
+
+    def __repr__(self) -> str:
+        tags = ",".join(f"{key}={value!r}" for key, value in self._tags.items())
+        return f"<{type(self).__name__} {self.name}{{{tags}}}>"
+
+    # The seam to the family. `_mark` returns what differs after any record. `_clear` empties the cells of a live series and
+    # makes it dormant, given a mark only if nothing was recorded since; it says whether it did. `_columns` reads rows out.
+
+    def _mark(self) -> object:
+        raise NotImplementedError
+
+    def _clear(self, mark: Any) -> bool:
+        raise NotImplementedError
+
+    @classmethod
+    def _columns(cls, rows: Sequence[Self]) -> Columns:
+        raise NotImplementedError

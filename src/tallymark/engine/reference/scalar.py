@@ -1,0 +1,65 @@
+"""`Scalar`: an instrument whose series holds one number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from tallymark.engine.columns import Columns
+from tallymark.engine.number import Number
+from tallymark.engine.reference.instrument import Instrument
+
+__all__ = ["Scalar"]
+
+
+class Scalar(Instrument):
+    """What counters and gauges have in common."""
+
+    __slots__ = ("_value",)
+
+    _value: float
+
+    @property
+    def value(self) -> float:
+        """The series' present value."""
+        return self._value
+
+    def _add(self, amount: float) -> None:
+        # Atomic
+        if self._live:
+            self._value += amount
+            return
+        live = self._family.wake(self)
+        if live is not None:
+            live._add(amount)
+
+    def _store(self, value: float) -> None:
+        # Atomic
+        if self._live:
+            self._value = value
+            return
+        live = self._family.wake(self)
+        if live is not None:
+            live._store(value)
+
+    def _tell(self, value: Number) -> None:
+        raise NotImplementedError
+
+    def _mark(self) -> object:
+        return self._value
+
+    def _clear(self, mark: object) -> bool:
+        # Atomic
+        if self._live and (mark is None or self._value == mark or (mark != mark and self._value != self._value)):
+            self._live = False
+            self._value = 0.0
+            return True
+        return False
+
+    @classmethod
+    def _columns(cls, rows: Sequence[Self]) -> Columns:
+        return Columns(
+            tags=tuple([row._tags for row in rows]),
+            created=tuple([row._created for row in rows]),
+            values=tuple([row._value for row in rows]),
+        )

@@ -1,0 +1,84 @@
+"""`TagSet`: the immutable, interned mapping of a series' tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from weakref import KeyedRef
+
+from tallymark.engine.text import checked_tags
+
+__all__ = ["Pairs", "TagSet"]
+
+Pairs = tuple[tuple[str, str], ...]
+
+_interned: dict[Pairs, KeyedRef[Pairs, TagSet]] = {}
+
+
+def _forget(dead: KeyedRef[Pairs, TagSet]) -> None:
+    try:
+        # Atomic
+        if _interned[dead.key] is dead:
+            del _interned[dead.key]
+    except KeyError:
+        pass
+
+
+class TagSet(Mapping[str, str]):
+    """An immutable, hashable mapping of text to text, keys sorted. Equal tag sets are one object.
+
+    Compares equal to any mapping with the same items.
+
+    Raises:
+        TagError: a key is not a valid tag key, or `str()` of a value failed.
+        TypeError: a key is not a `str`, or `mapping` is not a mapping.
+    """
+
+    __slots__ = ("__weakref__", "_items", "_pairs", "label_text")
+
+    _items: dict[str, str]
+    _pairs: Pairs
+    label_text: str | None
+    """Where exporters keep the escaped text of these tags, so that it is computed once; no part of what the tags mean."""
+
+    def __new__(cls, mapping: Mapping[str, object] | None = None, /, **tags: object) -> TagSet:
+        return cls._of(tuple(checked_tags(mapping, tags).items()))
+
+    @classmethod
+    def _of(cls, pairs: Pairs) -> TagSet:
+        """Return the one tag set with these pairs, which must be sorted, checked and exact `str`."""
+        known = _interned.get(pairs)
+        found = None if known is None else known()
+        if found is None:
+            self = super().__new__(cls)
+            self._items = dict(pairs)
+            self._pairs = pairs
+            self.label_text = None
+            own = KeyedRef(self, _forget, pairs)
+            # Whatever else runs meanwhile, it finds the tag set that this puts there, or this finds theirs.
+            while (found := (known := _interned.setdefault(pairs, own))()) is None:
+                _forget(known)
+        return found
+
+    def __getitem__(self, key: str) -> str:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, TagSet):
+            return self is other
+        return super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return hash(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"TagSet({self._items!r})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TagSet, (self._items,)

@@ -1,0 +1,62 @@
+"""`Tally`: one call that counts, and times if it has a timer, under tags that are given by place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tallymark.engine.reference.counter import Counter
+from tallymark.engine.reference.timer import Timer
+
+__all__ = ["Tally"]
+
+_MAX_TAGS = 32
+
+
+class Tally:
+    """Called with a value for each of its keys, a duration if it has a timer, and further tags by keyword: adds one to its
+    counter and records the duration, in the series with all of these tags.
+
+    Made for callers that record the same facts again and again. What is given by place wins over a keyword of that name. A
+    duration that is refused does not keep the count from being right.
+
+    Args:
+        counter: what is counted.
+        keys: the tags that are given by place.
+        timer: what the duration, the last argument by place, is recorded to.
+        defaults: values of the last keys, where they are left out.
+    """
+
+    __slots__ = ("_counter", "_defaults", "_keys", "_timer")
+
+    def __init__(
+        self, counter: Counter, keys: tuple[str, ...], timer: Timer | None = None, defaults: tuple[str, ...] = ()
+    ) -> None:
+        if (
+            type(counter) is not Counter
+            or type(timer) not in (Timer, type(None))
+            or not (isinstance(keys, tuple) and isinstance(defaults, tuple))
+            or not all(type(text) is str for text in (*keys, *defaults))
+            or not len(defaults) <= len(keys) <= _MAX_TAGS
+        ):
+            raise TypeError("a tally takes a counter, keys as text, a timer or None, and defaults for the last keys")
+        self._counter = counter
+        self._keys = keys
+        self._timer = timer
+        self._defaults = defaults
+
+    def __call__(self, /, *values: Any, **context: object) -> None:
+        n_values = len(values) - (self._timer is not None)
+        missing = len(self._keys) - n_values
+        if not 0 <= missing <= len(self._defaults):
+            duration = " and a duration" if self._timer is not None else ""
+            raise TypeError(f"{self._keys!r}{duration} are needed by place, but {len(values)} were given")
+        if len(context) + len(self._keys) > _MAX_TAGS:
+            raise TypeError(f"at most {_MAX_TAGS} tags can be given in one call")
+        texts = values[:n_values] + self._defaults[len(self._defaults) - missing :]
+        tags = context | dict(zip(self._keys, texts, strict=True))
+        if self._timer is None:
+            return self._counter.inc(**tags)
+        seconds = self._timer._seconds(values[-1])
+        self._counter.inc(**tags)
+        if seconds is not None:
+            self._timer.record(seconds, **tags)

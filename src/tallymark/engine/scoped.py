@@ -1,0 +1,107 @@
+"""Functions that run within a context manager, of all four kinds, so that it spans the work itself.
+
+`contextlib.ContextDecorator` does this for plain functions alone; of the others it would span the making of a coroutine or a
+generator, which is no work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractContextManager
+from functools import partial, wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
+
+if TYPE_CHECKING:
+    from tallymark.engine.reference import Timer
+
+__all__ = ["scoped", "timed"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Scope: TypeAlias = Callable[[], AbstractContextManager[Any]]
+
+
+def scoped(
+    scope: Scope, function: Callable[P, R], plain: Callable[[Callable[P, R]], Callable[P, R]] | None = None
+) -> Callable[P, R]:
+    """Return `function`, each call of which runs within a `scope()`: a coroutine while it is awaited, a generator from its
+    first item to its end. `plain`, if there is one, wraps a function that is neither.
+
+    Raises:
+        TypeError: `function` cannot be called.
+    """
+    if isinstance(function, (staticmethod, classmethod)) or not callable(function):
+        raise TypeError(
+            f"only functions can be decorated so, not {type(function).__name__} (decorate below @staticmethod and @classmethod)"
+        )
+    called = type(function).__call__  # an object with an async `__call__` counts as what it does
+    for is_kind, wrap in _WRAPPERS:
+        if is_kind(function) or is_kind(called):
+            return cast("Callable[P, R]", wrap(scope, function))
+    return plain(function) if plain is not None else cast("Callable[P, R]", _function(scope, function))
+
+
+def timed(timer: Timer, function: Callable[P, R], plain: Callable[[Timer, Callable[P, R]], Callable[P, R]]) -> Callable[P, R]:
+    """Return `function`, timed by `timer`; `plain(timer, function)` does it for a function that is neither of the others."""
+    return scoped(timer.time, function, partial(plain, timer))
+
+
+def _function(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def within(*args: Any, **kwargs: Any) -> Any:
+        with scope():
+            return function(*args, **kwargs)
+
+    return within
+
+
+def _coroutine(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def within(*args: Any, **kwargs: Any) -> Any:
+        with scope():
+            return await function(*args, **kwargs)
+
+    return within
+
+
+def _generator(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def within(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        with scope():
+            return (yield from function(*args, **kwargs))
+
+    return within
+
+
+def _async_generator(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    async def within(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        with scope():
+            inner = function(*args, **kwargs)
+            step = anext(inner)
+            try:
+                while True:
+                    item = await step
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        step = inner.athrow(error)
+                    else:
+                        step = inner.asend(sent)
+            except StopAsyncIteration:
+                return
+            finally:
+                await inner.aclose()
+
+    return within
+
+
+_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[[Scope, Callable[..., Any]], Callable[..., Any]]], ...] = (
+    (isasyncgenfunction, _async_generator),
+    (iscoroutinefunction, _coroutine),
+    (isgeneratorfunction, _generator),
+)

@@ -1,0 +1,57 @@
+"""Tags are text: how keys and values of any type become exact `str` objects that can be encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tallymark.engine.options import check_key
+from tallymark.errors import TagError
+
+__all__ = ["as_tags", "checked_tags", "key_text", "value_text"]
+
+
+def key_text(key: object) -> str:
+    """Return a tag key as an exact `str`; `TypeError` for what is not text."""
+    if not issubclass(type(key), str):
+        raise TypeError(f"tag keys must be str, not {type(key).__name__}")
+    return str.__str__(key)
+
+
+def value_text(value: object) -> str:
+    """Return a tag value as an exact `str`.
+
+    A `str` subclass (an enum member, say) gives the text that it holds, whatever its `__str__` returns; anything else gives
+    `str(value)`. Lone surrogates, which no backend could encode, are written as `\\udc80`.
+
+    Raises:
+        TagError: `str(value)` failed.
+    """
+    if issubclass(type(value), str):
+        text = str.__str__(value)
+    else:
+        try:
+            text = str.__str__(str(value))
+        except Exception as error:
+            raise TagError(f"str() of a tag value of type {type(value).__name__} failed") from error
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def as_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) -> dict[str, object]:
+    """Merge a mapping of tags and keyword tags, which win; keys become exact `str`."""
+    if mapping is None:
+        return tags
+    if not isinstance(mapping, Mapping):
+        raise TypeError(f"tags must be a mapping, not {type(mapping).__name__}")
+    return {key_text(key): value for key, value in mapping.items()} | tags
+
+
+def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) -> dict[str, str]:
+    """Return the same as exact text, sorted by key, which any tag set may hold.
+
+    Raises:
+        TagError: a key is not a valid tag key, or `str()` of a value failed.
+    """
+    items = {key_text(key): value_text(value) for key, value in as_tags(mapping, tags).items()}
+    for key in items:
+        check_key(key)
+    return dict(sorted(items.items()))

@@ -1,0 +1,11 @@
+"""What Tallymark raises, for programming errors alone: bad data never raises (see `Registry`)."""
+
+__all__ = ["MetricConflictError", "TagError"]
+
+
+class TagError(ValueError):
+    """A tag that cannot be: a bad or disallowed key, or too many tags on one series."""
+
+
+class MetricConflictError(ValueError):
+    """A metric name that is already taken by another kind, unit or set of bounds."""
