@@ -1,0 +1,17 @@
+"""The native engine: the contract of the record path in C11, a file for each noun. `../reference` is its specification."""
+
+from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
+    Counter,
+    Family,
+    Gauge,
+    Histogram,
+    Instrument,
+    TagSet,
+    Tally,
+    Timer,
+    Timing,
+)
+
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
+
+name = "native"

@@ -1,0 +1,76 @@
+#include "scalar.h"
+
+#include "docs.h"
+
+/* The one positional argument as an amount: 1; 0 where it was refused, with None or an exception in `*result`. */
+static inline int
+amount_of(Family *family, PyObject *const *args, Py_ssize_t nargs, double *amount, PyObject **result)
+{
+    *amount = 1.0;
+    int is_number = nargs == 0 ? 1 : number(family, args[0], amount);
+    if (is_number == 1 && *amount >= 0.0 && *amount < Py_HUGE_VAL) {
+        return 1;
+    }
+    *result = is_number < 0 ? NULL : is_number == 0 ? Py_NewRef(Py_None) : refuse(family, *amount);
+    return 0;
+}
+
+static PyObject *
+counter_inc(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Instrument *self = (Instrument *)op;
+    double amount;
+    PyObject *refused;
+    if (nargs > 1 && !takes_one("inc", nargs, 0)) {
+        return NULL;
+    }
+    if (!amount_of(self->family, args, nargs, &amount, &refused)) {
+        return refused;
+    }
+    return record(self, args, nargs, kwnames, amount, scalar_add);
+}
+
+static PyObject *
+counter_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return takes_one("add", nargs, 1) ? counter_inc(op, args, nargs, kwnames) : NULL;
+}
+
+static PyObject *
+counter_tell(PyObject *op, PyObject *total)
+{
+    Instrument *self = (Instrument *)op;
+    double value;
+    PyObject *refused;
+    if (!amount_of(self->family, &total, 1, &value, &refused)) {
+        return refused;
+    }
+    return record(self, NULL, 0, NULL, value, scalar_set);
+}
+
+static PyMethodDef counter_methods[] = {
+    {"inc", (PyCFunction)(void (*)(void))counter_inc, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_inc},
+    {"add", (PyCFunction)(void (*)(void))counter_add, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_add},
+    {"_tell", counter_tell, METH_O, DOC_Counter__tell},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef counter_getset[] = {
+    {"value", scalar_get_value, NULL, DOC_Counter_value, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot counter_slots[] = {
+    {Py_tp_doc, DOC_Counter},
+    {Py_tp_dealloc, instrument_dealloc}, /* inherited, it would be wrapped */
+    {Py_tp_methods, counter_methods},
+    {Py_tp_getset, counter_getset},
+    {0, NULL},
+};
+
+PyType_Spec counter_spec = {
+    .name = "tallymark.engine.native.Counter",
+    .basicsize = sizeof(Instrument),
+    .flags = INSTRUMENT_FLAGS,
+    .slots = counter_slots,
+};

@@ -1,0 +1,287 @@
+#include "instrument.h"
+
+#include <structmember.h>
+
+#include "docs.h"
+
+/* Set up from FamilyOptions and FamilyHooks: 0, or -1 with an exception. */
+static int
+family_read_options(Family *self)
+{
+    PyObject *limits = NULL, *ttl = NULL, *max_series = NULL, *max_length = NULL;
+    int result = -1;
+    if ((self->name = PyObject_GetAttrString(self->options, "name")) == NULL
+        || (self->kind = PyObject_GetAttrString(self->options, "kind")) == NULL
+        || (self->unit = PyObject_GetAttrString(self->options, "unit")) == NULL
+        || (self->bounds_tuple = PyObject_GetAttrString(self->options, "bounds")) == NULL
+        || (ttl = PyObject_GetAttrString(self->options, "ttl")) == NULL
+        || (limits = PyObject_GetAttrString(self->options, "limits")) == NULL
+        || (max_series = PyObject_GetAttrString(limits, "max_series")) == NULL
+        || (max_length = PyObject_GetAttrString(limits, "max_value_length")) == NULL) {
+        goto error;
+    }
+    self->ttl = ttl == Py_None ? 0.0 : PyFloat_AsDouble(ttl);
+    int too_many;
+    long long most = PyLong_AsLongLongAndOverflow(max_series, &too_many);
+    self->max_series = too_many || most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
+    long long longest = PyLong_AsLongLongAndOverflow(max_length, &too_many);
+    self->max_value_length = too_many || longest > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)longest;
+    if (PyErr_Occurred()) {
+        goto error;
+    }
+    result = 0;
+error:
+    Py_XDECREF(limits);
+    Py_XDECREF(ttl);
+    Py_XDECREF(max_series);
+    Py_XDECREF(max_length);
+    return result;
+}
+
+static int
+family_read_bounds(Family *self)
+{
+    if (!PyTuple_Check(self->bounds_tuple)) {
+        PyErr_SetString(PyExc_TypeError, "bounds must be a tuple");
+        return -1;
+    }
+    self->n_bounds = (uint32_t)PyTuple_GET_SIZE(self->bounds_tuple);
+    self->bounds = PyMem_Calloc(self->n_bounds + 1, sizeof *self->bounds);
+    if (self->bounds == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t i = 0; i < self->n_bounds; i++) {
+        self->bounds[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(self->bounds_tuple, i));
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
+family_choose_kind(Family *self)
+{
+    State *state = self->state;
+    const char *kind = PyUnicode_Check(self->kind) ? PyUnicode_AsUTF8(self->kind) : NULL;
+    PyTypeObject *type = kind == NULL                       ? NULL
+                         : strcmp(kind, "counter") == 0   ? state->counter_type
+                         : strcmp(kind, "gauge") == 0     ? state->gauge_type
+                         : strcmp(kind, "histogram") == 0 ? state->histogram_type
+                         : strcmp(kind, "timer") == 0     ? state->timer_type
+                                                          : NULL;
+    int has_buckets = type == state->histogram_type || type == state->timer_type;
+    if (type == NULL || has_buckets != (self->n_bounds > 0)) {
+        if (!PyErr_Occurred()) {
+            PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);
+        }
+        return -1;
+    }
+    self->instrument_type = (PyTypeObject *)Py_NewRef((PyObject *)type);
+    return 0;
+}
+
+static int
+family_make_root(Family *self)
+{
+    PyObject *tags = PyObject_GetAttrString(self->options, "tags");
+    if (tags == NULL) {
+        return -1;
+    }
+    if (!Py_IS_TYPE(tags, self->state->tagset_type)) {
+        PyErr_SetString(PyExc_TypeError, "tags must be a TagSet of this engine");
+    }
+    else {
+        self->root = family_series(self, (TagSet *)tags);
+    }
+    if (self->root != NULL) {
+        PyObject *overflow = Py_BuildValue("{s:s}", "overflow", "true");
+        PyObject *items = overflow == NULL ? NULL : PyObject_CallFunctionObjArgs(self->state->checked_tags, tags, overflow, NULL);
+        self->overflow_tags = items == NULL ? NULL : tagset_from_sorted(self->state, items);
+        Py_XDECREF(overflow);
+        Py_XDECREF(items);
+    }
+    Py_DECREF(tags);
+    return self->overflow_tags == NULL ? -1 : family_now(self, "now", &self->root->created);
+}
+
+static PyObject *
+family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"options", "hooks", "description", NULL};
+    PyObject *options, *hooks, *description;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOU", names, &options, &hooks, &description)) {
+        return NULL;
+    }
+    Family *self = (Family *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->state = state_of_type(type);
+    self->registered = 1;
+    self->options = Py_NewRef(options);
+    self->hooks = Py_NewRef(hooks);
+    self->description = Py_NewRef(description);
+    arena_init(&self->series, sizeof(Series));
+    arena_init(&self->cells, sizeof(Cell));
+    self->policy = PyObject_CallFunctionObjArgs(self->state->policy, options, hooks, NULL);
+    if (self->policy == NULL || family_read_options(self) < 0 || family_read_bounds(self) < 0 || family_choose_kind(self) < 0) {
+        goto error;
+    }
+    if (self->n_bounds > 0) {
+        arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
+    }
+    if (family_make_root(self) < 0) {
+        goto error;
+    }
+    return (PyObject *)self;
+error:
+    Py_DECREF(self);
+    return NULL;
+}
+
+static void
+family_dealloc(PyObject *op)
+{
+    Family *self = (Family *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    if (self->weaklist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
+    /* Instruments hold their family, so there is none left; but what goes here may run Python code, none of which can reach us. */
+    for (uint32_t i = 0; i < self->table.n_rows; i++) {
+        if (self->table.rows[i] != NULL) {
+            Py_DECREF(self->table.rows[i]->tags);
+        }
+    }
+    Py_XDECREF(self->overflow_tags);
+    table_clear(&self->table);
+    arena_clear(&self->series);
+    arena_clear(&self->cells);
+    for (uint32_t i = 0; i < N_CHECKED; i++) {
+        shape_release(&self->state->shapes, self->checked[i]);
+    }
+    PyMem_Free(self->bounds);
+    Py_XDECREF(self->instrument_type);
+    Py_XDECREF(self->options);
+    Py_XDECREF(self->policy);
+    Py_XDECREF(self->hooks);
+    Py_XDECREF(self->description);
+    Py_XDECREF(self->name);
+    Py_XDECREF(self->kind);
+    Py_XDECREF(self->unit);
+    Py_XDECREF(self->bounds_tuple);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyObject *
+family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Family *self = (Family *)op;
+    self->registered = 0;
+    for (uint32_t i = 0; i < self->table.n_rows; i++) {
+        if (self->table.rows[i] != NULL) {
+            family_drop(self, self->table.rows[i]);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Family *self = (Family *)op;
+    long dropped = 0;
+    double now;
+    if (self->ttl > 0.0) {
+        if (family_now(self, "uptime", &now) < 0) {
+            return NULL;
+        }
+        for (uint32_t i = 0; i < self->table.n_rows; i++) {
+            Series *series = self->table.rows[i];
+            if (series == NULL || !series->live) {
+                continue;
+            }
+            double mark = family_mark(self, series);
+            if (mark != series->mark && !(Py_IS_NAN(mark) && Py_IS_NAN(series->mark))) { /* NaN is not equal to itself */
+                series->mark = mark;
+                series->since = now;
+            }
+            else if (now - series->since >= self->ttl) {
+                family_drop(self, series);
+                dropped++;
+            }
+        }
+    }
+    return PyLong_FromLong(dropped);
+}
+
+static PyObject *
+family_get_root(PyObject *op, void *Py_UNUSED(closure))
+{
+    Family *self = (Family *)op;
+    return (PyObject *)instrument_of(self, self->root);
+}
+
+static PyObject *
+family_get_empty(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((Family *)op)->table.live == 0);
+}
+
+static PyObject *
+family_get_description(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Family *)op)->description);
+}
+
+static int
+family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
+{
+    if (text == NULL || !PyUnicode_Check(text)) {
+        PyErr_SetString(PyExc_TypeError, "description must be a str");
+        return -1;
+    }
+    Py_SETREF(((Family *)op)->description, Py_NewRef(text));
+    return 0;
+}
+
+PyObject *family_read(PyObject *op, PyObject *ignored); /* columns.c */
+
+static PyMethodDef family_methods[] = {
+    {"read", family_read, METH_NOARGS, DOC_Family_read},
+    {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
+    {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef family_members[] = {
+    {"options", T_OBJECT_EX, offsetof(Family, options), READONLY, NULL},
+    {"policy", T_OBJECT_EX, offsetof(Family, policy), READONLY, NULL},
+    {"registered", T_BOOL, offsetof(Family, registered), 0, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Family, weaklist), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef family_getset[] = {
+    {"root", family_get_root, NULL, NULL, NULL},
+    {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
+    {"description", family_get_description, family_set_description, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot family_slots[] = {
+    {Py_tp_doc, DOC_Family},
+    {Py_tp_new, family_new},
+    {Py_tp_dealloc, family_dealloc},
+    {Py_tp_methods, family_methods},
+    {Py_tp_members, family_members},
+    {Py_tp_getset, family_getset},
+    {0, NULL},
+};
+
+PyType_Spec family_spec = {
+    .name = "tallymark.engine.native.Family",
+    .basicsize = sizeof(Family),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = family_slots,
+};

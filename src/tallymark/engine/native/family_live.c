@@ -1,0 +1,197 @@
+#include "instrument.h"
+
+static void
+clear_cells(Family *family, Series *series)
+{
+    Cell *cells = arena_at(&family->cells, series->cells);
+    memset((void *)cells, 0, family->cells.width);
+    if (family->n_bounds > 0) {
+        cell_set(&cells[MIN(family)], Py_HUGE_VAL);
+        cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
+    }
+}
+
+int
+family_now(Family *family, const char *clock, double *now)
+{
+    PyObject *reading = PyObject_CallMethod(family->hooks, clock, NULL);
+    if (reading == NULL) {
+        return -1;
+    }
+    *now = PyFloat_AsDouble(reading);
+    Py_DECREF(reading);
+    return *now == -1.0 && PyErr_Occurred() ? -1 : 0;
+}
+
+double
+family_mark(const Family *family, const Series *series)
+{
+    const Cell *cells = arena_at(&family->cells, series->cells);
+    if (family->n_bounds == 0) {
+        return cell_get(cells);
+    }
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= family->n_bounds; i++) {
+        count += cell_count(&cells[i]);
+    }
+    return (double)count;
+}
+
+static int
+has_room(const Family *family, const Series *series)
+{
+    return series->kept || family->taken < family->max_series;
+}
+
+/* Make a series live, without running any Python code: 0, or -1 with an exception. */
+static int
+family_enter(Family *family, Series *series, double now, double uptime)
+{
+    if (table_move_last(&family->table, series) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    series->created = now;
+    series->since = uptime;
+    series->mark = family_mark(family, series);
+    series->live = 1;
+    family->table.live++;
+    family->taken += !series->kept;
+    return 0;
+}
+
+/* Call a method of the policy that returns nothing: 0, or -1 with an exception. */
+static int
+tell_policy(Family *family, const char *method)
+{
+    PyObject *result = PyObject_CallMethod(family->policy, method, "O", family);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+static Instrument *
+family_wake_overflow(Family *family)
+{
+    if (tell_policy(family, "crowded") < 0) {
+        return NULL;
+    }
+    Series *series = family_series(family, family->overflow_tags);
+    Instrument *overflow = series == NULL ? NULL : instrument_of(family, series);
+    Instrument *live = overflow == NULL ? NULL : family_wake(family, overflow);
+    Py_XDECREF(overflow);
+    return live;
+}
+
+/* Put an unregistered family back: 1; 0 where its name is taken; -1 with an exception. */
+static int
+family_readmit(Family *family)
+{
+    PyObject *readmitted = PyObject_CallMethod(family->hooks, "readmit", "O", family);
+    int result = readmitted == NULL ? -1 : PyObject_IsTrue(readmitted);
+    Py_XDECREF(readmitted);
+    return result;
+}
+
+Instrument *
+family_wake(Family *family, Instrument *instrument)
+{
+    Series *series = instrument->series; /* which its instrument keeps from going, whatever runs meanwhile */
+    double now, uptime = 0.0;
+    do {
+        int back = family->registered ? 1 : family_readmit(family);
+        if (back <= 0) {
+            if (back == 0) {
+                tell_policy(family, "name_taken");
+            }
+            return NULL;
+        }
+        if (family_now(family, "now", &now) < 0 || (family->ttl > 0.0 && family_now(family, "uptime", &uptime) < 0)) {
+            return NULL;
+        }
+    } while (!family->registered); /* the clocks and the registry are Python code, and let others run */
+    if (!series->live) {
+        if (!has_room(family, series)) {
+            return family_wake_overflow(family);
+        }
+        if (family_enter(family, series, now, uptime) < 0) {
+            return NULL;
+        }
+    }
+    return (Instrument *)Py_NewRef((PyObject *)instrument);
+}
+
+Instrument *
+family_named(Family *family, Instrument *instrument_steal)
+{
+    if (instrument_steal == NULL || instrument_steal->series->live) {
+        return instrument_steal;
+    }
+    Instrument *live = family_wake(family, instrument_steal);
+    if (live == NULL && !PyErr_Occurred()) {
+        return instrument_steal;
+    }
+    Py_DECREF(instrument_steal);
+    return live;
+}
+
+static void
+family_forget(Family *family, Series *series)
+{
+    TagSet *tags = series->tags;
+    table_remove(&family->table, series);
+    arena_give(&family->cells, series->cells);
+    arena_give(&family->series, series->number);
+    Py_DECREF(tags);
+}
+
+void
+family_drop(Family *family, Series *series)
+{
+    if (!series->live) {
+        return;
+    }
+    series->live = 0;
+    family->table.live--;
+    family->taken -= !series->kept;
+    clear_cells(family, series);
+    if (series->holder == NULL && !series->kept) {
+        family_forget(family, series);
+    }
+}
+
+void
+family_let_go(Family *family, Series *series)
+{
+    series->holder = NULL;
+    if (!series->live && !series->kept) {
+        family_forget(family, series);
+    }
+}
+
+Instrument *
+instrument_of(Family *family, Series *series)
+{
+    if (series->holder != NULL) {
+        return (Instrument *)Py_NewRef((PyObject *)series->holder);
+    }
+    State *state = family->state;
+    Instrument *self = state->n_spare_instruments > 0 ? (Instrument *)state->spare_instruments[--state->n_spare_instruments]
+                                                      : PyObject_Malloc(sizeof *self);
+    if (self == NULL) {
+        if (!series->live && !series->kept) {
+            family_forget(family, series);
+        }
+        PyErr_NoMemory();
+        return NULL;
+    }
+    PyObject_Init((PyObject *)self, family->instrument_type);
+    self->family = (Family *)Py_NewRef((PyObject *)family);
+    self->series = series;
+    self->cells = arena_at(&family->cells, series->cells);
+    self->tags = (TagSet *)Py_NewRef((PyObject *)series->tags);
+    series->holder = self;
+    if (!series->live) {
+        clear_cells(family, series); /* a new one's are zero, but an empty histogram's are not */
+    }
+    return self;
+}

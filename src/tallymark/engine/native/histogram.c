@@ -1,0 +1,73 @@
+#include "distribution.h"
+
+#include "docs.h"
+
+PyObject *
+distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Instrument *self = (Instrument *)op;
+    Family *family = self->family;
+    double sum = cell_get(&self->cells[SUM(family)]);
+    double smallest = extreme_of(family, self->cells, MIN(family));
+    double largest = extreme_of(family, self->cells, MAX(family));
+    int collecting = PyGC_Disable(); /* a finaliser that observes would come between the sum and the counts */
+    PyObject *counts = bucket_counts_of(family, self->cells);
+    if (collecting) {
+        PyGC_Enable();
+    }
+    if (counts == NULL) {
+        return NULL;
+    }
+    return PyObject_CallFunction(
+        family->state->histogram_snapshot, "ONddd", family->bounds_tuple, counts, sum, smallest, largest);
+}
+
+PyObject *
+distribution_get_bounds(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Instrument *)op)->family->bounds_tuple);
+}
+
+static PyObject *
+histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Instrument *self = (Instrument *)op;
+    double value;
+    if (nargs != 1 && !takes_one("observe", nargs, 1)) {
+        return NULL;
+    }
+    int is_number = number(self->family, args[0], &value);
+    if (is_number != 1) {
+        return is_number < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    if (!Py_IS_FINITE(value)) {
+        return refuse(self->family, value);
+    }
+    return record(self, args, nargs, kwnames, value, distribution_observe);
+}
+
+static PyMethodDef histogram_methods[] = {
+    {"observe", (PyCFunction)(void (*)(void))histogram_observe, METH_FASTCALL | METH_KEYWORDS, DOC_Histogram_observe},
+    {"snapshot", distribution_snapshot, METH_NOARGS, DOC_Histogram_snapshot},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef histogram_getset[] = {
+    {"bounds", distribution_get_bounds, NULL, DOC_Histogram_bounds, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot histogram_slots[] = {
+    {Py_tp_doc, DOC_Histogram},
+    {Py_tp_dealloc, instrument_dealloc}, /* inherited, it would be wrapped */
+    {Py_tp_methods, histogram_methods},
+    {Py_tp_getset, histogram_getset},
+    {0, NULL},
+};
+
+PyType_Spec histogram_spec = {
+    .name = "tallymark.engine.native.Histogram",
+    .basicsize = sizeof(Instrument),
+    .flags = INSTRUMENT_FLAGS,
+    .slots = histogram_slots,
+};

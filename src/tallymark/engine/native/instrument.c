@@ -1,0 +1,291 @@
+#include "instrument.h"
+
+#include <structmember.h>
+
+#include "docs.h"
+
+void
+instrument_dealloc(PyObject *op)
+{
+    Instrument *self = (Instrument *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    Family *family = self->family;
+    State *state = family->state;
+    TagSet *tags = self->tags;
+    family_let_go(family, self->series);
+    if (state->n_spare_instruments < MAX_SPARES) {
+        state->spare_instruments[state->n_spare_instruments++] = op;
+    }
+    else {
+        PyObject_Free(op);
+    }
+    Py_DECREF(tags);
+    Py_DECREF(family);
+    Py_DECREF(type);
+}
+
+static PyObject *
+instrument_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *kind = PyObject_GetAttrString((PyObject *)type, "kind");
+    PyObject *name = kind == NULL ? NULL : PyObject_GetAttrString((PyObject *)type, "__name__");
+    if (name != NULL) {
+        PyErr_Format(PyExc_TypeError, "a %S is made by a registry: registry.%S(name)", name, kind); /* a subclass may have any kind */
+    }
+    Py_XDECREF(kind);
+    Py_XDECREF(name);
+    return NULL;
+}
+
+int
+takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least)
+{
+    if (nargs >= least && nargs <= 1) {
+        return 1;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() takes %s positional argument but %zd were given", method,
+                 least == 0 ? "at most one" : "one", nargs);
+    return 0;
+}
+
+int
+number_slowly(Family *family, PyObject *object, double *value)
+{
+    if (PyLong_CheckExact(object)) {
+        *value = PyLong_AsDouble(object);
+        if (*value != -1.0 || !PyErr_Occurred()) {
+            return 1;
+        }
+        PyErr_Clear();
+    }
+    PyObject *read = PyObject_CallMethod(family->policy, "number", "(O)", object);
+    int result = read == NULL ? -1 : read != Py_None;
+    if (result == 1) {
+        *value = PyFloat_AS_DOUBLE(read);
+    }
+    Py_XDECREF(read);
+    return result;
+}
+
+PyObject *
+refuse(Family *family, double value)
+{
+    return PyObject_CallMethod(family->policy, "refuse", "d", value);
+}
+
+PyObject *
+record_to(Instrument *target_steal, double value, Update update)
+{
+    Instrument *target = target_steal;
+    if (target == NULL) {
+        return NULL;
+    }
+    Family *family = target->family;
+    while (!target->series->live) { /* once, unless other code removes it again meanwhile */
+        Instrument *live = family_wake(family, target);
+        Py_DECREF(target);
+        if (live == NULL) {
+            if (PyErr_Occurred()) {
+                return NULL;
+            }
+            Py_RETURN_NONE;
+        }
+        target = live;
+    }
+    update(family, target->cells, value);
+    Py_DECREF(target);
+    Py_RETURN_NONE;
+}
+
+PyObject *
+record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
+{
+    Instrument *target = has_tags(kwnames)
+                             ? family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames))
+                             : (Instrument *)Py_NewRef((PyObject *)self);
+    return record_to(target, value, update);
+}
+
+/* with_tags */
+
+static PyObject *
+with_mapping(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *keywords = PyDict_New();
+    PyObject *tags = NULL, *found = NULL;
+    Py_ssize_t n = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    for (Py_ssize_t i = 0; keywords != NULL && i < n; i++) {
+        if (PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
+            Py_CLEAR(keywords);
+        }
+    }
+    if (keywords != NULL) {
+        tags = PyObject_CallFunctionObjArgs(self->family->state->as_tags, args[0], keywords, NULL);
+    }
+    if (tags != NULL) {
+        found = PyDict_GET_SIZE(tags) == 0
+                    ? Py_NewRef((PyObject *)self)
+                    : (PyObject *)family_named(self->family, family_find(self->family, self->series, tags));
+    }
+    Py_XDECREF(keywords);
+    Py_XDECREF(tags);
+    return found;
+}
+
+/* A plain dict of plain text, or a tag set: found without making anything. NULL without an exception for all else. */
+static PyObject *
+with_plain_mapping(Instrument *self, PyObject *mapping)
+{
+    PyObject *keys[MAX_TAGS], *values[MAX_TAGS];
+    Tags tags = {keys, values, 0};
+    if (PyDict_CheckExact(mapping) && PyDict_GET_SIZE(mapping) <= MAX_TAGS) {
+        Py_ssize_t position = 0;
+        while (PyDict_Next(mapping, &position, &keys[tags.size], &values[tags.size])) {
+            if (++tags.size == MAX_TAGS) {
+                break;
+            }
+        }
+    }
+    else if (Py_IS_TYPE(mapping, self->family->state->tagset_type) && ((TagSet *)mapping)->shape->size <= MAX_TAGS) {
+        const TagSet *set = (TagSet *)mapping;
+        tags = (Tags){set->shape->keys, set->values, set->shape->size};
+    }
+    else {
+        return NULL;
+    }
+    if (tags.size == 0) {
+        return Py_NewRef((PyObject *)self);
+    }
+    for (Py_ssize_t i = 0; i < tags.size; i++) {
+        if (!PyUnicode_CheckExact(tags.keys[i])) {
+            return NULL;
+        }
+    }
+    Series *series = family_find_live(self->family, self->series, tags.keys, tags.values, tags.size);
+    if (series != NULL) {
+        return (PyObject *)instrument_of(self->family, series);
+    }
+    PyObject *kept[2 * MAX_TAGS]; /* making text of a value may run code that changes the mapping */
+    for (Py_ssize_t i = 0; i < tags.size; i++) {
+        kept[i] = Py_NewRef(tags.keys[i]);
+        kept[MAX_TAGS + i] = Py_NewRef(tags.values[i]);
+    }
+    tags = (Tags){kept, kept + MAX_TAGS, tags.size};
+    PyObject *found = (PyObject *)family_named(self->family, family_find_given(self->family, self->series, tags));
+    for (Py_ssize_t i = 0; i < tags.size; i++) {
+        Py_DECREF(kept[i]);
+        Py_DECREF(kept[MAX_TAGS + i]);
+    }
+    return found;
+}
+
+static PyObject *
+instrument_with_tags(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    Instrument *self = (Instrument *)op;
+    if (!takes_one("with_tags", nargs, 0)) {
+        return NULL;
+    }
+    if (nargs == 0 || args[0] == Py_None) {
+        if (!has_tags(kwnames)) {
+            return Py_NewRef(op);
+        }
+        Series *series = find_live(self, args, nargs, kwnames);
+        return (PyObject *)(series != NULL
+                                ? instrument_of(self->family, series)
+                                : family_named(self->family, family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames))));
+    }
+    if (!has_tags(kwnames)) {
+        PyObject *found = with_plain_mapping(self, args[0]);
+        if (found != NULL || PyErr_Occurred()) {
+            return found;
+        }
+    }
+    return with_mapping(self, args, nargs, kwnames);
+}
+
+static PyObject *
+instrument_remove(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    family_drop(((Instrument *)op)->family, ((Instrument *)op)->series);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+instrument_repr(PyObject *op)
+{
+    Instrument *self = (Instrument *)op;
+    PyObject *parts = PyList_New(0), *comma = PyUnicode_FromString(","), *text = NULL;
+    const Shape *shape = self->tags->shape;
+    for (uint32_t i = 0; parts != NULL && i < shape->size; i++) {
+        PyObject *part = PyUnicode_FromFormat("%U=%R", shape->keys[i], self->tags->values[i]);
+        if (part == NULL || PyList_Append(parts, part) < 0) {
+            Py_CLEAR(parts);
+        }
+        Py_XDECREF(part);
+    }
+    PyObject *joined = parts == NULL || comma == NULL ? NULL : PyUnicode_Join(comma, parts);
+    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "__name__");
+    if (joined != NULL && name != NULL) {
+        text = PyUnicode_FromFormat("<%U %U{%U}>", name, self->family->name, joined);
+    }
+    Py_XDECREF(parts);
+    Py_XDECREF(comma);
+    Py_XDECREF(joined);
+    Py_XDECREF(name);
+    return text;
+}
+
+static PyObject *
+instrument_get_name(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Instrument *)op)->family->name);
+}
+
+static PyObject *
+instrument_get_description(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Instrument *)op)->family->description);
+}
+
+static PyObject *
+instrument_get_unit(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Instrument *)op)->family->unit);
+}
+
+static PyMethodDef instrument_methods[] = {
+    {"with_tags", (PyCFunction)(void (*)(void))instrument_with_tags, METH_FASTCALL | METH_KEYWORDS, DOC_Instrument_with_tags},
+    {"remove", instrument_remove, METH_NOARGS, DOC_Instrument_remove},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef instrument_members[] = {
+    {"tags", T_OBJECT_EX, offsetof(Instrument, tags), READONLY, DOC_Instrument_tags},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef instrument_getset[] = {
+    {"name", instrument_get_name, NULL, DOC_Instrument_name, NULL},
+    {"description", instrument_get_description, NULL, DOC_Instrument_description, NULL},
+    {"unit", instrument_get_unit, NULL, DOC_Instrument_unit, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot instrument_slots[] = {
+    {Py_tp_doc, DOC_Instrument},
+    {Py_tp_new, instrument_new},
+    {Py_tp_dealloc, instrument_dealloc},
+    {Py_tp_repr, instrument_repr},
+    {Py_tp_methods, instrument_methods},
+    {Py_tp_members, instrument_members},
+    {Py_tp_getset, instrument_getset},
+    {0, NULL},
+};
+
+PyType_Spec instrument_spec = {
+    .name = "tallymark.engine.native.Instrument",
+    .basicsize = sizeof(Instrument),
+    .flags = INSTRUMENT_FLAGS | Py_TPFLAGS_BASETYPE,
+    .slots = instrument_slots,
+};

@@ -1,0 +1,94 @@
+/* An instrument: what a user holds and records to. One object for a series, made when someone asks for it. */
+#ifndef TALLYMARK_INSTRUMENT_H
+#define TALLYMARK_INSTRUMENT_H
+
+#include "family.h"
+
+typedef struct Instrument {
+    PyObject_HEAD
+    Cell *cells; /* of the series: first, because every record goes there */
+    Series *series;
+    Family *family; /* owned */
+    TagSet *tags;   /* owned */
+} Instrument;
+
+/* The instrument that stands for a series; a new reference. */
+Instrument *instrument_of(Family *family, Series *series);
+
+/* The live series with the keywords of a call added to the tags of `self`, as family_find_live(). */
+static inline Series *
+find_live(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return family_find_live(
+        self->family, self->series, ((PyTupleObject *)kwnames)->ob_item, args + nargs, PyTuple_GET_SIZE(kwnames));
+}
+
+/* The keywords of a call. */
+static inline Tags
+tags_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return (Tags){((PyTupleObject *)kwnames)->ob_item, args + nargs, PyTuple_GET_SIZE(kwnames)};
+}
+
+static inline int
+has_tags(PyObject *kwnames)
+{
+    return kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0;
+}
+
+/* What a record does to the cells of a live series. */
+typedef void (*Update)(const Family *family, Cell *cells, double value);
+
+/* Update the series of `self`, or the one with `kwnames` added; the slow half of `record`, which wakes or makes it first. */
+PyObject *record_slowly(
+    Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update);
+
+/* The same once the instrument is found, whose series may be dormant. Steals; NULL passes on. */
+PyObject *record_to(Instrument *target_steal, double value, Update update);
+
+static inline PyObject *
+record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
+{
+    Family *family = self->family;
+    if (!has_tags(kwnames)) {
+        if (self->series->live) {
+            update(family, self->cells, value);
+            Py_RETURN_NONE;
+        }
+    }
+    else {
+        Series *series = find_live(self, args, nargs, kwnames);
+        if (series != NULL) {
+            update(family, arena_at(&family->cells, series->cells), value);
+            Py_RETURN_NONE;
+        }
+    }
+    return record_slowly(self, args, nargs, kwnames, value, update);
+}
+
+/* Read the number that a call gives: 1 and `*value`; 0 where it was refused, which is counted; -1 with an exception. */
+int number_slowly(Family *family, PyObject *object, double *value);
+
+static inline int
+number(Family *family, PyObject *object, double *value)
+{
+    if (PyFloat_CheckExact(object)) {
+        *value = PyFloat_AS_DOUBLE(object);
+        return 1;
+    }
+    return number_slowly(family, object, value);
+}
+
+/* Count the refusal of a number: NULL with an exception, or None. */
+PyObject *refuse(Family *family, double value);
+
+/* Whether a call gives exactly one positional argument, or, with `least` 0, none. */
+int takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least);
+
+void instrument_dealloc(PyObject *op);
+
+extern PyType_Spec instrument_spec, counter_spec, gauge_spec, histogram_spec, timer_spec;
+
+#define INSTRUMENT_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE)
+
+#endif

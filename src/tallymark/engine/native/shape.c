@@ -1,0 +1,248 @@
+#include "shape.h"
+
+static uint64_t
+shape_hash_of(const void *entry)
+{
+    return ((const Shape *)entry)->hash;
+}
+
+static uint64_t
+plan_hash_of(const void *entry)
+{
+    return ((const Plan *)entry)->hash;
+}
+
+static int
+pointers_grow(Pointers *table, uint64_t (*hash_of)(const void *))
+{
+    size_t size = table->slots == NULL ? 16 : (table->mask + 1) * 2;
+    void **slots = PyMem_Calloc(size, sizeof *slots);
+    if (slots == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; table->slots != NULL && i <= table->mask; i++) {
+        void *entry = table->slots[i];
+        if (entry != NULL) {
+            size_t at = hash_of(entry) & (size - 1);
+            while (slots[at] != NULL) {
+                at = (at + 1) & (size - 1);
+            }
+            slots[at] = entry;
+        }
+    }
+    PyMem_Free(table->slots);
+    table->slots = slots;
+    table->mask = size - 1;
+    return 0;
+}
+
+int
+pointers_add(Pointers *table, void *entry, uint64_t (*hash_of)(const void *))
+{
+    if ((table->slots == NULL || table->used * 2 > table->mask) && pointers_grow(table, hash_of) < 0) {
+        return -1;
+    }
+    size_t at = hash_of(entry) & table->mask;
+    while (table->slots[at] != NULL) {
+        at = (at + 1) & table->mask;
+    }
+    table->slots[at] = entry;
+    table->used++;
+    return 0;
+}
+
+/* Removal closes the gap (Knuth, TAOCP 6.4, algorithm R), so that no tombstones pile up as sets come and go. */
+void
+pointers_remove(Pointers *table, const void *entry, uint64_t (*hash_of)(const void *))
+{
+    if (table->slots == NULL) {
+        return;
+    }
+    size_t gap = hash_of(entry) & table->mask;
+    while (table->slots[gap] != entry) {
+        if (table->slots[gap] == NULL) {
+            return;
+        }
+        gap = (gap + 1) & table->mask;
+    }
+    for (size_t at = (gap + 1) & table->mask; table->slots[at] != NULL; at = (at + 1) & table->mask) {
+        size_t home = hash_of(table->slots[at]) & table->mask;
+        if (((at - home) & table->mask) >= ((at - gap) & table->mask)) {
+            table->slots[gap] = table->slots[at];
+            gap = at;
+        }
+    }
+    table->slots[gap] = NULL;
+    table->used--;
+}
+
+Shape *
+shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size)
+{
+    uint64_t hash = size;
+    for (uint32_t i = 0; i < size; i++) {
+        hash = mixed(hash + str_hash(keys[i]));
+    }
+    Pointers *table = &shapes->shapes;
+    for (size_t at = hash & table->mask; table->slots != NULL && table->slots[at] != NULL; at = (at + 1) & table->mask) {
+        Shape *shape = table->slots[at];
+        if (shape->hash == hash && shape->size == size && memcmp(shape->keys, keys, size * sizeof *keys) == 0) {
+            return shape_retain(shape);
+        }
+    }
+    Shape *shape = PyMem_Malloc(sizeof *shape + size * sizeof *keys);
+    if (shape == NULL) {
+        goto error;
+    }
+    *shape = (Shape){.references = 1, .size = size, .hash = hash};
+    if (pointers_add(table, shape, shape_hash_of) < 0) {
+        goto error;
+    }
+    for (uint32_t i = 0; i < size; i++) {
+        shape->keys[i] = Py_NewRef(keys[i]);
+    }
+    return shape;
+error:
+    PyMem_Free(shape);
+    PyErr_NoMemory();
+    return NULL;
+}
+
+void
+shape_release(Shapes *shapes, Shape *shape)
+{
+    if (shape == NULL || --shape->references > 0) {
+        return;
+    }
+    pointers_remove(&shapes->shapes, shape, shape_hash_of);
+    for (uint32_t i = 0; i < shape->size; i++) {
+        Py_DECREF(shape->keys[i]);
+    }
+    PyMem_Free(shape);
+}
+
+static inline uint64_t
+plan_hash(const Shape *base, PyObject *const *keys, Py_ssize_t size)
+{
+    uint64_t hash = base->hash;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        hash = hash * 31 + str_hash(keys[i]);
+    }
+    return mixed(hash);
+}
+
+Plan *
+plan_search(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t size)
+{
+    const Pointers *table = &shapes->plans;
+    if (table->slots == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (!PyUnicode_CheckExact(keys[i])) {
+            return NULL;
+        }
+    }
+    uint64_t hash = plan_hash(base, keys, size);
+    for (size_t at = hash & table->mask; table->slots[at] != NULL; at = (at + 1) & table->mask) {
+        Plan *plan = table->slots[at];
+        if (plan->hash == hash && plan->base == base && plan->size == (uint32_t)size) {
+            Py_ssize_t i = 0;
+            while (i < size && str_equal(plan->given[i].key, keys[i])) {
+                i++;
+            }
+            if (i == size) {
+                return *plan_recent(shapes, base, keys, size) = plan;
+            }
+        }
+    }
+    return NULL;
+}
+
+static uint8_t
+place_of(const Shape *shape, PyObject *key)
+{
+    for (uint32_t i = 0; i < shape->size; i++) {
+        if (str_equal(shape->keys[i], key)) {
+            return (uint8_t)i;
+        }
+    }
+    return GIVEN;
+}
+
+static void
+plan_free(Shapes *shapes, Plan *plan)
+{
+    for (uint32_t i = 0; i < plan->size; i++) {
+        Py_DECREF(plan->given[i].key);
+    }
+    shape_release(shapes, plan->base);
+    shape_release(shapes, plan->result);
+    PyMem_Free(plan);
+}
+
+static void
+plans_forget(Shapes *shapes)
+{
+    Pointers old = shapes->plans;
+    shapes->plans = (Pointers){NULL, 0, 0};
+    memset(shapes->recent, 0, sizeof shapes->recent);
+    for (size_t i = 0; old.slots != NULL && i <= old.mask; i++) {
+        if (old.slots[i] != NULL) {
+            plan_free(shapes, old.slots[i]);
+        }
+    }
+    PyMem_Free(old.slots);
+}
+
+void
+plan_learn(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result)
+{
+    if (size < 1 || size > MAX_TAGS || base->size > MAX_TAGS || result->size > MAX_TAGS || plan_search(shapes, base, keys, size) != NULL) {
+        return;
+    }
+    if (shapes->plans.used >= MAX_PLANS) {
+        plans_forget(shapes);
+    }
+    Plan *plan = PyMem_Calloc(1, sizeof *plan + (size_t)size * sizeof plan->given[0]);
+    if (plan == NULL) {
+        return;
+    }
+    plan->hash = plan_hash(base, keys, size);
+    for (uint32_t i = 0; i < base->size; i++) {
+        plan->kept[i] = place_of(result, base->keys[i]);
+    }
+    for (Py_ssize_t j = 0; j < size; j++) {
+        uint8_t place = place_of(result, keys[j]);
+        if (place == GIVEN) { /* the rules changed the key: not to be learnt */
+            goto forget;
+        }
+        plan->to[j] = place;
+        uint8_t in_base = place_of(base, keys[j]);
+        if (in_base != GIVEN) {
+            plan->kept[in_base] = GIVEN;
+            plan->overrides = 1;
+        }
+    }
+    for (Py_ssize_t j = 0; j < size; j++) {
+        plan->given[j].key = Py_NewRef(result->keys[plan->to[j]]);
+        plan->given[j].hash = key_hash(plan->given[j].key);
+    }
+    plan->size = (uint32_t)size;
+    plan->base = shape_retain(base);
+    plan->result = shape_retain(result);
+    if (pointers_add(&shapes->plans, plan, plan_hash_of) < 0) {
+        plan_free(shapes, plan);
+    }
+    return;
+forget:
+    PyMem_Free(plan);
+}
+
+void
+shapes_clear(Shapes *shapes)
+{
+    plans_forget(shapes);
+    PyMem_Free(shapes->shapes.slots);
+    shapes->shapes = (Pointers){NULL, 0, 0};
+}

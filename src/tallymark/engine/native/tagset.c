@@ -1,0 +1,356 @@
+#include "tagset.h"
+
+#include "docs.h"
+
+static uint64_t
+tagset_hash_of(const void *entry)
+{
+    return ((const TagSet *)entry)->hash;
+}
+
+static uint64_t
+hash_of_values(const Shape *shape, PyObject *const *values)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < shape->size; i++) {
+        hash += tag_hash(key_hash(shape->keys[i]), values[i]);
+    }
+    return hash;
+}
+
+static int
+values_equal(const TagSet *self, PyObject *const *values)
+{
+    for (uint32_t i = 0; i < self->shape->size; i++) {
+        if (!str_equal(self->values[i], values[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+TagSet *
+tagset_get(State *state, Shape *shape, PyObject *const *values)
+{
+    uint64_t hash = hash_of_values(shape, values);
+    Pointers *table = &state->tagsets;
+    for (size_t at = hash & table->mask; table->slots != NULL && table->slots[at] != NULL; at = (at + 1) & table->mask) {
+        TagSet *self = table->slots[at];
+        if (self->hash == hash && self->shape == shape && values_equal(self, values)) {
+            return (TagSet *)Py_NewRef((PyObject *)self);
+        }
+    }
+    TagSet *self = PyObject_Malloc(sizeof *self + shape->size * sizeof *values);
+    if (self == NULL) {
+        goto error;
+    }
+    self->hash = hash;
+    if (pointers_add(table, self, tagset_hash_of) < 0) {
+        goto error;
+    }
+    PyObject_Init((PyObject *)self, state->tagset_type);
+    self->shape = shape_retain(shape);
+    self->label_text = NULL;
+    for (uint32_t i = 0; i < shape->size; i++) {
+        self->values[i] = Py_NewRef(values[i]);
+    }
+    return self;
+error:
+    PyObject_Free(self);
+    PyErr_NoMemory();
+    return NULL;
+}
+
+TagSet *
+tagset_from_sorted(State *state, PyObject *items)
+{
+    TagSet *self = NULL;
+    Py_ssize_t size = PyDict_GET_SIZE(items);
+    PyObject **texts = PyMem_Calloc(2 * (size_t)size + 1, sizeof *texts); /* keys, then values; owned */
+    if (texts == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    Py_ssize_t position = 0, i = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(items, &position, &key, &value)) {
+        texts[i] = Py_NewRef(key);
+        texts[size + i] = Py_NewRef(value);
+        PyUnicode_InternInPlace(&texts[i]);
+        i++;
+    }
+    Shape *shape = shape_get(&state->shapes, texts, (uint32_t)size);
+    if (shape != NULL) {
+        self = tagset_get(state, shape, texts + size);
+        shape_release(&state->shapes, shape);
+    }
+    for (i = 0; i < 2 * size; i++) {
+        Py_DECREF(texts[i]);
+    }
+    PyMem_Free(texts);
+    return self;
+}
+
+int
+tagset_fill(const TagSet *self, PyObject *dict)
+{
+    for (uint32_t i = 0; i < self->shape->size; i++) {
+        if (PyDict_SetItem(dict, self->shape->keys[i], self->values[i]) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *
+tagset_as_dict(PyObject *op)
+{
+    PyObject *dict = PyDict_New();
+    if (dict != NULL && tagset_fill((TagSet *)op, dict) < 0) {
+        Py_CLEAR(dict);
+    }
+    return dict;
+}
+
+static PyObject *
+tagset_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    State *state = state_of_type(type);
+    PyObject *mapping = Py_None;
+    if (!PyArg_UnpackTuple(args, "TagSet", 0, 1, &mapping)) {
+        return NULL;
+    }
+    PyObject *none = NULL;
+    if (kwargs == NULL && (kwargs = none = PyDict_New()) == NULL) {
+        return NULL;
+    }
+    PyObject *items = PyObject_CallFunctionObjArgs(state->checked_tags, mapping, kwargs, NULL);
+    Py_XDECREF(none);
+    PyObject *self = items == NULL ? NULL : (PyObject *)tagset_from_sorted(state, items);
+    Py_XDECREF(items);
+    return self;
+}
+
+static void
+tagset_dealloc(PyObject *op)
+{
+    TagSet *self = (TagSet *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    State *state = state_of_type(type);
+    pointers_remove(&state->tagsets, self, tagset_hash_of);
+    for (uint32_t i = 0; i < self->shape->size; i++) {
+        Py_DECREF(self->values[i]);
+    }
+    Py_XDECREF(self->label_text);
+    shape_release(&state->shapes, self->shape);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t
+tagset_length(PyObject *op)
+{
+    return ((TagSet *)op)->shape->size;
+}
+
+static PyObject *
+tagset_lookup_borrowed(const TagSet *self, PyObject *key)
+{
+    if (PyUnicode_Check(key)) {
+        for (uint32_t i = 0; i < self->shape->size; i++) {
+            if (self->shape->keys[i] == key || PyUnicode_Compare(self->shape->keys[i], key) == 0) {
+                return self->values[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static PyObject *
+tagset_subscript(PyObject *op, PyObject *key)
+{
+    PyObject *value = tagset_lookup_borrowed((TagSet *)op, key);
+    if (value == NULL && PyObject_Hash(key) != -1) {
+        PyErr_SetObject(PyExc_KeyError, key);
+    }
+    return Py_XNewRef(value);
+}
+
+static int
+tagset_contains(PyObject *op, PyObject *key)
+{
+    if (tagset_lookup_borrowed((TagSet *)op, key) != NULL) {
+        return 1;
+    }
+    return PyObject_Hash(key) == -1 ? -1 : 0;
+}
+
+static PyObject *
+tagset_get_method(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"key", "default"};
+    PyObject *given[2] = {NULL, Py_None};
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    if (nargs > 2) {
+        PyErr_Format(PyExc_TypeError, "get() takes at most 2 arguments (%zd given)", nargs);
+        return NULL;
+    }
+    memcpy(given, args, (size_t)nargs * sizeof *args);
+    for (Py_ssize_t i = 0; i < named; i++) {
+        PyObject *name = PyTuple_GET_ITEM(kwnames, i);
+        int which = PyUnicode_CompareWithASCIIString(name, names[0]) == 0 ? 0
+                    : PyUnicode_CompareWithASCIIString(name, names[1]) == 0 ? 1
+                                                                            : 2;
+        if (which == 2 || which < nargs) {
+            PyErr_Format(PyExc_TypeError, "get() got an unexpected argument %R", name);
+            return NULL;
+        }
+        given[which] = args[nargs + i];
+    }
+    if (given[0] == NULL) {
+        PyErr_SetString(PyExc_TypeError, "get() missing 1 required positional argument: 'key'");
+        return NULL;
+    }
+    int found = tagset_contains(op, given[0]);
+    return found < 0 ? NULL : found ? tagset_subscript(op, given[0]) : Py_NewRef(given[1]);
+}
+
+static PyObject *
+tagset_iter(PyObject *op)
+{
+    TagSet *self = (TagSet *)op;
+    PyObject *keys = PyTuple_New(self->shape->size);
+    if (keys == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < self->shape->size; i++) {
+        PyTuple_SET_ITEM(keys, i, Py_NewRef(self->shape->keys[i]));
+    }
+    PyObject *iterator = PyObject_GetIter(keys);
+    Py_DECREF(keys);
+    return iterator;
+}
+
+static Py_hash_t
+tagset_hash(PyObject *op)
+{
+    Py_hash_t hash = (Py_hash_t)mixed(((TagSet *)op)->hash + 1);
+    return hash == -1 ? -2 : hash;
+}
+
+static PyObject *
+tagset_richcompare(PyObject *a, PyObject *b, int op)
+{
+    State *state = state_of_type(Py_TYPE(a));
+    if ((op != Py_EQ && op != Py_NE) || (a != b && !Py_IS_TYPE(b, state->tagset_type) && !PyDict_Check(b))) {
+        int is_mapping = (op == Py_EQ || op == Py_NE) ? PyObject_IsInstance(b, state->mapping) : 0;
+        if (is_mapping <= 0) {
+            return is_mapping < 0 ? NULL : Py_NewRef(Py_NotImplemented);
+        }
+    }
+    if (a == b || Py_IS_TYPE(b, state->tagset_type)) {
+        return PyBool_FromLong((a == b) == (op == Py_EQ));
+    }
+    PyObject *mine = tagset_as_dict(a);
+    PyObject *theirs = mine == NULL ? NULL : PyDict_New();
+    PyObject *result = NULL;
+    if (theirs != NULL && PyDict_Update(theirs, b) == 0) {
+        result = PyObject_RichCompare(mine, theirs, op);
+    }
+    Py_XDECREF(mine);
+    Py_XDECREF(theirs);
+    return result;
+}
+
+static PyObject *
+tagset_repr(PyObject *op)
+{
+    PyObject *dict = tagset_as_dict(op);
+    PyObject *text = dict == NULL ? NULL : PyUnicode_FromFormat("TagSet(%R)", dict);
+    Py_XDECREF(dict);
+    return text;
+}
+
+static PyObject *
+tagset_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *dict = tagset_as_dict(op);
+    return dict == NULL ? NULL : Py_BuildValue("O(N)", Py_TYPE(op), dict);
+}
+
+static PyObject *
+tagset_keys(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->keys_view, op);
+}
+
+static PyObject *
+tagset_values(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->values_view, op);
+}
+
+static PyObject *
+tagset_items(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->items_view, op);
+}
+
+static PyMethodDef tagset_methods[] = {
+    {"get", (PyCFunction)(void (*)(void))tagset_get_method, METH_FASTCALL | METH_KEYWORDS, DOC_TagSet_get},
+    {"keys", tagset_keys, METH_NOARGS, DOC_TagSet_keys},
+    {"values", tagset_values, METH_NOARGS, DOC_TagSet_values},
+    {"items", tagset_items, METH_NOARGS, DOC_TagSet_items},
+    {"__reduce__", tagset_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+tagset_get_label_text(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *text = ((TagSet *)op)->label_text;
+    return Py_NewRef(text == NULL ? Py_None : text);
+}
+
+/* Text alone, so that no cycle can form here, and freeing a tag set runs no Python code. */
+static int
+tagset_set_label_text(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
+{
+    if (text == NULL || text == Py_None) {
+        text = NULL;
+    }
+    else if (!PyUnicode_CheckExact(text)) {
+        PyErr_Format(PyExc_TypeError, "label_text must be a str or None, not %.200s", Py_TYPE(text)->tp_name);
+        return -1;
+    }
+    Py_XSETREF(((TagSet *)op)->label_text, Py_XNewRef(text));
+    return 0;
+}
+
+static PyGetSetDef tagset_getset[] = {
+    {"label_text", tagset_get_label_text, tagset_set_label_text, DOC_TagSet_label_text, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot tagset_slots[] = {
+    {Py_tp_doc, DOC_TagSet},
+    {Py_tp_new, tagset_new},
+    {Py_tp_dealloc, tagset_dealloc},
+    {Py_tp_hash, tagset_hash},
+    {Py_tp_richcompare, tagset_richcompare},
+    {Py_tp_repr, tagset_repr},
+    {Py_tp_iter, tagset_iter},
+    {Py_tp_methods, tagset_methods},
+    {Py_tp_getset, tagset_getset},
+    {Py_mp_length, tagset_length},
+    {Py_mp_subscript, tagset_subscript},
+    {Py_sq_contains, tagset_contains},
+    {0, NULL},
+};
+
+PyType_Spec tagset_spec = {
+    .name = "tallymark.engine.native.TagSet",
+    .basicsize = sizeof(TagSet),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_MAPPING | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = tagset_slots,
+};

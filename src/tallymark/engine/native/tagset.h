@@ -1,0 +1,26 @@
+/* A tag set: the immutable, interned mapping of a series' tags. Equal sets are one object. */
+#ifndef TALLYMARK_TAGSET_H
+#define TALLYMARK_TAGSET_H
+
+#include "state.h"
+
+typedef struct TagSet {
+    PyObject_HEAD
+    Shape *shape;
+    uint64_t hash;        /* the sum of tag_hash() over all tags */
+    PyObject *label_text; /* where exporters keep the escaped text; NULL until then */
+    PyObject *values[];   /* exact str, in the order of the shape's keys */
+} TagSet;
+
+/* The one set with these keys and values (exact str, the keys ascending); a new reference, or NULL with an exception. */
+TagSet *tagset_get(State *state, Shape *shape, PyObject *const *values);
+
+/* The same from a dict of exact text, sorted by key. */
+TagSet *tagset_from_sorted(State *state, PyObject *items);
+
+/* Add the tags of a set to a dict: 0, or -1 with an exception. */
+int tagset_fill(const TagSet *self, PyObject *dict);
+
+extern PyType_Spec tagset_spec;
+
+#endif

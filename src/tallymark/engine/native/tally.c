@@ -1,0 +1,170 @@
+/* A tally: one call that counts, and times if it has a timer, under tags that are given by place.
+ *
+ * It costs two lookups and two records; the tags go to both on the C stack, as keys and values, and are never put into a dict. */
+#include "distribution.h"
+#include "scalar.h"
+#include "tally.h"
+#include "timing.h"
+
+#include <structmember.h>
+
+#include "docs.h"
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    Instrument *counter, *timer; /* owned; timer may be NULL */
+    PyObject *keys, *defaults;   /* tuples of exact str: all keys; the values of the last ones, where they are left out */
+} Tally;
+
+/* Record to the series of `self` with these tags: 0, or -1 with an exception. */
+static int
+record_given(Instrument *self, Tags tags, double value, Update update)
+{
+    Family *family = self->family;
+    Instrument *found;
+    if (tags.size == 0) { /* no lookup takes this: there is no key to look for */
+        found = (Instrument *)Py_NewRef((PyObject *)self);
+    }
+    else {
+        Series *series = family_find_live(family, self->series, tags.keys, tags.values, tags.size);
+        if (series != NULL) {
+            update(family, arena_at(&family->cells, series->cells), value);
+            return 0;
+        }
+        found = family_find_given(family, self->series, tags);
+    }
+    PyObject *recorded = record_to(found, value, update);
+    Py_XDECREF(recorded);
+    return recorded == NULL ? -1 : 0;
+}
+
+static PyObject *
+tally_record(Tally *self, Tags tags, PyObject *duration)
+{
+    double seconds = 0.0;
+    int is_number = self->timer == NULL ? 0 : timer_seconds_of(self->timer->family, duration, &seconds);
+    if (is_number < 0 || record_given(self->counter, tags, 1.0, scalar_add) < 0) {
+        return NULL;
+    }
+    if (is_number == 1) {
+        if (!(seconds >= 0.0 && seconds < Py_HUGE_VAL)) {
+            return refuse(self->timer->family, seconds);
+        }
+        if (record_given(self->timer, tags, seconds, distribution_observe) < 0) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+tally_wrong_arguments(const Tally *self, Py_ssize_t nargs)
+{
+    PyErr_Format(PyExc_TypeError, "%R%s are needed by place, but %zd were given", self->keys,
+                 self->timer == NULL ? "" : " and a duration", nargs);
+    return NULL;
+}
+
+static PyObject *
+tally_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Tally *self = (Tally *)op;
+    PyObject *keys[MAX_TAGS], *values[MAX_TAGS];
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf), n_context = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    Py_ssize_t n_keys = PyTuple_GET_SIZE(self->keys), n_defaults = PyTuple_GET_SIZE(self->defaults);
+    Py_ssize_t n_values = nargs - (self->timer != NULL);
+    if (n_values > n_keys || n_values < n_keys - n_defaults) {
+        return tally_wrong_arguments(self, nargs);
+    }
+    if (n_context + n_keys > MAX_TAGS) {
+        PyErr_Format(PyExc_TypeError, "at most %d tags can be given in one call", MAX_TAGS);
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < n_context; i++) { /* first, so that what is given by place wins */
+        keys[i] = PyTuple_GET_ITEM(kwnames, i);
+        values[i] = args[nargs + i];
+    }
+    for (Py_ssize_t i = 0; i < n_keys; i++) {
+        keys[n_context + i] = PyTuple_GET_ITEM(self->keys, i);
+        values[n_context + i] = i < n_values ? args[i] : PyTuple_GET_ITEM(self->defaults, n_defaults - (n_keys - i));
+    }
+    return tally_record(self, (Tags){keys, values, n_context + n_keys}, self->timer == NULL ? NULL : args[nargs - 1]);
+}
+
+static int
+all_text(PyObject *tuple)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        if (!PyUnicode_CheckExact(PyTuple_GET_ITEM(tuple, i))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *
+tally_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"counter", "keys", "timer", "defaults", NULL};
+    State *state = state_of_type(type);
+    PyObject *counter, *keys, *timer = Py_None, *defaults = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|OO!:Tally", names, state->counter_type, &counter, &PyTuple_Type, &keys,
+                                     &timer, &PyTuple_Type, &defaults)) {
+        return NULL;
+    }
+    if ((timer != Py_None && !Py_IS_TYPE(timer, state->timer_type)) || !all_text(keys)
+        || (defaults != NULL && !all_text(defaults)) || PyTuple_GET_SIZE(keys) > MAX_TAGS
+        || (defaults != NULL && PyTuple_GET_SIZE(defaults) > PyTuple_GET_SIZE(keys))) {
+        PyErr_SetString(PyExc_TypeError, "a tally takes a counter, keys as text, a timer or None, and defaults for the last keys");
+        return NULL;
+    }
+    Tally *self = (Tally *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = tally_call;
+    self->counter = (Instrument *)Py_NewRef(counter);
+    self->timer = timer == Py_None ? NULL : (Instrument *)Py_NewRef(timer);
+    self->keys = Py_NewRef(keys);
+    self->defaults = defaults == NULL ? PyTuple_New(0) : Py_NewRef(defaults);
+    if (self->defaults == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void
+tally_dealloc(PyObject *op)
+{
+    Tally *self = (Tally *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    Py_XDECREF(self->counter);
+    Py_XDECREF(self->timer);
+    Py_XDECREF(self->keys);
+    Py_XDECREF(self->defaults);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMemberDef tally_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Tally, vectorcall), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot tally_slots[] = {
+    {Py_tp_doc, DOC_Tally},
+    {Py_tp_new, tally_new},
+    {Py_tp_dealloc, tally_dealloc},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, tally_members},
+    {0, NULL},
+};
+
+PyType_Spec tally_spec = {
+    .name = "tallymark.engine.native.Tally",
+    .basicsize = sizeof(Tally),
+    .flags = INSTRUMENT_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL,
+    .slots = tally_slots,
+};
