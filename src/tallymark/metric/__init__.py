@@ -1,0 +1,1 @@
+"""The operations of a registry: instruments, limits, lifecycle, snapshots."""
