@@ -1,0 +1,137 @@
+"""`serve`: the metrics over HTTP, for Prometheus and whatever else reads its text format.
+
+Importing this module costs next to nothing: asyncio and the rest of the server come with the first call of `serve`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from weakref import WeakSet
+
+from tallymark.metric import context
+from tallymark.metric.registry import Registry
+from tallymark.metric.shape import check_type
+
+if TYPE_CHECKING:
+    from tallymark.report.endpoint import Limits
+
+__all__ = ["Server", "serve"]
+
+_ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
+"""Hosts that mean all interfaces, and the one among them that a browser on this machine can open."""
+
+_logger = logging.getLogger("tallymark")
+
+
+def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None) -> Server:
+    """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the handle is closed.
+
+    There is also `/healthz`, which answers `ok` while the thread lives. Nobody is asked for a password: whoever reaches the
+    port reads the metrics. A forked child does not serve; its parent goes on.
+
+    Args:
+        port: the TCP port; 0 takes one that is free, told by `Server.port`.
+        host: the address or name to listen on. `"0.0.0.0"` stands for all interfaces, in IPv4.
+        registry: whose metrics; by default the current registry at the time of this call. Closing it closes the server too.
+
+    Raises:
+        OSError: the address cannot be had: the port is in use, say, or may not be used, or the host is unknown.
+        TypeError: an argument is of the wrong type.
+        ValueError: `port` is not in 0..65535, or `host` is not a valid host.
+    """
+    check_type("port", port, int)
+    check_type("host", host, str)
+    registry = context.registry() if registry is None else registry
+    check_type("registry", registry, Registry)
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port must be in 0..65535, not {port}")
+    if not host:
+        raise ValueError("host must not be empty; '0.0.0.0' stands for all interfaces")
+    return Server(port, host, registry)
+
+
+class Server:
+    """A handle on an endpoint that is being served; made by `serve`. As a context manager, it closes itself at the end.
+
+    Attributes:
+        host: where it listens, as given to `serve`.
+        port: the TCP port.
+    """
+
+    def __init__(self, port: int, host: str, registry: Registry, limits: Limits | None = None) -> None:
+        from tallymark.report.endpoint import Endpoint, Limits, listen
+
+        self._limits = limits or Limits()
+        listener = listen(host, port)
+        self.host = host
+        self.port: int = listener.getsockname()[1]
+        self._registry = registry
+        self._endpoint = Endpoint(listener, registry, self._limits)
+        self._thread = threading.Thread(target=self._endpoint.run, name="tallymark-http", daemon=True)
+        self._forked = False
+        _servers.add(self)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the system has no thread to give
+            self._endpoint.release()
+            raise
+        registry.attach(self)
+
+    @property
+    def url(self) -> str:
+        """Where the metrics are: `"http://127.0.0.1:9464/metrics"`."""
+        host = _ANY_HOST.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+
+    def close(self) -> None:
+        """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.
+
+        Waits for a response that is being rendered, but no longer than 5 seconds: a callback that never returns stops nobody.
+        In a forked child it returns at once, and the parent's server goes on.
+        """
+        self._registry.detach(self)
+        if self._forked:
+            return
+        self._endpoint.stop()
+        if threading.current_thread() is not self._thread:  # a callback may close the registry that it is read from
+            self._thread.join(self._limits.close)
+            if self._thread.is_alive():
+                _logger.warning("%s is still rendering a response, and closes when that is done", self.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.url}>"
+
+    def _leave_to_parent(self) -> None:
+        self._forked = True
+        self._endpoint.abandon()
+
+
+_servers: WeakSet[Server] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for server in list(_servers):
+        server._leave_to_parent()
+
+
+@atexit.register
+def _close_all() -> None:
+    # The thread is a daemon and would not keep the process, but one that logs or renders while the interpreter is taken down
+    # may crash it.
+    for server in list(_servers):
+        server.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -1,0 +1,133 @@
+"""The head of an HTTP/1.x request: from bytes to what an endpoint has to know of it. Pure; no socket is near.
+
+Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). Laxer than they are where it harms nobody: lines may end in a bare LF, and
+`Host` may be missing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Request", "RequestError", "parse_head", "take_head"]
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_REQUEST_LINE = re.compile(rb"(%b) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
+_METHOD_START = re.compile(rb"%b(?: |\Z)" % _TOKEN)
+_FIELD = re.compile(rb"(%b):([^\r\0]*)" % _TOKEN)
+_END = re.compile(rb"\r?\n\r?\n")
+_ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+_WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+
+
+class RequestError(Exception):
+    """A request that cannot be answered but with this status, and after which nothing on its connection can be understood."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a request asks for.
+
+    Attributes:
+        method: as sent; methods are case-sensitive.
+        path: of the target, without the query.
+        gzip: whether the client wants gzip rather than the plain text.
+        keep_alive: whether another request may follow. Never after one with a body, since bodies are not read.
+    """
+
+    method: str
+    path: str
+    gzip: bool
+    keep_alive: bool
+
+
+def take_head(buffer: bytearray, limit: int) -> bytes | None:
+    """Cut the first head off `buffer` and return it, without the empty line; None while its end is missing.
+
+    Raises:
+        RequestError: 400 as soon as no further bytes could make it a request, 431 if it is longer than `limit` bytes.
+    """
+    del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # RFC 9112, 2.2: empty lines before a request are ignored
+    end = _END.search(buffer, 0, limit)
+    if end:
+        head = bytes(buffer[: end.start()])
+        del buffer[: end.end()]
+        return head
+    if _is_hopeless(buffer):
+        raise RequestError(400)
+    if len(buffer) >= limit:
+        raise RequestError(431)
+    return None
+
+
+def _is_hopeless(start: bytearray) -> bool:
+    # Those who speak TLS, HTTP/0.9 or another protocol never send the empty line: they would wait for the deadline.
+    line, newline, _ = start.partition(b"\n")
+    if newline:
+        return _REQUEST_LINE.fullmatch(line.removesuffix(b"\r")) is None
+    return bool(start) and _METHOD_START.match(start) is None
+
+
+def parse_head(head: bytes) -> Request:
+    """Read a head that `take_head` returned.
+
+    Raises:
+        RequestError: 400 if it is malformed, 505 if it is of another major version.
+    """
+    first, *rest = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+    match = _REQUEST_LINE.fullmatch(first)
+    if match is None:
+        raise RequestError(400)
+    method, target, major, minor = [part.decode("latin-1") for part in match.groups()]
+    if major != "1":
+        raise RequestError(505)
+    fields = _fields(rest)
+    keep_alive = _keeps_alive(minor, fields) and not _has_body(fields)
+    return Request(method, _path(target), _wants_gzip(fields.get("accept-encoding", "")), keep_alive)
+
+
+def _fields(lines: list[bytes]) -> dict[str, str]:
+    """Return the header fields by lower-case name; those of one name are joined with commas."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise RequestError(400)
+        name, value = [part.decode("latin-1") for part in match.groups()]
+        name = name.lower()
+        fields[name] = f"{fields[name]},{value}" if name in fields else value
+    return fields
+
+
+def _path(target: str) -> str:
+    """Return the path of a target in origin form (`/metrics?x`) or absolute form (`http://host/metrics?x`)."""
+    origin = _ORIGIN.match(target)
+    path = target[origin.end() :] if origin else target
+    return re.split("[?#]", path, maxsplit=1)[0] or "/"
+
+
+def _keeps_alive(minor: str, fields: dict[str, str]) -> bool:
+    options = {option.strip().lower() for option in fields.get("connection", "").split(",")}
+    return "close" not in options and (minor != "0" or "keep-alive" in options)
+
+
+def _has_body(fields: dict[str, str]) -> bool:
+    length = fields.get("content-length", "0").strip(" \t")
+    if not (length.isascii() and length.isdigit()):
+        raise RequestError(400)
+    return "transfer-encoding" in fields or length.strip("0") != ""
+
+
+def _wants_gzip(accept_encoding: str) -> bool:
+    """Say whether `Accept-Encoding` asks for gzip and likes it no less than plain text. What is malformed asks for nothing."""
+    weights = {}
+    for item in accept_encoding.lower().split(","):
+        coding, semicolon, parameter = item.partition(";")
+        match = _WEIGHT.fullmatch(parameter.strip())
+        weights[coding.strip()] = float(match[1]) if match else float(not semicolon)
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
