@@ -1,0 +1,158 @@
+"""`Host`: what a process knows of where it runs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tallymark.host import cgroup, kubernetes
+from tallymark.host.container import container_id
+from tallymark.host.environment import Environment
+from tallymark.host.tree import Tree
+from tallymark.host.value import LIMITS, clean
+from tallymark.metric import context
+from tallymark.metric.registry import Registry
+from tallymark.metric.shape import check_type
+
+__all__ = ["Host", "detect_host"]
+
+# The tags for every series: few, as a series has ten at most by default, and with values that outlive a deployment (but for a
+# pod's host name). What else is known is in `host_info`.
+_COMMON = ("host", "k8s_namespace", "region", "zone", "environment")
+
+# The same processor has different names on different systems. These are Go's, OpenTelemetry's and Kubernetes'.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """Where a process runs, as far as it knows: what is not known is `None`.
+
+    Attributes:
+        name: the host's name; in a container the container's own, which in Kubernetes is the pod's.
+        os: the operating system: `linux`, `darwin`, `windows`.
+        arch: the processor's architecture: `amd64`, `arm64`; others as the system calls them.
+        cpu_count: CPUs of the machine, also of a container's.
+        cpu_limit: how many CPUs' worth of time the process may use, 1.5 say. `None` where there is no limit.
+        memory_limit: how many bytes of memory the process may use. `None` where there is no limit.
+        container_id: the id that the container's runtime gave it.
+        k8s_node: the Kubernetes node.
+        k8s_pod: the Kubernetes pod.
+        k8s_namespace: the Kubernetes namespace.
+        region: the cloud's region.
+        zone: the cloud's availability zone.
+        environment: what the service is deployed for: `production`, `staging`.
+    """
+
+    name: str | None = None
+    os: str | None = None
+    arch: str | None = None
+    cpu_count: int | None = None
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
+    container_id: str | None = None
+    k8s_node: str | None = None
+    k8s_pod: str | None = None
+    k8s_namespace: str | None = None
+    region: str | None = None
+    zone: str | None = None
+    environment: str | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Return the few tags that suit every series, for `Registry(tags=host.tags())`. What is not known is not there.
+
+        They are `host`, `k8s_namespace`, `region`, `zone` and `environment`, and leave five of the ten that a series may have
+        by default. The rest changes with every deployment or is of no use on every series; `inject` tells it once.
+        """
+        known = self._known()
+        return {key: known[key] for key in _COMMON if key in known}
+
+    def inject(self, registry: Registry | None = None) -> None:
+        """Have `registry` (by default the current one) tell of this host. May be called again.
+
+        | metric | meaning |
+        | --- | --- |
+        | `host_info` | 1, tagged with `host`, `os`, `arch`, `container_id`, `k8s_node` … : every text that is known |
+        | `host_cpu_count` | CPUs of the machine |
+        | `host_cpu_limit` | CPUs' worth of time that the process may use |
+        | `host_memory_limit_bytes` | memory that the process may use |
+
+        A number that is not known is not registered. A registry tells of one host: another call replaces what is told.
+
+        Raises:
+            TypeError: `registry` is not a `Registry`.
+            MetricConflictError: one of the names belongs to another kind or unit.
+        """
+        target = context.registry() if registry is None else registry
+        check_type("registry", target, Registry)
+        info = "Where the process runs, in its tags; always 1."
+        target.gauge("host_info", description=info, limits=LIMITS)
+        target.info("host_info", self._known())
+        for name, unit, description, value in (
+            ("host_cpu_count", "", "CPUs of the machine.", self.cpu_count),
+            ("host_cpu_limit", "", "CPUs' worth of time that the process may use.", self.cpu_limit),
+            ("host_memory_limit", "bytes", "Memory that the process may use.", self.memory_limit),
+        ):
+            if value is not None:
+                target.gauge(name, unit=unit, description=description).set(value)
+
+    def _known(self) -> dict[str, str]:
+        texts = {
+            "host": self.name,
+            "os": self.os,
+            "arch": self.arch,
+            "container_id": self.container_id,
+            "k8s_node": self.k8s_node,
+            "k8s_pod": self.k8s_pod,
+            "k8s_namespace": self.k8s_namespace,
+            "region": self.region,
+            "zone": self.zone,
+            "environment": self.environment,
+        }
+        return {key: value for key, value in texts.items() if value}
+
+
+def detect_host(*, root: str | os.PathLike[str] = "/", environ: Mapping[str, str] | None = None) -> Host:
+    """Find out where this process runs, from files and environment variables alone. What cannot be told is `None`.
+
+    It never fails over what it finds: a file that is missing, forbidden, endless or no text, and a variable that holds
+    nonsense, leave a field unknown. Texts lose their control characters and are cut at 200 characters.
+
+    Args:
+        root: where `/proc`, `/sys` and `/var/run` are, `/host` say. Wherever that is, Python tells the system, the
+            architecture and the number of CPUs.
+        environ: the variables to go by, instead of `os.environ`.
+    """
+    tree, environment = Tree(root), Environment(os.environ if environ is None else environ)
+    return Host(
+        name=clean(tree.read("/proc/sys/kernel/hostname")) or _told(platform.node),
+        os=_lower(_told(platform.system)),
+        arch=_architecture(_lower(_told(platform.machine))),
+        cpu_count=os.cpu_count(),
+        cpu_limit=cgroup.cpu_limit(tree),
+        memory_limit=cgroup.memory_limit(tree),
+        container_id=container_id(tree) or environment.attribute("container.id"),
+        k8s_node=kubernetes.node(environment),
+        k8s_pod=kubernetes.pod(environment),
+        k8s_namespace=kubernetes.namespace(environment, tree),
+        region=environment.region,
+        zone=environment.zone,
+        environment=environment.deployment,
+    )
+
+
+def _told(ask: Callable[[], str]) -> str | None:
+    try:
+        return clean(ask())
+    except Exception:  # `platform` asks other programs on some systems, each with its own way to fail
+        return None
+
+
+def _lower(text: str | None) -> str | None:
+    return text.lower() if text else None
+
+
+def _architecture(machine: str | None) -> str | None:
+    return _ARCHITECTURES.get(machine, machine) if machine else None

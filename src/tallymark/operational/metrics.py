@@ -1,0 +1,126 @@
+"""`OperationalMetrics`: the facts that most services need about each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from tallymark.engine import Number
+from tallymark.metric import context as current
+from tallymark.metric.registry import Registry
+from tallymark.metric.shape import check_type
+from tallymark.operational.classify import classify
+from tallymark.operational.operation import Operation
+
+__all__ = ["OperationalMetrics"]
+
+
+class OperationalMetrics:
+    """How often operations happen, how long they take, how they end, and what went wrong; events and amounts beside them.
+
+    | metric | kind | tags |
+    | --- | --- | --- |
+    | `operations` | counter | `operation`, `status` |
+    | `operation_duration` | timer | `operation`, `status` |
+    | `operation_errors` | counter | `operation`, `error_type`, `error_category` |
+    | `operations_in_flight` | gauge, on request | `operation` |
+    | `events` | counter | `kind`, `action` |
+    | `amounts` | histogram | `name`, `category` |
+
+    All methods take further tags by keyword. What they are given by place becomes text, and wins over a keyword of that name.
+    The limits on tags and series apply, and bad data is refused as anywhere: a negative duration (a clock was set back) is not
+    recorded, but its operation is counted.
+
+    Args:
+        registry: where they are recorded; by default the current registry.
+        prefix: starts the names of these metrics; joined to them by `_`.
+        classifier: maps an exception that ends an operation to status, error type and error category (a tuple of three, or an
+            `Outcome`); an empty error type counts no error.
+        in_flight: whether to keep the gauge `operations_in_flight`.
+        buckets: upper bounds for `operation_duration`, in seconds; by default `DURATION_BUCKETS`.
+
+    Raises:
+        TypeError: `registry` is not a `Registry`, or `prefix` not text.
+        ValueError: `prefix` cannot start a metric's name.
+        MetricConflictError: one of the names belongs to another kind.
+    """
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        prefix: str = "",
+        *,
+        classifier: Callable[[BaseException], tuple[object, object, object]] = classify,
+        in_flight: bool = False,
+        buckets: Iterable[float] | None = None,
+    ) -> None:
+        registry = current.registry() if registry is None else registry
+        check_type("registry", registry, Registry)
+        check_type("prefix", prefix, str)
+        start = f"{prefix}_" if prefix and not prefix.endswith("_") else prefix
+        self.classifier = classifier
+        counter = registry.counter
+        operations = counter(f"{start}operations", description="Operations that ended.")
+        duration = registry.timer(f"{start}operation_duration", description="How long operations took.", buckets=buckets)
+        errors = counter(f"{start}operation_errors", description="What went wrong in operations.")
+        events = counter(f"{start}events", description="What happened, by kind and action.")
+        self._operations = registry.tally(operations, ("operation", "status"), timer=duration)
+        self._errors = registry.tally(errors, ("operation", "error_type", "error_category"), defaults=("",))
+        self._events = registry.tally(events, ("kind", "action"))
+        # On this object, the methods are these calls into the engine: going through Python would double what they cost.
+        calls = {"record_operation": self._operations, "record_error": self._errors, "record_event": self._events}
+        own = {name for name in calls if getattr(type(self), name) is not getattr(OperationalMetrics, name)}  # a subclass's
+        self.__dict__ |= {name: call for name, call in calls.items() if name not in own}
+        self._amounts = registry.histogram(f"{start}amounts", description="Amounts, by name and category.")
+        gauge = f"{start}operations_in_flight"
+        self._in_flight = registry.gauge(gauge, description="Operations under way.") if in_flight else None
+
+    def record_operation(self, operation: object, status: object, duration: Number | timedelta, /, **context: object) -> None:
+        """Count one operation that ended with `status`, and record its duration, in seconds or as a `timedelta`.
+
+        Raises:
+            TypeError: `duration` is neither a number nor a `timedelta`.
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+        """
+        self._operations(operation, status, duration, **context)
+
+    def record_error(self, operation: object, error_type: object, error_category: object = "", /, **context: object) -> None:
+        """Count one error of an operation.
+
+        Raises:
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+        """
+        self._errors(operation, error_type, error_category, **context)
+
+    def record_event(self, kind: object, action: object, /, **context: object) -> None:
+        """Count one point in time: a login that was refused, say, as `record_event("security", "login_refused")`.
+
+        Raises:
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+        """
+        self._events(kind, action, **context)
+
+    def record_value(self, name: object, category: object, value: Number, /, **context: object) -> None:
+        """Record one amount, `record_value("order", "books", 19.9)` say: their number, sum and distribution are kept.
+
+        Raises:
+            TypeError: `value` is not a number.
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+        """
+        self._amounts.observe(value, **(context | {"name": name, "category": category}))
+
+    def operation(self, name: object, /, **context: object) -> Operation:
+        """Return an operation, to be used as `with ops.operation("auth") as op:` or as a decorator.
+
+        Its status is `success`; or, when an exception passes through (which is never swallowed), what the classifier makes of
+        it: `error` with an error counted, `timeout` or `cancelled`. The block may say otherwise: see `Operation`.
+        """
+        return Operation(self, name, context)
+
+    def _began(self, name: object) -> None:
+        if self._in_flight is not None:
+            self._in_flight.inc(operation=name)
+
+    def _ended(self, name: object) -> None:
+        if self._in_flight is not None:
+            self._in_flight.dec(operation=name)

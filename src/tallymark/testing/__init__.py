@@ -1,0 +1,25 @@
+"""What tests of a service need: registries that can be asked what was recorded, and a stand-in of the operational layer.
+
+The pytest plugin `tallymark.testing.plugin` gives a test a fresh registry. Nothing here needs pytest otherwise.
+"""
+
+from tallymark.testing.calls import Call, ErrorCall, EventCall, OperationCall, ValueCall
+from tallymark.testing.current import use_everywhere
+from tallymark.testing.operation import Operation
+from tallymark.testing.operations import RecordedOperations
+from tallymark.testing.recorder import Recorder, RecordingRegistry
+from tallymark.testing.series import RecordedSeries
+
+__all__ = [
+    "Call",
+    "ErrorCall",
+    "EventCall",
+    "Operation",
+    "OperationCall",
+    "RecordedOperations",
+    "RecordedSeries",
+    "Recorder",
+    "RecordingRegistry",
+    "ValueCall",
+    "use_everywhere",
+]

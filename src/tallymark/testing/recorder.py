@@ -1,0 +1,137 @@
+"""`Recorder`: asks a registry what was recorded. `RecordingRegistry`: a registry that can be asked itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from tallymark.engine import TagSet
+from tallymark.metric import context
+from tallymark.metric.registry import Registry
+from tallymark.metric.snapshot import Snapshot
+from tallymark.testing.difference import difference
+from tallymark.testing.message import Question
+from tallymark.testing.series import RecordedSeries, recorded_series
+
+__all__ = ["Recorder", "RecordingRegistry"]
+
+_Tags = Mapping[str, object] | None
+
+
+class Recorder:
+    """Asks a registry what was recorded, through its snapshots. Each question reads the registry anew.
+
+    Tags are given as to an instrument: keywords, a mapping, or both. Those that the registry adds to all series
+    (`Registry(tags=...)`) need not be repeated.
+
+    Args:
+        registry: the one to ask; by default the current one.
+        since: a mark; what had been recorded before is left out.
+    """
+
+    def __init__(self, registry: Registry | None = None, *, since: Snapshot | None = None) -> None:
+        self._asked = context.registry() if registry is None else registry
+        self._since = since
+
+    @property
+    def registry(self) -> Registry:
+        """The registry that is asked."""
+        return self._asked
+
+    def mark(self) -> Snapshot:
+        """Return the present moment, for `since`."""
+        return self.registry.snapshot()
+
+    def since(self, mark: Snapshot, /) -> Recorder:
+        """Return a recorder that leaves out what had been recorded before `mark`. Of a gauge it tells the change.
+
+        The `histogram` of a series that has observations from before knows its `min` and `max` only as well as its buckets do.
+        """
+        return Recorder(self.registry, since=mark)
+
+    def recorded(self, name: str, mapping: _Tags = None, /, **tags: object) -> RecordedSeries:
+        """Return the series of metric `name` with exactly these tags.
+
+        Raises:
+            AssertionError: there is none; says which are near.
+            TagError: a tag key is not valid.
+        """
+        __tracebackhide__ = True
+        question = self._question(name, mapping, tags)
+        found = question.answer()
+        if found is None:
+            raise AssertionError(question.missing("a series"))
+        return found
+
+    def matching(self, name: str, mapping: _Tags = None, /, **tags: object) -> tuple[RecordedSeries, ...]:
+        """Return the series of metric `name` that have these tags, and maybe others. `TagError` as for `recorded`."""
+        return self._question(name, mapping, tags).matches()
+
+    def total(self, name: str, mapping: _Tags = None, /, **tags: object) -> float:
+        """Return the sum of the series that have these tags, and maybe others; 0 where there is none.
+
+        It sums the values of counters and gauges, and the numbers of observations of histograms and timers. `TagError` as for
+        `recorded`.
+        """
+        return sum([series.amount for series in self.matching(name, mapping, **tags)])
+
+    def assert_recorded(self, name: str, value: object = None, mapping: _Tags = None, /, **tags: object) -> None:
+        """Check that the series with exactly these tags was recorded to.
+
+        Args:
+            name: of the metric.
+            value: what a counter or gauge must hold, or how many observations a histogram or timer must have. Anything that
+                compares to a number, such as `pytest.approx(0.3)`. By default: any but 0.
+            mapping: tags, beside those given by keyword.
+
+        Raises:
+            AssertionError: it was not; says what differs, and which series are near.
+            TagError: a tag key is not valid.
+        """
+        __tracebackhide__ = True
+        question = self._question(name, mapping, tags)
+        found = question.answer()
+        if found is None:
+            raise AssertionError(question.missing("a record" if value is None else value))
+        if not (found.amount if value is None else found.amount == value):
+            raise AssertionError(question.other(found, "a record" if value is None else value))
+
+    def assert_not_recorded(self, name: str, mapping: _Tags = None, /, **tags: object) -> None:
+        """Check that nothing was recorded to any series that has these tags, whatever other tags it has.
+
+        A series that is there, but holds 0 or no observations, was not recorded to.
+
+        Raises:
+            AssertionError: something was; lists it.
+            TagError: a tag key is not valid.
+        """
+        __tracebackhide__ = True
+        question = self._question(name, mapping, tags)
+        found = [series for series in question.matches() if series.amount]
+        if found:
+            raise AssertionError(question.unwanted(found))
+
+    def _question(self, name: str, mapping: _Tags, tags: Mapping[str, object]) -> Question:
+        now = self.registry.snapshot()
+        if self._since is not None:
+            now = difference(now, self._since)
+        asked = TagSet(mapping, **tags)
+        return Question(name, asked, tuple(recorded_series(now)), self.registry, self._since is not None)
+
+
+class RecordingRegistry(Registry, Recorder):
+    """A registry that can be asked what was recorded, by the methods of `Recorder`.
+
+    Args:
+        strict: raise for bad data too. Unlike elsewhere, by default it does.
+        options: as for `Registry`.
+    """
+
+    def __init__(self, *, strict: bool = True, **options: Any) -> None:
+        Registry.__init__(self, strict=strict, **options)
+        self._since = None
+
+    @property
+    def registry(self) -> Self:
+        """This registry."""
+        return self
