@@ -1,0 +1,7 @@
+"""`python -m tallymark`: the command, where its script is not on the PATH."""
+
+import sys
+
+from tallymark.cli import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Allocations per operation, for any Python code."""
