@@ -1,0 +1,30 @@
+"""The engines under test: every test of the record path asks for `engine` or `registry`, and runs once for each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+from tallymark.engine import load_engine
+
+ENGINES = ["native", "reference"]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Any:
+    """The module of an engine. One that is missing is an error, never a skip."""
+    return load_engine(request.param)
+
+
+@pytest.fixture
+def registry(engine: Any) -> tm.Registry:
+    """A fresh registry on the engine under test."""
+    return tm.Registry(engine=engine.name)
+
+
+@pytest.fixture
+def strict_registry(engine: Any) -> tm.Registry:
+    """A fresh registry that raises for bad data too."""
+    return tm.Registry(engine=engine.name, strict=True)

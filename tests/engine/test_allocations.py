@@ -1,0 +1,103 @@
+"""Zero allocations per record in steady state, on the native engine: exact, at CPython's allocators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+from tallymark.bench.allocations import allocations_per_op
+
+registry = tm.Registry(engine="native")
+counter = registry.counter("requests")
+gauge = registry.gauge("depth")
+histogram = registry.histogram("size", buckets=tm.exponential_buckets(0.001, 2.5, 12))
+timer = registry.timer("duration")
+bound = counter.with_tags(method="GET", status="200")
+tags = {"method": "GET", "status": "200"}
+held: list[Any] = []
+
+
+@timer.time(route="/timed")
+def timed() -> None:
+    pass
+
+
+def nothing() -> None:
+    pass
+
+
+RECORDS: dict[str, Callable[[], object]] = {
+    "inc": lambda: counter.inc(),
+    "inc with an amount": lambda: counter.inc(2.5),
+    "inc with an int": lambda: counter.inc(3),
+    "inc with tags": lambda: counter.inc(method="GET", status="200"),
+    "inc of a bound series": lambda: bound.inc(),
+    "with_tags, then inc": lambda: counter.with_tags(method="GET", status="200").inc(),
+    "three with_tags, then inc": lambda: (
+        counter.with_tags(service="web").with_tags(method="POST").with_tags(status="200").inc()
+    ),
+    "a tag given anew": lambda: bound.inc(status="500"),
+    "tags from a dict": lambda: counter.with_tags(tags).inc(),
+    "tags from a new dict": lambda: counter.with_tags({"method": "GET", "status": "200"}).inc(),
+    "tags from a tag set": lambda: counter.with_tags(bound.tags).inc(),
+    "set": lambda: gauge.set(7.5),
+    "dec with tags": lambda: gauge.dec(2, queue="a"),
+    "observe": lambda: histogram.observe(0.7),
+    "observe with tags": lambda: histogram.observe(0.7, route="/users"),
+    "record": lambda: timer.record(0.012, route="/users"),
+    "record_since": lambda: timer.record_since(0.5),
+    "tags": lambda: bound.tags,
+    "name, unit, description": lambda: (bound.name, bound.unit, bound.description),
+}
+
+
+def looped(operation: Callable[[], object]) -> Callable[[Iterable[None]], None]:
+    def loop(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            operation()
+
+    return loop
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_record_allocates_nothing(record: str) -> None:
+    assert allocations_per_op(looped(RECORDS[record])) == (0, 0)
+
+
+def test_a_timed_block_allocates_nothing() -> None:
+    def loop(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            with timer.time(route="/users"):
+                pass
+
+    assert allocations_per_op(loop) == (0, 0)
+
+
+def test_a_timed_function_allocates_no_more_than_the_function() -> None:
+    assert allocations_per_op(looped(timed)) == allocations_per_op(looped(nothing)) == (0, 0)
+
+
+def test_only_the_callers_own_string_is_allocated_for_a_value_made_at_run_time() -> None:
+    def makes_text(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            "".join(("status-", "200"))
+
+    def records_it(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            counter.inc(method="GET", status="".join(("status-", "200")))
+
+    assert allocations_per_op(records_it) == allocations_per_op(makes_text)
+
+
+def test_the_count_sees_allocations() -> None:
+    def loop(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            held.append([None] * 100)
+            held.clear()
+
+    allocs, size = allocations_per_op(loop)
+    assert allocs >= 1
+    assert size >= 800
