@@ -1,0 +1,100 @@
+"""The current registry: the default one, or what `tm.use` set."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from threading import Thread
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+
+
+def test_the_default_registry_is_always_the_same() -> None:
+    assert tm.registry() is tm.registry()
+    assert isinstance(tm.registry(), tm.Registry)
+
+
+def test_use_sets_the_current_registry_within_its_block(registry: tm.Registry) -> None:
+    default = tm.registry()
+    with tm.use(registry) as used:
+        assert used is registry
+        assert tm.registry() is registry
+    assert tm.registry() is default
+
+
+@pytest.mark.parametrize("kind", ["counter", "gauge", "histogram", "timer"])
+def test_instruments_come_from_the_current_registry(registry: tm.Registry, kind: str) -> None:
+    with tm.use(registry):
+        instrument = getattr(tm, kind)("n", description="Text.", tags={"a": "1"}, ttl=60)
+    assert instrument is getattr(registry, kind)("n", tags={"a": "1"})
+    assert instrument.description == "Text."
+    assert "n" not in tm.registry().snapshot()
+
+
+def test_use_nests(engine: Any) -> None:
+    outer, inner = tm.Registry(engine=engine.name), tm.Registry(engine=engine.name)
+    with tm.use(outer):
+        with tm.use(inner):
+            assert tm.registry() is inner
+        assert tm.registry() is outer
+        with tm.use(outer):
+            assert tm.registry() is outer
+        assert tm.registry() is outer
+
+
+def test_an_exception_ends_a_block_and_passes_through(registry: tm.Registry) -> None:
+    default = tm.registry()
+    with pytest.raises(ValueError, match="mine"), tm.use(registry):
+        raise ValueError("mine")
+    assert tm.registry() is default
+
+
+def test_use_follows_async_tasks(engine: Any) -> None:
+    async def child(expected: tm.Registry) -> bool:
+        await asyncio.sleep(0)
+        return tm.registry() is expected
+
+    async def task() -> bool:
+        mine = tm.Registry(engine=engine.name)
+        with tm.use(mine):
+            await asyncio.sleep(0)
+            return tm.registry() is mine and all(await asyncio.gather(child(mine), child(mine)))
+
+    async def main() -> list[bool]:
+        return await asyncio.gather(*[task() for _ in range(4)])
+
+    default = tm.registry()
+    assert asyncio.run(main()) == [True] * 4
+    assert tm.registry() is default
+
+
+def test_a_new_thread_has_the_default_registry(registry: tm.Registry) -> None:
+    default = tm.registry()
+    seen: list[Any] = []
+    with tm.use(registry):
+        context = contextvars.copy_context()
+        for run in (lambda: seen.append(tm.registry()), lambda: context.run(lambda: seen.append(tm.registry()))):
+            thread = Thread(target=run, **({"context": contextvars.Context()} if has_context() else {}))
+            thread.start()
+            thread.join()
+    assert seen == [default, registry]
+
+
+def has_context() -> bool:
+    """Whether threads take a context, which on some builds they otherwise inherit."""
+    return "context" in Thread.__init__.__code__.co_varnames
+
+
+@pytest.mark.parametrize("wrong", [None, "registry", object()], ids=repr)
+def test_use_takes_a_registry(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="Registry"), tm.use(wrong):
+        pass
+
+
+def test_a_null_registry_can_be_used() -> None:
+    with tm.use(tm.NullRegistry()):
+        tm.counter("n").inc()
+        assert list(tm.registry().snapshot()) == []

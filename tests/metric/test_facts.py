@@ -1,0 +1,69 @@
+"""Info and state: facts as tags, and which one of a fixed set of states holds."""
+
+from __future__ import annotations
+
+import pytest
+
+import tallymark as tm
+
+
+def values(registry: tm.Registry, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {tuple(one.tags.items()): one.value for one in registry.snapshot()[name]}
+
+
+def test_info_is_a_gauge_of_value_1_whose_tags_are_the_facts(registry: tm.Registry) -> None:
+    info = registry.info("service", version="1.2", name="orders")
+    assert (info.name, info.kind, info.value) == ("service_info", "gauge", 1.0)
+    assert values(registry, "service_info") == {(("name", "orders"), ("version", "1.2")): 1.0}
+    assert b'service_info{name="orders",version="1.2"} 1.0\n' in tm.render_prometheus(registry.snapshot())
+
+
+def test_a_second_info_replaces_the_first(registry: tm.Registry) -> None:
+    registry.info("service", version="1.2")
+    registry.info("service", {"version": "1.3"})
+    registry.info("service", {"version": "1.3"})
+    assert values(registry, "service_info") == {(("version", "1.3"),): 1.0}
+
+
+def test_info_of_a_name_that_is_taken_raises(registry: tm.Registry) -> None:
+    registry.counter("service_info")
+    with pytest.raises(tm.MetricConflictError, match="service_info"):
+        registry.info("service", version="1")
+
+
+def test_one_state_is_1_and_the_others_are_0(registry: tm.Registry) -> None:
+    state = registry.state("worker", ["starting", "running", "stopped"], tags={"worker": "a"})
+    assert state.states == ("starting", "running", "stopped")
+    assert state.value is None
+    assert set(values(registry, "worker").values()) == {0.0}
+    state.set("starting")
+    state.set("running")
+    assert state.value == "running"
+    assert values(registry, "worker") == {
+        (("state", "starting"), ("worker", "a")): 0.0,
+        (("state", "running"), ("worker", "a")): 1.0,
+        (("state", "stopped"), ("worker", "a")): 0.0,
+    }
+    assert registry.state("worker", ["starting", "running", "stopped"], tags={"worker": "a"}).value == "running"
+
+
+def test_a_state_that_is_not_there_raises_and_changes_nothing(registry: tm.Registry) -> None:
+    state = registry.state("worker", ["running", "stopped"])
+    state.set("running")
+    with pytest.raises(ValueError, match="'paused'"):
+        state.set("paused")
+    assert state.value == "running"
+
+
+@pytest.mark.parametrize(("states", "error"), [([], ValueError), (["a", "a"], ValueError), ("ab", TypeError), ([1], TypeError)])
+def test_states_are_texts_each_named_once(registry: tm.Registry, states: list[str], error: type[Exception]) -> None:
+    with pytest.raises(error, match="worker"):
+        registry.state("worker", states)
+
+
+def test_a_null_registry_takes_them_too() -> None:
+    registry = tm.NullRegistry()
+    registry.info("service", version="1")
+    state = registry.state("worker", ["a", "b"])
+    state.set("a")
+    assert list(registry.snapshot()) == []

@@ -1,0 +1,72 @@
+"""`NullRegistry`: instruments that do nothing, with the same calls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+
+KINDS = ["counter", "gauge", "histogram", "timer"]
+
+
+def test_recording_does_nothing(engine: Any) -> None:
+    with tm.NullRegistry() as registry:
+        counter, gauge = registry.counter("c", tags={"a": "1"}), registry.gauge("g")
+        histogram, timer = registry.histogram("h", buckets=[1]), registry.timer("t", ttl=5)
+        counter.inc()
+        counter.inc(2, a="1", amount="x")
+        counter.add(3)
+        gauge.set(7)
+        gauge.inc()
+        gauge.dec(2, self="x")
+        gauge.add(-1.5)
+        histogram.observe(5, value="x")
+        timer.record(timedelta(1), duration="x")
+        timer.record_since(0.0)
+        with timer.time(self="x"):
+            pass
+        assert counter.value == gauge.value == 0
+        assert histogram.snapshot().count == timer.snapshot().count == 0
+        assert list(registry.snapshot()) == []
+        assert tm.render_prometheus(registry.snapshot()) == b""
+        assert (registry.expire(), registry.unregister("c")) == (0, False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_instruments_have_every_public_name_of_the_real_ones(registry: tm.Registry, kind: str) -> None:
+    real, null = getattr(registry, kind)("n"), getattr(tm.NullRegistry(), kind)("n")
+    assert {name for name in dir(real) if not name.startswith("_")} <= set(dir(null))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_instruments_say_what_they_are(kind: str) -> None:
+    null = getattr(tm.NullRegistry(), kind)("n", description="Text.")
+    assert (null.name, null.description, null.kind, dict(null.tags)) == ("n", "Text.", kind, {})
+    assert null.with_tags(a="1") is null
+    assert null.with_tags({"a": "1"}, b="2") is null
+    null.remove()
+
+
+def test_its_timings_leave_functions_as_they_are() -> None:
+    async def work() -> int:
+        return 1
+
+    timed = tm.NullRegistry().timer("t").time()(work)
+    assert inspect.iscoroutinefunction(timed)
+    assert asyncio.run(timed()) == 1
+
+
+def test_an_exception_passes_through_its_blocks() -> None:
+    with pytest.raises(ValueError, match="mine"), tm.NullRegistry().timer("t").time():
+        raise ValueError("mine")
+
+
+def test_it_is_a_registry_with_the_same_calls() -> None:
+    assert isinstance(tm.NullRegistry(), tm.Registry)
+    for name in ("attach", "close", "detach", "expire", "unregister", "snapshot", *KINDS):
+        assert callable(getattr(tm.NullRegistry(), name))
