@@ -93,9 +93,10 @@ def check(source: str, **constants: Any) -> str:
     header = "".join([f"{name} = {value!r}\n" for name, value in constants.items()])
     mode, environment = ["-X", "dev"], dict(os.environ)
     if constants.get("ISOLATED"):
-        # 3.12.1 and 3.13.0 free what another interpreter's allocator made when `import datetime` is done in two of them at once,
+        # `import datetime` in two interpreters at once makes 3.12.1 and 3.13.0 free what another interpreter's allocator made,
         # with nothing of ours at hand (10 runs in 40). With one allocator for all, that is harmless (0 in 150).
-        mode, environment["PYTHONMALLOC"] = ["-X", "faulthandler"], "malloc"
+        mode = ["-X", "faulthandler"]
+        environment["PYTHONMALLOC"] = "malloc"
     done = subprocess.run(
         [sys.executable, *mode, "-c", header + source],
         env=environment,
