@@ -1,15 +1,45 @@
-"""How many allocations an operation costs in steady state, counted at CPython's allocators."""
+"""What operations ask of CPython's allocators, counted exactly and by thread; on 3.13 and later, the objects they create.
+
+with counting():
+    mark(0)
+    operation()
+    mark(1)
+counts_between(0, 1).allocs
+"""
 
 from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from tallymark.bench import _allocs  # type: ignore[attr-defined]
+_allocs: Any
+_missing = ""
+try:
+    from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
+except ImportError as _error:
+    _allocs = None
+    _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
 
-__all__ = ["Allocations", "allocations_per_op"]
+__all__ = [
+    "CAN_TRACE_OBJECTS",
+    "Allocations",
+    "Counts",
+    "allocations_per_op",
+    "available",
+    "count_loop",
+    "counting",
+    "counts_between",
+    "mark",
+    "objects_created",
+    "others_between",
+    "tracing_objects",
+]
+
+CAN_TRACE_OBJECTS: bool = _allocs is not None and _allocs.CAN_TRACE_OBJECTS
 
 
 class Allocations(NamedTuple):
@@ -17,18 +47,122 @@ class Allocations(NamedTuple):
 
     Attributes:
         allocs: allocations, on whichever of CPython's allocator domains they enter.
-        bytes: bytes asked for by these.
+        bytes: bytes asked for by these and by reallocations.
     """
 
     allocs: float
     bytes: float
 
 
+class Counts(NamedTuple):
+    """What one thread asked of the allocators. `later - earlier` is what it asked for in between.
+
+    Attributes:
+        allocs: allocations: the sum of those that entered by the domains `raw`, `mem` and `obj`. One that pymalloc passes on to
+            the raw domain counts once, where it entered.
+        bytes: bytes asked for by these and by reallocations, which ask for the whole of a block's new size.
+        reallocs: reallocations of a block; of none is an allocation.
+        frees: blocks given back, whichever thread asked for them.
+        raw: allocations by the raw domain.
+        mem: allocations by the mem domain.
+        obj: allocations by the obj domain.
+        arenas: arenas that pymalloc, or the stack of Python's frames, asked the system for.
+    """
+
+    allocs: int
+    bytes: int
+    reallocs: int
+    frees: int
+    raw: int
+    mem: int
+    obj: int
+    arenas: int
+
+    def __sub__(self, earlier: Counts) -> Counts:
+        return Counts(*(after - before for after, before in zip(self, earlier, strict=True)))
+
+
+def available() -> str:
+    """Return why allocations cannot be counted, or an empty string if they can."""
+    return _missing
+
+
+def _unavailable(*slots: int) -> Any:
+    raise RuntimeError(_missing)
+
+
+#: Keep in a slot, from 0 to 63, what this thread has asked for so far; each thread has its own slots, and those from 60 on are
+#: used by this package. Allocates nothing. Raises RuntimeError outside of `counting()`, and ValueError for another slot.
+mark: Callable[[int], None] = _unavailable if _allocs is None else _allocs.mark
+_between: Callable[[int, int], tuple[int, ...]] = _unavailable if _allocs is None else _allocs.between
+
+
+@contextmanager
+def counting() -> Iterator[None]:
+    """Count the allocations of every thread within the block. May be nested.
+
+    Raises RuntimeError if they cannot be counted; and at the end, if another hook was set on top (tracemalloc was started
+    within the block: stop it within the block too), or if the hooks were removed from beneath (tracemalloc was stopped, that
+    was started before the block), as the counts are too low then. Hooks that another was set on top of have to stay; the next
+    such block removes them.
+    """
+    if _allocs is None:
+        raise RuntimeError(_missing)
+    _allocs.install()
+    try:
+        yield
+    finally:
+        _allocs.uninstall()
+
+
+def counts_between(first: int, second: int) -> Counts:
+    """Return what this thread asked for between two marks. Raises ValueError if it made no mark in a slot."""
+    return Counts(*_between(first, second)[:-1])
+
+
+def others_between(first: int, second: int) -> int:
+    """Return the allocations of all other threads between two marks. Raises as `counts_between` does."""
+    return _between(first, second)[-1]
+
+
+@contextmanager
+def tracing_objects() -> Iterator[dict[str, int]]:
+    """Count the objects that this thread creates within the block, reused memory or not: a dict by the name of their type.
+
+    It is filled when the block ends. Types beyond the first 896 are counted as `other`. Raises RuntimeError before Python 3.13,
+    within another such block, and at the end if something else took over (tracemalloc was started or stopped within the block).
+    """
+    if not CAN_TRACE_OBJECTS:
+        raise RuntimeError(_missing or f"objects are counted on Python 3.13 and later; this is {sys.version.split()[0]}")
+    created: dict[str, int] = {}
+    _allocs.start_objects()
+    try:
+        yield created
+    finally:
+        created.update(_allocs.stop_objects())
+
+
+def objects_created(loop: Callable[[Iterable[None]], object], n: int = 1000) -> dict[str, float]:
+    """Return how many objects one iteration of `loop` creates, by the name of their type: see `allocations_per_op`.
+
+    Types of which none are created are left out. Raises as `tracing_objects` does.
+    """
+    loop(itertools.repeat(None, n))
+    readings = []
+    for times in (n, 3 * n):
+        iterations = itertools.repeat(None, times)
+        with tracing_objects() as created:
+            loop(iterations)
+        readings.append(created)
+    once, thrice = readings
+    rates = {kind: (count - once.get(kind, 0)) / (2 * n) for kind, count in thrice.items()}
+    return {kind: rate for kind, rate in sorted(rates.items()) if rate > 0}
+
+
 def allocations_per_op(loop: Callable[[Iterable[None]], object], n: int = 1000) -> Allocations:
     """Return the allocations of one iteration of `loop`, a function that runs its operation once for each item it is given.
 
-    The operations are warmed up first. What the loop itself costs once cancels out: `(A(3n) - A(n)) / 2n`, the smallest of
-    five, as anything else that runs meanwhile only adds.
+    The operations are warmed up first. What the loop itself costs once cancels out: `(A(3n) - A(n)) / 2n`, the median of five.
     """
     loop(itertools.repeat(None, n))
     collecting = gc.isenabled()
@@ -36,22 +170,20 @@ def allocations_per_op(loop: Callable[[Iterable[None]], object], n: int = 1000) 
     gc.disable()
     try:
         loop(itertools.repeat(None, n))  # collecting emptied the free lists
-        samples = [_difference(_count(loop, n), _count(loop, 3 * n), 2 * n) for _ in range(5)]
+        readings = [(count_loop(loop, n), count_loop(loop, 3 * n)) for _ in range(5)]
     finally:
         if collecting:
             gc.enable()
-    return min(samples)
+    allocs, size = sorted((thrice - once)[:2] for once, thrice in readings)[2]
+    return Allocations(allocs / (2 * n), size / (2 * n))
 
 
-def _count(loop: Callable[[Iterable[None]], object], n: int) -> tuple[int, int]:
+def count_loop(loop: Callable[[Iterable[None]], object], n: int) -> Counts:
+    """Return what n iterations of `loop` ask for, after one that is not counted: earlier counts were taken from free lists."""
     iterations = itertools.repeat(None, n)
-    _allocs.start()
-    try:
+    with counting():
+        loop(itertools.repeat(None, 1))
+        mark(60)
         loop(iterations)
-    finally:
-        count, size, _, _ = _allocs.stop()
-    return count, size
-
-
-def _difference(once: tuple[int, int], thrice: tuple[int, int], n: int) -> Allocations:
-    return Allocations((thrice[0] - once[0]) / n, (thrice[1] - once[1]) / n)
+        mark(61)
+    return counts_between(60, 61)
