@@ -1,0 +1,99 @@
+"""What a benchmark's author writes with: `def bench_name(b): setup; for _ in b.loop(): operation`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from tallymark.bench.errors import BenchmarkFileError
+
+__all__ = ["Benchmark", "Pass", "Skipped", "parametrize", "variants"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Skipped(Exception):  # noqa: N818  # it is no error
+    """Raised by `b.skip`, through the benchmark."""
+
+
+class Pass(Protocol):
+    """One way of running a loop: how many operations, and what is read between them."""
+
+    def batches(self) -> Iterator[Iterable[None]]:
+        """Yield the iterations of each batch; what stands around a `yield` runs right before and right after its operations."""
+        ...
+
+
+class Benchmark:
+    """The `b` of a benchmark: its loop, and what it says of itself.
+
+    Attributes:
+        bytes_processed: bytes that one operation works on, for a throughput beside the time; None if that has no meaning.
+    """
+
+    def __init__(self, measured: Pass) -> None:
+        self.bytes_processed: int | None = None
+        self.looped = False
+        self.finished = False
+        self._pass = measured
+
+    def loop(self) -> Iterator[None]:
+        """Return the iterations to run the operation in. Only they are measured: what stands before and after is not.
+
+        An iteration costs what one of `itertools.repeat` does: no Python code runs between two operations, and nothing is
+        allocated. Raises BenchmarkFileError the second time.
+        """
+        if self.looped:
+            raise BenchmarkFileError("loops twice: a benchmark has one b.loop(); write two benchmarks")
+        self.looped = True
+        return itertools.chain.from_iterable(self._batches())
+
+    def _batches(self) -> Iterator[Iterable[None]]:
+        yield from self._pass.batches()
+        self.finished = True
+
+    def skip(self, reason: str = "") -> None:
+        """End the benchmark here: it is reported as skipped, with the reason."""
+        raise Skipped(reason)
+
+
+def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
+    """Run a benchmark once for each combination of values, given to it as keyword arguments.
+
+    @parametrize(size=[10, 1000])
+    def bench_encode(b, size): ...
+    """
+    names = list(values)
+    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*values.values())]
+    if not combinations:
+        raise BenchmarkFileError("parametrize: there are no values")
+
+    def mark(function: F) -> F:
+        function.__bench_params__ = combinations  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def variants(function: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Return the keyword arguments of each run of a benchmark: one empty dict without `parametrize`."""
+    return getattr(function, "__bench_params__", None) or [{}]
+
+
+def variant_name(function: str, params: dict[str, Any]) -> str:
+    """Return a benchmark's name with its parameters."""
+    if not params:
+        return function
+    return f"{function}[{','.join(f'{key}={value}' for key, value in params.items())}]"
+
+
+def run_once(function: Callable[..., Any], params: dict[str, Any], measured: Pass) -> Benchmark:
+    """Run a benchmark through one pass. Raises BenchmarkFileError if it never loops, or leaves its loop early."""
+    b = Benchmark(measured)
+    function(b, **params)
+    if not b.looped:
+        raise BenchmarkFileError("never loops: it needs `for _ in b.loop():` around the operation")
+    if not b.finished:
+        raise BenchmarkFileError("leaves its loop early: a break or return inside `for _ in b.loop():`")
+    return b

@@ -1,0 +1,54 @@
+"""Where a run was made: what makes two runs comparable, or not."""
+
+from __future__ import annotations
+
+import gc
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from tallymark.bench import allocations
+from tallymark.version import __version__
+
+
+def describe(directory: str | os.PathLike[str] = ".") -> dict[str, Any]:
+    """Return this interpreter, this machine, and the commit of a directory's checkout, if it is one."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "build": sysconfig.get_config_var("CONFIG_ARGS") or "",
+        "compiler": platform.python_compiler(),
+        "allocator": os.environ.get("PYTHONMALLOC") or "pymalloc",
+        "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
+        "gc_threshold": list(gc.get_threshold()),
+        "allocations": allocations.available() or "counted",
+        "tallymark": __version__,
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cpu": _cpu(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        **_commit(directory),
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def _commit(directory: str | os.PathLike[str]) -> dict[str, Any]:
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=directory, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603, S607
+        return done.stdout.strip()
+
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "modified": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": "", "modified": False}

@@ -1,0 +1,11 @@
+"""The ways of running a benchmark's loop. Each runs in a process of its own, so that none disturbs another.
+
+A pass is a generator of batches: it reads a clock or a counter, yields iterations, and reads again. SciPy and Rich stay out of
+these processes: what they import and allocate would be part of what is measured.
+"""
+
+from tallymark.bench.passes.counted import AllocationPass, ObjectPass
+from tallymark.bench.passes.guard import CheckPass, Guard
+from tallymark.bench.passes.timed import CollectionPass, FirstPass, TimePass
+
+__all__ = ["AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "ObjectPass", "TimePass"]

@@ -1,0 +1,74 @@
+"""What every pass is made of: batches of iterations, and a guard against what a benchmark may do to its process."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import itertools
+import os
+import select
+import time
+from collections.abc import Iterable, Iterator
+
+from tallymark.bench.errors import BenchmarkFileError
+
+Batch = Iterator[Iterable[None]]
+
+clock = time.perf_counter
+
+
+def repeat(n: int) -> Iterator[None]:
+    """Return n iterations: unlike those of `range`, they allocate nothing."""
+    return itertools.repeat(None, n)
+
+
+class Guard:
+    """What no benchmark may do to its process, looked for after its first operation: before it was repeated in a batch."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._forks = _count_forks()
+        self._gc = (gc.isenabled(), gc.get_threshold())
+        self.changes_gc = False
+
+    def first(self) -> Batch:
+        reader, writer = os.pipe()
+        before = self._forks[0]
+        yield repeat(1)
+        if os.getpid() != self._process:
+            os.write(writer, b"!")
+        # Children that go on in the loop fork in their turn: the parent must know before it runs a batch.
+        if os.getpid() != self._process or (self._forks[0] > before and select.select([reader], [], [], 0.5)[0]):
+            raise BenchmarkFileError("forks: the child came back into b.loop(); end it with os._exit() within the operation")
+        os.close(reader)
+        os.close(writer)
+        self.look()
+
+    def look(self) -> None:
+        """Notice that the collector's settings were changed, and restore them."""
+        if (gc.isenabled(), gc.get_threshold()) != self._gc:
+            self.changes_gc = True
+            (gc.enable if self._gc[0] else gc.disable)()
+            gc.set_threshold(*self._gc[1])
+
+
+@functools.cache
+def _count_forks() -> list[int]:
+    """Return the number of forks of this process since the first call, as a list of one that is kept up to date."""
+    forks = [0]
+
+    def forked() -> None:
+        forks[0] += 1
+
+    os.register_at_fork(after_in_parent=forked)
+    return forks
+
+
+class CheckPass:
+    """One operation, and a look at what it did to the process."""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+
+    def batches(self) -> Batch:
+        yield from self.guard.first()
