@@ -1,0 +1,258 @@
+"""What a run found, as data: every sample, and enough about the machine to know when not to compare.
+
+The file is JSON with a format name and a version. Times are in seconds per operation, sizes in bytes, and counts are per
+operation, as fractions where they are fractions: an operation that allocates once in seven is 0.14, not 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from tallymark.bench.errors import ResultFileError
+
+FORMAT = "tallymark-bench"
+VERSION = 1
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ProcessTimes:
+    """The values of one process: seconds per operation, with the empty loop's share subtracted."""
+
+    loops: int  # operations timed for each value
+    values: tuple[float, ...]
+    overhead: float = 0.0  # seconds per iteration of the empty loop, already subtracted
+    warmup: int = 0  # operations before the first value
+    probe: float = 0.0  # seconds per iteration of an empty loop beside the values: how calm the machine was
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.values)
+
+
+@dataclass(frozen=True)
+class TimeResult:
+    """The time of an operation. The unit of statistics is the process: values of one process resemble each other."""
+
+    processes: tuple[ProcessTimes, ...]
+    disturbed: tuple[ProcessTimes, ...] = ()  # left out, as the machine was busy with something else: see measure.py
+
+    @property
+    def medians(self) -> tuple[float, ...]:
+        """The median of each process, in the order in which they ran."""
+        return tuple(process.median for process in self.processes)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.medians)
+
+    @property
+    def minimum(self) -> float:
+        return min(min(process.values) for process in self.processes)
+
+    @property
+    def spread(self) -> float:
+        """Half the interquartile range of the process medians, as a share of the median; 0 for fewer than two processes."""
+        if len(self.processes) < 2 or self.median <= 0:
+            return 0.0
+        low, _, high = statistics.quantiles(self.medians, n=4, method="inclusive")
+        return (high - low) / 2 / self.median
+
+
+@dataclass(frozen=True)
+class AllocationResult:
+    """Requests at CPython's allocators, per operation in steady state: (A(3n) - A(n)) / 2n."""
+
+    allocs: float
+    bytes: float
+    reallocs: float = 0.0
+    frees: float = 0.0
+    raw: float = 0.0  # by domain: what `allocs` is the sum of
+    mem: float = 0.0
+    obj: float = 0.0
+    arenas: float = 0.0
+    samples: tuple[tuple[float, float], ...] = ()  # (allocs, bytes) of each of the repetitions
+    exact: bool = True  # the repetitions agree
+    ops: int = 0  # operations of the whole pass, and what they requested: Go's MemAllocs and MemBytes
+    total_allocs: int = 0
+    total_bytes: int = 0
+    retained: float = 0.0  # blocks per operation that were requested and not given back
+    other_threads: float = 0.0  # requests per operation that threads other than the benchmark's made meanwhile
+
+
+@dataclass(frozen=True)
+class ColdResult:
+    """What the first use costs, in seconds: medians over fresh processes."""
+
+    imports: float  # importing the benchmark's file, and with it what it measures
+    setup: float  # what stands above the loop
+    first: float  # the first operation of the process
+    state: float  # the first operation on fresh state, in a process that is warm
+    allocs: float | None = None  # requests at the allocators of that first operation on fresh state
+    bytes: float | None = None
+
+    @property
+    def process(self) -> float:
+        """From the start of the import to the end of the first operation."""
+        return self.imports + self.setup + self.first
+
+
+@dataclass(frozen=True)
+class CollectionResult:
+    """The garbage collector's share, with it on."""
+
+    per_1000: float  # collections in 1,000 operations, of any generation
+    pause: float  # seconds of pause in 1,000 operations
+    time_on: float  # seconds per operation with the collector on, and off, in the same process
+    time_off: float
+
+
+@dataclass(frozen=True)
+class WarmupResult:
+    """How the operation settled: its allocations over the first operations, one by one."""
+
+    steady: bool
+    ops: int  # operations until the series was constant or periodic
+    period: int = 1
+    series: tuple[int, ...] = ()  # requests of each of the last operations looked at
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A warning, as data: what is wrong with a benchmark, where, and what to do."""
+
+    kind: str  # measures-initialisation, never-steady, retaining, arena-churn, dear-first-use, noisy, versions-differ
+    message: str
+    line: int | None = None
+    statement: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """All that is known of one benchmark. A section that is None was not measured; `reasons` says why."""
+
+    name: str  # file::function[parameters]
+    file: str = ""
+    line: int = 0
+    params: dict[str, str] = field(default_factory=dict)
+    status: str = "ok"  # ok, skipped, failed
+    reason: str = ""
+    bytes_processed: int | None = None  # per operation
+    time: TimeResult | None = None
+    allocations: AllocationResult | None = None
+    objects: dict[str, float] | None = None  # objects created per operation, by type
+    cold: ColdResult | None = None
+    collections: CollectionResult | None = None
+    warmup: WarmupResult | None = None
+    findings: tuple[Finding, ...] = ()
+    reasons: dict[str, str] = field(default_factory=dict)  # section: why it is empty
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run: where, how, and every benchmark's result."""
+
+    environment: dict[str, Any]
+    settings: dict[str, Any]
+    benchmarks: tuple[BenchmarkResult, ...]
+    created: str = ""
+    complete: bool = True  # False after Ctrl-C
+
+    def __getitem__(self, name: str) -> BenchmarkResult:
+        for one in self.benchmarks:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the run to a file, whole or not at all."""
+        target = Path(path)
+        partial = target.with_name(target.name + ".partial")
+        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+        partial.replace(target)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
+
+
+def load_run(path: str | os.PathLike[str]) -> RunResult:
+    """Read a run from a file that this toolkit or pyperf wrote.
+
+    Raises ResultFileError when the file cannot be read, is neither, or has a version that this toolkit does not know.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultFileError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ResultFileError(f"{path}: not JSON: {error}") from None
+    if isinstance(data, dict) and data.get("format") != FORMAT and "benchmarks" in data and "metadata" in data:
+        from tallymark.bench.pyperf import from_pyperf
+
+        return from_pyperf(data, str(path))
+    return run_from_json(data, str(path))
+
+
+def run_from_json(data: Any, origin: str = "data") -> RunResult:
+    """Check and build a run from parsed JSON. Raises ResultFileError, naming the origin and the field."""
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        raise ResultFileError(f"{origin}: not a result of `tallymark bench run` (no format {FORMAT!r})")
+    if data.get("version") != VERSION:
+        found = data.get("version")
+        raise ResultFileError(f"{origin}: version {found!r}, and this toolkit reads version {VERSION}: upgrade tallymark")
+    try:
+        return build(RunResult, data, "run")
+    except ResultFileError as error:
+        raise ResultFileError(f"{origin}: {error}") from None
+
+
+def build(kind: type[T], data: Any, where: str) -> T:
+    """Build one of these dataclasses from parsed JSON. Raises ResultFileError, naming the field that is missing or wrong."""
+    if not isinstance(data, Mapping):
+        raise ResultFileError(f"{where} must be an object")
+    hints = get_type_hints(kind)
+    known = {}
+    for one in fields(kind):  # type: ignore[arg-type]
+        if one.name in data:
+            known[one.name] = _value(hints[one.name], data[one.name], f"{where}.{one.name}")
+        elif one.default is MISSING and one.default_factory is MISSING:
+            raise ResultFileError(f"{where} has no {one.name!r}")
+    return kind(**known)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, inner = get_origin(hint), get_args(hint)
+    if type(None) in inner:
+        return None if value is None else _value(next(one for one in inner if one is not type(None)), value, where)
+    if is_dataclass(hint):
+        return build(hint, value, where)  # type: ignore[arg-type]
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ResultFileError(f"{where} must be a list")
+        if inner[-1] is not Ellipsis:
+            if len(value) != len(inner):
+                raise ResultFileError(f"{where} must have {len(inner)} items")
+            return tuple(_value(one, each, where) for one, each in zip(inner, value, strict=True))
+        return tuple(_value(inner[0], each, f"{where}[{i}]") for i, each in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise ResultFileError(f"{where} must be an object")
+        return {str(key): _value(inner[1], each, f"{where}.{key}") for key, each in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ResultFileError(f"{where} must be {hint.__name__}, not {type(value).__name__}")
+    if hint is float and not math.isfinite(value):
+        raise ResultFileError(f"{where} must be finite")
+    return value
