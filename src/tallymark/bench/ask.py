@@ -1,0 +1,108 @@
+"""Asking a fresh process for one pass, and believing none of what it does: it may print, hang, crash or fork."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from tallymark.bench.side import Side
+
+Answer = dict[str, Any]
+
+_COLD = Path(__file__).with_name("cold.py")
+
+
+def ask(side: Side, request: dict[str, Any], timeout: float) -> Answer:
+    """Run a request in a worker, and return its answer; what went wrong is under `failed`, in one line."""
+    with tempfile.TemporaryFile() as file:
+        text = json.dumps({**request, "answer": file.fileno()})
+        problem, printed = _run(side, ["-m", "tallymark.bench.worker", text], file, timeout)
+        file.seek(0)
+        answers = [json.loads(line) for line in file.read().splitlines()]
+    failed = [one for one in answers if "failed" in one]
+    if failed:
+        return dict(failed[0])
+    if problem or not answers:
+        return {"failed": problem or "the process ended without an answer: os._exit()?"}
+    return {**answers[0], "printed": printed}
+
+
+def ask_cold(side: Side, file: str, function: str, index: int, timeout: float) -> Answer:
+    """Time a first operation in a fresh process; see cold.py."""
+    with tempfile.TemporaryFile("w+") as answer:
+        problem, _ = _run(side, [str(_COLD), file, function, str(index), str(answer.fileno())], answer, timeout)
+        answer.seek(0)
+        numbers = [float(one) for one in answer.read().split()]
+    if problem or len(numbers) != 3:
+        return {"failed": problem or "the process ended without an answer"}
+    return dict(zip(("imports", "setup", "first"), numbers, strict=True))
+
+
+def _run(side: Side, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
+    """Run a Python; return what went wrong, or nothing, and how many bytes it printed."""
+    path = os.pathsep.join([*side.path, *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            [side.python, *arguments],
+            cwd=side.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[answer.fileno()],
+            start_new_session=True,  # so that all of its children can be killed, and Ctrl-C reaches the parent alone
+        )
+    except OSError as error:
+        return f"{side.python} does not start: {error.strerror or error}", 0
+    said, complaints = _Drain(process.stdout), _Drain(process.stderr)
+    try:
+        status = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return f"takes too long: killed after {timeout:g} s; make the operation smaller, or raise --timeout", said.size
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        said.end()
+        complaints.end()
+    return _problem(side.python, status, complaints.tail), said.size
+
+
+def _problem(python: str, status: int, complaint: bytes) -> str:
+    if status == 0:
+        return ""
+    if b"No module named 'tallymark" in complaint:
+        return f"{python} cannot import tallymark.bench, which runs the benchmarks: pip install tallymark there"
+    last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return f"killed by {signal.Signals(-status).name}"
+    return f"ends with status {status}: {last[0][:300]}"
+
+
+class _Drain:
+    """Reads a pipe to its end, so that its writer never waits; keeps the size, and the last of it."""
+
+    def __init__(self, pipe: IO[bytes] | None) -> None:
+        assert pipe is not None  # noqa: S101
+        self.size, self.tail = 0, b""
+        self._pipe = pipe
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while chunk := os.read(self._pipe.fileno(), 65536):
+            self.size += len(chunk)
+            self.tail = (self.tail + chunk)[-4096:]
+
+    def end(self) -> None:
+        self._thread.join()
+        self._pipe.close()

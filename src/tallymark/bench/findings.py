@@ -1,0 +1,64 @@
+"""What is wrong with a benchmark, told from its numbers. What is told from its source is in initialisation.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tallymark.bench.result import BenchmarkResult, Finding
+
+_RETAINED = 0.01  # blocks per operation: less is a list or a dict that grows once in a while, within what one reading tells
+_NOISY = 0.10
+_DEAR = 3.0
+
+
+def judge(result: BenchmarkResult) -> tuple[Finding, ...]:
+    """Return the warnings that a result's numbers give."""
+    return tuple(_judged(result))
+
+
+def _judged(result: BenchmarkResult) -> Iterator[Finding]:
+    counted, line = result.allocations, result.line
+    if result.warmup is not None and not result.warmup.steady:
+        series = ", ".join(map(str, result.warmup.series[-8:]))
+        yield Finding(
+            "never-steady",
+            f"never reaches a steady state: the last operations allocated {series}",
+            line,
+            remedy="Repeat the same work each time: bound what grows, or make it above b.loop().",
+        )
+    if counted is not None and counted.retained > _RETAINED:
+        yield Finding(
+            "retaining",
+            f"retains {counted.retained:.3g} blocks per operation: it is slower, or larger, the longer it runs",
+            line,
+            remedy="Drop what an operation makes before the next, or clear it within the operation.",
+        )
+    if counted is not None and counted.arenas > 0:
+        yield Finding(
+            "arena-churn",
+            f"allocates {counted.arenas:.3g} arenas per operation: each is a call to the operating system",
+            line,
+            remedy="Compare with care: the time depends on how full memory was when the benchmark began.",
+        )
+    if counted is not None and counted.other_threads > _RETAINED:
+        yield Finding(
+            "other-threads",
+            f"other threads made {counted.other_threads:.3g} allocations per operation meanwhile; they are not in the counts",
+            line,
+        )
+    if result.cold is not None and result.time is not None:
+        first, steady = result.cold.state, max(result.time.median, 1e-9)
+        if first > _DEAR * steady and first - steady > 2e-6:
+            yield Finding(
+                "dear-first-use",
+                f"the first operation on fresh state costs {first * 1e6:.3g} µs, {first / steady:.0f} times a later one",
+                line,
+                remedy="A service pays this once; code that makes its objects anew pays it every time.",
+            )
+    if result.time is not None and result.time.spread > _NOISY:
+        yield Finding(
+            "noisy",
+            f"too noisy: half the processes lie more than {result.time.spread:.0%} from the median",
+            line,
+            remedy="Stop what else runs on the machine, or raise --processes.",
+        )

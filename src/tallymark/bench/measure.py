@@ -1,0 +1,239 @@
+"""Running benchmarks: which passes, in which order, in fresh processes; and putting their answers together.
+
+Rounds of times go over all benchmarks, and over both sides of a comparison in random order: what changes on the machine
+meanwhile then meets all alike. (Sequential blocks of processes call 11-26 % of identical code different; interleaved, 1.2 %.)
+
+Each process tells how calm the machine was. One that was disturbed all along is run again, and the calmest are kept: see
+`passes.timed.probe`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import math
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tallymark.bench.ask import Answer, ask, ask_cold
+from tallymark.bench.findings import judge
+from tallymark.bench.load import find_files
+from tallymark.bench.passes.timed import CALM
+from tallymark.bench.result import BenchmarkResult, Finding, RunResult, build
+from tallymark.bench.settings import Settings
+from tallymark.bench.side import Side
+
+Progress = Callable[[int, int, str], None]
+
+
+def measure(
+    paths: Sequence[str] = (),
+    *,
+    sides: Sequence[Side] = (Side(),),
+    settings: Settings | None = None,
+    select: str = "",
+    progress: Progress = lambda done, total, name: None,
+) -> list[RunResult]:
+    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each side; return a run for each.
+
+    Args:
+        paths: files and directories, from each side's root; the default is that root.
+        sides: what to measure; the processes of several are interleaved.
+        settings: how much.
+        select: a text that the names of benchmarks must have in them.
+        progress: is called with what is done, how much there is, and what comes next.
+
+    A benchmark that fails is a result that says so. Ctrl-C ends the run with what was measured until then (`complete` is
+    False). Raises BenchmarkFileError when there is no file to measure.
+    """
+    settings = settings or Settings()
+    measured = [_Sided(side, settings) for side in sides]
+    with contextlib.suppress(KeyboardInterrupt):
+        for one in measured:
+            one.find(paths, select)
+        tasks = list(_tasks(measured, settings))
+        for done, (job, name) in enumerate(tasks):
+            progress(done, len(tasks), f"{job.name}: {name}")
+            if not job.ended:
+                job.do(name)
+        for _ in range(settings.processes):
+            again = [job for one in measured for job in one.disturbed()]
+            for done, job in enumerate(random.sample(again, len(again))):
+                progress(len(tasks) - len(again) + done, len(tasks), f"{job.name}: time, again")
+                job.do("time")
+        progress(len(tasks), len(tasks), "")
+        for one in measured:
+            one.complete = True
+    return [one.result() for one in measured]
+
+
+def _tasks(measured: Sequence[_Sided], settings: Settings) -> Iterator[tuple[_Job, str]]:
+    jobs = [job for one in measured for job in one.jobs]
+    for name in settings.passes:
+        if name not in ("time", "cold"):
+            yield from ((job, name) for job in jobs)
+    for name, rounds in (("cold", settings.cold), ("time", settings.processes)):
+        for _ in range(rounds if name in settings.passes else 0):
+            yield from ((job, name) for job in random.sample(jobs, len(jobs)))
+
+
+@dataclass
+class _Job:
+    """One benchmark on one side, and what is known of it so far."""
+
+    side: Side
+    settings: Settings
+    file: str
+    listed: dict[str, Any]
+    name: str
+    known: dict[str, Any] = field(default_factory=dict)
+    times: list[dict[str, Any]] = field(default_factory=list)
+    cold: list[dict[str, float]] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    ended: bool = False
+    spent: float = 0.0
+
+    def do(self, name: str) -> None:
+        began = time.perf_counter()
+        if name == "cold":
+            answer = ask_cold(self.side, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
+        elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
+            return
+        else:
+            answer = self._ask(name)
+            if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
+                # A frame chunk at this depth of the stack, perhaps.
+                answer = min(answer, self._ask(name, depth=7), key=_arenas)
+        self._take(name, answer)
+        if name == "time":
+            self.spent += time.perf_counter() - began
+
+    def _ask(self, name: str, depth: int = 0) -> Answer:
+        settings = self.settings
+        request = {
+            "task": name,
+            "file": self.file,
+            "function": self.listed["function"],
+            "index": self.listed["index"],
+            "values": settings.values,
+            "shortest": settings.shortest,
+            "budget": settings.budget,
+            "freelists": settings.freelists,
+            "depth": depth,
+        }
+        return ask(self.side, request, settings.timeout)
+
+    def _take(self, name: str, answer: Answer) -> None:
+        if "unavailable" in answer:
+            self.reasons[name] = answer["unavailable"]
+            self._note(answer)
+        elif "skipped" in answer:
+            self.known.update(status="skipped", reason=answer["skipped"])
+            self.ended = True
+        elif "failed" in answer and name == "initialisation":
+            # It runs the operation in ways that its author never meant: that this goes wrong is no fault of the benchmark.
+            self.reasons[name] = answer["failed"]
+        elif "failed" in answer:
+            self.known.update(status="failed", reason=answer["failed"])
+            self.ended = True
+        else:
+            self._note(answer)
+            if name == "time":
+                self.times.append(answer["time"])
+            elif name == "cold":
+                self.cold.append(answer)
+            elif name == "initialisation":
+                self.findings += [build(Finding, one, name) for one in answer["findings"]]
+            elif name == "state":
+                self.known["state"] = answer
+            else:
+                self.known.update(
+                    {key: answer[key] for key in ("allocations", "warmup", "objects", "collections") if key in answer}
+                )
+
+    def _note(self, answer: Answer) -> None:
+        if answer.get("bytes_processed") is not None:
+            self.known["bytes_processed"] = answer["bytes_processed"]
+        kinds = {finding.kind for finding in self.findings}
+        if answer.get("printed") and "prints" not in kinds:
+            said = f"prints ({answer['printed']:,} bytes in one process, which were discarded): the output is part of its time"
+            self.findings.append(Finding("prints", said, self.listed["line"]))
+        if answer.get("changes_gc") and "changes-gc" not in kinds:
+            said = "changes the garbage collector's settings: they were restored, and its numbers mix both"
+            self.findings.append(Finding("changes-gc", said, self.listed["line"], remedy="Leave them: both are measured."))
+
+    def result(self) -> BenchmarkResult:
+        known = dict(self.known)
+        state = known.pop("state", None)
+        if self.times:
+            calm = sorted(self.times, key=_probe)[: self.settings.processes]
+            known["time"] = {
+                "processes": [one for one in self.times if one in calm],
+                "disturbed": [one for one in self.times if one not in calm],
+            }
+        if self.cold and state:
+            middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
+            known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
+        known.update(
+            name=self.name, file=self.file, line=self.listed["line"], params=self.listed["params"], reasons=self.reasons
+        )
+        result = build(BenchmarkResult, known, self.name)
+        return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
+
+
+def _probe(time: dict[str, Any]) -> float:
+    return float(time["probe"])
+
+
+def _arenas(answer: Answer) -> float:
+    return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
+
+
+class _Sided:
+    """All benchmarks of one side."""
+
+    def __init__(self, side: Side, settings: Settings) -> None:
+        self.side, self._settings = side, settings
+        self.jobs: list[_Job] = []
+        self.complete = False
+        self._broken: list[BenchmarkResult] = []
+        self._environment: dict[str, Any] = {}
+
+    def find(self, paths: Sequence[str], select: str) -> None:
+        """Ask a worker of this side what is in each file."""
+        root = Path(self.side.root)
+        for file in find_files([str(root / path) for path in paths] or [str(root)]):
+            shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
+            request = {"task": "list", "file": str(file.resolve())}
+            answer = ask(self.side, request, self._settings.timeout)
+            self._environment = answer.get("environment", self._environment)
+            if "failed" in answer:
+                reason = f"does not import: {answer['failed']}"
+                self._broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
+            for one in answer.get("benchmarks", ()):
+                name = f"{shown}::{one['name']}"
+                if select in name:
+                    self.jobs.append(_Job(self.side, self._settings, str(file.resolve()), one, name))
+
+    def disturbed(self) -> list[_Job]:
+        """Return the benchmarks that have fewer calm processes than they should, and time left."""
+        timed = [job for job in self.jobs if job.times and not job.ended]
+        calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
+        return [
+            job
+            for job in timed
+            if sum(_probe(time) <= CALM * calmest for time in job.times) < self._settings.processes
+            and job.spent < self._settings.most
+        ]
+
+    def result(self) -> RunResult:
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
+        environment = {"side": self.side.name, **self._environment}
+        return RunResult(environment, asdict(self._settings), tuple(found), now, self.complete)

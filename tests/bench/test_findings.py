@@ -1,0 +1,40 @@
+"""Warnings as data: what each is told from."""
+
+import pytest
+from bench_results import benchmark, counted, times
+
+from tallymark.bench.findings import judge
+from tallymark.bench.result import ColdResult, WarmupResult
+
+
+def kinds(**changed):
+    calm = {"cold": ColdResult(0.01, 1e-6, 2e-6, 2e-6)}
+    return [finding.kind for finding in judge(benchmark(**{**calm, **changed}))]
+
+
+def test_a_sound_benchmark_has_no_warning():
+    assert kinds() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind"),
+    [
+        ({"warmup": WarmupResult(False, 1280, series=(1, 2, 3))}, "never-steady"),
+        ({"allocations": counted(1, 56, retained=1.0)}, "retaining"),
+        ({"allocations": counted(1, 56, arenas=1.0)}, "arena-churn"),
+        ({"allocations": counted(1, 56, other_threads=3.0)}, "other-threads"),
+        ({"cold": ColdResult(0.01, 1e-6, 2e-6, 60e-6)}, "dear-first-use"),
+        ({"time": times(1e-6, step=0.1)}, "noisy"),
+    ],
+)
+def test_each_fault_has_its_warning_with_the_line(changed, kind):
+    assert kinds(**changed) == [kind]
+    (finding,) = judge(benchmark(**{"cold": None, **changed}))
+    assert finding.line == 14
+
+
+def test_a_warning_tells_its_figure():
+    (finding,) = judge(benchmark(cold=None, allocations=counted(1, 56, retained=0.5)))
+    assert "retains 0.5 blocks per operation" in finding.message
+    (finding,) = judge(benchmark(cold=ColdResult(0.01, 1e-6, 2e-6, 60e-6)))
+    assert "60 µs, 43 times" in finding.message
