@@ -1,0 +1,96 @@
+"""Limits that a comparison must keep: `time:3%,allocs:0,bytes:0`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tallymark.bench.compare import BenchmarkComparison, Comparison, CountComparison, TimeComparison
+from tallymark.bench.errors import GateError
+from tallymark.bench.units import format_count, format_p, format_percent
+
+COUNTS = ("allocs", "bytes", "objects")
+KINDS = ("time", *COUNTS)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much worse the new side may be: a share of the old side's figure, or an amount per operation."""
+
+    amount: float
+    relative: bool
+
+    def allows(self, old: float, new: float) -> bool:
+        return new - old <= (self.amount * abs(old) if self.relative else self.amount) + 1e-9
+
+    def __str__(self) -> str:
+        return format_percent(self.amount) if self.relative else format_count(self.amount)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Limits by what they are for: time, allocs, bytes, objects."""
+
+    limits: dict[str, Limit]
+
+    def check(self, comparison: Comparison) -> list[str]:
+        """Return a line for each limit that is not kept; none if all are.
+
+        A time is over its limit when it grew by more than the limit *and* by more than the machine's A/A noise, significantly.
+        What could not be measured on the new side does not keep its limit: a benchmark that fails would pass any gate else.
+        """
+        return [line for one in comparison.benchmarks for line in self._lines(one)]
+
+    def _lines(self, one: BenchmarkComparison) -> Iterator[str]:
+        if one.new.status == "failed":
+            yield f"{one.name}: failed on the new side: {one.new.reason}"
+        if not one.measured:
+            return
+        for kind, limit in self.limits.items():
+            found: TimeComparison | CountComparison | None = getattr(one, kind)
+            if found is None:
+                reason = one.new.reasons.get(kind) or one.new.reasons.get("allocations") or "a side has no figure"
+                yield f"{one.name}: {kind} cannot be held to {limit}: {reason}"
+            elif isinstance(found, TimeComparison):
+                yield from _slower(one.name, found, limit)
+            elif found.apart and not limit.allows(found.old, found.new):
+                yield f"{one.name}: {kind} {format_count(found.old)} -> {format_count(found.new)}, and {limit} more is allowed"
+
+
+def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:
+    if found.change is None or not found.significant or found.change <= max(limit.amount, found.noise or 0.0):
+        return
+    change, p = format_percent(found.change, signed=True), format_p(found.adjusted)
+    noise = "" if found.noise is None else f"; the machine's noise is {format_percent(found.noise)}"
+    yield f"{name}: time {change} (p {p}{noise}), and {limit} more is allowed"
+
+
+def parse_gate(text: str) -> Gate:
+    """Return the gate that a text describes, such as `time:3%,allocs:0,bytes:5%`.
+
+    Times take a percentage; allocs, bytes and objects an amount per operation, or a percentage. Raises GateError, naming the
+    part that makes no sense.
+    """
+    limits: dict[str, Limit] = {}
+    for part in text.split(","):
+        kind, colon, amount = (one.strip() for one in part.partition(":"))
+        if not colon or kind not in KINDS:
+            raise GateError(f"gate: {part.strip()!r} is not one of {', '.join(f'{one}:LIMIT' for one in KINDS)}")
+        if kind in limits:
+            raise GateError(f"gate: {kind} has two limits")
+        limits[kind] = _limit(kind, amount)
+    return Gate(limits)
+
+
+def _limit(kind: str, text: str) -> Limit:
+    relative = text.endswith("%")
+    try:
+        amount = float(text.removesuffix("%"))
+    except ValueError:
+        amount = math.nan
+    if not 0 <= amount < math.inf:
+        raise GateError(f"gate: {kind}:{text} needs a number that is not negative, such as 0 or 3%")
+    if kind == "time" and not relative:
+        raise GateError(f"gate: time:{text} needs a percentage, such as time:3%")
+    return Limit(amount / 100 if relative else amount, relative)
