@@ -7,6 +7,10 @@ requests.inc(method="GET", status="200")
 tm.serve(port=9464)
 """
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
 from tallymark.engine.distribution import HistogramSnapshot
 from tallymark.engine.options import TagLimits
@@ -29,6 +33,10 @@ from tallymark.operational import Operation, OperationalMetrics, Outcome, classi
 from tallymark.process import process_metrics
 from tallymark.report.http import Server, serve
 from tallymark.version import __version__
+
+if TYPE_CHECKING:
+    from tallymark import bench as bench
+    from tallymark import testing as testing
 
 __all__ = [
     "DURATION_BUCKETS",
@@ -71,3 +79,10 @@ __all__ = [
     "timer",
     "use",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    # A service needs neither: each is imported when it is first asked for.
+    if name in ("bench", "testing"):
+        return importlib.import_module(f"tallymark.{name}")
+    raise AttributeError(f"module 'tallymark' has no attribute {name!r}")

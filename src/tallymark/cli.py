@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from tallymark.bench.command import add_parser as add_bench
 from tallymark.version import __version__
 
 __all__ = ["main"]
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help(sys.stderr)
         return 2
     try:
-        options.run(options)
+        return int(options.run(options) or 0)
     except BrokenPipeError:  # `tallymark demo | head`: the reader has seen enough
         _discard_output()
     except OSError as error:
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     port_help = "of the metrics, or the next free one; 0: any that is free (default: 9464)"
     demo.add_argument("--port", type=_port, default=9464, metavar="PORT", help=port_help)
     demo.add_argument("--rate", type=_rate, default=200.0, metavar="R", help="most requests a second (default: 200)")
+    add_bench(commands)
     return parser
 
 

@@ -1,1 +1,63 @@
-"""Allocations per operation, for any Python code."""
+"""Go's `allocs/op` and `B/op` for any Python code, with cold start kept apart from steady state by construction.
+
+    # bench_json.py: run it with `tallymark bench run bench_json.py`
+    import json
+
+    def bench_dumps(b):
+        document = {"name": "ada", "tags": ["a", "b"]}   # made once: not measured
+        for _ in b.loop():
+            json.dumps(document)                         # measured
+
+`tallymark.bench.allocations` counts allocations by itself; `allocs`, a fixture of pytest, holds functions to a limit.
+"""
+
+from tallymark.bench.allocations import (
+    Allocations,
+    Counts,
+    allocations_per_op,
+    counting,
+    counts_between,
+    mark,
+    objects_created,
+    tracing_objects,
+)
+from tallymark.bench.benchmark import Benchmark, parametrize
+from tallymark.bench.compare import Comparison, compare
+from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
+from tallymark.bench.fixture import Allocs, PerRun
+from tallymark.bench.gate import Gate, parse_gate
+from tallymark.bench.measure import measure
+from tallymark.bench.result import BenchmarkResult, Finding, RunResult, load_run
+from tallymark.bench.settings import QUICK, Settings
+from tallymark.bench.side import Side
+
+__all__ = [
+    "QUICK",
+    "Allocations",
+    "Allocs",
+    "BenchError",
+    "Benchmark",
+    "BenchmarkFileError",
+    "BenchmarkResult",
+    "Comparison",
+    "Counts",
+    "Finding",
+    "Gate",
+    "GateError",
+    "PerRun",
+    "ResultFileError",
+    "RunResult",
+    "Settings",
+    "Side",
+    "allocations_per_op",
+    "compare",
+    "counting",
+    "counts_between",
+    "load_run",
+    "mark",
+    "measure",
+    "objects_created",
+    "parametrize",
+    "parse_gate",
+    "tracing_objects",
+]

@@ -1,0 +1,191 @@
+"""The commands of `tallymark bench`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tallymark.bench.compare import compare
+from tallymark.bench.errors import BenchError, GateError
+from tallymark.bench.gate import parse_gate
+from tallymark.bench.markdown import comparison_markdown, run_markdown
+from tallymark.bench.measure import measure
+from tallymark.bench.progress import progress_bar
+from tallymark.bench.result import RunResult, load_run
+from tallymark.bench.settings import QUICK, Settings
+from tallymark.bench.side import Side, resolve
+from tallymark.bench.tables import show_cold, show_comparison, show_run
+
+EPILOG = """\
+exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line makes no sense, 130 interrupted (what was
+measured until then is shown and written)."""
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command `bench` and its own commands to a parser's commands."""
+    summary = "measure benchmarks: time, allocations and bytes per operation, cold and steady apart"
+    bench = commands.add_parser("bench", help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=EPILOG)
+    own = bench.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    run = _command(own, "run", "run the benchmarks in files, and in bench_*.py below directories", _run)
+    run.add_argument("files", nargs="*", metavar="FILE", help="files and directories (default: the current one)")
+    _measuring(run)
+    _writing(run)
+    show = _command(own, "show", "show a result again", _show)
+    show.add_argument("result", metavar="RESULT.json", help="written by `run -o`, or by pyperf")
+    _writing(show)
+    cold = _command(own, "cold", "show what first use costs: fresh process, fresh state, steady", _cold)
+    cold.add_argument("result", metavar="RESULT.json")
+    compare = _command(own, "compare", "compare two results: what differs, and whether it is more than noise", _compare)
+    compare.add_argument("old", metavar="OLD.json")
+    compare.add_argument("new", metavar="NEW.json")
+    _comparing(compare)
+    ab = _command(own, "ab", "measure two revisions, directories or environments, interleaved, and compare them", _ab)
+    ab.add_argument("old", metavar="A", help="a git revision, a checkout's directory, a virtual environment, or a Python")
+    ab.add_argument("new", metavar="B")
+    ab.add_argument("files", nargs="*", metavar="FILE", help="from each side's own directory")
+    ab.add_argument("--setup", default="", metavar="COMMAND", help="run in each checkout first, to build an extension, say")
+    _measuring(ab)
+    _comparing(ab)
+
+
+def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = own.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    parser.set_defaults(run=lambda options: _reported(run, options))
+    return parser
+
+
+def _measuring(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="within 3 seconds a benchmark, for a first look")
+    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10)")
+    parser.add_argument("--values", type=_count, metavar="N", help="values in each (default: 15)")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which a process is killed (default: 60)")
+    parser.add_argument("--freelists", choices=("hot", "cold"), default="hot", help="CPython's, when allocations are counted")
+    parser.add_argument("-k", dest="select", default="", metavar="TEXT", help="only benchmarks with this in their names")
+
+
+def _writing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the result, every sample of it, as JSON")
+    parser.add_argument("--pyperf", metavar="FILE", help="write the times for pyperf")
+    _rendering(parser)
+
+
+def _comparing(parser: argparse.ArgumentParser) -> None:
+    gate_help = "fail if the new side is worse by more: 'time:3%%,allocs:0,bytes:0'"
+    parser.add_argument("--gate", metavar="LIMITS", help=gate_help)
+    parser.add_argument("-o", "--output", metavar="STEM", help="write both results, as STEM-old.json and STEM-new.json")
+    _rendering(parser)
+
+
+def _rendering(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")
+    parser.add_argument("--html", metavar="FILE", help="write a page with the distributions drawn")
+
+
+def _reported(run: Any, options: argparse.Namespace) -> int:
+    """Run a command; what the toolkit refuses is one line, and a status."""
+    try:
+        status: int = run(options)
+    except GateError as error:
+        print(f"tallymark bench: {error}", file=sys.stderr)
+        return 2
+    except BenchError as error:
+        print(f"tallymark bench: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    chosen = {key: getattr(options, key) for key in ("processes", "values", "timeout") if getattr(options, key) is not None}
+    return replace(QUICK if options.quick else Settings(), freelists=options.freelists, **chosen)
+
+
+def _run(options: argparse.Namespace) -> int:
+    with progress_bar() as progress:
+        (run,) = measure(options.files, settings=_settings(options), select=options.select, progress=progress)
+    return _shown(run, options)
+
+
+def _show(options: argparse.Namespace) -> int:
+    return _shown(load_run(options.result), options)
+
+
+def _shown(run: RunResult, options: argparse.Namespace) -> int:
+    if options.output:
+        run.save(options.output)
+    if options.pyperf:
+        from tallymark.bench.pyperf import to_pyperf
+
+        Path(options.pyperf).write_text(json.dumps(to_pyperf(run)), encoding="utf-8")
+    if options.html:
+        from tallymark.bench.html import run_html
+
+        Path(options.html).write_text(run_html(run), encoding="utf-8")
+    if options.markdown:
+        print(run_markdown(run))
+    else:
+        show_run(run, sys.stdout)
+    return _status([run])
+
+
+def _cold(options: argparse.Namespace) -> int:
+    show_cold(load_run(options.result), sys.stdout)
+    return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    return _compared(load_run(options.old), load_run(options.new), options)
+
+
+def _ab(options: argparse.Namespace) -> int:
+    with contextlib.ExitStack() as stack:
+        sides: list[Side] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
+        progress = stack.enter_context(progress_bar())
+        old, new = measure(options.files, sides=sides, settings=_settings(options), select=options.select, progress=progress)
+    return max(_compared(old, new, options), _status([old, new]))
+
+
+def _compared(old: RunResult, new: RunResult, options: argparse.Namespace) -> int:
+    gate = parse_gate(options.gate) if options.gate is not None else None
+    if options.output:
+        old.save(f"{options.output}-old.json")
+        new.save(f"{options.output}-new.json")
+    comparison = compare(old, new)
+    if options.html:
+        from tallymark.bench.html import comparison_html
+
+        Path(options.html).write_text(comparison_html(comparison), encoding="utf-8")
+    if options.markdown:
+        print(comparison_markdown(comparison))
+    else:
+        show_comparison(comparison, sys.stdout)
+    violations = gate.check(comparison) if gate else []
+    for violation in violations:
+        print(f"GATE {violation}", file=sys.stderr)
+    return 1 if violations else 0
+
+
+def _status(runs: Sequence[RunResult]) -> int:
+    if not all(run.complete for run in runs):
+        return 130
+    return int(any(one.status == "failed" for run in runs for one in run.benchmarks))
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 1000:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 1000: {text!r}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, and finite: {text!r}")
+    return seconds

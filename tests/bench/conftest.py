@@ -1,0 +1,39 @@
+"""Benchmark files on disk, and the command that runs them in processes of their own."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+class Bench:
+    """A directory with benchmark files, and `tallymark bench` in it."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def write(self, name, source):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+        return path
+
+    def __call__(self, *arguments, status=0, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "tallymark", "bench", *map(str, arguments)],
+            cwd=self.root,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def bench(tmp_path):
+    return Bench(tmp_path)
