@@ -34,4 +34,4 @@ class Settings:
     passes: tuple[str, ...] = PASSES
 
 
-QUICK = Settings(processes=3, values=5, shortest=0.002, cold=1, budget=0.3, most=1.2, timeout=30.0)
+QUICK = Settings(processes=3, values=5, shortest=0.002, cold=1, budget=0.15, most=0.6, timeout=30.0)
