@@ -14,9 +14,9 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(ARGS)
 
-# Tallymark beside prometheus_client; `make bench ARGS=--quick` takes a minute.
+# The whole benchmark plan, in a quarter of an hour; `make bench ARGS=--quick` takes a minute.
 bench: $(READY)
-	$(BIN)/python benchmarks/peers.py $(ARGS)
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -20,13 +20,14 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 
 def _page(table: Table, line: str, said: Iterable[str]) -> str:
-    parts = [_table(table)] if table.rows else []
+    parts = [table_markdown(table)] if table.rows else []
     parts.append(escape(line))
     items = [f"- {escape('. '.join(line.strip() for line in one.splitlines()))}" for one in said]
     return "\n\n".join([*parts, "\n".join(items)]).rstrip()
 
 
-def _table(table: Table) -> str:
+def table_markdown(table: Table) -> str:
+    """Return a table."""
     rule = "| --- |" + " ---: |" * (len(table.headers) - 1)
     return "\n".join([_row(table.headers), rule, *map(_row, table.rows)])
 

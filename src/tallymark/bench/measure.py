@@ -17,6 +17,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def measure(
     *,
     sides: Sequence[Side] = (Side(),),
     settings: Settings | None = None,
-    select: str = "",
+    select: str | Callable[[str], bool] = "",
     progress: Progress = lambda done, total, name: None,
 ) -> list[RunResult]:
     """Measure the benchmarks in files, and in `bench_*.py` below directories, on each side; return a run for each.
@@ -45,17 +46,18 @@ def measure(
         paths: files and directories, from each side's root; the default is that root.
         sides: what to measure; the processes of several are interleaved.
         settings: how much.
-        select: a text that the names of benchmarks must have in them.
+        select: a text that the names of benchmarks must have in them, or what tells whether to measure a name.
         progress: is called with what is done, how much there is, and what comes next.
 
     A benchmark that fails is a result that says so. Ctrl-C ends the run with what was measured until then (`complete` is
     False). Raises BenchmarkFileError when there is no file to measure.
     """
     settings = settings or Settings()
+    wanted = select if callable(select) else partial(_has, select)
     measured = [_Sided(side, settings) for side in sides]
     with contextlib.suppress(KeyboardInterrupt):
         for one in measured:
-            one.find(paths, select)
+            one.find(paths, wanted)
         tasks = list(_tasks(measured, settings))
         for done, (job, name) in enumerate(tasks):
             progress(done, len(tasks), f"{job.name}: {name}")
@@ -70,6 +72,10 @@ def measure(
         for one in measured:
             one.complete = True
     return [one.result() for one in measured]
+
+
+def _has(text: str, name: str) -> bool:
+    return text in name
 
 
 def _tasks(measured: Sequence[_Sided], settings: Settings) -> Iterator[tuple[_Job, str]]:
@@ -205,7 +211,7 @@ class _Sided:
         self._broken: list[BenchmarkResult] = []
         self._environment: dict[str, Any] = {}
 
-    def find(self, paths: Sequence[str], select: str) -> None:
+    def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
         """Ask a worker of this side what is in each file."""
         root = Path(self.side.root)
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
@@ -218,7 +224,7 @@ class _Sided:
                 self._broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
             for one in answer.get("benchmarks", ()):
                 name = f"{shown}::{one['name']}"
-                if select in name:
+                if wanted(name):
                     self.jobs.append(_Job(self.side, self._settings, str(file.resolve()), one, name))
 
     def disturbed(self) -> list[_Job]:

@@ -1,0 +1,36 @@
+"""What a sceptic would write: a dict. It loses counts over threads, and is read, rendered and limited by nobody."""
+
+from collections import defaultdict
+
+
+def bench_inc(b):
+    d = {"requests": 0}
+    for _ in b.loop():
+        d["requests"] += 1
+
+
+def bench_inc_two_tags(b):
+    d = defaultdict(int)
+    for _ in b.loop():
+        d["GET", "200"] += 1
+
+
+def bench_with_two_tags_then_inc(b):
+    d = defaultdict(int)
+    method, status = "GET", "200"
+    for _ in b.loop():
+        d[method, status] += 1
+
+
+def bench_set(b):
+    d = {"depth": 0}
+    for _ in b.loop():
+        d["depth"] = 7
+
+
+def bench_create_1000_series(b):
+    users = [str(i) for i in range(1000)]
+    for _ in b.loop():
+        d = defaultdict(int)
+        for user in users:
+            d["GET", user] += 1

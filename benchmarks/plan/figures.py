@@ -1,0 +1,150 @@
+"""Figures: what was measured of each benchmark, small enough to be committed beside the pages that show them."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tallymark.bench import BenchmarkResult, RunResult, Settings, Side, measure
+from tallymark.bench.measure import Progress
+
+BENCHMARKS = Path(__file__).parent.parent
+ROOT = BENCHMARKS.parent
+POST_MORTEM = "examples/benchmarks/bench_post_mortem.py"
+
+_PASSES = ("allocations", "collections", "time")
+FULL = Settings(processes=5, values=9, shortest=0.004, budget=0.6, most=4.0, passes=_PASSES)
+QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, passes=("allocations", "time"))
+
+#: Some operations are many at once: what is shown is one of them.
+MANY = {"bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3}
+
+#: What `--quick` leaves out: what takes long, and what is told by another row.
+_LEFT_OUT = re.compile(
+    r"series=1|engine=reference|bench_create|bench_first|growth/bench_(series|tags)|threads=[48]|bench_threads.*(prom|open)"
+    r"|cold_start|bench_tags\[|bench_with_inc|bench_inc_mapping|one_tag|timed_function|aioprom"
+    r"|(statsd|datadog|floor).*(set|observe|timer)|bench_(inc|chained).*(pool|interned)"
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One benchmark, in seconds, requests at the allocators, and bytes, per operation."""
+
+    time: float
+    spread: float
+    allocs: float
+    bytes: float
+    total_allocs: int = 0  # of the whole pass: Go's MemAllocs
+    total_bytes: int = 0
+    collections: float | None = None  # of the garbage collector, in 1,000 operations
+    pause: float | None = None  # seconds, in 1,000 operations
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All of a run. A benchmark's name is `directory/bench_file.py::bench_function[parameters]`."""
+
+    command: str
+    environment: dict[str, Any]
+    created: str
+    benchmarks: dict[str, Figure]
+    held: dict[str, dict[str, float]] = field(default_factory=dict)  # what holding series costs: see memory.py
+    original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original: see original.py
+    original_source: str = ""
+    failed: dict[str, str] = field(default_factory=dict)
+    post_mortem: list[str] = field(default_factory=list)
+    suite: str = ""
+
+    def get(self, name: str) -> Figure | None:
+        return self.benchmarks.get(name)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(_rounded(asdict(self)), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Figures:
+    """Read what `Figures.save` wrote."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    return Figures(**{**data, "benchmarks": {name: Figure(**one) for name, one in data["benchmarks"].items()}})
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    return value
+
+
+def take(quick: bool, progress: Progress) -> RunResult:
+    """Measure every benchmark below `benchmarks/`, interleaved; with `quick`, those that tell most."""
+    select: Callable[[str], bool] | str = _is_quick if quick else ""
+    (run,) = measure(
+        ["benchmarks"], sides=[Side(root=str(ROOT))], settings=QUICK if quick else FULL, select=select, progress=progress
+    )
+    return run
+
+
+def replay(progress: Progress) -> RunResult:
+    """Measure the post-mortem's benchmarks, with the search for initialisation."""
+    settings = replace(QUICK, processes=2, passes=("allocations", "initialisation", "time"))
+    (run,) = measure([POST_MORTEM], sides=[Side(root=str(ROOT))], settings=settings, progress=progress)
+    return run
+
+
+def condense(benchmarks: Iterable[BenchmarkResult]) -> tuple[dict[str, Figure], dict[str, str]]:
+    """Return the figures of what was measured, and the reasons of what failed, by short name."""
+    found = {short(one.name): one for one in benchmarks}
+    failed = {name: one.reason for name, one in found.items() if one.status != "ok"}
+    return {name: _figure(name, one) for name, one in found.items() if one.time and one.allocations}, failed
+
+
+def short(name: str) -> str:
+    """Return a benchmark's name from `benchmarks/` on."""
+    return name.rpartition("benchmarks/")[2]
+
+
+def _figure(name: str, one: BenchmarkResult) -> Figure:
+    many = next((count for part, count in MANY.items() if part in name), 1)
+    time, counted, collected = one.time, one.allocations, one.collections
+    assert time is not None
+    assert counted is not None
+    return Figure(
+        time=max(time.median, 0.0) / many,
+        spread=time.spread,
+        allocs=counted.allocs / many,
+        bytes=counted.bytes / many,
+        total_allocs=counted.total_allocs,
+        total_bytes=counted.total_bytes,
+        collections=collected.per_1000 / many if collected else None,
+        pause=collected.pause / many if collected else None,
+    )
+
+
+def _is_quick(name: str) -> bool:
+    return not _LEFT_OUT.search(name)
+
+
+def run_suite() -> str:
+    """Run the tests of the tag strategies; return `pass`, or the last lines of what they say."""
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
+    tests = str(ROOT / "tests" / "benchmarks" / "test_strategies.py")
+    ran = subprocess.run([*command, tests], cwd=ROOT, capture_output=True, text=True)
+    return "pass" if ran.returncode == 0 else "\n".join(ran.stdout.splitlines()[-10:])
+
+
+def pivot(benchmarks: Mapping[str, Figure], prefix: str) -> dict[str, dict[str, Figure]]:
+    """Return the figures of one file, by function, then by parameters."""
+    rows: dict[str, dict[str, Figure]] = {}
+    for name, figure in benchmarks.items():
+        if name.startswith(f"{prefix}::"):
+            function, _, params = name.partition("::")[2].partition("[")
+            rows.setdefault(function, {})[params.removesuffix("]").partition("=")[2]] = figure
+    return rows

@@ -1,0 +1,107 @@
+"""The whole benchmark plan: `python benchmarks/run.py [--quick] [--go DIR] [--publish]`, which is `make bench`.
+
+Every benchmark below this directory runs through Tallymark's own toolkit, in fresh processes, in random order round by round,
+so that what else the machine does meets all sides alike. It ends with what must hold, and fails if something does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from plan import figures as measured
+from plan import memory, original, tables
+from plan.criteria import criteria
+from plan.figures import Figures
+from tallymark.bench.progress import progress_bar
+from tallymark.bench.report import Table, remarks, run_table
+from tallymark.bench.tables import plain, show_table
+
+
+def gather(options: argparse.Namespace) -> Figures:
+    """Measure all there is to measure."""
+    theirs = original.recorded()
+    source = "recorded on another machine: benchmarks/original/baseline.txt"
+    if options.go:
+        theirs |= original.rerun(options.go)
+        source = "run in this session"
+    with progress_bar() as progress:
+        run = measured.take(options.quick, progress)
+        replayed = measured.replay(progress)
+    if not run.complete:
+        raise KeyboardInterrupt
+    found, failed = measured.condense(run.benchmarks)
+    return Figures(
+        command="make bench ARGS=--quick" if options.quick else "make bench",
+        environment={key: run.environment.get(key) for key in ("python", "implementation", "cpu", "cpus", "commit")},
+        created=run.created,
+        benchmarks=found,
+        held={} if options.quick else memory.measure_held(),
+        original=theirs,
+        original_source=source,
+        failed=failed,
+        post_mortem=[plain(run_table(replayed)), *remarks(replayed)],
+        suite=measured.run_suite(),
+    )
+
+
+def show(figures: Figures) -> bool:
+    """Print every table; return whether all that was measured holds."""
+    for title, table in sections(figures):
+        if table.rows:
+            print(f"## {title}\n")
+            show_table(table, sys.stdout)
+    print("## The post-mortem, replayed\n")
+    print("\n".join(figures.post_mortem), "\n")
+    for name, reason in figures.failed.items():
+        print(f"FAILED {name}: {reason}")
+    found = criteria(figures)
+    print("## What must hold\n")
+    show_table(tables.criteria_table(found), sys.stdout)
+    return not figures.failed and not any(one.met is False for one in found)
+
+
+def sections(figures: Figures) -> list[tuple[str, Table]]:
+    """Return the tables with their titles, in the order of the plan."""
+    return [
+        ("The document's benchmarks, steady and cold", tables.document_table(figures)),
+        ("The Go original (time, allocs; " + figures.original_source + ")", tables.original_table(figures)),
+        ("Strategies for tags (time, allocs, bytes)", tables.strategies_table(figures)),
+        ("The garbage collector meanwhile", tables.pressure_table(figures)),
+        ("What held series cost, by strategy", tables.held_strategies_table(figures)),
+        ("The peers (time, allocs)", tables.peers_table(figures)),
+        ("What live series cost", tables.held_table(figures)),
+        ("Growth with live series", tables.growth_table(figures, "series")),
+        ("Growth with tags", tables.growth_table(figures, "tags")),
+        ("Growth with threads", tables.growth_table(figures, "threads")),
+    ]
+
+
+def main() -> int:
+    """Measure, show, and publish if asked; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="about a minute: the rows that tell most, one process each")
+    parser.add_argument("--go", type=Path, metavar="DIR", help="the Go original's checkout: run its benchmarks too")
+    parser.add_argument("--publish", action="store_true", help="write the figures, charts and tables of README and docs anew")
+    parser.add_argument(
+        "--again", type=Path, metavar="FILE", help="show, or publish, figures that were saved, measuring nothing"
+    )
+    options = parser.parse_args()
+    try:
+        figures = measured.load(options.again) if options.again else gather(options)
+    except ValueError as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    holds = show(figures)
+    if options.publish:
+        from plan.publish import publish
+
+        publish(figures)
+    return 0 if holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

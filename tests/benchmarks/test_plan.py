@@ -1,0 +1,178 @@
+"""The plan of benchmarks: every one runs, criteria tell good from bad, and the pages show what was measured."""
+
+from __future__ import annotations
+
+import re
+import stat
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plan import figures as measured
+from plan import memory, original, publish, tables
+from plan.criteria import criteria
+from plan.figures import Figure, Figures
+from tallymark.bench.benchmark import run_once, variant_name, variants
+from tallymark.bench.load import functions, load_file
+from tallymark.bench.passes import CheckPass
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+FILES = sorted(BENCHMARKS.rglob("bench_*.py"))
+
+
+@pytest.fixture(scope="module")
+def committed() -> Figures:
+    return measured.load(publish.FIGURES)
+
+
+@pytest.fixture
+def path_and_modules() -> Iterator[None]:
+    """Loading a benchmark file puts it among the modules, and its directory first on the path."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        if name.startswith("bench_"):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_every_benchmark_runs(file: Path, path_and_modules: None) -> None:
+    for function in functions(load_file(str(file))).values():
+        for params in variants(function):
+            if params.get("series", 0) <= 10_000:
+                run_once(function, params, CheckPass())
+
+
+def test_every_benchmark_has_a_figure(committed: Figures, path_and_modules: None) -> None:
+    for file in FILES:
+        for function in functions(load_file(str(file))).values():
+            for params in variants(function):
+                name = f"{measured.short(str(file))}::{variant_name(function.__name__, params)}"
+                assert name in committed.benchmarks
+
+
+@pytest.mark.parametrize("name", [name for name, _ in original.COUNTERPARTS.values()])
+def test_every_counterpart_is_a_benchmark(name: str, committed: Figures) -> None:
+    assert name in committed.benchmarks
+
+
+def test_the_recorded_figures_of_the_original() -> None:
+    found = original.recorded()
+    assert len(found) == 20
+    assert set(original.COUNTERPARTS) <= set(found)
+    assert found["CounterWith"] == {"time": pytest.approx(373.3e-9), "bytes": 416, "allocs": 3}
+    assert found["MetricsBuilder_RecordWithContext"]["allocs"] == 29
+
+
+def fake_go(directory: Path, script: str) -> str:
+    path = directory / "go"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_the_original_is_run_again_where_it_is_given(tmp_path: Path) -> None:
+    line = "BenchmarkCounterWith-2   \t 3000000\t       400.5 ns/op\t     416 B/op\t       3 allocs/op"
+    go = fake_go(tmp_path, f'echo "goos: linux"; echo "{line}"; echo PASS; pwd >&2')
+    assert original.rerun(tmp_path, go) == {"CounterWith": {"time": pytest.approx(400.5e-9), "bytes": 416, "allocs": 3}}
+
+
+def test_an_original_that_runs_nothing_is_refused(tmp_path: Path) -> None:
+    go = fake_go(tmp_path, "echo 'go: cannot find main module' >&2; exit 1")
+    with pytest.raises(ValueError, match=r"--go .*: ran no benchmark|cannot find main module"):
+        original.rerun(tmp_path, go)
+    with pytest.raises(ValueError, match="No such file"):
+        original.rerun(tmp_path, str(tmp_path / "missing"))
+
+
+def test_what_is_committed_holds(committed: Figures) -> None:
+    assert not [one for one in criteria(committed) if one.met is not True]
+    assert not committed.failed
+
+
+OURS = "peers/bench_tallymark.py::bench_"
+WORSE = [
+    ("tag_strategies/bench_strategies.py::bench_with_after[kind=timer]", {"allocs": 2}, "With()"),
+    ("tag_strategies/bench_strategies.py::bench_chained[strategy=native]", {"bytes": 500}, "chained"),
+    ("tag_strategies/bench_strategies.py::bench_record_error_after", {"allocs": 2}, "allocations in the operational"),
+    ("tag_strategies/bench_strategies.py::bench_record_error_after", {"bytes": 200}, "bytes in the operational"),
+    (f"{OURS}set[engine=native]", {"allocs": 1}, "0 allocations"),
+    ("document/bench_steady.py::bench_observe", {"bytes": 0.01}, "0 allocations"),
+    (f"{OURS}inc[engine=native]", {"time": 1.0}, "prometheus_client: inc"),
+    (f"{OURS}inc_two_tags[engine=native]", {"time": 1.0}, "opentelemetry: inc_two_tags"),
+    ("document/bench_steady.py::bench_timer_tags", {"time": 1.0}, "With, Tags, chained"),
+    ("document/bench_steady.py::bench_record_error_varied", {"time": 1.0}, "RecordError, RecordOperation"),
+    ("growth/bench_series.py::bench_inc_bound[series=1000000]", {"time": 1.0}, "flat in live series: inc()"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "culprit"), WORSE)
+def test_a_criterion_fails_when_its_figure_is_worse(
+    name: str, change: dict[str, Any], culprit: str, committed: Figures
+) -> None:
+    worse = replace(committed, benchmarks={**committed.benchmarks, name: replace(committed.benchmarks[name], **change)})
+    assert any(culprit in one.text for one in criteria(worse) if one.met is False)
+
+
+def test_a_suite_that_fails_is_a_criterion_not_met(committed: Figures) -> None:
+    assert any("suite" in one.text for one in criteria(replace(committed, suite="1 failed")) if one.met is False)
+
+
+def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+    nothing = Figures("make bench", {}, "", {})
+    assert all(one.met is None for one in criteria(nothing))
+    assert all(not table.rows for table in (tables.peers_table(nothing), tables.document_table(nothing)))
+
+
+def test_quick_measures_what_most_criteria_need(committed: Figures) -> None:
+    kept = {name: one for name, one in committed.benchmarks.items() if measured._is_quick(name)}
+    quick = criteria(replace(committed, benchmarks=kept))
+    assert [one.text for one in quick if one.met is None] == [one.text for one in quick if "flat in" in one.text]
+
+
+def test_an_operation_that_is_many_is_shown_as_one() -> None:
+    one = measured.condense([_result("benchmarks/growth/bench_threads.py::bench_tallymark[threads=2]", 4.0, 80_000)])[0]
+    assert one == {"growth/bench_threads.py::bench_tallymark[threads=2]": Figure(0.0001, 0.0, 2.0, 0.0)}
+
+
+def _result(name: str, seconds: float, allocs: float) -> Any:
+    from tallymark.bench.result import AllocationResult, BenchmarkResult, ProcessTimes, TimeResult
+
+    time = TimeResult((ProcessTimes(1, (seconds,)),))
+    return BenchmarkResult(name, time=time, allocations=AllocationResult(allocs, 0.0))
+
+
+@pytest.mark.parametrize("page", publish.PAGES)
+def test_pages_show_the_committed_figures(page: str, committed: Figures) -> None:
+    text = publish.pages()[page].read_text(encoding="utf-8")
+    assert publish.fill(text, committed) == text
+    assert re.search(r"<!-- begin \w+ -->", text)
+
+
+def test_charts_are_drawn(tmp_path: Path, committed: Figures) -> None:
+    from plan.charts import draw_growth, draw_records
+
+    for draw in (draw_records, draw_growth):
+        draw(committed, tmp_path / "chart.svg")
+        text = (tmp_path / "chart.svg").read_text(encoding="utf-8")
+        assert ElementTree.fromstring(text).tag.endswith("svg")
+        assert committed.command in text
+
+
+@pytest.mark.parametrize("name", ["floor", "strategy native"])
+def test_what_held_series_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "SERIES", 500)
+    found = memory.hold(name)
+    assert set(found) == {"bytes", "tracked", "collect", "create"}
+    assert found["tracked"] < 1.5
+
+
+def test_figures_survive_a_file(tmp_path: Path, committed: Figures) -> None:
+    committed.save(tmp_path / "figures.json")
+    assert measured.load(tmp_path / "figures.json") == committed
