@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
 from tallymark.engine.distribution import HistogramSnapshot
 from tallymark.engine.options import TagLimits
-from tallymark.errors import MetricConflictError, TagError
+from tallymark.errors import MetricConflictError, SharedFileError, TagError
 from tallymark.export.prometheus import render_prometheus
 from tallymark.host import Host, detect_host
 from tallymark.metric.buckets import (
@@ -56,6 +56,7 @@ __all__ = [
     "Registry",
     "SeriesView",
     "Server",
+    "SharedFileError",
     "Snapshot",
     "State",
     "TagError",

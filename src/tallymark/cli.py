@@ -49,6 +49,10 @@ def _parser() -> argparse.ArgumentParser:
     port_help = "of the metrics, or the next free one; 0: any that is free (default: 9464)"
     demo.add_argument("--port", type=_port, default=9464, metavar="PORT", help=port_help)
     demo.add_argument("--rate", type=_rate, default=200.0, metavar="R", help="most requests a second (default: 200)")
+    summary = "look into a file that processes share: their metrics, the processes, the space used"
+    inspect = commands.add_parser("inspect", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    inspect.set_defaults(run=_inspect)
+    inspect.add_argument("path", metavar="PATH", help="what Registry(shared=PATH) was given; it is opened to be read alone")
     add_bench(commands)
     return parser
 
@@ -57,6 +61,13 @@ def _demo(options: argparse.Namespace) -> None:
     from tallymark.demo.run import run  # here, so that other commands need not wait for it
 
     run(seconds=options.seconds, port=options.port, rate=options.rate)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from tallymark.metric.inspect import inspect
+
+    for line in inspect(options.path):
+        print(line)
 
 
 def _seconds(text: str) -> float:

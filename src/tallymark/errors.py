@@ -1,6 +1,6 @@
 """What Tallymark raises, for programming errors alone: bad data never raises (see `Registry`)."""
 
-__all__ = ["MetricConflictError", "TagError"]
+__all__ = ["MetricConflictError", "SharedFileError", "TagError"]
 
 
 class TagError(ValueError):
@@ -9,3 +9,7 @@ class TagError(ValueError):
 
 class MetricConflictError(ValueError):
     """A metric name that is already taken by another kind, unit or set of bounds."""
+
+
+class SharedFileError(OSError):
+    """A file that a registry cannot share with other processes: damaged, foreign, of another version, or out of reach."""

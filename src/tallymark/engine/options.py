@@ -84,7 +84,10 @@ class TagLimits:
 
 @dataclass(frozen=True, slots=True)
 class FamilyOptions:
-    """The shape of a family, and the rules that it keeps. `bounds` is empty unless the kind has buckets."""
+    """The shape of a family, and the rules that it keeps. `bounds` is empty unless the kind has buckets.
+
+    `aggregate` says how the processes that share a gauge combine; it is empty where nobody asked.
+    """
 
     name: str
     kind: str
@@ -93,6 +96,7 @@ class FamilyOptions:
     ttl: float | None
     limits: TagLimits
     tags: TagSet
+    aggregate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,10 @@ class Policy:
         """Count a record that goes to the overflow series, and name the tag that is likely to blame."""
         self.hooks.reject(self.options.name, "max_series", partial(self._culprit, family))
 
+    def no_space(self, family: Family) -> None:
+        """Count a record for whose series shared memory has no room: it goes to the overflow series, if there is one."""
+        self.reject("no_space", "shared memory is full: raise Registry(shared_limit=), or lower TagLimits.max_series")
+
     def _culprit(self, family: Family) -> str:
         values: dict[str, set[str]] = {}
         for tags in family.read().tags:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from tallymark.engine.options import check_key
 from tallymark.errors import TagError
 
-__all__ = ["as_tags", "checked_tags", "key_text", "value_text"]
+__all__ = ["as_tags", "checked_tags", "key_text", "tags_text", "text_tags", "value_text"]
 
 
 def key_text(key: object) -> str:
@@ -55,3 +56,18 @@ def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) 
     for key in items:
         check_key(key)
     return dict(sorted(items.items()))
+
+
+def tags_text(tags: Mapping[str, str]) -> bytes:
+    """Return a tag set as the text by which processes know it in shared memory."""
+    return json.dumps(dict(tags), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def text_tags(text: bytes) -> dict[str, str] | None:
+    """Return the tags that such a text tells, sorted by key; None for one that this engine cannot have written."""
+    try:
+        found = json.loads(text)
+        tags = checked_tags(found, {})
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return tags if found == tags else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
-from typing import Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from weakref import ref
 
 from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, TagSet, Tally, Timer, load_engine
@@ -21,6 +22,9 @@ from tallymark.metric.refusals import REJECTED, REJECTED_LIMITS, Refusals
 from tallymark.metric.shape import check_type
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 from tallymark.metric.state import State
+
+if TYPE_CHECKING:
+    from tallymark.metric.sharing import Sharing
 
 __all__ = ["Registry", "Reporter"]
 
@@ -45,6 +49,14 @@ class Registry:
         limits: what families are held to that name no limits of their own.
         strict: raise for bad data too: `ValueError`, or `TagError` where it is about tags. For development and tests.
         engine: `"native"` or `"reference"`; by default the engine that `tallymark.engine_name` tells.
+        shared: keep all of it in memory that processes share, so that any of them reads the totals of all: `True` for memory
+            that is inherited over a fork, or the path of a file for processes that open it each. Linux, native engine.
+        shared_limit: bytes that this memory may grow to, if this process is the one to make it. Beyond, records go to the
+            overflow series, and are counted in `tallymark_rejected`.
+
+    Raises:
+        SharedFileError: the file cannot be shared: it is damaged, foreign, of another version, or out of reach.
+        ValueError: this engine or platform cannot share memory.
     """
 
     def __init__(
@@ -54,12 +66,17 @@ class Registry:
         limits: TagLimits | None = None,
         strict: bool = False,
         engine: str | None = None,
+        shared: bool | str | os.PathLike[str] = False,
+        shared_limit: int = 64 * 2**20,
     ) -> None:
         self._engine = load_engine(engine)
+        self._sharing = _share(self._engine, shared, shared_limit)
         limits = TagLimits() if limits is None else limits
         check_type("limits", limits, TagLimits)
         self._tags = self._engine.TagSet(limits.mended("(any)", self._engine.TagSet(tags)))
-        self._families = Families(self._engine, limits, self._tags)
+        self._families = Families(self._engine, limits, self._tags, self._sharing)
+        if self._sharing is not None:
+            self._sharing.families = ref(self._families)
         self._infos: dict[str, Gauge] = {}
         self._observed: dict[tuple[str, TagSet], Observed] = {}
         self._reporters: list[Reporter] = []
@@ -116,9 +133,21 @@ class Registry:
         ttl: float | None = None,
         limits: TagLimits | None = None,
         callback: Callback | None = None,
+        aggregate: str = "",
     ) -> Gauge:
-        """Get or create a gauge. Arguments and errors as for `counter`; a callback returns the present value."""
-        family = self._families.get("gauge", name, description, unit, ttl=ttl, limits=limits)
+        """Get or create a gauge. Arguments and errors as for `counter`, and these; a callback returns the present value.
+
+        Args:
+            aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
+                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` tells, and a snapshot has all combined. What
+                a process that died had told leaves a sum; it stays in a maximum or minimum.
+
+        Raises:
+            ValueError: also where `aggregate` is none of these.
+        """
+        if aggregate not in ("", "last", "sum", "max", "min"):
+            raise ValueError(f"gauge {name!r}: aggregate must be 'last', 'sum', 'max' or 'min', not {aggregate!r}")
+        family = self._families.get("gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate)
         return cast(Gauge, self._observe(family, tags, callback))
 
     def histogram(
@@ -266,16 +295,27 @@ class Registry:
         A series is there if it was recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
         untagged series. `tallymark_series{metric}` tells how many series each metric has.
         """
+        self._families.adopt()
+        if self._sharing is not None:
+            self._sharing.check()
         failed = self._ask_callbacks()
         silent = {REJECTED, *[name for name, _ in list(self._observed)]}  # what they do not tell of is not there
         families = [
-            _read(family)
+            self._read(family)
             for family in self._families.all()
             if family.options.name not in failed and not (family.options.name in silent and family.empty)
         ]
         if families:
             families.append(self._census(families))
         return Snapshot(tuple(families), time.time())
+
+    def _read(self, family: Family) -> FamilySnapshot:
+        options = family.options
+        columns = None
+        if self._sharing is not None and options.aggregate in ("sum", "max", "min") and options.name in self._sharing.places:
+            columns = self._sharing.read_shares(self._engine, options.name, options.aggregate)
+        columns = columns or family.read()
+        return FamilySnapshot(options.name, options.kind, family.description, options.unit, options.bounds, columns)
 
     def _ask_callbacks(self) -> set[str]:
         """Refresh the observed instruments; return the names of the metrics whose callback failed."""
@@ -315,6 +355,9 @@ def _with(family: Family, tags: Mapping[str, object] | None) -> Instrument:
     return family.root.with_tags(tags)
 
 
-def _read(family: Family) -> FamilySnapshot:
-    options = family.options
-    return FamilySnapshot(options.name, options.kind, family.description, options.unit, options.bounds, family.read())
+def _share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> Sharing | None:
+    if shared is False or shared is None:
+        return None
+    from tallymark.metric.sharing import open_to_share  # most registries share nothing, and need not load it
+
+    return open_to_share(engine, shared, limit)

@@ -50,11 +50,14 @@ def check_ttl(name: str, ttl: float | None) -> float | None:
     return seconds
 
 
-def conflict_with(options: FamilyOptions, kind: str, unit: str, bounds: tuple[float, ...] | None) -> str:
+def conflict_with(options: FamilyOptions, kind: str, unit: str, bounds: tuple[float, ...] | None, aggregate: str = "") -> str:
     """Say how a request differs from the family that has its name; nothing where it does not. What is left out is no demand."""
     asked = {"kind": kind, "unit": unit or options.unit, "bounds": bounds or options.bounds}
+    if aggregate:
+        asked["aggregate"] = aggregate
     for what, wanted in asked.items():
         present = getattr(options, what)
+        present = present or "last" if what == "aggregate" else present
         if present != wanted:
             return f"metric {options.name!r} exists already with {what} {present!r}; {wanted!r} needs another name"
     return ""

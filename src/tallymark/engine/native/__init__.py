@@ -6,12 +6,13 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Gauge,
     Histogram,
     Instrument,
+    Shared,
     TagSet,
     Tally,
     Timer,
     Timing,
 )
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "Shared", "TagSet", "Tally", "Timer", "Timing", "name"]
 
 name = "native"

@@ -50,16 +50,15 @@ entry_created(const Family *Py_UNUSED(self), const Series *series)
 }
 
 static PyObject *
-cell_as_float(const Family *self, const Series *series, uint32_t i)
+cell_as_float(const Series *series, uint32_t i)
 {
-    const Cell *cells = arena_at(&self->cells, series->cells);
-    return PyFloat_FromDouble(cell_get(&cells[i]));
+    return PyFloat_FromDouble(cell_get(&series->cells[i]));
 }
 
 static PyObject *
-entry_value(const Family *self, const Series *series)
+entry_value(const Family *Py_UNUSED(self), const Series *series)
 {
-    return cell_as_float(self, series, 0);
+    return cell_as_float(series, 0);
 }
 
 PyObject *
@@ -80,13 +79,13 @@ bucket_counts_of(const Family *self, const Cell *cells)
 static PyObject *
 entry_bucket_counts(const Family *self, const Series *series)
 {
-    return bucket_counts_of(self, arena_at(&self->cells, series->cells));
+    return bucket_counts_of(self, series->cells);
 }
 
 static PyObject *
 entry_sum(const Family *self, const Series *series)
 {
-    return cell_as_float(self, series, SUM(self));
+    return cell_as_float(series, SUM(self));
 }
 
 double
@@ -98,13 +97,13 @@ extreme_of(const Family *self, const Cell *cells, uint32_t which)
 static PyObject *
 entry_min(const Family *self, const Series *series)
 {
-    return PyFloat_FromDouble(extreme_of(self, arena_at(&self->cells, series->cells), MIN(self)));
+    return PyFloat_FromDouble(extreme_of(self, series->cells, MIN(self)));
 }
 
 static PyObject *
 entry_max(const Family *self, const Series *series)
 {
-    return PyFloat_FromDouble(extreme_of(self, arena_at(&self->cells, series->cells), MAX(self)));
+    return PyFloat_FromDouble(extreme_of(self, series->cells, MAX(self)));
 }
 
 /* Rows may come and go only while Python code runs, and none does before the columns are complete: tuples of floats, ints and

@@ -1,8 +1,11 @@
 #include "instrument.h"
+#include "shared_family.h"
 
 #include <structmember.h>
 
 #include "docs.h"
+
+static const _Atomic uint64_t never = 0; /* the version of private memory */
 
 /* Set up from FamilyOptions and FamilyHooks: 0, or -1 with an exception. */
 static int
@@ -103,12 +106,33 @@ family_make_root(Family *self)
     return self->overflow_tags == NULL ? -1 : family_now(self, "now", &self->root->created);
 }
 
+/* Keep the series in shared memory, in the family that has this place there: 0, or -1 with an exception. */
+static int
+family_share(Family *self, PyObject *shared, unsigned long long place)
+{
+    if (!Py_IS_TYPE(shared, self->state->shared_type) || !((Shared *)shared)->writable) {
+        PyErr_SetString(PyExc_TypeError, "shared must be a writable Shared");
+        return -1;
+    }
+    SharedFamily *found = family_at((Shared *)shared, place);
+    if (found == NULL || found->words != self->cells.width / sizeof(Cell)) {
+        PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
+        return -1;
+    }
+    self->shared = (Shared *)Py_NewRef(shared);
+    self->place = found;
+    self->version = &found->version;
+    self->seen = atomic_load(&found->version);
+    return 0;
+}
+
 static PyObject *
 family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"options", "hooks", "description", NULL};
-    PyObject *options, *hooks, *description;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOU", names, &options, &hooks, &description)) {
+    static char *names[] = {"options", "hooks", "description", "shared", "place", NULL};
+    PyObject *options, *hooks, *description, *shared = Py_None;
+    unsigned long long place = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOU|OK", names, &options, &hooks, &description, &shared, &place)) {
         return NULL;
     }
     Family *self = (Family *)type->tp_alloc(type, 0);
@@ -117,6 +141,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->state = state_of_type(type);
     self->registered = 1;
+    self->version = &never;
     self->options = Py_NewRef(options);
     self->hooks = Py_NewRef(hooks);
     self->description = Py_NewRef(description);
@@ -129,7 +154,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self->n_bounds > 0) {
         arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
     }
-    if (family_make_root(self) < 0) {
+    if ((shared != Py_None && family_share(self, shared, place) < 0) || family_make_root(self) < 0) {
         goto error;
     }
     return (PyObject *)self;
@@ -152,6 +177,14 @@ family_dealloc(PyObject *op)
             Py_DECREF(self->table.rows[i]->tags);
         }
     }
+    if (self->shared != NULL) { /* nothing here is written to any more: others may have it */
+        for (uint32_t i = 0; i < self->table.n_rows; i++) {
+            if (self->table.rows[i] != NULL && self->table.rows[i]->live) {
+                slot_let_go(slot_of_cells(self->table.rows[i]->cells), self->shared->index);
+            }
+        }
+    }
+    Py_XDECREF(self->shared);
     Py_XDECREF(self->overflow_tags);
     table_clear(&self->table);
     arena_clear(&self->series);
@@ -192,6 +225,9 @@ family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
     Family *self = (Family *)op;
     long dropped = 0;
     double now;
+    if (family_sync(self) < 0) {
+        return NULL;
+    }
     if (self->ttl > 0.0) {
         if (family_now(self, "uptime", &now) < 0) {
             return NULL;
@@ -225,7 +261,8 @@ family_get_root(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 family_get_empty(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(((Family *)op)->table.live == 0);
+    Family *self = (Family *)op;
+    return family_sync(self) < 0 ? NULL : PyBool_FromLong(self->table.live == 0);
 }
 
 static PyObject *
@@ -245,12 +282,20 @@ family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+family_settle(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    family_refresh((Family *)op);
+    Py_RETURN_NONE;
+}
+
 PyObject *family_read(PyObject *op, PyObject *ignored); /* columns.c */
 
 static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
+    {"settle", family_settle, METH_NOARGS, "settle($self, /)\n--\n\nForget what other processes removed, and shares that are another's."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include "arena.h"
+#include "shared.h"
 
 #define N_CHECKED 8
 
@@ -21,6 +22,10 @@ typedef struct Family {
     uint32_t max_series, taken; /* taken: live series that count towards the limit */
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length;
+    const _Atomic uint64_t *version; /* changes when another process removes a series; of private memory, never */
+    uint64_t seen;                   /* the version that the table is true to */
+    Shared *shared;                  /* owned; NULL for private memory */
+    SharedFamily *place;             /* in it */
     char registered;
     Shape *checked[N_CHECKED]; /* shapes whose keys are known to be within the limits */
     uint32_t n_checked;
@@ -28,6 +33,13 @@ typedef struct Family {
     PyObject *name, *kind, *unit, *bounds_tuple;
     PyObject *weaklist;
 } Family;
+
+/* Whether no other process removed a series since we looked. */
+static inline int
+is_current(const Family *family)
+{
+    return atomic_load_explicit(family->version, memory_order_relaxed) == family->seen;
+}
 
 /* A series' cells of a kind with buckets: a count for each, and these. */
 #define SUM(family) ((family)->n_bounds + 1)
@@ -78,6 +90,12 @@ int family_now(Family *family, const char *clock, double *now);
 
 /* Make a series dormant, and forget it if nobody holds it. */
 void family_drop(Family *family, Series *series);
+
+/* The same where another process has removed it already. */
+void family_lose(Family *family, Series *series);
+
+/* Make cells those of an empty series. */
+void family_init_cells(const Family *family, Cell *cells);
 
 /* Called when the holder of a series goes. */
 void family_let_go(Family *family, Series *series);

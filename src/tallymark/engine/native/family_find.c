@@ -5,6 +5,9 @@
 Series *
 family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
 {
+    if (!is_current(family)) {
+        return NULL;
+    }
     if (is_overflow(family, base) || size > MAX_TAGS) {
         return is_overflow(family, base) && base->live ? (Series *)base : NULL;
     }
@@ -33,7 +36,7 @@ family_series(Family *family, TagSet *tags)
         goto error;
     }
     series = arena_at(&family->series, number);
-    *series = (Series){.tags = tags, .number = number, .cells = cells};
+    *series = (Series){.tags = tags, .number = number, .cells = arena_at(&family->cells, cells), .own = cells};
     series->kept = family->root == NULL || tags == family->overflow_tags; /* the root is the first of all */
     if (table_add(&family->table, series) < 0) {
         goto error;

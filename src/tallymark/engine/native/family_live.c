@@ -1,10 +1,12 @@
 #include "instrument.h"
+#include "shared_family.h"
 
-static void
-clear_cells(Family *family, Series *series)
+void
+family_init_cells(const Family *family, Cell *cells)
 {
-    Cell *cells = arena_at(&family->cells, series->cells);
-    memset((void *)cells, 0, family->cells.width);
+    for (size_t i = 0; i < family->cells.width / sizeof(Cell); i++) {
+        cell_set(&cells[i], 0.0);
+    }
     if (family->n_bounds > 0) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
@@ -26,7 +28,7 @@ family_now(Family *family, const char *clock, double *now)
 double
 family_mark(const Family *family, const Series *series)
 {
-    const Cell *cells = arena_at(&family->cells, series->cells);
+    const Cell *cells = series->cells;
     if (family->n_bounds == 0) {
         return cell_get(cells);
     }
@@ -43,7 +45,7 @@ has_room(const Family *family, const Series *series)
     return series->kept || family->taken < family->max_series;
 }
 
-/* Make a series live, without running any Python code: 0, or -1 with an exception. */
+/* Make a series of private memory live, without running any Python code: 0, or -1 with an exception. */
 static int
 family_enter(Family *family, Series *series, double now, double uptime)
 {
@@ -70,9 +72,9 @@ tell_policy(Family *family, const char *method)
 }
 
 static Instrument *
-family_wake_overflow(Family *family)
+family_wake_overflow(Family *family, const char *why)
 {
-    if (tell_policy(family, "crowded") < 0) {
+    if (tell_policy(family, why) < 0) {
         return NULL;
     }
     Series *series = family_series(family, family->overflow_tags);
@@ -97,6 +99,12 @@ family_wake(Family *family, Instrument *instrument)
 {
     Series *series = instrument->series; /* which its instrument keeps from going, whatever runs meanwhile */
     double now, uptime = 0.0;
+    if (!is_current(family)) {
+        family_refresh(family);
+        if (series->live) {
+            return (Instrument *)Py_NewRef((PyObject *)instrument);
+        }
+    }
     do {
         int back = family->registered ? 1 : family_readmit(family);
         if (back <= 0) {
@@ -109,9 +117,19 @@ family_wake(Family *family, Instrument *instrument)
             return NULL;
         }
     } while (!family->registered); /* the clocks and the registry are Python code, and let others run */
-    if (!series->live) {
+    if (!series->live && family->shared != NULL) {
+        int attached = family_attach(family, series, now, uptime);
+        if (attached == NO_SPACE && series->kept) { /* not even for the overflow series */
+            tell_policy(family, "no_space");
+            return NULL;
+        }
+        if (attached != ATTACHED) {
+            return attached < 0 ? NULL : family_wake_overflow(family, attached == CROWDED ? "crowded" : "no_space");
+        }
+    }
+    else if (!series->live) {
         if (!has_room(family, series)) {
-            return family_wake_overflow(family);
+            return family_wake_overflow(family, "crowded");
         }
         if (family_enter(family, series, now, uptime) < 0) {
             return NULL;
@@ -139,13 +157,13 @@ family_forget(Family *family, Series *series)
 {
     TagSet *tags = series->tags;
     table_remove(&family->table, series);
-    arena_give(&family->cells, series->cells);
+    arena_give(&family->cells, series->own);
     arena_give(&family->series, series->number);
     Py_DECREF(tags);
 }
 
-void
-family_drop(Family *family, Series *series)
+static void
+family_leave(Family *family, Series *series, int kill)
 {
     if (!series->live) {
         return;
@@ -153,10 +171,27 @@ family_drop(Family *family, Series *series)
     series->live = 0;
     family->table.live--;
     family->taken -= !series->kept;
-    clear_cells(family, series);
+    if (family->shared != NULL) {
+        family_detach(family, series, kill);
+    }
+    else {
+        family_init_cells(family, series->cells);
+    }
     if (series->holder == NULL && !series->kept) {
         family_forget(family, series);
     }
+}
+
+void
+family_drop(Family *family, Series *series)
+{
+    family_leave(family, series, 1);
+}
+
+void
+family_lose(Family *family, Series *series)
+{
+    family_leave(family, series, 0);
 }
 
 void
@@ -187,11 +222,11 @@ instrument_of(Family *family, Series *series)
     PyObject_Init((PyObject *)self, family->instrument_type);
     self->family = (Family *)Py_NewRef((PyObject *)family);
     self->series = series;
-    self->cells = arena_at(&family->cells, series->cells);
+    self->cells = series->cells;
     self->tags = (TagSet *)Py_NewRef((PyObject *)series->tags);
     series->holder = self;
     if (!series->live) {
-        clear_cells(family, series); /* a new one's are zero, but an empty histogram's are not */
+        family_init_cells(family, series->cells); /* a new one's are zero, but an empty histogram's are not */
     }
     return self;
 }

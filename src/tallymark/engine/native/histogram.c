@@ -1,4 +1,5 @@
 #include "distribution.h"
+#include "shared_family.h"
 
 #include "docs.h"
 
@@ -7,6 +8,9 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Instrument *self = (Instrument *)op;
     Family *family = self->family;
+    if (family_look(family, self->series) < 0) {
+        return NULL;
+    }
     double sum = cell_get(&self->cells[SUM(family)]);
     double smallest = extreme_of(family, self->cells, MIN(family));
     double largest = extreme_of(family, self->cells, MAX(family));

@@ -81,7 +81,7 @@ record_to(Instrument *target_steal, double value, Update update)
         return NULL;
     }
     Family *family = target->family;
-    while (!target->series->live) { /* once, unless other code removes it again meanwhile */
+    while (!target->series->live || !is_current(family)) { /* once, unless other code removes it again meanwhile */
         Instrument *live = family_wake(family, target);
         Py_DECREF(target);
         if (live == NULL) {

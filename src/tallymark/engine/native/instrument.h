@@ -51,7 +51,7 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
 {
     Family *family = self->family;
     if (!has_tags(kwnames)) {
-        if (self->series->live) {
+        if (self->series->live && is_current(family)) {
             update(family, self->cells, value);
             Py_RETURN_NONE;
         }
@@ -59,7 +59,7 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
     else {
         Series *series = find_live(self, args, nargs, kwnames);
         if (series != NULL) {
-            update(family, arena_at(&family->cells, series->cells), value);
+            update(family, series->cells, value);
             Py_RETURN_NONE;
         }
     }

@@ -25,6 +25,7 @@ static const TypeEntry type_entries[] = {
     {&timer_spec, offsetof(State, timer_type), 1, "Timer"},
     {&timing_spec, offsetof(State, timing_type), 0, "Timing"},
     {&tally_spec, offsetof(State, tally_type), 0, "Tally"},
+    {&shared_spec, offsetof(State, shared_type), 0, "Shared"},
     {&moment_spec, offsetof(State, moment_type), 0, NULL},
     {&timed_spec, offsetof(State, timed_type), 0, NULL},
 };
@@ -38,6 +39,8 @@ static const struct {
     {"tallymark.engine.distribution", "HistogramSnapshot", offsetof(State, histogram_snapshot)},
     {"tallymark.engine.text", "checked_tags", offsetof(State, checked_tags)},
     {"tallymark.engine.text", "as_tags", offsetof(State, as_tags)},
+    {"tallymark.engine.text", "tags_text", offsetof(State, tags_text)},
+    {"tallymark.engine.text", "text_tags", offsetof(State, text_tags)},
     {"tallymark.engine.scoped", "timed", offsetof(State, timed)},
     {"functools", "update_wrapper", offsetof(State, update_wrapper)},
     {"datetime", "timedelta", offsetof(State, timedelta)},

@@ -3,6 +3,7 @@
 #define TALLYMARK_SCALAR_H
 
 #include "instrument.h"
+#include "shared_family.h"
 
 static inline void
 scalar_add(const Family *Py_UNUSED(family), Cell *cells, double amount)
@@ -19,7 +20,11 @@ scalar_set(const Family *Py_UNUSED(family), Cell *cells, double value)
 static inline PyObject *
 scalar_get_value(PyObject *op, void *Py_UNUSED(closure))
 {
-    return PyFloat_FromDouble(cell_get(((Instrument *)op)->cells));
+    Instrument *self = (Instrument *)op;
+    if (family_look(self->family, self->series) < 0) {
+        return NULL;
+    }
+    return PyFloat_FromDouble(cell_get(self->cells));
 }
 
 #endif

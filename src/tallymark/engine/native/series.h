@@ -17,8 +17,9 @@ typedef struct Series {
     struct Instrument *holder; /* borrowed: the one object that stands for the series, NULL while nobody holds it */
     double created;            /* seconds since the epoch */
     double mark, since;        /* with a ttl: what the series was like, and since when */
+    Cell *cells;               /* its own, or, of a live series in shared memory, those there */
     uint32_t number;           /* of its own record */
-    uint32_t cells;            /* the number of its cells' record */
+    uint32_t own;              /* the number of its own cells' record */
     uint32_t row;              /* in its family's table */
     uint8_t live;              /* exported, and recorded to without asking */
     uint8_t kept;              /* the root or the overflow series: stays known, and needs no room */

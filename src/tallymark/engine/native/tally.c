@@ -29,7 +29,7 @@ record_given(Instrument *self, Tags tags, double value, Update update)
     else {
         Series *series = family_find_live(family, self->series, tags.keys, tags.values, tags.size);
         if (series != NULL) {
-            update(family, arena_at(&family->cells, series->cells), value);
+            update(family, series->cells, value);
             return 0;
         }
         found = family_find_given(family, self->series, tags);

@@ -1,0 +1,518 @@
+#define _GNU_SOURCE
+#include "shared.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "state.h"
+
+#define MAGIC UINT64_C(0x4b524d594c4c4154) /* TALLYMRK */
+#define VERSION 1
+#define PLACES 4096u
+#define CHAINS (PLACES + MAX_PROCESSES * sizeof(Place))
+#define DATA (CHAINS + N_CHAINS * sizeof(uint64_t))
+#define STEP (UINT64_C(1) << 20) /* the file grows by so much */
+
+/* Bytes of the file that are locked, far beyond its end: the lock of all, and one for each place. */
+#define LOCK_BYTE ((off_t)1 << 40)
+#define PLACE_BYTE(index) (LOCK_BYTE + 1 + (off_t)(index))
+
+uint64_t
+text_hash(const char *text, size_t length) /* FNV-1a, as in draft-eastlake-fnv */
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+static uint64_t
+header_checksum(const Header *header)
+{
+    return text_hash((const char *)header, offsetof(Header, checksum));
+}
+
+/* Locks. They belong to the open file, not to the process: a fork shares them until the child opens its own. */
+
+static int
+lock_byte(int fd, off_t byte, short type, int wait)
+{
+#ifdef F_OFD_SETLK
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    int result;
+    do {
+        result = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+    } while (result < 0 && errno == EINTR);
+    return result;
+#else
+    (void)fd, (void)byte, (void)type, (void)wait;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+static int
+is_locked_by_another(int fd, off_t byte)
+{
+#ifdef F_OFD_SETLK
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+#else
+    (void)fd, (void)byte;
+    return 0;
+#endif
+}
+
+static Place *
+place_at(const Shared *shared, uint32_t index)
+{
+    return (Place *)(shared->base + PLACES) + index;
+}
+
+static uint64_t
+start_of_process(void)
+{
+    char text[1024] = "";
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    const char *at = n > 0 ? strrchr(text, ')') : NULL; /* the name of a process may hold anything */
+    for (int field = 2; at != NULL && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at == NULL ? 0 : strtoull(at, NULL, 10);
+}
+
+/* Under the lock: a place that nobody holds, or the crowd's. */
+static uint32_t
+place_take(Shared *shared, int fd)
+{
+    for (uint32_t index = 0; index < CROWD; index++) {
+        if (index != shared->index && lock_byte(fd, PLACE_BYTE(index), F_WRLCK, 0) == 0) {
+            if (atomic_load(&place_at(shared, index)->pid) != 0) {
+                place_clear(shared, index);
+            }
+            return index;
+        }
+    }
+    return CROWD;
+}
+
+static void
+place_sign(Shared *shared, uint32_t index)
+{
+    Place *place = place_at(shared, index);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    place->started = start_of_process();
+    place->since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+    atomic_store(&place->pid, (uint64_t)getpid());
+}
+
+static int
+open_again(int fd)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Become a process of our own, in a child that a fork made: with an open file, and a place, of its own. */
+static int
+shared_settle(Shared *shared)
+{
+    int fd = shared->child_fd >= 0 ? shared->child_fd : open_again(shared->fd);
+    if (fd < 0) {
+        return -1;
+    }
+    close(shared->fd);
+    shared->fd = fd;
+    shared->pid = getpid();
+    if (shared->child_fd < 0) { /* it was forked unseen */
+        place_copy(shared, shared->index, CROWD); /* which is never cleared: it holds more than needs be, and does no harm */
+        shared->reserved = CROWD;
+    }
+    shared->index = shared->reserved;
+    shared->reserved = CROWD;
+    shared->child_fd = -1;
+    if (shared->index != CROWD) {
+        place_sign(shared, shared->index);
+    }
+    return 0;
+}
+
+int
+shared_lock(Shared *shared)
+{
+    if (!shared->writable) {
+        PyErr_SetString(PyExc_ValueError, "it was opened to be read");
+        return -1;
+    }
+    if (shared->pid != getpid() && shared_settle(shared) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    if (lock_byte(shared->fd, LOCK_BYTE, F_WRLCK, 1) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    return 0;
+}
+
+void
+shared_unlock(Shared *shared)
+{
+    lock_byte(shared->fd, LOCK_BYTE, F_UNLCK, 0);
+}
+
+/* Room */
+
+/* How much of the file may be read. What the header says is believed only as far as the file goes: beyond its end is SIGBUS. */
+static uint64_t
+known_size(Shared *shared, uint64_t wanted)
+{
+    if (wanted > shared->known) {
+        struct stat status;
+        uint64_t size = atomic_load(&shared->header->size);
+        if (fstat(shared->fd, &status) == 0 && size > shared->known && size <= (uint64_t)status.st_size && size <= shared->limit) {
+            shared->known = size;
+        }
+    }
+    return shared->known;
+}
+
+void *
+shared_at(Shared *shared, uint64_t offset, uint64_t size)
+{
+    if (offset < DATA || offset % 8 != 0 || offset > shared->limit || size > shared->limit - offset
+        || offset + size > known_size(shared, offset + size)) {
+        return NULL;
+    }
+    return shared->base + offset;
+}
+
+uint64_t
+shared_take(Shared *shared, uint64_t size)
+{
+    Header *header = shared->header;
+    uint64_t used = atomic_load(&header->used), end = atomic_load(&header->size);
+    size = (size + 7) / 8 * 8;
+    if (used < DATA || used % 8 != 0 || used > end || size > shared->limit || used + size > shared->limit) {
+        goto full;
+    }
+    if (used + size > end) {
+        uint64_t grown = used + size + STEP < shared->limit ? used + size + STEP : shared->limit;
+        if (posix_fallocate(shared->fd, (off_t)end, (off_t)(grown - end)) != 0) {
+            goto full;
+        }
+        step(shared);
+        atomic_store(&header->size, grown);
+    }
+    if (known_size(shared, used + size) < used + size) {
+        goto full;
+    }
+    step(shared);
+    atomic_store(&header->used, used + size);
+    step(shared);
+    memset(shared->base + used, 0, size); /* a process that was killed may have written there */
+    return used;
+full:
+    atomic_fetch_add(&header->refused, 1);
+    return 0;
+}
+
+_Atomic uint64_t *
+chain_of(Shared *shared, uint64_t hash)
+{
+    return (_Atomic uint64_t *)(shared->base + CHAINS) + hash % N_CHAINS;
+}
+
+/* The object */
+
+static const char *
+what_is_wrong(const Header *header, uint64_t file_size)
+{
+    if (file_size < DATA) {
+        return "it is too short";
+    }
+    if (header->magic != MAGIC) {
+        return "it is no file of Tallymark's";
+    }
+    if (header->version != VERSION) {
+        return "another version of Tallymark made it";
+    }
+    if (header->checksum != header_checksum(header)) {
+        return "its header is damaged";
+    }
+    uint64_t size = atomic_load(&header->size), used = atomic_load(&header->used);
+    if (size > file_size || size > header->limit || used > size || used < DATA) {
+        return "it was cut off, or its header is damaged";
+    }
+    return NULL;
+}
+
+static int
+shared_map(Shared *self, int fd)
+{
+    struct stat status;
+    Header header;
+    if ((self->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0 || fstat(self->fd, &status) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    memset((void *)&header, 0, sizeof header);
+    ssize_t n = pread(self->fd, (void *)&header, sizeof header, 0);
+    const char *wrong = n < (ssize_t)sizeof header ? "it is too short" : what_is_wrong(&header, (uint64_t)status.st_size);
+    if (wrong != NULL) {
+        PyErr_SetString(PyExc_ValueError, wrong);
+        return -1;
+    }
+    self->limit = header.limit;
+    self->known = atomic_load(&header.size);
+    void *base = mmap(NULL, self->limit, self->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
+    if (base == MAP_FAILED) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
+    self->base = base;
+    self->header = base;
+    return 0;
+}
+
+static PyObject *
+shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"fd", "writable", NULL};
+    int fd, writable = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|p:Shared", names, &fd, &writable)) {
+        return NULL;
+    }
+    Shared *self = (Shared *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->fd = self->child_fd = -1;
+    self->writable = writable;
+    self->pid = getpid();
+    self->index = self->reserved = CROWD;
+    if (shared_map(self, fd) < 0) {
+        goto error;
+    }
+    if (writable) {
+        if (shared_lock(self) < 0) {
+            goto error;
+        }
+        self->index = place_take(self, self->fd);
+        if (self->index != CROWD) {
+            place_sign(self, self->index);
+        }
+        shared_unlock(self);
+    }
+    return (PyObject *)self;
+error:
+    Py_DECREF(self);
+    return NULL;
+}
+
+static void
+shared_dealloc(PyObject *op)
+{
+    Shared *self = (Shared *)op;
+    PyTypeObject *type = Py_TYPE(op);
+    if (self->base != NULL) {
+        munmap(self->base, self->limit);
+    }
+    if (self->fd >= 0) {
+        close(self->fd); /* and with it goes the lock on our place */
+    }
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+/* Write the header of a new file, which nobody else sees yet. */
+static PyObject *
+shared_format(PyObject *Py_UNUSED(type), PyObject *args)
+{
+    int fd;
+    unsigned long long limit;
+    if (!PyArg_ParseTuple(args, "iK:format", &fd, &limit)) {
+        return NULL;
+    }
+    if (limit < DATA + STEP || limit > (UINT64_C(1) << 39)) {
+        PyErr_Format(PyExc_ValueError, "limit must be from %llu bytes to 512 GiB", (unsigned long long)(DATA + STEP));
+        return NULL;
+    }
+    Header header;
+    memset((void *)&header, 0, sizeof header);
+    header.magic = MAGIC;
+    header.version = VERSION;
+    header.limit = limit;
+    header.checksum = header_checksum(&header);
+    atomic_init(&header.size, DATA + STEP / 2);
+    atomic_init(&header.used, DATA);
+    int failed = posix_fallocate(fd, 0, (off_t)(DATA + STEP / 2));
+    if (failed != 0 || pwrite(fd, (void *)&header, sizeof header, 0) != (ssize_t)sizeof header) {
+        errno = failed != 0 ? failed : errno;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+/* Forks. The parent takes a place for the child before, which holds what the parent holds: so nothing that the child knows is
+ * given to others meanwhile. */
+
+static PyObject *
+shared_before_fork(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    if (shared_lock(self) < 0) {
+        return NULL;
+    }
+    self->child_fd = open_again(self->fd);
+    self->reserved = self->child_fd < 0 ? CROWD : place_take(self, self->child_fd);
+    if (self->reserved != CROWD) {
+        place_sign(self, self->reserved); /* so that it is cleared if the child dies before it signs */
+    }
+    place_copy(self, self->index, self->reserved);
+    shared_unlock(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+shared_after_fork(PyObject *op, PyObject *Py_UNUSED(ignored)) /* in the parent */
+{
+    Shared *self = (Shared *)op;
+    if (self->child_fd >= 0) {
+        close(self->child_fd); /* the child has it now, and with it the lock on its place */
+    }
+    self->child_fd = -1;
+    self->reserved = CROWD;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+shared_in_child(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    if (self->pid != getpid() && shared_settle(self) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+shared_processes(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    PyObject *list = PyList_New(0);
+    for (uint32_t index = 0; list != NULL && index < CROWD; index++) {
+        const Place *place = place_at(self, index);
+        if (index != self->index && !is_locked_by_another(self->fd, PLACE_BYTE(index))) {
+            continue;
+        }
+        PyObject *one = Py_BuildValue("IKKd", index, (unsigned long long)atomic_load(&place->pid), (unsigned long long)place->started, place->since);
+        if (one == NULL || PyList_Append(list, one) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(one);
+    }
+    return list;
+}
+
+static PyObject *
+shared_usage(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    const Header *header = ((Shared *)op)->header;
+    return Py_BuildValue("{s:K,s:K,s:K,s:K}", "limit", (unsigned long long)header->limit, "size",
+                         (unsigned long long)atomic_load(&header->size), "used", (unsigned long long)atomic_load(&header->used),
+                         "refused", (unsigned long long)atomic_load(&header->refused));
+}
+
+static PyObject *
+shared_identity(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    struct stat status;
+    if (fstat(((Shared *)op)->fd, &status) < 0) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    return Py_BuildValue("KK", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+}
+
+void
+places_bury(Shared *self)
+{
+    for (uint32_t index = 0; index < CROWD; index++) {
+        Place *place = place_at(self, index);
+        if (index != self->index && atomic_load(&place->pid) != 0
+            && lock_byte(self->fd, PLACE_BYTE(index), F_WRLCK, 0) == 0) {
+            place_clear(self, index);
+            step(self);
+            atomic_store(&place->pid, 0);
+            lock_byte(self->fd, PLACE_BYTE(index), F_UNLCK, 0);
+        }
+    }
+}
+
+static PyObject *
+shared_bury(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    if (shared_lock(self) < 0) {
+        return NULL;
+    }
+    places_bury(self);
+    shared_unlock(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+shared_kill_at(PyObject *op, PyObject *step_number)
+{
+    Shared *self = (Shared *)op;
+    self->steps = 0;
+    self->fault = PyLong_AsLong(step_number);
+    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+}
+
+PyObject *shared_families(PyObject *op, PyObject *ignored); /* directory_read.c */
+PyObject *shared_series(PyObject *op, PyObject *args);
+PyObject *shared_add_family(PyObject *op, PyObject *args);
+PyObject *shared_set_registered(PyObject *op, PyObject *args);
+
+static PyMethodDef shared_methods[] = {
+    {"format", shared_format, METH_VARARGS | METH_STATIC, "format(fd, limit)\n--\n\nWrite the header of a new file."},
+    {"before_fork", shared_before_fork, METH_NOARGS, NULL},
+    {"after_fork", shared_after_fork, METH_NOARGS, NULL},
+    {"in_child", shared_in_child, METH_NOARGS, NULL},
+    {"processes", shared_processes, METH_NOARGS, "processes($self, /)\n--\n\nReturn (place, pid, start, since) of each that lives."},
+    {"identity", shared_identity, METH_NOARGS, "identity($self, /)\n--\n\nReturn device and number of the file."},
+    {"usage", shared_usage, METH_NOARGS, "usage($self, /)\n--\n\nReturn limit, size and used bytes, and refused requests."},
+    {"families", shared_families, METH_NOARGS, "families($self, /)\n--\n\nReturn (offset, text, registered) of each family."},
+    {"series", shared_series, METH_VARARGS, "series($self, offset, /)\n--\n\nReturn (text, owner, created, cells) of each live slot."},
+    {"add_family", shared_add_family, METH_VARARGS, "add_family($self, text, words, aggregate, /)\n--\n\nReturn the offset of a family, made if need be; 0: no room."},
+    {"set_registered", shared_set_registered, METH_VARARGS, "set_registered($self, offset, registered, /)\n--\n\nSay whether it is now so."},
+    {"_kill_at", shared_kill_at, METH_O, "_kill_at($self, step, /)\n--\n\nFor tests: have this process killed at a step of its changes."},
+    {"bury", shared_bury, METH_NOARGS, "bury($self, /)\n--\n\nTake back what dead processes held, and their shares."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot shared_slots[] = {
+    {Py_tp_doc, "Shared(fd, writable=True)\n--\n\nMemory that processes share: a file, mapped. `ValueError` says what is wrong with it."},
+    {Py_tp_new, shared_new},
+    {Py_tp_dealloc, shared_dealloc},
+    {Py_tp_methods, shared_methods},
+    {0, NULL},
+};
+
+PyType_Spec shared_spec = {
+    .name = "tallymark.engine.native.Shared",
+    .basicsize = sizeof(Shared),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = shared_slots,
+};

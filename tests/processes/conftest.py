@@ -1,0 +1,66 @@
+"""Registries that processes share, and children to share them with."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import tallymark as tm
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "metrics"
+
+
+@pytest.fixture(params=["inherited", "file"])
+def shared(request: pytest.FixtureRequest, path: Path) -> tm.Registry:
+    """A registry that processes share, in both ways."""
+    return tm.Registry(engine="native", shared=True if request.param == "inherited" else path)
+
+
+class Children:
+    """Forked children, which end with the function that they were given; what is left is killed."""
+
+    def __init__(self) -> None:
+        self.pids: list[int] = []
+
+    def start(self, work: Callable[[], object]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                work()
+                status = 0
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        self.pids.append(pid)
+        return pid
+
+    def run(self, work: Callable[[], object]) -> int:
+        """Run to the end; return the exit status, negative for a signal."""
+        return self.wait(self.start(work))
+
+    def wait(self, pid: int) -> int:
+        self.pids.remove(pid)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
+        assert self.wait(pid) == -signal.SIGKILL
+
+
+@pytest.fixture
+def children() -> Iterator[Children]:
+    made = Children()
+    yield made
+    for pid in list(made.pids):
+        made.kill(pid)

@@ -1,0 +1,201 @@
+"""Files from outside are checked before they are believed; whatever is in one, nothing crashes, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import random
+import resource
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tallymark as tm
+from tallymark.cli import main
+from tallymark.engine import load_engine
+from tallymark.metric.sharing import open_to_read
+
+
+def fill(path: Path) -> bytes:
+    registry = tm.Registry(engine="native", shared=path)
+    registry.counter("requests", description="Requests.").inc(3, method="GET", status="200")
+    registry.counter("requests").inc(method="POST")
+    registry.counter("requests").with_tags(method="POST").remove()
+    registry.histogram("size", unit="bytes", buckets=[1, 2, 3]).observe(2)
+    registry.gauge("depth", aggregate="sum").set(4)
+    return path.read_bytes()
+
+
+DAMAGES = {
+    "zero-length": (lambda good: b"", "too short"),
+    "short": (lambda good: good[:100], "too short"),
+    "cut off": (lambda good: good[: len(good) // 2], "cut off"),
+    "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "no file of Tallymark's"),
+    "newer": (lambda good: good[:8] + struct.pack("Q", 2) + good[16:], "another version"),
+    "flipped": (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "header is damaged"),
+    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "cut off"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_that_cannot_be_used_is_refused_and_left_alone(damage: str, path: Path) -> None:
+    make, reason = DAMAGES[damage]
+    bad = make(fill(path))
+    path.write_bytes(bad)
+    with pytest.raises(tm.SharedFileError, match=reason) as caught:
+        tm.Registry(engine="native", shared=path)
+    assert str(path) in str(caught.value)
+    assert "another path" in str(caught.value)
+    assert path.read_bytes() == bad
+    with pytest.raises(tm.SharedFileError, match=reason):
+        open_to_read(load_engine("native"), path)
+
+
+def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(tm.SharedFileError, match="directory"):
+        tm.Registry(engine="native", shared=tmp_path)
+    with pytest.raises(tm.SharedFileError, match="No such file"):
+        tm.Registry(engine="native", shared=tmp_path / "missing" / "metrics")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(tm.SharedFileError, match="link"):
+        tm.Registry(engine="native", shared=tmp_path / "link")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_refused(path: Path) -> None:
+    fill(path)
+    os.chown(path, 12345, 12345)
+    with pytest.raises(tm.SharedFileError, match="another user"):
+        tm.Registry(engine="native", shared=path)
+
+
+def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, tallymark as tm, tallymark.metric.sharing\n"
+        "if os.geteuid() == 0: os.setuid(12345)\n"
+        f"try: tm.Registry(engine='native', shared={str(tmp_path / 'metrics')!r})\n"
+        "except tm.SharedFileError as error: print(error)\n"
+    )
+    tmp_path.chmod(0o555)
+    for parent in list(tmp_path.parents)[:3]:
+        if str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "Permission denied" in ran.stdout or "may not" in ran.stdout or "denied" in ran.stderr
+    tmp_path.chmod(0o755)
+
+
+def test_no_space_left(path: Path) -> None:
+    program = (
+        "import resource, signal, tallymark as tm\n"
+        f"registry = tm.Registry(engine='native', shared={str(path)!r}, limits=tm.TagLimits(max_series=100_000))\n"
+        "counter = registry.counter('n')\n"
+        "counter.inc(overflow='true')\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, 700_000))\n"
+        "for i in range(10_000): counter.inc(user=str(i))\n"
+        "print(sum(one.value for one in registry.snapshot()['n']))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "10001.0"
+    assert "shared memory is full" in ran.stderr
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] > 700_000
+
+
+def test_a_file_that_is_replaced_while_in_use_is_told_of_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    registry = tm.Registry(engine="native", shared=path)
+    registry.counter("n").inc()
+    path.unlink()
+    path.write_bytes(b"something else")
+    with caplog.at_level(logging.ERROR, "tallymark"):
+        for _ in range(3):
+            assert registry.snapshot().find("n") is not None
+    assert len([record for record in caplog.records if "replaced" in record.message]) == 1
+    assert path.read_bytes() == b"something else"
+
+
+def test_inspect_shows_and_changes_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = fill(path)
+    before = path.stat().st_mtime_ns
+    registry = tm.Registry(engine="native", shared=path)
+    registry.gauge("depth", aggregate="sum").set(2)
+    good = path.read_bytes()
+    assert main(["inspect", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "processes: 1" in said
+    assert f"pid {os.getpid()}" in said
+    assert 'counter requests\n  {method="GET",status="200"} 3\n' in said
+    assert "histogram size in bytes\n  {} count 1, sum 2\n" in said
+    assert "gauge depth, sum over processes\n  {} 2 (of process 0)\n" in said
+    assert path.read_bytes() == good
+    assert before
+    reader = open_to_read(load_engine("native"), path)
+    with pytest.raises(ValueError, match="opened to be read"):
+        reader.add_family(b"x\n[]", 1, 0)
+    assert main(["inspect", str(path.parent / "missing")]) == 1
+    assert "missing" in capsys.readouterr().err
+
+
+PROBE = """
+import sys, tallymark as tm
+from tallymark.metric.inspect import inspect
+for path in sys.argv[1:]:
+    try:
+        list(inspect(path))
+        registry = tm.Registry(engine="native", shared=path)
+        for _ in range(2):
+            registry.counter("requests").inc(method="GET", status="200")
+            registry.counter("requests").inc(new="series")
+            registry.counter("requests").with_tags(new="series").remove()
+            registry.gauge("depth", aggregate="sum").set(1)
+            registry.histogram("size", unit="bytes").observe(1)
+            registry.counter("another").inc(a="b")
+            tm.render_prometheus(registry.snapshot())
+            registry.unregister("requests")
+    except (tm.SharedFileError, tm.MetricConflictError):
+        pass
+print("sound")
+"""
+
+
+@pytest.mark.timeout(300)
+def test_no_mutation_of_a_file_crashes_a_reader_or_a_writer(tmp_path: Path) -> None:
+    good = fill(tmp_path / "good")
+    rng = random.Random(20261124)
+    used = struct.unpack_from("Q", good, 40)[0]
+    interesting = [*range(32, 64), *range(8192 + 65536, used)]
+    for round_ in range(6):
+        paths = []
+        for i in range(60):
+            bad = bytearray(good)
+            for _ in range(rng.choice((1, 1, 2, 8))):
+                at = rng.choice(interesting)
+                if rng.random() < 0.5:
+                    bad[at] = rng.randrange(256)
+                else:
+                    at -= at % 8
+                    bad[at : at + 8] = struct.pack(
+                        "Q", rng.choice((0, 1, 2**64 - 1, 2**63, used, used - 8, 73728, at, rng.randrange(used)))
+                    )
+            path = tmp_path / f"{round_}-{i}"
+            path.write_bytes(bad)
+            paths.append(str(path))
+        ran = subprocess.run([sys.executable, "-c", PROBE, *paths], capture_output=True, text=True, timeout=120)
+        assert ran.stdout.strip() == "sound", (ran.returncode, ran.stderr[-2000:])
+
+
+def test_who_maps_it_to_read_cannot_change_it(path: Path) -> None:
+    fill(path)
+    good = path.read_bytes()
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert mapped[:8] == good[:8]
+    with open(path, "rb") as file:
+        reader = load_engine("native").Shared(file.fileno(), False)
+        for change in (reader.bury, reader.before_fork):
+            with pytest.raises(ValueError, match="read"):
+                change()
+    assert path.read_bytes() == good

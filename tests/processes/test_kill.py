@@ -1,0 +1,123 @@
+"""Processes that are killed at any instruction lose nothing that they recorded, and block nobody."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import tallymark as tm
+
+WORKERS = 8
+KILLS = int(os.environ.get("TALLYMARK_KILLS", "200"))
+MANY = tm.TagLimits(max_series=100_000)
+
+
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("creating", [False, True], ids=["recording", "creating"])
+@pytest.mark.parametrize("how", ["inherited", "file"])
+def test_every_increment_that_returned_is_in_the_total(how: str, creating: bool, path: Path, children: Any) -> None:
+    registry = tm.Registry(engine="native", shared=True if how == "inherited" else path, limits=MANY)
+    counter = registry.counter("n")
+    returned = memoryview(mmap.mmap(-1, 8 * WORKERS)).cast("Q")  # each written at once, and by one process at a time
+
+    def work(worker: int) -> None:
+        mine = registry if how == "inherited" else tm.Registry(engine="native", shared=path, limits=MANY)
+        own, tag, n, rng = mine.counter("n"), str(worker), returned[worker], random.Random()
+        while True:
+            own.inc(worker=tag)
+            n += 1
+            returned[worker] = n
+            if creating and n % 20 == 0:
+                own.inc(made=str(rng.randrange(3000)))
+                own.with_tags(made=str(rng.randrange(3000))).remove()
+
+    pids = [children.start(lambda worker=worker: work(worker)) for worker in range(WORKERS)]
+    seen: dict[str, float] = {}
+    scraped = time.monotonic()
+    for _ in range(KILLS):
+        time.sleep(random.random() * 0.02)
+        victim = random.randrange(WORKERS)
+        children.kill(pids[victim])
+        pids[victim] = children.start(lambda worker=victim: work(worker))
+        if time.monotonic() - scraped > 0.05:
+            scraped = time.monotonic()
+            page = tm.render_prometheus(registry.snapshot()).decode()
+            for family in text_string_to_metric_families(page):
+                for sample in family.samples:
+                    if "worker" in sample.labels:
+                        assert sample.value >= seen.get(sample.labels["worker"], 0)
+                        seen[sample.labels["worker"]] = sample.value
+    for pid in pids:
+        children.kill(pid)
+    snapshot = registry.snapshot()
+    for worker in range(WORKERS):
+        found = snapshot.find("n", worker=str(worker))
+        assert found is not None
+        # At each kill, one increment may have been made whose return nobody saw.
+        assert returned[worker] <= found.value <= returned[worker] + KILLS + 1
+    assert counter.value == 0
+
+
+def scenario(registry: tm.Registry) -> None:
+    """Everything that changes shared memory under the lock: families, slots, appended, revived and used again."""
+    counter = registry.counter("n")
+    for i in range(3):
+        counter.inc(made=str(i))
+    counter.with_tags(made="1").remove()
+    counter.inc(made="1")
+    counter.with_tags(made="2").remove()
+    counter.inc(other="x")
+    registry.gauge("depth", aggregate="max").set(3)
+    registry.unregister("n")
+    registry.counter("n").inc(made="0")
+
+
+@pytest.mark.timeout(600)
+def test_a_process_may_be_killed_between_any_two_changes(tmp_path: Path, children: Any) -> None:
+    """Every step of the protocol, one after the other: its owner dies there, with the lock; others go on, and find all sound."""
+    survived = False
+    for step in range(1, 400):
+        path = tmp_path / str(step)
+        registry = tm.Registry(engine="native", shared=path)
+        registry.counter("before").inc(7, kept="yes")
+
+        def work(step: int = step, registry: tm.Registry = registry) -> None:
+            registry._sharing.shared._kill_at(step)  # type: ignore[union-attr]
+            scenario(registry)
+
+        status = children.run(work)
+        survived = status == 0
+        assert survived or status == -signal.SIGKILL
+        check(registry)
+        check(tm.Registry(engine="native", shared=path))
+        path.unlink()
+        if survived:
+            assert step > 50  # there are that many, or the test tests nothing
+            break
+    assert survived
+
+
+def check(registry: tm.Registry) -> None:
+    scenario(registry)
+    snapshot = registry.snapshot()
+    found = snapshot.find("before", kept="yes")
+    assert found is not None
+    assert found.value == 7
+    assert {tuple(one.tags.items()) for one in snapshot["n"]} == {(("made", "0"),)}
+    assert [one.value for one in snapshot["n"]] == [1]
+    assert [one.value for one in snapshot["depth"]] == [3]
+    counter = registry.counter("n")
+    for i in range(20):
+        counter.inc(fresh=str(i))
+    snapshot = registry.snapshot()
+    assert sorted(one.tags["fresh"] for one in snapshot["n"] if "fresh" in one.tags) == sorted(map(str, range(20)))
+    assert len({tuple(one.tags.items()) for one in snapshot["n"]}) == len(snapshot["n"])
+    registry.unregister("n")
