@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 C_SOURCES := $(wildcard src/tallymark/engine/native/*.[ch] src/tallymark/bench/*.[ch])
 
-.PHONY: demo test bench check sanitize format clean
+.PHONY: demo test bench check sanitize soak format clean
 
 demo: $(READY)
 	$(BIN)/tallymark demo $(ARGS)
@@ -28,6 +28,10 @@ check: $(READY)
 # The engine's tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the tree.
 sanitize: $(READY)
 	$(BIN)/python tools/sanitize.py $(ARGS)
+
+# Processes that share a registry, killed two thousand times: some minutes.
+soak: $(READY)
+	TALLYMARK_KILLS=2000 $(BIN)/python -m pytest --timeout 1800 tests/processes/test_kill.py $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

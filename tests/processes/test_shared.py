@@ -306,7 +306,7 @@ def test_nothing_is_allocated(shared: tm.Registry) -> None:
 
 
 def test_the_reference_engine_says_that_it_cannot(path: Path) -> None:
-    with pytest.raises(ValueError, match="reference engine .* cannot share"):
+    with pytest.raises(ValueError, match=r"reference engine .* cannot share"):
         tm.Registry(engine="reference", shared=path)
     with pytest.raises(TypeError, match="shared"):
         tm.Registry(engine="native", shared=3)  # type: ignore[arg-type]
