@@ -26,6 +26,7 @@
 
 #define MAX_PROCESSES 128u
 #define CROWD (MAX_PROCESSES - 1) /* the place of all processes that found none free: never given to another */
+#define PLACES 4096u /* where the table of processes begins */
 #define N_CHAINS 8192u
 #define NOBODY 0xffffffffu  /* the owner of a slot that all processes record to */
 #define RETIRED 0xfffffffeu /* the owner of what dead processes leave to a maximum or minimum */
@@ -96,6 +97,9 @@ step(Shared *shared)
         raise(SIGKILL);
     }
 }
+
+/* Under the lock: take a place for this process. */
+void place_enter(Shared *shared);
 
 /* Where a record is, if one of `size` bytes can be there; else NULL. */
 void *shared_at(Shared *shared, uint64_t offset, uint64_t size);
