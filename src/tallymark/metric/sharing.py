@@ -252,7 +252,7 @@ def _in_child() -> None:
         sharing.shared.in_child()
         families = sharing.families()
         for family in families.all() if families is not None else ():
-            family.settle()  # the parent's shares of gauges are not ours
+            family._settle()  # the parent's shares of gauges are not ours
 
 
 if hasattr(os, "register_at_fork"):

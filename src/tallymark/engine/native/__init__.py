@@ -6,13 +6,13 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Gauge,
     Histogram,
     Instrument,
-    Shared,
+    Shared,  # noqa: F401 - of this engine alone, so no part of what both offer
     TagSet,
     Tally,
     Timer,
     Timing,
 )
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "Shared", "TagSet", "Tally", "Timer", "Timing", "name"]
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
 
 name = "native"

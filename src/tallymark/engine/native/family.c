@@ -295,7 +295,7 @@ static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
-    {"settle", family_settle, METH_NOARGS, "settle($self, /)\n--\n\nForget what other processes removed, and shares that are another's."},
+    {"_settle", family_settle, METH_NOARGS, "_settle($self, /)\n--\n\nForget what other processes removed, and shares that are another's."},
     {NULL, NULL, 0, NULL},
 };
 
