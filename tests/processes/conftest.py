@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,10 @@ class Children:
         self.pids: list[int] = []
 
     def start(self, work: Callable[[], object]) -> int:
-        pid = os.fork()
+        with warnings.catch_warnings():
+            # Another test's thread may not have ended yet; a child here takes no lock that one could hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
         if pid == 0:
             status = 1
             try:
