@@ -91,7 +91,7 @@ def test_a_process_may_be_killed_between_any_two_changes(tmp_path: Path, childre
         registry.counter("before").inc(7, kept="yes")
 
         def work(step: int = step, registry: tm.Registry = registry) -> None:
-            registry._sharing.shared._kill_at(step)  # type: ignore[union-attr]
+            registry._sharing.shared._fault(step)  # type: ignore[union-attr]
             scenario(registry)
 
         status = children.run(work)

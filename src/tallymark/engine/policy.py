@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallymark.engine.number import to_float
 from tallymark.engine.options import FamilyHooks, FamilyOptions
@@ -82,6 +82,10 @@ class Policy:
     def no_space(self, family: Family) -> None:
         """Count a record for whose series shared memory has no room: it goes to the overflow series, if there is one."""
         self.reject("no_space", "shared memory is full: raise Registry(shared_limit=), or lower TagLimits.max_series")
+
+    def unreachable(self, family: Any) -> None:
+        """Count what could not be done because shared memory cannot be changed."""
+        self.reject("unreachable", "shared memory cannot be changed: {}", family._trouble)
 
     def _culprit(self, family: Family) -> str:
         values: dict[str, set[str]] = {}

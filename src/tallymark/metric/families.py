@@ -12,6 +12,7 @@ from tallymark.errors import MetricConflictError
 from tallymark.metric.shape import check_name, check_ttl, check_type, conflict_with, text
 
 if TYPE_CHECKING:
+    from tallymark.engine.columns import Columns
     from tallymark.metric.sharing import Sharing
 
 __all__ = ["Families"]
@@ -69,6 +70,8 @@ class Families:
         with slow_path():
             family = self._by_name.get(name) or self._unregistered.get(name)
             conflict = conflict_with(family.options, kind, unit, bounds, aggregate) if family else ""
+            if (conflict or (family and not self.readmit(family))) and self.learn():  # the name may be free again, or another's
+                return self.get(kind, name, description, unit, bounds, default, ttl=ttl, limits=limits, aggregate=aggregate)
             if family is None or (conflict and not family.registered):
                 check_name(name)
                 limits = limits or self._limits
@@ -78,59 +81,18 @@ class Families:
                 family = self._by_name.setdefault(name, made)  # a signal handler may have been first
                 conflict = conflict_with(family.options, kind, unit, bounds, aggregate)
             if conflict:
-                raise MetricConflictError(conflict)
+                raise MetricConflictError(conflict + self._where(family))
             self.readmit(family)
             family.description = family.description or description
             return family
 
-    def _make(self, options: FamilyOptions, description: str) -> Family:
-        if self._sharing is None:
-            return cast(Family, self._engine.Family(options, self.hooks, description))
-        options, description, place = self._sharing.enter(options, description)
-        family = self._map(options, description, place) if place else None
-        if family is None:
-            why = "what shared memory says of it is damaged" if place else "shared memory is full"
-            self.hooks.reject(options.name, "not_shared", lambda: f"{why}, so only this process knows the metric")
-            family = cast(Family, self._engine.Family(options, self.hooks, description))
-        return family
-
-    def _map(self, options: FamilyOptions, description: str, place: int) -> Family | None:
-        """Return a family of shared memory, or None where that is damaged."""
-        assert self._sharing is not None  # noqa: S101
-        try:
-            family = self._engine.Family(options, self.hooks, description, self._sharing.shared, place)
-        except ValueError:
-            return None
-        self._sharing.places[options.name] = place
-        return cast(Family, family)
-
-    def adopt(self) -> None:
-        """Learn what other processes did to the metrics that are shared: made new ones, took some out."""
-        if self._sharing is None:
-            return
-        known = {}
-        self._sharing.shared.bury()
-        for place, entry, registered in self._sharing.entries():
-            known[place] = registered
-            if registered and entry.name not in self._by_name and entry.name not in self._unregistered:
-                like = FamilyOptions(entry.name, "", "", (), None, self._limits, self._tags)
-                made = self._map(self._sharing.options(entry, like), entry.description, place)
-                if made is not None:
-                    self._by_name.setdefault(entry.name, made)
-        for name, place in list(self._sharing.places.items()):
-            family = self._by_name.get(name)
-            if family is not None and not known.get(place, True):
-                with slow_path():
-                    self._unregistered[name] = self._by_name.pop(name)
-                    family.retire()
-
     def readmit(self, family: Family) -> bool:
         """Register a family again; say whether its name was free."""
         with slow_path():
-            if not family.registered and self._sharing is not None:
-                place = self._sharing.places.get(family.options.name)
-                if place and not self._sharing.shared.set_registered(place, True):
-                    return False
+            if self._sharing is not None and not self._sharing.register(family):
+                return False
+            if not family.registered:
+                self.learn()  # another process may have taken out who has the name here
             family.registered = True
             if self._by_name.setdefault(family.options.name, family) is family:
                 return True
@@ -140,17 +102,94 @@ class Families:
     def unregister(self, name: str) -> bool:
         """Take a family out, with all its series; say whether it was there."""
         with slow_path():
+            self.learn()
             family = self._by_name.get(name)
             if family is None:
                 return False
-            self._unregistered[name] = family
-            try:
-                # Atomic
-                if self._by_name[name] is family:
-                    del self._by_name[name]
-            except KeyError:  # a signal handler was first
-                pass
-            family.retire()
-            if self._sharing is not None and name in self._sharing.places:
-                self._sharing.shared.set_registered(self._sharing.places[name], False)
+            self._take_out(name, family)
+            if self._sharing is not None and not self._sharing.unregister(family):
+                self.hooks.reject(name, "unreachable", lambda: "it cannot be unregistered in shared memory")
             return True
+
+    def _take_out(self, name: str, family: Family) -> None:
+        self._unregistered[name] = family
+        try:
+            # Atomic
+            if self._by_name[name] is family:
+                del self._by_name[name]
+        except KeyError:  # a signal handler was first
+            pass
+        family.retire()
+
+    # Reading
+
+    def read(self, family: Family) -> Columns:
+        """Return the series of a family, for all processes, after removing what expired."""
+        self.expire(family)
+        shares = self._sharing.read_shares(self._engine, family) if self._sharing is not None else None
+        return shares or family.read()
+
+    def expire(self, family: Family) -> int:
+        """Remove the series of a family that expired; return how many."""
+        removed = family.expire()
+        return removed + (self._sharing.expire_shares(family, self.hooks.uptime()) if self._sharing is not None else 0)
+
+    # Sharing
+
+    def of_others(self, name: str, tags: TagSet) -> list[TagSet]:
+        """Return the tags of the series of a shared metric, but for one of them."""
+        family = self._by_name.get(name) if self._sharing is not None else None
+        return [one for one in family.read().tags if one != tags] if family is not None else []
+
+    def _make(self, options: FamilyOptions, description: str) -> Family:
+        if self._sharing is None:
+            return cast(Family, self._engine.Family(options, self.hooks, description))
+        options, description, place = self._sharing.enter(options, description)
+        family = self._map(options, description, place) if place else None
+        if family is None:
+            why = "shared memory is full, or damaged: only this process knows the metric"
+            self.hooks.reject(options.name, "not_shared", lambda: why)
+            family = cast(Family, self._engine.Family(options, self.hooks, description))
+        return family
+
+    def _map(self, options: FamilyOptions, description: str, place: int) -> Family | None:
+        """Return a family of shared memory, or None where that is damaged."""
+        assert self._sharing is not None  # noqa: S101
+        try:
+            return cast(Family, self._engine.Family(options, self.hooks, description, self._sharing.shared, place))
+        except ValueError:
+            return None
+
+    def learn(self) -> bool:
+        """Learn what other processes did to the metrics: took some out, made new ones. Say whether there was such."""
+        if self._sharing is None:
+            return False
+        with slow_path():
+            registered = dict(self._sharing.shared.families())
+            gone = [one for one in self._by_name.items() if not registered.get(self._sharing.place(one[1]), True)]
+            for name, family in gone:
+                self._take_out(name, family)
+            made = [place for place, is_registered in registered.items() if is_registered and self._adopt(place)]
+            return bool(gone or made)
+
+    def _adopt(self, place: int) -> bool:
+        """Take a family in that other processes know; say whether it was new to this one."""
+        assert self._sharing is not None  # noqa: S101
+        entry = self._sharing.entry(place)
+        if entry is None or entry.name in self._by_name:
+            return False
+        family = self._unregistered.get(entry.name)
+        if family is None or self._sharing.place(family) != place:
+            tags = self._engine.TagSet(entry.limits.mended(entry.name, self._tags))
+            like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)
+            family = self._map(entry.options(like), entry.description, place)
+        if family is None:
+            return False
+        family.registered = True
+        self._by_name[entry.name] = family
+        return True
+
+    def _where(self, family: Family) -> str:
+        if self._sharing is None or self._sharing.path is None or not self._sharing.place(family):
+            return ""
+        return f"; {self._sharing.path} says so, which outlives processes: remove it when none runs to begin anew"

@@ -9,7 +9,9 @@ from typing import Any
 
 from tallymark.engine import load_engine
 from tallymark.engine.text import text_tags
-from tallymark.metric.sharing import SharedEntry, double_of, open_to_read
+from tallymark.metric.shared_file import open_to_read
+from tallymark.metric.shares import double_of
+from tallymark.metric.sharing import SharedEntry
 
 __all__ = ["inspect"]
 
@@ -32,12 +34,12 @@ def inspect(path: str | os.PathLike[str]) -> Iterator[str]:
     yield f"processes: {len(processes)}"
     for place, pid, _, since in processes:
         yield f"  {place}: pid {pid}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(_sane(since)))}"
-    for place, text, registered in shared.families():
-        entry = SharedEntry.read(text)
+    for place, registered in shared.families():
+        entry = SharedEntry.read(shared.text(place))
         if entry is None:
             yield f"metric at {place}: damaged"
         else:
-            yield from _family(shared, place, entry, bool(registered))
+            yield from _family(shared, place, entry, registered)
 
 
 def _family(shared: Any, place: int, entry: SharedEntry, registered: bool) -> Iterator[str]:

@@ -75,8 +75,6 @@ class Registry:
         check_type("limits", limits, TagLimits)
         self._tags = self._engine.TagSet(limits.mended("(any)", self._engine.TagSet(tags)))
         self._families = Families(self._engine, limits, self._tags, self._sharing)
-        if self._sharing is not None:
-            self._sharing.families = ref(self._families)
         self._infos: dict[str, Gauge] = {}
         self._observed: dict[tuple[str, TagSet], Observed] = {}
         self._reporters: list[Reporter] = []
@@ -204,6 +202,8 @@ class Registry:
         self._infos[gauge.name] = series
         if before is not None and before is not series:
             before.remove()
+        for other in self._families.of_others(gauge.name, series.tags):
+            gauge.with_tags(other).remove()
         return series
 
     def state(
@@ -261,7 +261,8 @@ class Registry:
         What changed is seen when the registry is read, so that it costs a record nothing: a series goes when two readings, at
         least `ttl` apart, find it the same. It never goes before its last change was read once.
         """
-        return sum([family.expire() for family in self._families.all()])
+        self._families.learn()
+        return sum([self._families.expire(family) for family in self._families.all()])
 
     def attach(self, reporter: Reporter) -> None:
         """Have `reporter` closed when the registry is closed."""
@@ -295,9 +296,10 @@ class Registry:
         A series is there if it was recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
         untagged series. `tallymark_series{metric}` tells how many series each metric has.
         """
-        self._families.adopt()
         if self._sharing is not None:
             self._sharing.check()
+            self._sharing.shared.bury()
+            self._families.learn()
         failed = self._ask_callbacks()
         silent = {REJECTED, *[name for name, _ in list(self._observed)]}  # what they do not tell of is not there
         families = [
@@ -310,11 +312,7 @@ class Registry:
         return Snapshot(tuple(families), time.time())
 
     def _read(self, family: Family) -> FamilySnapshot:
-        options = family.options
-        columns = None
-        if self._sharing is not None and options.aggregate in ("sum", "max", "min") and options.name in self._sharing.places:
-            columns = self._sharing.read_shares(self._engine, options.name, options.aggregate)
-        columns = columns or family.read()
+        options, columns = family.options, self._families.read(family)
         return FamilySnapshot(options.name, options.kind, family.description, options.unit, options.bounds, columns)
 
     def _ask_callbacks(self) -> set[str]:
@@ -358,6 +356,7 @@ def _with(family: Family, tags: Mapping[str, object] | None) -> Instrument:
 def _share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> Sharing | None:
     if shared is False or shared is None:
         return None
-    from tallymark.metric.sharing import open_to_share  # most registries share nothing, and need not load it
+    from tallymark.metric.shared_file import open_to_share  # most registries share nothing, and need not load these
+    from tallymark.metric.sharing import Sharing
 
-    return open_to_share(engine, shared, limit)
+    return Sharing(*open_to_share(engine, shared, limit))

@@ -11,6 +11,10 @@
 
 typedef _Atomic(uint64_t) Cell;
 
+/* Whether cells are those of a series that is recorded to. */
+typedef _Atomic(uint32_t) CellState;
+enum { DEAD, LIVE };
+
 static inline double
 double_of(uint64_t bits)
 {

@@ -10,7 +10,7 @@ rows_of(const Family *self, const Series **rows)
     Py_ssize_t n = 0;
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         const Series *series = self->table.rows[i];
-        if (series != NULL && series->live) {
+        if (series != NULL && is_live(series)) {
             rows[n++] = series;
         }
     }

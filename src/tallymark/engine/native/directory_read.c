@@ -1,12 +1,6 @@
-/* What Python reads of the directory, and how a registry enters families into it. */
-
+/* What Python reads of the directory, and changes in it. */
 #define PY_SSIZE_T_CLEAN
-#include "shared.h"
-
-PyObject *shared_families(PyObject *op, PyObject *ignored);
-PyObject *shared_series(PyObject *op, PyObject *args);
-PyObject *shared_add_family(PyObject *op, PyObject *args);
-PyObject *shared_set_registered(PyObject *op, PyObject *args);
+#include "slot.h"
 
 static int
 append_steal(PyObject *list, PyObject *item)
@@ -21,24 +15,39 @@ shared_families(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Shared *self = (Shared *)op;
     PyObject *list = PyList_New(0);
-    uint64_t left = self->limit / sizeof(SharedFamily);
-    for (uint64_t at = atomic_load(&self->header->families); list != NULL && at != 0 && left-- > 0;) {
-        SharedFamily *family = family_at(self, at);
-        if (family == NULL) {
-            break;
-        }
-        PyObject *one = Py_BuildValue("Ky#i", (unsigned long long)at, family->text, (Py_ssize_t)family->length,
-                                      (int)(atomic_load(&family->registered) != 0));
-        if (append_steal(list, one) < 0) {
+    for (SharedFamily *family = first_family(self); list != NULL && family != NULL; family = next_family(self, family)) {
+        PyObject *registered = PyBool_FromLong(atomic_load(&family->registered) != 0);
+        if (append_steal(list, Py_BuildValue("KN", (unsigned long long)offset_in(self, family), registered)) < 0) {
             Py_CLEAR(list);
         }
-        at = next_family(self, family);
     }
     return list;
 }
 
+/* The family at the place that is the first argument of a call; NULL with an exception. */
+static SharedFamily *
+family_of_place(Shared *shared, unsigned long long place)
+{
+    SharedFamily *family = family_at(shared, place);
+    if (family == NULL) {
+        PyErr_SetString(PyExc_ValueError, "there is no family at this place");
+    }
+    return family;
+}
+
+PyObject *
+shared_text(PyObject *op, PyObject *args)
+{
+    unsigned long long place;
+    if (!PyArg_ParseTuple(args, "K:text", &place)) {
+        return NULL;
+    }
+    const SharedFamily *family = family_of_place((Shared *)op, place);
+    return family == NULL ? NULL : PyBytes_FromStringAndSize(family->text, family->length);
+}
+
 static PyObject *
-slot_entry(const SharedFamily *family, const Slot *slot)
+cells_of(const SharedFamily *family, const Slot *slot)
 {
     PyObject *cells = PyTuple_New(family->words);
     for (uint32_t i = 0; cells != NULL && i < family->words; i++) {
@@ -49,29 +58,45 @@ slot_entry(const SharedFamily *family, const Slot *slot)
         }
         PyTuple_SET_ITEM(cells, i, word);
     }
-    return cells == NULL ? NULL
-                         : Py_BuildValue("y#IdN", slot_text(family, slot), (Py_ssize_t)slot->length, (unsigned)atomic_load(&slot->owner),
-                                         slot->created, cells);
+    return cells;
+}
+
+/* What a live slot says, or None where it became another's meanwhile. */
+static PyObject *
+slot_entry(Shared *shared, const SharedFamily *family, const Slot *slot)
+{
+    uint64_t hash = slot->hash;
+    uint32_t owner = atomic_load(&slot->owner);
+    PyObject *text = slot_copy_text(shared, family, slot);
+    PyObject *cells = text == NULL ? NULL : cells_of(family, slot);
+    if (cells == NULL) {
+        Py_XDECREF(text);
+        return NULL;
+    }
+    if (text == Py_None || slot->hash != hash || !slot_is_live(slot)) {
+        Py_DECREF(text);
+        Py_DECREF(cells);
+        Py_RETURN_NONE;
+    }
+    return Py_BuildValue("NIdN", text, (unsigned)owner, slot->created, cells);
 }
 
 PyObject *
 shared_series(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long offset;
-    if (!PyArg_ParseTuple(args, "K:series", &offset)) {
-        return NULL;
-    }
-    SharedFamily *family = family_at(self, offset);
-    if (family == NULL) {
-        PyErr_SetString(PyExc_ValueError, "there is no family at this offset");
+    unsigned long long place;
+    SharedFamily *family;
+    if (!PyArg_ParseTuple(args, "K:series", &place) || (family = family_of_place(self, place)) == NULL) {
         return NULL;
     }
     PyObject *list = PyList_New(0);
-    uint64_t left = self->limit / sizeof(Slot), next = atomic_load(&family->first);
-    for (Slot *slot; list != NULL && next != 0 && left-- > 0 && (slot = slot_at(self, family, next)) != NULL;
-         next = next_slot(self, slot)) {
-        if (atomic_load(&slot->state) == LIVE && append_steal(list, slot_entry(family, slot)) < 0) {
+    for (Slot *slot = first_slot(self, family); list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
+        PyObject *entry = slot_is_live(slot) ? slot_entry(self, family, slot) : Py_NewRef(Py_None);
+        if (entry == Py_None) {
+            Py_DECREF(entry);
+        }
+        else if (append_steal(list, entry) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -85,38 +110,67 @@ shared_add_family(PyObject *op, PyObject *args)
     const char *text;
     Py_ssize_t length;
     unsigned words, aggregate;
-    if (!PyArg_ParseTuple(args, "y#II:add_family", &text, &length, &words, &aggregate) || shared_lock(self) < 0) {
+    if (!PyArg_ParseTuple(args, "y#II:add_family", &text, &length, &words, &aggregate)) {
         return NULL;
     }
-    SharedFamily *family = family_named_like(self, text, (uint32_t)length);
-    if (family == NULL) {
-        family = family_make(self, text, (uint32_t)length, words, aggregate);
+    if (!shared_lock(self)) {
+        return PyLong_FromLong(0);
     }
-    else {
-        atomic_store(&family->registered, 1);
-    }
-    unsigned long long offset = family == NULL ? 0 : offset_in(self, family);
+    SharedFamily *family = length > UINT32_MAX ? NULL : family_find_or_make(self, text, (uint32_t)length, words, aggregate);
+    unsigned long long place = family == NULL ? 0 : offset_in(self, family);
     shared_unlock(self);
-    return PyLong_FromUnsignedLongLong(offset);
+    return PyLong_FromUnsignedLongLong(place);
 }
 
 PyObject *
-shared_set_registered(PyObject *op, PyObject *args)
+shared_register(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long offset;
-    int registered, result = 0;
-    if (!PyArg_ParseTuple(args, "Kp:set_registered", &offset, &registered) || shared_lock(self) < 0) {
+    unsigned long long place;
+    SharedFamily *family;
+    if (!PyArg_ParseTuple(args, "K:register", &place) || (family = family_of_place(self, place)) == NULL) {
         return NULL;
     }
-    SharedFamily *family = family_at(self, offset);
-    if (family != NULL) {
-        SharedFamily *other = registered ? family_named_like(self, family->text, family->length) : family;
-        if (other == NULL || other == family || !atomic_load(&other->registered)) {
-            atomic_store(&family->registered, (uint32_t)registered);
-            result = 1;
-        }
+    int done = atomic_load(&family->registered) != 0;
+    if (!done && shared_lock(self)) {
+        done = family_register(self, family);
+        shared_unlock(self);
     }
-    shared_unlock(self);
-    return PyBool_FromLong(result);
+    return PyBool_FromLong(done);
+}
+
+PyObject *
+shared_unregister(PyObject *op, PyObject *args)
+{
+    Shared *self = (Shared *)op;
+    unsigned long long place;
+    SharedFamily *family;
+    if (!PyArg_ParseTuple(args, "K:unregister", &place) || (family = family_of_place(self, place)) == NULL) {
+        return NULL;
+    }
+    int locked = shared_lock(self);
+    if (locked) {
+        family_unregister(self, family);
+        shared_unlock(self);
+    }
+    return PyBool_FromLong(locked);
+}
+
+PyObject *
+shared_remove(PyObject *op, PyObject *args)
+{
+    Shared *self = (Shared *)op;
+    unsigned long long place;
+    const char *text;
+    Py_ssize_t length;
+    SharedFamily *family;
+    if (!PyArg_ParseTuple(args, "Ky#:remove", &place, &text, &length) || (family = family_of_place(self, place)) == NULL) {
+        return NULL;
+    }
+    int removed = 0;
+    if (shared_lock(self)) {
+        removed = slots_kill(self, family, text, (uint32_t)length);
+        shared_unlock(self);
+    }
+    return PyBool_FromLong(removed);
 }

@@ -5,8 +5,6 @@
 
 #include "docs.h"
 
-static const _Atomic uint64_t never = 0; /* the version of private memory */
-
 /* Set up from FamilyOptions and FamilyHooks: 0, or -1 with an exception. */
 static int
 family_read_options(Family *self)
@@ -106,26 +104,6 @@ family_make_root(Family *self)
     return self->overflow_tags == NULL ? -1 : family_now(self, "now", &self->root->created);
 }
 
-/* Keep the series in shared memory, in the family that has this place there: 0, or -1 with an exception. */
-static int
-family_share(Family *self, PyObject *shared, unsigned long long place)
-{
-    if (!Py_IS_TYPE(shared, self->state->shared_type) || !((Shared *)shared)->writable) {
-        PyErr_SetString(PyExc_TypeError, "shared must be a writable Shared");
-        return -1;
-    }
-    SharedFamily *found = family_at((Shared *)shared, place);
-    if (found == NULL || found->words != self->cells.width / sizeof(Cell)) {
-        PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
-        return -1;
-    }
-    self->shared = (Shared *)Py_NewRef(shared);
-    self->place = found;
-    self->version = &found->version;
-    self->seen = atomic_load(&found->version);
-    return 0;
-}
-
 static PyObject *
 family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -141,7 +119,6 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->state = state_of_type(type);
     self->registered = 1;
-    self->version = &never;
     self->options = Py_NewRef(options);
     self->hooks = Py_NewRef(hooks);
     self->description = Py_NewRef(description);
@@ -154,7 +131,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self->n_bounds > 0) {
         arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
     }
-    if ((shared != Py_None && family_share(self, shared, place) < 0) || family_make_root(self) < 0) {
+    if (family_make_root(self) < 0 || (shared != Py_None && family_share(self, shared, place) < 0)) {
         goto error;
     }
     return (PyObject *)self;
@@ -171,20 +148,15 @@ family_dealloc(PyObject *op)
     if (self->weaklist != NULL) {
         PyObject_ClearWeakRefs(op);
     }
+    if (self->shared != NULL) {
+        family_unshare(self);
+    }
     /* Instruments hold their family, so there is none left; but what goes here may run Python code, none of which can reach us. */
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
             Py_DECREF(self->table.rows[i]->tags);
         }
     }
-    if (self->shared != NULL) { /* nothing here is written to any more: others may have it */
-        for (uint32_t i = 0; i < self->table.n_rows; i++) {
-            if (self->table.rows[i] != NULL && self->table.rows[i]->live) {
-                slot_let_go(slot_of_cells(self->table.rows[i]->cells), self->shared->index);
-            }
-        }
-    }
-    Py_XDECREF(self->shared);
     Py_XDECREF(self->overflow_tags);
     table_clear(&self->table);
     arena_clear(&self->series);
@@ -213,10 +185,23 @@ family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
     self->registered = 0;
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
-            family_drop(self, self->table.rows[i]);
+            family_lose(self, self->table.rows[i]); /* in shared memory, who unregisters a family ends its series */
         }
     }
     Py_RETURN_NONE;
+}
+
+/* Whether a series is as it was when it was last looked at, which is noted. */
+static int
+is_unchanged(const Family *self, Series *series, double now)
+{
+    double mark = family_mark(self, series);
+    if (mark == series->mark || (Py_IS_NAN(mark) && Py_IS_NAN(series->mark))) { /* NaN is not equal to itself */
+        return 1;
+    }
+    series->mark = mark;
+    series->since = now;
+    return 0;
 }
 
 static PyObject *
@@ -228,23 +213,14 @@ family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (family_sync(self) < 0) {
         return NULL;
     }
-    if (self->ttl > 0.0) {
+    if (self->ttl > 0.0 && !has_shares(self)) { /* shares expire together: who reads them all sees to it */
         if (family_now(self, "uptime", &now) < 0) {
             return NULL;
         }
         for (uint32_t i = 0; i < self->table.n_rows; i++) {
             Series *series = self->table.rows[i];
-            if (series == NULL || !series->live) {
-                continue;
-            }
-            double mark = family_mark(self, series);
-            if (mark != series->mark && !(Py_IS_NAN(mark) && Py_IS_NAN(series->mark))) { /* NaN is not equal to itself */
-                series->mark = mark;
-                series->since = now;
-            }
-            else if (now - series->since >= self->ttl) {
-                family_drop(self, series);
-                dropped++;
+            if (series != NULL && is_live(series) && is_unchanged(self, series, now) && now - series->since >= self->ttl) {
+                dropped += family_drop(self, series);
             }
         }
     }
@@ -266,6 +242,20 @@ family_get_empty(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+family_get_place(PyObject *op, void *Py_UNUSED(closure))
+{
+    const Family *self = (Family *)op;
+    return PyLong_FromUnsignedLongLong(self->shared == NULL ? 0 : offset_in(self->shared, self->place));
+}
+
+static PyObject *
+family_get_trouble(PyObject *op, void *Py_UNUSED(closure))
+{
+    const Family *self = (Family *)op;
+    return PyUnicode_FromString(self->shared == NULL || self->shared->why == NULL ? "" : self->shared->why);
+}
+
+static PyObject *
 family_get_description(PyObject *op, void *Py_UNUSED(closure))
 {
     return Py_NewRef(((Family *)op)->description);
@@ -282,20 +272,12 @@ family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
     return 0;
 }
 
-static PyObject *
-family_settle(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    family_refresh((Family *)op);
-    Py_RETURN_NONE;
-}
-
 PyObject *family_read(PyObject *op, PyObject *ignored); /* columns.c */
 
 static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
-    {"_settle", family_settle, METH_NOARGS, "_settle($self, /)\n--\n\nForget what other processes removed, and shares that are another's."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -311,6 +293,8 @@ static PyGetSetDef family_getset[] = {
     {"root", family_get_root, NULL, NULL, NULL},
     {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
     {"description", family_get_description, family_set_description, NULL, NULL},
+    {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked when that was last wanted.", NULL},
+    {"_place", family_get_place, NULL, "Where the family is in shared memory; 0: it is in none.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -5,7 +5,7 @@
 #include "table.h"
 
 #include "arena.h"
-#include "shared.h"
+#include "directory.h"
 
 #define N_CHECKED 8
 
@@ -14,7 +14,7 @@ typedef struct Family {
     State *state; /* borrowed: the type keeps the module */
     PyTypeObject *instrument_type;
     Table table;
-    Arena series, cells;
+    Arena series, cells; /* records are taken and given back in pairs, so that both have the same number */
     Series *root;
     TagSet *overflow_tags;
     double *bounds;
@@ -22,10 +22,10 @@ typedef struct Family {
     uint32_t max_series, taken; /* taken: live series that count towards the limit */
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length;
-    const _Atomic uint64_t *version; /* changes when another process removes a series; of private memory, never */
-    uint64_t seen;                   /* the version that the table is true to */
-    Shared *shared;                  /* owned; NULL for private memory */
-    SharedFamily *place;             /* in it */
+    Shared *shared;      /* owned; NULL for private memory */
+    SharedFamily *place; /* in it */
+    uint64_t seen;       /* the version of it that the table is true to */
+    User user;           /* of it */
     char registered;
     Shape *checked[N_CHECKED]; /* shapes whose keys are known to be within the limits */
     uint32_t n_checked;
@@ -33,13 +33,6 @@ typedef struct Family {
     PyObject *name, *kind, *unit, *bounds_tuple;
     PyObject *weaklist;
 } Family;
-
-/* Whether no other process removed a series since we looked. */
-static inline int
-is_current(const Family *family)
-{
-    return atomic_load_explicit(family->version, memory_order_relaxed) == family->seen;
-}
 
 /* A series' cells of a kind with buckets: a count for each, and these. */
 #define SUM(family) ((family)->n_bounds + 1)
@@ -88,11 +81,11 @@ double family_mark(const Family *family, const Series *series);
 /* Read a clock of the registry, "now" or "uptime": 0, or -1 with an exception. */
 int family_now(Family *family, const char *clock, double *now);
 
-/* Make a series dormant, and forget it if nobody holds it. */
-void family_drop(Family *family, Series *series);
-
-/* The same where another process has removed it already. */
+/* Make a series dormant, and forget it if nobody holds it: here alone. */
 void family_lose(Family *family, Series *series);
+
+/* The same, wherever the series is: whether it went. In shared memory, it stays if another process changed it meanwhile. */
+int family_drop(Family *family, Series *series);
 
 /* Make cells those of an empty series. */
 void family_init_cells(const Family *family, Cell *cells);

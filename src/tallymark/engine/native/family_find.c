@@ -5,11 +5,8 @@
 Series *
 family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
 {
-    if (!is_current(family)) {
-        return NULL;
-    }
     if (is_overflow(family, base) || size > MAX_TAGS) {
-        return is_overflow(family, base) && base->live ? (Series *)base : NULL;
+        return is_overflow(family, base) && is_live(base) ? (Series *)base : NULL;
     }
     for (Py_ssize_t i = 0; i < size; i++) {
         if (!PyUnicode_CheckExact(values[i])) {
@@ -21,7 +18,7 @@ family_find_live(Family *family, const Series *base, PyObject *const *keys, PyOb
         return NULL;
     }
     Series *series = table_find_planned(&family->table, base->tags, plan, values);
-    return series != NULL && series->live ? series : NULL;
+    return series != NULL && is_live(series) ? series : NULL;
 }
 
 Series *
@@ -36,7 +33,8 @@ family_series(Family *family, TagSet *tags)
         goto error;
     }
     series = arena_at(&family->series, number);
-    *series = (Series){.tags = tags, .number = number, .cells = arena_at(&family->cells, cells), .own = cells};
+    assert(cells == number);
+    *series = (Series){.tags = tags, .number = number, .cells = arena_at(&family->cells, number), .state = &series_dormant};
     series->kept = family->root == NULL || tags == family->overflow_tags; /* the root is the first of all */
     if (table_add(&family->table, series) < 0) {
         goto error;

@@ -1,6 +1,8 @@
 #include "instrument.h"
 #include "shared_family.h"
 
+const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
+
 void
 family_init_cells(const Family *family, Cell *cells)
 {
@@ -56,7 +58,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
     series->created = now;
     series->since = uptime;
     series->mark = family_mark(family, series);
-    series->live = 1;
+    series->state = &series_live;
     family->table.live++;
     family->taken += !series->kept;
     return 0;
@@ -94,16 +96,31 @@ family_readmit(Family *family)
     return result;
 }
 
+/* Find a series a slot in shared memory: 1; 0 where it has to go to the overflow series, with `*why`, or cannot be recorded at
+ * all, without; -1 with an exception. */
+static int
+family_wake_shared(Family *family, Series *series, double now, double uptime, const char **why)
+{
+    static const char *const reasons[] = {[CROWDED] = "crowded", [NO_SPACE] = "no_space", [TAKEN] = "name_taken", [UNREACHABLE] = "unreachable"};
+    int attached = family_attach(family, series, now, uptime);
+    if (attached == ATTACHED || attached < 0) {
+        return attached == ATTACHED ? 1 : -1;
+    }
+    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series))) {
+        return tell_policy(family, reasons[attached]);
+    }
+    *why = reasons[attached];
+    return 0;
+}
+
 Instrument *
 family_wake(Family *family, Instrument *instrument)
 {
     Series *series = instrument->series; /* which its instrument keeps from going, whatever runs meanwhile */
+    const char *why = NULL;
     double now, uptime = 0.0;
-    if (!is_current(family)) {
-        family_refresh(family);
-        if (series->live) {
-            return (Instrument *)Py_NewRef((PyObject *)instrument);
-        }
+    if (!is_live(series)) {
+        family_lose(family, series); /* another process may have removed it */
     }
     do {
         int back = family->registered ? 1 : family_readmit(family);
@@ -117,17 +134,13 @@ family_wake(Family *family, Instrument *instrument)
             return NULL;
         }
     } while (!family->registered); /* the clocks and the registry are Python code, and let others run */
-    if (!series->live && family->shared != NULL) {
-        int attached = family_attach(family, series, now, uptime);
-        if (attached == NO_SPACE && series->kept) { /* not even for the overflow series */
-            tell_policy(family, "no_space");
-            return NULL;
-        }
-        if (attached != ATTACHED) {
-            return attached < 0 ? NULL : family_wake_overflow(family, attached == CROWDED ? "crowded" : "no_space");
+    if (!is_entered(series) && family->shared != NULL) {
+        int woken = family_wake_shared(family, series, now, uptime, &why);
+        if (woken <= 0) {
+            return woken == 0 && why != NULL ? family_wake_overflow(family, why) : NULL;
         }
     }
-    else if (!series->live) {
+    else if (!is_entered(series)) {
         if (!has_room(family, series)) {
             return family_wake_overflow(family, "crowded");
         }
@@ -141,7 +154,7 @@ family_wake(Family *family, Instrument *instrument)
 Instrument *
 family_named(Family *family, Instrument *instrument_steal)
 {
-    if (instrument_steal == NULL || instrument_steal->series->live) {
+    if (instrument_steal == NULL || is_live(instrument_steal->series)) {
         return instrument_steal;
     }
     Instrument *live = family_wake(family, instrument_steal);
@@ -157,48 +170,44 @@ family_forget(Family *family, Series *series)
 {
     TagSet *tags = series->tags;
     table_remove(&family->table, series);
-    arena_give(&family->cells, series->own);
+    arena_give(&family->cells, series->number);
     arena_give(&family->series, series->number);
     Py_DECREF(tags);
-}
-
-static void
-family_leave(Family *family, Series *series, int kill)
-{
-    if (!series->live) {
-        return;
-    }
-    series->live = 0;
-    family->table.live--;
-    family->taken -= !series->kept;
-    if (family->shared != NULL) {
-        family_detach(family, series, kill);
-    }
-    else {
-        family_init_cells(family, series->cells);
-    }
-    if (series->holder == NULL && !series->kept) {
-        family_forget(family, series);
-    }
-}
-
-void
-family_drop(Family *family, Series *series)
-{
-    family_leave(family, series, 1);
 }
 
 void
 family_lose(Family *family, Series *series)
 {
-    family_leave(family, series, 0);
+    if (!is_entered(series)) {
+        return;
+    }
+    if (family->shared != NULL) {
+        family_detach(family, series);
+    }
+    series->state = &series_dormant;
+    family_init_cells(family, series->cells);
+    family->table.live--;
+    family->taken -= !series->kept;
+    if (series->holder == NULL && !series->kept) {
+        family_forget(family, series);
+    }
+}
+
+int
+family_drop(Family *family, Series *series)
+{
+    if (family->shared != NULL && !family_kill(family, series)) {
+        return 0;
+    }
+    family_lose(family, series);
+    return 1;
 }
 
 void
 family_let_go(Family *family, Series *series)
 {
     series->holder = NULL;
-    if (!series->live && !series->kept) {
+    if (!is_entered(series) && !series->kept) {
         family_forget(family, series);
     }
 }
@@ -213,7 +222,7 @@ instrument_of(Family *family, Series *series)
     Instrument *self = state->n_spare_instruments > 0 ? (Instrument *)state->spare_instruments[--state->n_spare_instruments]
                                                       : PyObject_Malloc(sizeof *self);
     if (self == NULL) {
-        if (!series->live && !series->kept) {
+        if (!is_entered(series) && !series->kept) {
             family_forget(family, series);
         }
         PyErr_NoMemory();
@@ -225,7 +234,7 @@ instrument_of(Family *family, Series *series)
     self->cells = series->cells;
     self->tags = (TagSet *)Py_NewRef((PyObject *)series->tags);
     series->holder = self;
-    if (!series->live) {
+    if (!is_entered(series)) {
         family_init_cells(family, series->cells); /* a new one's are zero, but an empty histogram's are not */
     }
     return self;

@@ -1,4 +1,5 @@
 #include "instrument.h"
+#include "shared_family.h"
 
 #include <structmember.h>
 
@@ -81,7 +82,7 @@ record_to(Instrument *target_steal, double value, Update update)
         return NULL;
     }
     Family *family = target->family;
-    while (!target->series->live || !is_current(family)) { /* once, unless other code removes it again meanwhile */
+    while (!is_live(target->series)) { /* once, unless other code removes it again meanwhile */
         Instrument *live = family_wake(family, target);
         Py_DECREF(target);
         if (live == NULL) {
@@ -207,7 +208,11 @@ instrument_with_tags(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyOb
 static PyObject *
 instrument_remove(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    family_drop(((Instrument *)op)->family, ((Instrument *)op)->series);
+    Instrument *self = (Instrument *)op;
+    if (self->family->shared != NULL) {
+        return family_remove(self->family, self->series) < 0 ? NULL : Py_NewRef(Py_None);
+    }
+    family_drop(self->family, self->series);
     Py_RETURN_NONE;
 }
 

@@ -51,7 +51,7 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
 {
     Family *family = self->family;
     if (!has_tags(kwnames)) {
-        if (self->series->live && is_current(family)) {
+        if (is_live(self->series)) {
             update(family, self->cells, value);
             Py_RETURN_NONE;
         }

@@ -17,12 +17,27 @@ typedef struct Series {
     struct Instrument *holder; /* borrowed: the one object that stands for the series, NULL while nobody holds it */
     double created;            /* seconds since the epoch */
     double mark, since;        /* with a ttl: what the series was like, and since when */
-    Cell *cells;               /* its own, or, of a live series in shared memory, those there */
-    uint32_t number;           /* of its own record */
-    uint32_t own;              /* the number of its own cells' record */
-    uint32_t row;              /* in its family's table */
-    uint8_t live;              /* exported, and recorded to without asking */
-    uint8_t kept;              /* the root or the overflow series: stays known, and needs no room */
+    Cell *cells;               /* its own, or, once it is in shared memory, those there */
+    const CellState *state;    /* of the cells: series_dormant, series_live, or that in shared memory */
+    uint32_t number;           /* of its own record, and of its own cells' */
+    uint32_t row : 31;         /* in its family's table */
+    uint32_t kept : 1;         /* the root or the overflow series: stays known, and needs no room */
 } Series;
+
+extern const CellState series_dormant, series_live;
+
+/* Whether a series is exported, and recorded to without asking. In shared memory, another process may end that. */
+static inline int
+is_live(const Series *series)
+{
+    return atomic_load_explicit(series->state, memory_order_relaxed) == LIVE;
+}
+
+/* Whether a series is live as far as this process has noticed. */
+static inline int
+is_entered(const Series *series)
+{
+    return series->state != &series_dormant;
+}
 
 #endif

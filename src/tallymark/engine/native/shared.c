@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <structmember.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,10 +11,25 @@
 #include "state.h"
 
 #define MAGIC UINT64_C(0x4b524d594c4c4154) /* TALLYMRK */
-#define VERSION 1
+#define VERSION 2
 #define CHAINS (PLACES + MAX_PROCESSES * sizeof(Place))
-#define DATA (CHAINS + N_CHAINS * sizeof(uint64_t))
 #define STEP (UINT64_C(1) << 20) /* the file grows by so much */
+#define LEAST_LIMIT (CHAINS + STEP)
+#define MOST_LIMIT (UINT64_C(1) << 39)
+
+/* So many chains that one is short even where the memory is full. */
+static uint64_t
+n_chains(uint64_t limit)
+{
+    return limit / 4096;
+}
+
+/* Where records begin. */
+static uint64_t
+data_offset(uint64_t limit)
+{
+    return CHAINS + n_chains(limit) * sizeof(uint64_t);
+}
 
 uint64_t
 text_hash(const char *text, size_t length) /* FNV-1a, as in draft-eastlake-fnv */
@@ -40,7 +56,8 @@ known_size(Shared *shared, uint64_t wanted)
     if (wanted > shared->known) {
         struct stat status;
         uint64_t size = atomic_load(&shared->header->size);
-        if (fstat(shared->fd, &status) == 0 && size > shared->known && size <= (uint64_t)status.st_size && size <= shared->limit) {
+        if (size > shared->known && size <= shared->limit && shared_is_open(shared) && fstat(shared->fd, &status) == 0
+            && size <= (uint64_t)status.st_size) {
             shared->known = size;
         }
     }
@@ -50,7 +67,7 @@ known_size(Shared *shared, uint64_t wanted)
 void *
 shared_at(Shared *shared, uint64_t offset, uint64_t size)
 {
-    if (offset < DATA || offset % 8 != 0 || offset > shared->limit || size > shared->limit - offset
+    if (offset < data_offset(shared->limit) || offset % 8 != 0 || offset > shared->limit || size > shared->limit - offset
         || offset + size > known_size(shared, offset + size)) {
         return NULL;
     }
@@ -63,7 +80,7 @@ shared_take(Shared *shared, uint64_t size)
     Header *header = shared->header;
     uint64_t used = atomic_load(&header->used), end = atomic_load(&header->size);
     size = (size + 7) / 8 * 8;
-    if (used < DATA || used % 8 != 0 || used > end || size > shared->limit || used + size > shared->limit) {
+    if (used < data_offset(shared->limit) || used % 8 != 0 || used > end || size > shared->limit || used + size > shared->limit) {
         goto full;
     }
     if (used + size > end) {
@@ -90,7 +107,7 @@ full:
 _Atomic uint64_t *
 chain_of(Shared *shared, uint64_t hash)
 {
-    return (_Atomic uint64_t *)(shared->base + CHAINS) + hash % N_CHAINS;
+    return (_Atomic uint64_t *)(shared->base + CHAINS) + hash % n_chains(shared->limit);
 }
 
 /* The object */
@@ -98,7 +115,7 @@ chain_of(Shared *shared, uint64_t hash)
 static const char *
 what_is_wrong(const Header *header, uint64_t file_size)
 {
-    if (file_size < DATA) {
+    if (file_size < CHAINS) {
         return "it is too short";
     }
     if (header->magic != MAGIC) {
@@ -107,11 +124,11 @@ what_is_wrong(const Header *header, uint64_t file_size)
     if (header->version != VERSION) {
         return "another version of Tallymark made it";
     }
-    if (header->checksum != header_checksum(header)) {
+    if (header->checksum != header_checksum(header) || header->limit < LEAST_LIMIT || header->limit > MOST_LIMIT) {
         return "its header is damaged";
     }
     uint64_t size = atomic_load(&header->size), used = atomic_load(&header->used);
-    if (size > file_size || size > header->limit || used > size || used < DATA) {
+    if (size > file_size || size > header->limit || used > size || used < data_offset(header->limit)) {
         return "it was cut off, or its header is damaged";
     }
     return NULL;
@@ -126,6 +143,8 @@ shared_map(Shared *self, int fd)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
+    self->device = status.st_dev;
+    self->inode = status.st_ino;
     memset((void *)&header, 0, sizeof header);
     ssize_t n = pread(self->fd, (void *)&header, sizeof header, 0);
     const char *wrong = n < (ssize_t)sizeof header ? "it is too short" : what_is_wrong(&header, (uint64_t)status.st_size);
@@ -157,15 +176,17 @@ shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
-    self->fd = self->child_fd = -1;
+    self->fd = -1;
     self->writable = writable;
     self->pid = getpid();
-    self->index = self->reserved = CROWD;
+    self->index = CROWD;
+    self->fault_signal = SIGKILL;
     if (shared_map(self, fd) < 0) {
         goto error;
     }
     if (writable) {
-        if (shared_lock(self) < 0) {
+        if (!shared_lock(self)) {
+            PyErr_SetString(PyExc_OSError, self->why);
             goto error;
         }
         place_enter(self);
@@ -182,10 +203,13 @@ shared_dealloc(PyObject *op)
 {
     Shared *self = (Shared *)op;
     PyTypeObject *type = Py_TYPE(op);
+    if (self->weaklist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
     if (self->base != NULL) {
         munmap(self->base, self->limit);
     }
-    if (self->fd >= 0) {
+    if (self->fd >= 0 && shared_is_open(self)) {
         close(self->fd); /* and with it goes the lock on our place */
     }
     type->tp_free(op);
@@ -201,19 +225,20 @@ shared_format(PyObject *Py_UNUSED(type), PyObject *args)
     if (!PyArg_ParseTuple(args, "iK:format", &fd, &limit)) {
         return NULL;
     }
-    if (limit < DATA + STEP || limit > (UINT64_C(1) << 39)) {
-        PyErr_Format(PyExc_ValueError, "limit must be from %llu bytes to 512 GiB", (unsigned long long)(DATA + STEP));
+    if (limit < LEAST_LIMIT || limit > MOST_LIMIT) {
+        PyErr_Format(PyExc_ValueError, "limit must be from %llu bytes to 512 GiB", (unsigned long long)LEAST_LIMIT);
         return NULL;
     }
+    uint64_t data = data_offset(limit);
     Header header;
     memset((void *)&header, 0, sizeof header);
     header.magic = MAGIC;
     header.version = VERSION;
     header.limit = limit;
     header.checksum = header_checksum(&header);
-    atomic_init(&header.size, DATA + STEP / 2);
-    atomic_init(&header.used, DATA);
-    int failed = posix_fallocate(fd, 0, (off_t)(DATA + STEP / 2));
+    atomic_init(&header.size, data + STEP / 2);
+    atomic_init(&header.used, data);
+    int failed = posix_fallocate(fd, 0, (off_t)(data + STEP / 2));
     if (failed != 0 || pwrite(fd, (void *)&header, sizeof header, 0) != (ssize_t)sizeof header) {
         errno = failed != 0 ? failed : errno;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -230,61 +255,56 @@ shared_usage(PyObject *op, PyObject *Py_UNUSED(ignored))
                          "refused", (unsigned long long)atomic_load(&header->refused));
 }
 
+/* Tests have a process killed, or stopped, in the midst of its changes. */
 static PyObject *
-shared_identity(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    struct stat status;
-    if (fstat(((Shared *)op)->fd, &status) < 0) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    return Py_BuildValue("KK", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
-}
-
-static PyObject *
-shared_bury(PyObject *op, PyObject *Py_UNUSED(ignored))
-{
-    Shared *self = (Shared *)op;
-    if (shared_lock(self) < 0) {
-        return NULL;
-    }
-    places_bury(self);
-    shared_unlock(self);
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-shared_kill_at(PyObject *op, PyObject *step_number)
+shared_fault(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
     self->steps = 0;
-    self->fault = PyLong_AsLong(step_number);
-    return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    self->fault_signal = SIGKILL;
+    return PyArg_ParseTuple(args, "l|i:_fault", &self->fault, &self->fault_signal) ? Py_NewRef(Py_None) : NULL;
 }
 
-PyObject *shared_before_fork(PyObject *op, PyObject *ignored); /* shared_place.c */
-PyObject *shared_after_fork(PyObject *op, PyObject *ignored);
-PyObject *shared_in_child(PyObject *op, PyObject *ignored);
-PyObject *shared_processes(PyObject *op, PyObject *ignored);
-PyObject *shared_families(PyObject *op, PyObject *ignored); /* directory_read.c */
-PyObject *shared_series(PyObject *op, PyObject *args);
-PyObject *shared_add_family(PyObject *op, PyObject *args);
-PyObject *shared_set_registered(PyObject *op, PyObject *args);
+static PyObject *
+shared_get_why(PyObject *op, void *Py_UNUSED(closure))
+{
+    const Shared *self = (Shared *)op;
+    return PyUnicode_FromString(self->why == NULL ? "" : self->why);
+}
+
+static PyObject *
+shared_get_identity(PyObject *op, void *Py_UNUSED(closure))
+{
+    const Shared *self = (Shared *)op;
+    return Py_BuildValue("KK", (unsigned long long)self->device, (unsigned long long)self->inode);
+}
 
 static PyMethodDef shared_methods[] = {
     {"format", shared_format, METH_VARARGS | METH_STATIC, "format(fd, limit)\n--\n\nWrite the header of a new file."},
-    {"before_fork", shared_before_fork, METH_NOARGS, NULL},
-    {"after_fork", shared_after_fork, METH_NOARGS, NULL},
-    {"in_child", shared_in_child, METH_NOARGS, NULL},
+    {"in_child", shared_in_child, METH_NOARGS, "in_child($self, /)\n--\n\nBecome a process of its own, after a fork."},
+    {"bury", shared_bury, METH_NOARGS, "bury($self, /)\n--\n\nTake back what dead processes held; say whether that was possible."},
     {"processes", shared_processes, METH_NOARGS, "processes($self, /)\n--\n\nReturn (place, pid, start, since) of each that lives."},
-    {"identity", shared_identity, METH_NOARGS, "identity($self, /)\n--\n\nReturn device and number of the file."},
     {"usage", shared_usage, METH_NOARGS, "usage($self, /)\n--\n\nReturn limit, size and used bytes, and refused requests."},
-    {"families", shared_families, METH_NOARGS, "families($self, /)\n--\n\nReturn (offset, text, registered) of each family."},
-    {"series", shared_series, METH_VARARGS, "series($self, offset, /)\n--\n\nReturn (text, owner, created, cells) of each live slot."},
-    {"add_family", shared_add_family, METH_VARARGS, "add_family($self, text, words, aggregate, /)\n--\n\nReturn the offset of a family, made if need be; 0: no room."},
-    {"set_registered", shared_set_registered, METH_VARARGS, "set_registered($self, offset, registered, /)\n--\n\nSay whether it is now so."},
-    {"_kill_at", shared_kill_at, METH_O, "_kill_at($self, step, /)\n--\n\nFor tests: have this process killed at a step of its changes."},
-    {"bury", shared_bury, METH_NOARGS, "bury($self, /)\n--\n\nTake back what dead processes held, and their shares."},
+    {"families", shared_families, METH_NOARGS, "families($self, /)\n--\n\nReturn (place, registered) of each family."},
+    {"text", shared_text, METH_VARARGS, "text($self, place, /)\n--\n\nReturn the text of a family."},
+    {"series", shared_series, METH_VARARGS, "series($self, place, /)\n--\n\nReturn (text, owner, created, cells) of each live slot."},
+    {"add_family", shared_add_family, METH_VARARGS, "add_family($self, text, words, aggregate, /)\n--\n\nReturn the place of a family, made if need be; 0: no room."},
+    {"register", shared_register, METH_VARARGS, "register($self, place, /)\n--\n\nRegister a family; say whether its name was free."},
+    {"unregister", shared_unregister, METH_VARARGS, "unregister($self, place, /)\n--\n\nTake a family out, with all its series."},
+    {"remove", shared_remove, METH_VARARGS, "remove($self, place, text, /)\n--\n\nEnd a series in all processes; say whether it was there."},
+    {"_fault", shared_fault, METH_VARARGS, "_fault($self, step, signal=SIGKILL, /)\n--\n\nFor tests: get a signal at a step of changes."},
     {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef shared_getset[] = {
+    {"why", shared_get_why, NULL, "Why the lock could not be taken when it was last wanted.", NULL},
+    {"identity", shared_get_identity, NULL, "Device and number of the file.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef shared_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Shared, weaklist), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot shared_slots[] = {
@@ -292,6 +312,8 @@ static PyType_Slot shared_slots[] = {
     {Py_tp_new, shared_new},
     {Py_tp_dealloc, shared_dealloc},
     {Py_tp_methods, shared_methods},
+    {Py_tp_members, shared_members},
+    {Py_tp_getset, shared_getset},
     {0, NULL},
 };
 

@@ -1,35 +1,37 @@
-/* Memory that processes share: a file, mapped by each of them, that holds families, their series and the cells.
+/* Memory that processes share: a file, mapped by each of them. What lies in it: a header; a table of processes; the heads of
+ * hash chains; then families and slots, which directory.h and slot.h describe.
  *
  * What must hold at every instant, because any process may be killed at any instruction:
  *
  *  1. Records are only ever appended, and never move. One is complete before anything points to it, and `used` is raised
  *     before it is written: at worst, its room is lost.
- *  2. A slot's text, owner and chain change only while it is DEAD and no live process holds it. Its state is set to LIVE last.
+ *  2. A slot's text and chain change only while it is DEAD and no live process holds it. Its state is set to LIVE last. Its
+ *     owner changes so too, and in one other way: what a dead process leaves to a maximum or minimum becomes RETIRED as it is.
  *  3. Who writes to a slot's cells holds it: its bit in `holders` is set, under the lock, before its first write, and is taken
- *     back after its last. A bit of a process that died is taken back when its place is given to another.
+ *     back after its last. A dead process' bits are taken back when it is buried. A forked child holds nothing at first.
  *  4. The lock is a lock on a byte of the file, which the kernel takes back from a process that dies. By 1 and 2 there is
- *     nothing to mend then. No Python code runs, and nothing waits, while it is held.
+ *     nothing to mend then, but how many series live, which a burial counts. No Python code runs while it is held.
  *  5. A place in the table of processes belongs to who holds the lock on its byte: that a process lives is known from the
  *     kernel, not from its pid, which may have been given to another, or mean another in a container.
  *
- * Nothing in the file is believed: offsets are checked before they are followed, texts against their hashes. */
+ * tests/processes/test_model.py holds 2 and 3 against every interleaving of a few processes, and test_kill.py kills a process
+ * between any two writes. Nothing in the file is believed: offsets are checked before they are followed, texts against hashes. */
 #ifndef TALLYMARK_SHARED_H
 #define TALLYMARK_SHARED_H
 
 #include <Python.h>
 
 #include <signal.h>
-#include <stddef.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
-#include "cell.h"
-
-#define MAX_PROCESSES 128u
+#define MAX_PROCESSES 512u
 #define CROWD (MAX_PROCESSES - 1) /* the place of all processes that found none free: never given to another */
-#define PLACES 4096u /* where the table of processes begins */
-#define N_CHAINS 8192u
-#define NOBODY 0xffffffffu  /* the owner of a slot that all processes record to */
-#define RETIRED 0xfffffffeu /* the owner of what dead processes leave to a maximum or minimum */
+#define PLACES 4096u              /* where the table of processes begins */
+
+/* A set of processes, by their places. */
+#define PLACE_WORDS (MAX_PROCESSES / 64)
+#define PLACE_BIT(index) (UINT64_C(1) << ((index) % 64))
 
 typedef struct {
     uint64_t magic, version, limit, checksum; /* written once, before anyone else sees the file */
@@ -39,38 +41,17 @@ typedef struct {
 } Header;
 
 typedef struct {
-    _Atomic uint64_t pid;
-    uint64_t started; /* clock ticks after boot, as in /proc/PID/stat */
-    double since;     /* seconds since the epoch */
+    _Atomic uint64_t pid; /* 0: there is nothing to bury here */
+    uint64_t started;     /* clock ticks after boot, as in /proc/PID/stat */
+    double since;         /* seconds since the epoch */
     uint64_t unused;
 } Place;
 
-typedef struct {
-    _Atomic uint64_t next, first, last; /* the next family; its first slot; one near its last */
-    _Atomic uint64_t version;           /* raised when a slot dies */
-    _Atomic uint64_t cursor;            /* where the search for a free slot goes on */
-    _Atomic uint64_t searched;          /* the version at which no slot was found free */
-    _Atomic uint32_t registered, live;  /* live: slots that count towards the limit */
-    uint32_t mark, words;               /* words: cells of a slot */
-    uint32_t aggregate, length;
-    uint64_t hash;
-    char text[]; /* name, newline, the rest of its options */
-} SharedFamily;
-
-enum { LAST, SUM_OF, MAX_OF, MIN_OF };
-
-typedef struct {
-    _Atomic uint64_t next, chain; /* the next of its family; the next of its hash */
-    _Atomic uint64_t holders[MAX_PROCESSES / 64];
-    _Atomic uint32_t state, owner;
-    uint32_t mark, kept;
-    uint32_t length, room;
-    uint64_t hash, family;
-    double created;
-    Cell cells[]; /* then the text of the tags */
-} Slot;
-
-enum { DEAD, LIVE };
+/* Who keeps pointers into the memory: told, in a forked child, that it holds nothing there any more. */
+typedef struct User {
+    struct User *next;
+    void (*forked)(struct User *self);
+} User;
 
 typedef struct {
     PyObject_HEAD
@@ -78,28 +59,40 @@ typedef struct {
     Header *header;
     uint64_t limit, known; /* bytes mapped; bytes known to be in the file */
     int fd, writable;
-    uint32_t index;    /* this process' place */
-    uint32_t reserved; /* the place of the child that is about to be forked */
-    int child_fd;      /* the file as the child will have it: opened before the fork, so that it holds its place at once */
-    pid_t pid;
-    long steps, fault; /* tests: at this step of changes under the lock, the process is killed */
+    dev_t device; /* of the file, and its number there: other code may close `fd`, and get another file by its number */
+    ino_t inode;
+    uint32_t index; /* this process' place */
+    pid_t pid;      /* whose that is */
+    int is_borrowed; /* `fd` is the open file of the process that forked this one */
+    int impatient;  /* the lock was waited for in vain: until it is free again, nobody waits */
+    const char *why; /* of the last failure to take the lock */
+    User *users;
+    long steps, fault; /* tests: at this step of changes under the lock, the process gets a signal */
+    int fault_signal;
+    PyObject *weaklist;
 } Shared;
 
-/* Take and give back the lock: 0, or -1 with an exception where the kernel refuses. */
+/* Take the lock: whether that was possible; if not, `why` says why. Never for long: a process that is stopped may have it. */
 int shared_lock(Shared *shared);
 void shared_unlock(Shared *shared);
+
+/* Whether its file is still open by the number that we know. */
+int shared_is_open(const Shared *shared);
 
 /* Between any two writes under the lock, where a process may be killed: tests have it killed at each. */
 static inline void
 step(Shared *shared)
 {
     if (++shared->steps == shared->fault) {
-        raise(SIGKILL);
+        raise(shared->fault_signal);
     }
 }
 
 /* Under the lock: take a place for this process. */
 void place_enter(Shared *shared);
+
+/* Under the lock: take back what dead processes held, and their places. */
+void places_bury(Shared *shared);
 
 /* Where a record is, if one of `size` bytes can be there; else NULL. */
 void *shared_at(Shared *shared, uint64_t offset, uint64_t size);
@@ -118,71 +111,17 @@ uint64_t text_hash(const char *text, size_t length);
 /* Where the chain of slots with this hash begins. */
 _Atomic uint64_t *chain_of(Shared *shared, uint64_t hash);
 
-/* Families and slots: directory.c. All that change something want the lock. */
-SharedFamily *family_at(Shared *shared, uint64_t offset);
-Slot *slot_at(Shared *shared, const SharedFamily *family, uint64_t offset);
-Slot *slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length);
-Slot *slot_make(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length);
-SharedFamily *family_named_like(Shared *shared, const char *text, uint32_t length);
-SharedFamily *family_make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t aggregate);
-
-/* Under the lock: take back what dead processes held, and their places. */
-void places_bury(Shared *shared);
-
-/* Hold in one place what is held in another. */
-void place_copy(Shared *shared, uint32_t from, uint32_t to);
-
-/* Take back all that a dead process of this place held, and what it owned. */
-void place_clear(Shared *shared, uint32_t index);
-
-/* What follows in a list: always further on in the file, so that a damaged one does not lead in circles. */
-static inline uint64_t
-further(const Shared *shared, const void *record, uint64_t next)
-{
-    return next > offset_in(shared, record) ? next : 0;
-}
-
-static inline uint64_t
-next_slot(const Shared *shared, const Slot *slot)
-{
-    return further(shared, slot, atomic_load(&slot->next));
-}
-
-static inline uint64_t
-next_family(const Shared *shared, const SharedFamily *family)
-{
-    return further(shared, family, atomic_load(&family->next));
-}
-
-static inline const char *
-slot_text(const SharedFamily *family, const Slot *slot)
-{
-    return (const char *)&slot->cells[family->words];
-}
-
-static inline void
-slot_hold(Slot *slot, uint32_t index)
-{
-    atomic_fetch_or(&slot->holders[index / 64], UINT64_C(1) << (index % 64));
-}
-
-static inline void
-slot_let_go(Slot *slot, uint32_t index)
-{
-    atomic_fetch_and(&slot->holders[index / 64], ~(UINT64_C(1) << (index % 64)));
-}
-
-static inline int
-slot_is_held(const Slot *slot, uint32_t index)
-{
-    return (atomic_load(&slot->holders[index / 64]) >> (index % 64)) & 1;
-}
-
-static inline Slot *
-slot_of_cells(Cell *cells)
-{
-    return (Slot *)((char *)cells - offsetof(Slot, cells));
-}
+/* The methods of a Shared that live in other files: place.c, and directory_read.c. */
+PyObject *shared_in_child(PyObject *op, PyObject *ignored);
+PyObject *shared_processes(PyObject *op, PyObject *ignored);
+PyObject *shared_bury(PyObject *op, PyObject *ignored);
+PyObject *shared_families(PyObject *op, PyObject *ignored);
+PyObject *shared_text(PyObject *op, PyObject *args);
+PyObject *shared_series(PyObject *op, PyObject *args);
+PyObject *shared_add_family(PyObject *op, PyObject *args);
+PyObject *shared_register(PyObject *op, PyObject *args);
+PyObject *shared_unregister(PyObject *op, PyObject *args);
+PyObject *shared_remove(PyObject *op, PyObject *args);
 
 extern PyType_Spec shared_spec;
 

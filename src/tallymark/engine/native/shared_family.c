@@ -1,6 +1,97 @@
 #include "shared_family.h"
 
+#include <unistd.h>
+
 #include "instrument.h"
+#include "slot.h"
+
+/* Sharing a family */
+
+static Family *
+family_of_user(User *user)
+{
+    return (Family *)((char *)user - offsetof(Family, user));
+}
+
+/* In a forked child: all series are found anew, when they are next recorded to, and held by the child itself. */
+static void
+family_forked(User *user)
+{
+    Family *family = family_of_user(user);
+    for (uint32_t i = 0; i < family->table.n_rows; i++) {
+        if (family->table.rows[i] != NULL) {
+            family_lose(family, family->table.rows[i]);
+        }
+    }
+}
+
+static PyObject *
+text_of(const Family *family, const TagSet *tags)
+{
+    return PyObject_CallFunctionObjArgs(family->state->tags_text, tags, NULL);
+}
+
+static void
+reserve_overflow(Family *family, PyObject *text)
+{
+    const char *bytes = PyBytes_AS_STRING(text);
+    uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
+    if (shared_lock(family->shared)) {
+        if (slot_find(family->shared, family->place, NOBODY, bytes, length) == NULL) {
+            Slot *slot = slot_make(family->shared, family->place, NOBODY, bytes, length);
+            if (slot != NULL) {
+                slot->kept = 1;
+            }
+        }
+        shared_unlock(family->shared);
+    }
+}
+
+int
+family_share(Family *family, PyObject *object, unsigned long long place)
+{
+    if (!Py_IS_TYPE(object, family->state->shared_type) || !((Shared *)object)->writable) {
+        PyErr_SetString(PyExc_TypeError, "shared must be a writable Shared");
+        return -1;
+    }
+    Shared *shared = (Shared *)object;
+    SharedFamily *found = family_at(shared, place);
+    if (found == NULL || found->words != family->cells.width / sizeof(Cell)) {
+        PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
+        return -1;
+    }
+    PyObject *text = text_of(family, family->overflow_tags);
+    if (text == NULL) {
+        return -1;
+    }
+    family->shared = (Shared *)Py_NewRef(object);
+    family->place = found;
+    family->seen = atomic_load(&found->version);
+    family->user = (User){shared->users, family_forked};
+    shared->users = &family->user;
+    reserve_overflow(family, text);
+    Py_DECREF(text);
+    return 0;
+}
+
+void
+family_unshare(Family *family)
+{
+    for (uint32_t i = 0; i < family->table.n_rows; i++) {
+        if (family->table.rows[i] != NULL && is_entered(family->table.rows[i])) {
+            family_detach(family, family->table.rows[i]);
+        }
+    }
+    for (User **link = &family->shared->users; *link != NULL; link = &(*link)->next) {
+        if (*link == &family->user) {
+            *link = family->user.next;
+            break;
+        }
+    }
+    Py_CLEAR(family->shared);
+}
+
+/* Entering and leaving */
 
 static void
 point_to(Series *series, Cell *cells)
@@ -12,63 +103,86 @@ point_to(Series *series, Cell *cells)
 }
 
 static uint32_t
-owner_of(const Family *family)
+owner_in(const Family *family)
 {
-    return family->place->aggregate == LAST ? NOBODY : family->shared->index;
+    return has_shares(family) ? family->shared->index : NOBODY;
 }
 
 static void
 enter_table(Family *family, Series *series, Slot *slot, double uptime)
 {
     point_to(series, slot->cells);
+    series->state = &slot->state;
     series->created = slot->created;
     series->since = uptime;
     series->mark = family_mark(family, series);
-    series->live = 1;
     family->table.live++;
     family->taken += !series->kept;
 }
 
-static int
-has_room(const Family *family, const Series *series)
+void
+family_detach(Family *family, Series *series)
 {
-    uint32_t taken = owner_of(family) == NOBODY ? atomic_load(&family->place->live) : family->taken;
-    return series->kept || taken < family->max_series;
+    Slot *slot = slot_of_cells(series->cells);
+    point_to(series, arena_at(&family->cells, series->number));
+    if (family->shared->pid == getpid()) { /* else it is the parent's hold on it */
+        slot_let_go(slot, family->shared->index);
+    }
+}
+
+/* Make series dormant that other processes have removed. */
+static void
+refresh(Family *family)
+{
+    family->seen = atomic_load(&family->place->version);
+    for (uint32_t i = 0; i < family->table.n_rows; i++) {
+        Series *series = family->table.rows[i];
+        if (series != NULL && is_entered(series) && !is_live(series)) {
+            family_lose(family, series);
+        }
+    }
+}
+
+/* Under the lock: the slot of a series; NULL where there is no room for one. */
+static Slot *
+find_or_make(Family *family, const Series *series, const char *text, uint32_t length)
+{
+    Slot *slot = slot_find(family->shared, family->place, owner_in(family), text, length);
+    if (slot == NULL) {
+        slot = slot_make(family->shared, family->place, owner_in(family), text, length);
+    }
+    /* All processes that have no room for a share of the overflow series have one together. */
+    return slot == NULL && is_overflow(family, series) ? slot_find(family->shared, family->place, NOBODY, text, length) : slot;
 }
 
 /* Under the lock: the slot of a series, live and held; NULL with why in `*why`. */
 static Slot *
-slot_for(Family *family, const Series *series, PyObject *text, double now, int *why)
+slot_for(Family *family, const Series *series, PyObject *text_object, double now, int *why)
 {
-    const char *bytes = PyBytes_AS_STRING(text);
-    uint32_t length = (uint32_t)PyBytes_GET_SIZE(text), owner = owner_of(family);
-    Slot *slot = slot_find(family->shared, family->place, owner, bytes, length);
-    int dead = slot == NULL || atomic_load(&slot->state) == DEAD;
-    if (dead && !has_room(family, series)) {
+    Shared *shared = family->shared;
+    SharedFamily *place = family->place;
+    const char *text = PyBytes_AS_STRING(text_object);
+    uint32_t length = (uint32_t)PyBytes_GET_SIZE(text_object);
+    if (!family_register(shared, place)) {
+        *why = TAKEN;
+        return NULL;
+    }
+    if (!series->kept && atomic_load(&place->live) >= family->max_series
+        && slot_find(shared, place, ANYONE, text, length) == NULL) {
         *why = CROWDED;
         return NULL;
     }
+    Slot *slot = find_or_make(family, series, text, length);
     if (slot == NULL) {
-        slot = slot_make(family->shared, family->place, owner, bytes, length);
-        if (slot == NULL) {
-            *why = NO_SPACE;
-            return NULL;
-        }
+        *why = NO_SPACE;
     }
-    if (dead) {
+    else if (!slot_is_live(slot)) {
         family_init_cells(family, slot->cells);
-        slot->created = now;
-        slot->kept = series->kept;
-        if (owner == NOBODY && !series->kept) {
-            atomic_fetch_add(&family->place->live, 1);
-        }
-        step(family->shared);
-        slot_hold(slot, family->shared->index);
-        step(family->shared);
-        atomic_store(&slot->state, LIVE);
-        step(family->shared);
+        slot_enliven(shared, place, slot, series->kept, now);
     }
-    slot_hold(slot, family->shared->index);
+    else {
+        slot_hold(slot, shared->index);
+    }
     return slot;
 }
 
@@ -76,24 +190,27 @@ int
 family_attach(Family *family, Series *series, double now, double uptime)
 {
     int why = ATTACHED;
-    PyObject *text = PyObject_CallFunctionObjArgs(family->state->tags_text, series->tags, NULL);
+    PyObject *text = text_of(family, series->tags);
     if (text == NULL) {
         return -1;
     }
-    if (series->live) { /* making the text may have let others run */
+    if (is_entered(series)) { /* making the text may have let others run */
         goto done;
+    }
+    /* Who makes series but never reads must let removed ones go too: now and then, so that it costs each new one little. */
+    if (atomic_load(&family->place->version) - family->seen > 64 + family->table.live / 2) {
+        refresh(family);
     }
     if (table_move_last(&family->table, series) < 0) {
         PyErr_NoMemory();
         why = -1;
         goto done;
     }
-    if (shared_lock(family->shared) < 0) {
-        why = -1;
+    if (!shared_lock(family->shared)) {
+        why = UNREACHABLE;
         goto done;
     }
     Slot *slot = slot_for(family, series, text, now, &why);
-    atomic_store(&family->place->registered, 1);
     shared_unlock(family->shared);
     if (slot != NULL) {
         enter_table(family, series, slot, uptime);
@@ -103,68 +220,50 @@ done:
     return why;
 }
 
-/* Under the lock. */
-static void
-slot_kill(Family *family, Slot *slot)
+/* Ending series */
+
+int
+family_kill(Family *family, Series *series)
 {
-    if (atomic_load(&slot->state) != LIVE) {
-        return;
+    int killed = 0;
+    if (family->shared->pid != getpid() || !shared_lock(family->shared)) { /* a child must first learn what it holds */
+        return 0;
     }
-    step(family->shared);
-    atomic_store(&slot->state, DEAD);
-    step(family->shared);
-    if (atomic_load(&slot->owner) == NOBODY && !slot->kept && atomic_load(&family->place->live) > 0) {
-        atomic_fetch_sub(&family->place->live, 1);
+    if (family_mark(family, series) == series->mark || Py_IS_NAN(series->mark)) {
+        slot_kill(family->shared, family->place, slot_of_cells(series->cells));
+        killed = 1;
     }
-    uint64_t before = atomic_fetch_add(&family->place->version, 1);
-    if (before == family->seen) { /* we know of this one: no need to look */
-        family->seen = before + 1;
-    }
+    shared_unlock(family->shared);
+    return killed;
 }
 
-void
-family_detach(Family *family, Series *series, int kill)
+int
+family_remove(Family *family, Series *series)
 {
-    Slot *slot = slot_of_cells(series->cells);
-    if (kill) {
-        if (shared_lock(family->shared) < 0) {
-            PyErr_WriteUnraisable((PyObject *)family->shared);
-        }
-        else {
-            slot_kill(family, slot);
-            shared_unlock(family->shared);
-        }
+    PyObject *text = text_of(family, series->tags);
+    if (text == NULL) {
+        return -1;
     }
-    point_to(series, arena_at(&family->cells, series->own));
-    family_init_cells(family, series->cells);
-    slot_let_go(slot, family->shared->index);
+    int locked = shared_lock(family->shared);
+    if (locked) {
+        slots_kill(family->shared, family->place, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
+        shared_unlock(family->shared);
+        family_lose(family, series);
+    }
+    Py_DECREF(text);
+    PyObject *told = locked ? Py_NewRef(Py_None) : PyObject_CallMethod(family->policy, "unreachable", "O", family);
+    Py_XDECREF(told);
+    return told == NULL ? -1 : 0;
 }
 
-void
-family_refresh(Family *family)
-{
-    if (family->shared == NULL) {
-        return;
-    }
-    family->seen = atomic_load(family->version);
-    for (uint32_t i = 0; i < family->table.n_rows; i++) {
-        Series *series = family->table.rows[i];
-        if (series != NULL && series->live) {
-            const Slot *slot = slot_of_cells(series->cells);
-            uint32_t owner = atomic_load(&slot->owner);
-            if (atomic_load(&slot->state) == DEAD || (owner != NOBODY && owner != family->shared->index)) {
-                family_lose(family, series);
-            }
-        }
-    }
-}
+/* Learning of other processes' series */
 
 /* Enter a slot that another process made: 0, or -1 with an exception. One whose text is damaged is passed over. */
 static int
 adopt(Family *family, Slot *slot)
 {
-    PyObject *text = PyBytes_FromStringAndSize(slot_text(family->place, slot), slot->length);
-    PyObject *items = text == NULL ? NULL : PyObject_CallFunctionObjArgs(family->state->text_tags, text, NULL);
+    PyObject *text = slot_copy_text(family->shared, family->place, slot);
+    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text) : PyObject_CallFunctionObjArgs(family->state->text_tags, text, NULL);
     Series *series = NULL;
     int result = -1;
     double uptime = 0.0;
@@ -178,18 +277,24 @@ adopt(Family *family, Slot *slot)
     TagSet *tags = tagset_from_sorted(family->state, items);
     series = tags == NULL ? NULL : family_series(family, tags);
     Py_XDECREF(tags);
-    if (series == NULL || table_move_last(&family->table, series) < 0 || shared_lock(family->shared) < 0) {
+    if (series == NULL) {
         goto done;
     }
-    if (!series->live && atomic_load(&slot->state) == LIVE && slot->length == (uint32_t)PyBytes_GET_SIZE(text)
-        && memcmp(slot_text(family->place, slot), PyBytes_AS_STRING(text), slot->length) == 0) {
-        slot_hold(slot, family->shared->index);
-        enter_table(family, series, slot, uptime);
+    if (table_move_last(&family->table, series) < 0) {
+        PyErr_NoMemory();
+        goto done;
     }
-    shared_unlock(family->shared);
     result = 0;
+    if (!is_entered(series) && shared_lock(family->shared)) {
+        if (slot_is_live(slot) && slot->length == (uint32_t)PyBytes_GET_SIZE(text)
+            && memcmp(slot_text(family->place, slot), PyBytes_AS_STRING(text), slot->length) == 0) {
+            slot_hold(slot, family->shared->index);
+            enter_table(family, series, slot, uptime);
+        }
+        shared_unlock(family->shared);
+    }
 done:
-    if (series != NULL && !series->live && series->holder == NULL && !series->kept) {
+    if (series != NULL && !is_entered(series) && series->holder == NULL && !series->kept) {
         family_let_go(family, series);
     }
     Py_XDECREF(text);
@@ -204,19 +309,15 @@ family_sync(Family *family)
     if (shared == NULL) {
         return 0;
     }
-    family_refresh(family);
-    uint64_t left = shared->limit / sizeof(Slot);
-    uint64_t next = family->place->aggregate == LAST ? atomic_load(&family->place->first) : 0;
-    while (next != 0 && left-- > 0) {
-        Slot *slot = slot_at(shared, family->place, next);
-        if (slot == NULL) {
-            break;
-        }
-        if (atomic_load(&slot->state) == LIVE && (shared->index == CROWD || !slot_is_held(slot, shared->index))
-            && adopt(family, slot) < 0) {
+    refresh(family);
+    if (has_shares(family)) {
+        return 0;
+    }
+    int is_settled = shared->pid == getpid() && shared->index != CROWD; /* else a slot may be another's that is marked as ours */
+    for (Slot *slot = first_slot(shared, family->place); slot != NULL; slot = next_slot(shared, family->place, slot)) {
+        if (slot_is_live(slot) && !(is_settled && slot_is_held(slot, shared->index)) && adopt(family, slot) < 0) {
             return -1;
         }
-        next = next_slot(shared, slot);
     }
     return 0;
 }

@@ -1,0 +1,254 @@
+/* The lock, and places: which processes live, and what becomes of both when one forks. */
+#define _GNU_SOURCE
+#include "directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+/* Bytes of the file that are locked, far beyond its end: the lock of all, and one for each place. */
+#define LOCK_BYTE ((off_t)1 << 40)
+#define PLACE_BYTE(index) (LOCK_BYTE + 1 + (off_t)(index))
+
+/* How long the lock is waited for. Who has it needs microseconds, or milliseconds where a hundred processes want the cores; if
+ * it is stopped, by SIGSTOP or a frozen container, it may have it for ever. */
+#define PATIENCE INT64_C(5000000000)
+
+/* Locks belong to the open file, not to the process: a fork shares them until the child opens its own. */
+
+static int
+set_lock(int fd, int command, off_t byte, short type)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(fd, command, &lock);
+}
+
+#ifndef F_OFD_SETLK /* not on Linux: open_to_share() says so */
+#define F_OFD_SETLK F_SETLK
+#define F_OFD_GETLK F_GETLK
+#endif
+
+/* The lock of all. Who could open no file of its own has one that belongs to the process, which any close of the file ends: that
+ * is no matter here, as the lock is never held while other code of the process runs. */
+static int
+set_lock_of_all(const Shared *shared, short type)
+{
+    return set_lock(shared->fd, shared->is_borrowed ? F_SETLK : F_OFD_SETLK, LOCK_BYTE, type);
+}
+
+static int
+take_place(const Shared *shared, uint32_t index)
+{
+    return set_lock(shared->fd, F_OFD_SETLK, PLACE_BYTE(index), F_WRLCK) == 0;
+}
+
+static int
+is_locked_by_another(int fd, off_t byte)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+static int
+wait_for_lock(Shared *shared)
+{
+    int64_t began = clock_now();
+    while (set_lock_of_all(shared, F_WRLCK) < 0) {
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR) {
+            shared->why = "its file system cannot lock files";
+            return 0;
+        }
+        if (shared->impatient || clock_now() - began > PATIENCE) {
+            shared->impatient = 1;
+            shared->why = "a process that is stopped has its lock";
+            return 0;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+    shared->impatient = 0;
+    return 1;
+}
+
+/* Places */
+
+static Place *
+place_at(const Shared *shared, uint32_t index)
+{
+    return (Place *)(shared->base + PLACES) + index;
+}
+
+static uint64_t
+start_of_process(void)
+{
+    char text[1024] = "";
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) {
+        close(fd);
+    }
+    const char *at = n > 0 ? strrchr(text, ')') : NULL; /* the name of a process may hold anything */
+    for (int field = 2; at != NULL && field < 22; field++) {
+        at = strchr(at + 1, ' ');
+    }
+    return at == NULL ? 0 : strtoull(at, NULL, 10);
+}
+
+void
+place_enter(Shared *shared)
+{
+    shared->index = CROWD;
+    for (uint32_t index = 0; index < CROWD && !shared->is_borrowed; index++) {
+        if (take_place(shared, index)) {
+            Place *place = place_at(shared, index);
+            if (atomic_load(&place->pid) != 0) {
+                uint64_t dead[PLACE_WORDS] = {0};
+                dead[index / 64] = PLACE_BIT(index);
+                directory_bury(shared, dead);
+            }
+            struct timespec now;
+            clock_gettime(CLOCK_REALTIME, &now);
+            place->started = start_of_process();
+            place->since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+            atomic_store(&place->pid, (uint64_t)getpid());
+            shared->index = index;
+            return;
+        }
+    }
+}
+
+void
+places_bury(Shared *shared)
+{
+    uint64_t dead[PLACE_WORDS] = {0};
+    int any = 0;
+    for (uint32_t index = 0; index < CROWD; index++) {
+        if (index != shared->index && atomic_load(&place_at(shared, index)->pid) != 0 && !shared->is_borrowed
+            && take_place(shared, index)) {
+            dead[index / 64] |= PLACE_BIT(index);
+            any = 1;
+        }
+    }
+    if (!any) {
+        return;
+    }
+    directory_bury(shared, dead);
+    for (uint32_t index = 0; index < CROWD; index++) {
+        if ((dead[index / 64] & PLACE_BIT(index)) != 0) {
+            step(shared);
+            atomic_store(&place_at(shared, index)->pid, 0);
+            set_lock(shared->fd, F_OFD_SETLK, PLACE_BYTE(index), F_UNLCK);
+        }
+    }
+}
+
+/* Taking the lock, as the process that we are now */
+
+int
+shared_is_open(const Shared *shared)
+{
+    struct stat status;
+    return fstat(shared->fd, &status) == 0 && status.st_dev == shared->device && status.st_ino == shared->inode;
+}
+
+static int
+open_again(int fd)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return open(path, O_RDWR | O_CLOEXEC);
+}
+
+/* Become a process of our own, in a child that a fork made: with an open file and a place of its own, holding nothing. Until it
+ * is, the parent's open file, which is ours too, keeps what the parent holds. Where the child may not open the file (its parent
+ * had given up a user's rights) or has no descriptors left, it is one of the crowd. */
+static int
+settle(Shared *shared)
+{
+    int inherited = shared->fd, was_borrowed = shared->is_borrowed, fd = open_again(inherited);
+    shared->is_borrowed = fd < 0;
+    shared->fd = fd < 0 ? inherited : fd;
+    if (!wait_for_lock(shared)) {
+        shared->is_borrowed = was_borrowed;
+        shared->fd = inherited;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return 0;
+    }
+    for (User *user = shared->users; user != NULL; user = user->next) {
+        user->forked(user);
+    }
+    shared->pid = getpid();
+    place_enter(shared);
+    shared_unlock(shared);
+    if (fd >= 0) {
+        close(inherited);
+    }
+    return 1;
+}
+
+int
+shared_lock(Shared *shared)
+{
+    if (!shared->writable) {
+        shared->why = "it was opened to be read";
+        return 0;
+    }
+    if (!shared_is_open(shared)) {
+        shared->why = "other code in this process closed its file; make the registry after that";
+        return 0;
+    }
+    return (shared->pid == getpid() || settle(shared)) && wait_for_lock(shared);
+}
+
+void
+shared_unlock(Shared *shared)
+{
+    set_lock_of_all(shared, F_UNLCK);
+}
+
+/* Methods */
+
+PyObject *
+shared_in_child(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    if (self->pid != getpid() && shared_lock(self)) { /* else it is tried again when the lock is next wanted */
+        shared_unlock(self);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+shared_bury(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    int locked = shared_lock(self);
+    if (locked) {
+        places_bury(self);
+        shared_unlock(self);
+    }
+    return PyBool_FromLong(locked);
+}
+
+PyObject *
+shared_processes(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    PyObject *list = PyList_New(0);
+    for (uint32_t index = 0; list != NULL && index < CROWD; index++) {
+        const Place *place = place_at(self, index);
+        if (index != self->index && !is_locked_by_another(self->fd, PLACE_BYTE(index))) {
+            continue;
+        }
+        PyObject *one = Py_BuildValue("IKKd", index, (unsigned long long)atomic_load(&place->pid), (unsigned long long)place->started, place->since);
+        if (one == NULL || PyList_Append(list, one) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(one);
+    }
+    return list;
+}

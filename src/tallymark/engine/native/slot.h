@@ -1,0 +1,90 @@
+/* A slot: a series in shared memory. Its place is for ever; its tags may become others once it is dead and nobody holds it. */
+#ifndef TALLYMARK_SLOT_H
+#define TALLYMARK_SLOT_H
+
+#include "directory.h"
+
+#include <stddef.h>
+
+#include "cell.h"
+
+#define NOBODY 0xffffffffu  /* the owner of a slot that all processes record to */
+#define RETIRED 0xfffffffeu /* the owner of what dead processes leave to a maximum or minimum */
+#define ANYONE 0xfffffffdu  /* no owner: looks for a live slot, whoever has it */
+
+typedef struct {
+    _Atomic uint64_t next, chain; /* the next of its family; the next of its hash, which all slots with its text share */
+    _Atomic uint64_t holders[PLACE_WORDS];
+    _Atomic uint32_t owner;
+    uint32_t mark, length, room;
+    uint64_t hash, family;
+    double created;
+    uint32_t kept; /* of a root or overflow series, and so never given to another, nor counted */
+    CellState state;
+    Cell cells[]; /* then the text of the tags */
+} Slot;
+
+/* Slots of a family one after the other: NULL at the end, and at what is damaged. */
+Slot *first_slot(Shared *shared, const SharedFamily *family);
+Slot *next_slot(Shared *shared, const SharedFamily *family, const Slot *slot);
+
+/* Find a slot by its tags' text. All from here on want the lock. */
+Slot *slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length);
+
+/* Make a slot, which is dead: another's that is free, or a new one; NULL where there is no room. */
+Slot *slot_make(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length);
+
+/* Make a dead slot live, whose cells are those of an empty series, and hold it. */
+void slot_enliven(Shared *shared, SharedFamily *family, Slot *slot, uint32_t kept, double created);
+
+void slot_kill(Shared *shared, SharedFamily *family, Slot *slot);
+
+/* Kill all slots with these tags, whoever owns them; whether there was one. */
+int slots_kill(Shared *shared, SharedFamily *family, const char *text, uint32_t length);
+
+/* End the share of a dead process: it leaves a sum, and goes on to count in a maximum or minimum. */
+void slot_end_share(Shared *shared, SharedFamily *family, Slot *slot);
+
+/* Whether a slot is the one by which its series is counted. */
+int slot_counts(Shared *shared, SharedFamily *family, const Slot *slot);
+
+/* Without the lock: a copy of the text as bytes; None where it is damaged, or being written; NULL with an exception. */
+PyObject *slot_copy_text(Shared *shared, const SharedFamily *family, const Slot *slot);
+
+static inline char *
+slot_text(const SharedFamily *family, const Slot *slot)
+{
+    return (char *)&slot->cells[family->words];
+}
+
+static inline int
+slot_is_live(const Slot *slot)
+{
+    return atomic_load(&slot->state) == LIVE;
+}
+
+static inline void
+slot_hold(Slot *slot, uint32_t index)
+{
+    atomic_fetch_or(&slot->holders[index / 64], PLACE_BIT(index));
+}
+
+static inline void
+slot_let_go(Slot *slot, uint32_t index)
+{
+    atomic_fetch_and(&slot->holders[index / 64], ~PLACE_BIT(index));
+}
+
+static inline int
+slot_is_held(const Slot *slot, uint32_t index)
+{
+    return (atomic_load(&slot->holders[index / 64]) & PLACE_BIT(index)) != 0;
+}
+
+static inline Slot *
+slot_of_cells(Cell *cells)
+{
+    return (Slot *)((char *)cells - offsetof(Slot, cells));
+}
+
+#endif

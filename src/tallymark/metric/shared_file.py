@@ -1,0 +1,132 @@
+"""The file that processes share: made whole, checked before it is believed, and refused with a reason and a remedy."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tallymark.errors import SharedFileError
+
+__all__ = ["SHARED_LIMIT", "open_to_read", "open_to_share"]
+
+#: Bytes that the memory of a registry may grow to, unless it says otherwise: some 300,000 series.
+SHARED_LIMIT = 64 * 2**20
+
+# What a file system without files that have no name yet answers.
+_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+
+
+def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> tuple[Any, Path | None]:
+    """Map memory to share, made if need be: to be inherited over a fork (`True`), or a file. Return it, and the file's path.
+
+    Raises:
+        SharedFileError: the file cannot be used; it says why, and what to do.
+        TypeError: `shared` is neither True nor a path.
+        ValueError: this engine or platform cannot share memory, or the limit makes no sense.
+    """
+    if engine.name != "native" or not hasattr(os, "memfd_create"):
+        raise ValueError(
+            f"Registry(shared={shared!r}): the {engine.name} engine on {sys.platform} cannot share memory between processes;"
+            " the native engine on Linux can (TALLYMARK_ENGINE=native tells how to get it)"
+        )
+    if shared is True:
+        fd = os.memfd_create("tallymark")
+        with _explained("memory to be inherited"), _closing(fd):
+            engine.Shared.format(fd, limit)
+            return engine.Shared(fd), None
+    if isinstance(shared, bool) or not isinstance(shared, str | os.PathLike):
+        raise TypeError(f"shared must be True or a path, not {shared!r}")
+    path = Path(shared).absolute()
+    with _explained(path):
+        fd = _open_or_make(engine, path, limit)
+        with _closing(fd):
+            return _mapped(engine, fd, path, writable=True), path
+
+
+def open_to_read(engine: Any, path: str | os.PathLike[str]) -> Any:
+    """Map a file that processes share, to look at it alone: nothing that is done with it can change it.
+
+    Raises:
+        SharedFileError: the file cannot be used; it says why, and what to do.
+    """
+    found = Path(path)
+    with _explained(found):
+        fd = os.open(found, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would keep us waiting for a writer
+        with _closing(fd):
+            return _mapped(engine, fd, found, writable=False)
+
+
+@contextlib.contextmanager
+def _closing(fd: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _explained(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except SharedFileError:
+        raise
+    except OSError as error:
+        remedy = "choose a directory that this process may write to, on a local file system with space"
+        raise SharedFileError(f"{path}: cannot be shared: {error.strerror or error}; {remedy}") from error
+
+
+def _open_or_make(engine: Any, path: Path, limit: int) -> int:
+    for _ in range(100):
+        try:
+            return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):  # another process was first: take its
+                return _make(engine, path, limit)
+    raise SharedFileError(f"{path}: it comes and goes; is something removing it?")
+
+
+def _make(engine: Any, path: Path, limit: int) -> int:
+    """Make the file whole before anyone can see it, so that no process finds half of one, however many start at once."""
+    with contextlib.ExitStack() as stack:
+        fd, name = _unseen(path)
+        if name is not None:
+            stack.callback(os.unlink, name)
+        try:
+            engine.Shared.format(fd, limit)
+            # The descriptor makes link() follow what is a symbolic link to a file without a name.
+            os.link(name or f"/proc/self/fd/{fd}", path, src_dir_fd=fd if name is None else None, follow_symlinks=name is None)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+
+def _unseen(path: Path) -> tuple[int, str | None]:
+    """Open a new file beside `path`: without a name or, where the file system has no such files, with one that nobody knows."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        return os.open(path.parent, os.O_TMPFILE | flags, 0o600), None
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES or not path.parent.is_dir():
+            raise
+    name = f"{path}.{os.urandom(8).hex()}"
+    return os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600), name
+
+
+def _mapped(engine: Any, fd: int, path: Path, writable: bool) -> Any:
+    status = os.fstat(fd)
+    remedy = "nothing was changed. Remove it if no process uses it, or choose another path"
+    if not stat.S_ISREG(status.st_mode):
+        raise SharedFileError(f"{path}: it is no regular file; {remedy}")
+    if writable and status.st_uid != os.geteuid():
+        raise SharedFileError(f"{path}: it belongs to another user (uid {status.st_uid}); {remedy}")
+    try:
+        return engine.Shared(fd, writable)
+    except ValueError as error:
+        raise SharedFileError(f"{path}: {error}; {remedy}") from None
