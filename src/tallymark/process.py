@@ -37,6 +37,10 @@ def process_metrics(registry: Registry | None = None) -> None:
     | `python_gc_collections_total` | runs of the garbage collector, by `generation` |
     | `python_info` | 1, tagged with `implementation`, `major`, `minor`, `patchlevel`, `version` |
 
+    Where processes share the registry, each tells of itself when it is the one that is read. Then counters, memory, descriptors
+    and threads are the sums of what was told last (of processes that ended, counters alone stay), and the start time is that of
+    the process that began last.
+
     A metric that this platform cannot tell is not registered: without `/proc`, those are memory, start time, open descriptors
     and threads. A value that cannot be read later is left out of that snapshot, and counted in `tallymark_rejected`. A forked
     child that reads the registry is told of itself.
@@ -47,28 +51,33 @@ def process_metrics(registry: Registry | None = None) -> None:
     """
     target = context.registry() if registry is None else registry
     check_type("registry", target, Registry)
-    for name, unit, description, read in _metrics():
-        if _tells(read):
-            register = target.counter if name.endswith("_total") else target.gauge
-            register(name, unit=unit, description=description, limits=_LIMITS, callback=read)
+    for name, unit, aggregate, description, read in _metrics():
+        if not _tells(read):
+            continue
+        if name.endswith("_total"):
+            target.counter(name, unit=unit, description=description, limits=_LIMITS, callback=read)
+        else:
+            target.gauge(name, unit=unit, description=description, limits=_LIMITS, callback=read, aggregate=aggregate)
 
 
-def _metrics() -> Iterator[tuple[str, str, str, Callback]]:
-    yield "process_cpu_seconds_total", "seconds", "CPU time that the process has used, user and system.", time.process_time
-    yield "process_resident_memory_bytes", "bytes", "Memory of the process that is in RAM.", _resident_bytes
-    yield "process_virtual_memory_bytes", "bytes", "Address space that the process has mapped.", _virtual_bytes
+def _metrics() -> Iterator[tuple[str, str, str, str, Callback]]:
+    """Yield name, unit, how processes combine, description, and what tells the value."""
+    cpu = "CPU time that the process has used, user and system."
+    yield "process_cpu_seconds_total", "seconds", "", cpu, time.process_time
+    yield "process_resident_memory_bytes", "bytes", "sum", "Memory of the process that is in RAM.", _resident_bytes
+    yield "process_virtual_memory_bytes", "bytes", "sum", "Address space that the process has mapped.", _virtual_bytes
     # The kernel derives its boot time from two clocks, so that it may differ by a second from one reading to the next. Read
     # once, it gives a start time that stays put.
     start_time = partial(_start_time, _boot_time())
-    yield "process_start_time_seconds", "seconds", "When the process began, in seconds since the epoch.", start_time
-    yield "process_open_fds", "", "File descriptors that the process has open.", _open_fds
-    yield "process_max_fds", "", "File descriptors that the process may have open.", _max_fds
-    yield "process_threads", "", "Threads of the process.", _threads
+    yield "process_start_time_seconds", "seconds", "max", "When the process began, in seconds since the epoch.", start_time
+    yield "process_open_fds", "", "sum", "File descriptors that the process has open.", _open_fds
+    yield "process_max_fds", "", "sum", "File descriptors that the process may have open.", _max_fds
+    yield "process_threads", "", "sum", "Threads of the process.", _threads
     collected, uncollectable = partial(_gc_statistic, "collected"), partial(_gc_statistic, "uncollectable")
-    yield "python_gc_objects_collected_total", "", "Objects that the garbage collector freed.", collected
-    yield "python_gc_objects_uncollectable_total", "", "Objects that it found to be garbage but could not free.", uncollectable
-    yield "python_gc_collections_total", "", "Runs of the garbage collector.", partial(_gc_statistic, "collections")
-    yield "python_info", "", "The Python that runs the process, in its tags; always 1.", _python_info
+    yield "python_gc_objects_collected_total", "", "", "Objects that the garbage collector freed.", collected
+    yield "python_gc_objects_uncollectable_total", "", "", "Garbage that it found but could not free.", uncollectable
+    yield "python_gc_collections_total", "", "", "Runs of the garbage collector.", partial(_gc_statistic, "collections")
+    yield "python_info", "", "", "The Python that runs the process, in its tags; always 1.", _python_info
 
 
 def _tells(read: Callback) -> bool:

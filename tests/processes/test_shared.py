@@ -174,66 +174,6 @@ def test_gauges_move_one_value_by_default(shared: tm.Registry, children: Any) ->
     assert gauge.value == 3
 
 
-@pytest.mark.parametrize(("aggregate", "alive", "after"), [("sum", 7, 4), ("max", 4, 4), ("min", 1, 1)])
-def test_gauges_combine(shared: tm.Registry, children: Any, aggregate: str, alive: float, after: float) -> None:
-    """What a dead process told leaves a sum, and stays in a maximum and a minimum."""
-    ready = os.pipe()
-    gauge = shared.gauge("depth", aggregate=aggregate)
-    gauge.set(4, queue="a")
-
-    def work(number: float) -> None:
-        gauge.set(number, queue="a")
-        os.write(ready[1], b"x")
-        time.sleep(60)
-
-    pids = [children.start(lambda number=number: work(number)) for number in (1, 2)]
-    for _ in pids:
-        os.read(ready[0], 1)
-    assert value(shared, "depth", queue="a") == alive
-    assert gauge.with_tags(queue="a").value == 4
-    for pid in pids:
-        children.kill(pid)
-    assert value(shared, "depth", queue="a") == after
-    assert children.run(lambda: None) == 0  # takes a place that is free again
-    assert value(shared, "depth", queue="a") == after
-
-
-def test_a_share_is_the_process_own(shared: tm.Registry, children: Any) -> None:
-    gauge = shared.gauge("depth", aggregate="sum")
-    gauge.set(4)
-
-    def work() -> None:
-        assert gauge.value == 0
-        gauge.inc()
-        assert gauge.value == 1
-
-    assert children.run(work) == 0
-    assert gauge.value == 4
-    with pytest.raises(tm.MetricConflictError, match="aggregate"):
-        shared.gauge("depth", aggregate="max")
-    with pytest.raises(ValueError, match="aggregate"):
-        shared.gauge("other", aggregate="median")
-
-
-def test_more_processes_than_places(shared: tm.Registry, children: Any) -> None:
-    hold = os.pipe()
-    ready = os.pipe()
-    counter = shared.counter("n")
-
-    def work() -> None:
-        counter.inc(kind="crowd")
-        os.write(ready[1], b"x")
-        os.read(hold[0], 1)
-        counter.inc(kind="crowd")
-
-    pids = [children.start(work) for _ in range(140)]
-    for _ in pids:
-        os.read(ready[0], 1)
-    os.write(hold[1], b"x" * len(pids))
-    assert [children.wait(pid) for pid in pids] == [0] * len(pids)
-    assert value(shared, "n", kind="crowd") == 2 * len(pids)
-
-
 def test_the_operational_layer_and_host_info_work_as_ever(shared: tm.Registry, children: Any) -> None:
     def work() -> None:
         ops = tm.OperationalMetrics(shared)

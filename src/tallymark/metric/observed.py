@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from tallymark.engine import Counter, Gauge, Number
+from tallymark.engine.number import to_float
 
 __all__ = ["Callback", "Observed"]
 
@@ -14,14 +16,18 @@ Callback: TypeAlias = Callable[[], Number | Iterable[tuple[Mapping[str, object],
 
 
 class Observed:
-    """An instrument, the callback that tells its values, and the series that it told of last time."""
+    """An instrument, the callback that tells its values, and what it told last time.
 
-    __slots__ = ("_callback", "_instrument", "_told")
+    A counter that processes share is the sum of what callbacks tell in all of them: each adds what came since it last told.
+    """
 
-    def __init__(self, instrument: Counter | Gauge, callback: Callback) -> None:
+    __slots__ = ("_adds", "_callback", "_instrument", "_told")
+
+    def __init__(self, instrument: Counter | Gauge, callback: Callback, *, shared: bool = False) -> None:
         self._instrument = instrument
         self._callback = callback
-        self._told: set[Counter | Gauge] = set()
+        self._adds = shared and instrument.kind == "counter"
+        self._told: dict[Counter | Gauge, Any] = {}
 
     def refresh(self) -> None:
         """Ask the callback and store what it says; remove the series that it no longer tells of.
@@ -35,8 +41,18 @@ class Observed:
         for tags, value in [({}, said)] if is_number else said:
             series = self._instrument.with_tags(tags)
             told[series] = told[series] + value if series in told else value  # several go to an overflow series
+        before, self._told = self._told, told
         for series, value in told.items():
-            series._tell(value)
-        before, self._told = self._told, set(told)
-        for series in before - set(told):
+            if not self._adds or not _add(series, before.get(series, 0.0), value):
+                series._tell(value)
+        for series in before.keys() - told.keys() if not self._adds else ():
             series.remove()
+
+
+def _add(series: Counter | Gauge, before: Any, total: Any) -> bool:
+    """Add what a total grew by, or all of it where it began anew; False where it is no total."""
+    was, now = to_float(before), to_float(total)
+    if not 0.0 <= now < math.inf:
+        return False
+    series.inc(now - was if 0.0 <= was <= now else now)
+    return True

@@ -112,6 +112,8 @@ class Registry:
             ttl: seconds after which a series that did not change is removed (see `expire`).
             limits: on the tags and series of this metric, instead of the registry's. Like `ttl`, what its first request says.
             callback: called whenever the registry is read. Returns the total, or pairs of tags and total, one for each series.
+                Where processes share the registry, it is called in the one that is read, returns the total of that one, and
+                the counter is the sum of what all have told.
 
         Raises:
             MetricConflictError: the name belongs to another kind or unit. A unit that is left out is no demand.
@@ -134,6 +136,8 @@ class Registry:
         aggregate: str = "",
     ) -> Gauge:
         """Get or create a gauge. Arguments and errors as for `counter`, and these; a callback returns the present value.
+
+        Where processes share the registry, a callback is called in the one that is read, and tells its share.
 
         Args:
             aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
@@ -228,7 +232,8 @@ class Registry:
         if callback is not None:
             if not callable(callback):
                 raise TypeError(f"metric {family.options.name!r}: callback must be callable, not {type(callback).__name__}")
-            self._observed[family.options.name, instrument.tags] = Observed(cast("Counter | Gauge", instrument), callback)
+            observed = Observed(cast("Counter | Gauge", instrument), callback, shared=self._sharing is not None)
+            self._observed[family.options.name, instrument.tags] = observed
         return instrument
 
     def tally(

@@ -1,0 +1,191 @@
+"""Gauges of which each process has a share: combined by any reader, ended together, and outlived as the aggregate demands."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+
+
+def value(registry: tm.Registry, name: str, **tags: str) -> float:
+    found = registry.snapshot().find(name, tags)
+    assert found is not None, (name, tags)
+    return found.value
+
+
+@pytest.fixture
+def waiting(children: Any) -> Any:
+    """Starts children that do some work and then wait to be killed."""
+
+    def start(work: Any) -> int:
+        ready = os.pipe()
+
+        def do() -> None:
+            work()
+            os.write(ready[1], b"x")
+            time.sleep(60)
+
+        pid = children.start(do)
+        assert os.read(ready[0], 1) == b"x"
+        return int(pid)
+
+    return start
+
+
+@pytest.mark.parametrize(("aggregate", "alive", "after"), [("sum", 7, 4), ("max", 4, 4), ("min", 1, 1)])
+def test_gauges_combine(shared: tm.Registry, children: Any, aggregate: str, alive: float, after: float) -> None:
+    """What a dead process told leaves a sum, and stays in a maximum and a minimum."""
+    ready = os.pipe()
+    gauge = shared.gauge("depth", aggregate=aggregate)
+    gauge.set(4, queue="a")
+
+    def work(number: float) -> None:
+        gauge.set(number, queue="a")
+        os.write(ready[1], b"x")
+        time.sleep(60)
+
+    pids = [children.start(lambda number=number: work(number)) for number in (1, 2)]
+    for _ in pids:
+        os.read(ready[0], 1)
+    assert value(shared, "depth", queue="a") == alive
+    assert gauge.with_tags(queue="a").value == 4
+    for pid in pids:
+        children.kill(pid)
+    assert value(shared, "depth", queue="a") == after
+    assert children.run(lambda: None) == 0  # takes a place that is free again
+    assert value(shared, "depth", queue="a") == after
+
+
+def test_a_share_is_the_process_own(shared: tm.Registry, children: Any) -> None:
+    gauge = shared.gauge("depth", aggregate="sum")
+    gauge.set(4)
+
+    def work() -> None:
+        assert gauge.value == 0
+        gauge.inc()
+        assert gauge.value == 1
+
+    assert children.run(work) == 0
+    assert gauge.value == 4
+    with pytest.raises(tm.MetricConflictError, match="aggregate"):
+        shared.gauge("depth", aggregate="max")
+    with pytest.raises(ValueError, match="aggregate"):
+        shared.gauge("other", aggregate="median")
+
+
+@pytest.mark.parametrize("aggregate", ["sum", "max", "min"])
+def test_remove_ends_the_shares_of_all(shared: tm.Registry, waiting: Any, aggregate: str) -> None:
+    gauge = shared.gauge("depth", aggregate=aggregate)
+    gauge.set(1, queue="kept")
+    waiting(lambda: gauge.set(2, queue="a"))
+    waiting(lambda: gauge.set(3, queue="a"))
+    assert shared.snapshot().find("depth", queue="a") is not None
+    gauge.with_tags(queue="a").remove()
+    assert shared.snapshot().find("depth", queue="a") is None
+    assert value(shared, "depth", queue="kept") == 1
+
+
+def test_unregister_ends_the_shares_of_all(shared: tm.Registry, waiting: Any) -> None:
+    waiting(lambda: shared.gauge("depth", aggregate="sum").set(2))
+    assert value(shared, "depth") == 2
+    assert shared.unregister("depth")
+    assert "depth" not in shared.snapshot()
+    shared.gauge("depth", aggregate="sum").set(5)
+    assert value(shared, "depth") == 5
+
+
+def test_the_limit_on_series_is_of_all_shares_together(path: Path, waiting: Any) -> None:
+    registry = tm.Registry(engine="native", shared=path, limits=tm.TagLimits(max_series=10))
+    gauge = registry.gauge("depth", aggregate="sum")
+    for i in range(10):
+        gauge.set(1, queue=str(i))
+    waiting(lambda: [gauge.set(1, queue=str(i)) for i in range(20)])
+    snapshot = registry.snapshot()
+    assert {one.tags["queue"]: one.value for one in snapshot["depth"] if "queue" in one.tags} == {str(i): 2 for i in range(10)}
+    assert snapshot.find("depth", overflow="true") is not None
+    assert len(snapshot["depth"]) == 11
+
+
+def test_a_death_makes_room_again(path: Path, waiting: Any, children: Any) -> None:
+    registry = tm.Registry(engine="native", shared=path, limits=tm.TagLimits(max_series=10))
+    gauge = registry.gauge("depth", aggregate="sum")
+    children.kill(waiting(lambda: [gauge.set(1, queue=str(i)) for i in range(10)]))
+    registry.snapshot()
+    for i in range(10):
+        gauge.set(1, queue=f"new-{i}")
+    assert {one.value for one in registry.snapshot()["depth"]} == {1}
+
+
+def test_a_series_expires_once_no_share_changes(shared: tm.Registry, waiting: Any) -> None:
+    clock = [1000.0]
+    shared._families.hooks = replace(shared._families.hooks, uptime=lambda: clock[0])
+    gauge = shared.gauge("depth", aggregate="sum", ttl=100)
+    gauge.set(1, queue="a")
+    gauge.set(1, queue="b")
+    waiting(lambda: gauge.set(2, queue="a"))
+    assert value(shared, "depth", queue="a") == 3
+    clock[0] += 60
+    gauge.set(5, queue="a")  # of the series' two shares, one changes
+    assert value(shared, "depth", queue="a") == 7
+    clock[0] += 60
+    assert value(shared, "depth", queue="a") == 7
+    assert shared.snapshot().find("depth", queue="b") is None
+    clock[0] += 60
+    assert shared.expire() == 1
+    assert shared.snapshot().find("depth", queue="a") is None
+
+
+def test_what_is_no_number_combines_too(shared: tm.Registry, waiting: Any) -> None:
+    gauge = shared.gauge("depth", aggregate="sum")
+    gauge.set(math.inf)
+    waiting(lambda: gauge.set(-math.inf))
+    assert math.isnan(value(shared, "depth"))
+
+
+def test_a_maximum_over_many_lives_needs_no_room_for_each(shared: tm.Registry, children: Any) -> None:
+    gauge = shared.gauge("peak", aggregate="max")
+    used = []
+    for i in range(40):
+        assert children.run(lambda i=i: gauge.set(i)) == 0
+        assert value(shared, "peak") == i
+        used.append(shared._sharing.shared.usage()["used"])  # type: ignore[union-attr]
+    assert used[-1] == used[5]
+
+
+def test_callbacks_tell_of_each_process_that_is_read(shared: tm.Registry, children: Any) -> None:
+    """A counter adds up what each has told, and never goes down; a gauge combines as it says."""
+    here = {"hits": 10.0}
+    shared.counter("hits", callback=lambda: here["hits"])
+    shared.gauge("size", callback=lambda: here["hits"], aggregate="sum")
+    assert (value(shared, "hits"), value(shared, "size")) == (10, 10)
+
+    def work() -> None:
+        here["hits"] += 5  # the child's own; it began with what its parent had told of
+        assert (value(shared, "hits"), value(shared, "size")) == (15, 25)
+        here["hits"] = 2  # began anew
+        assert value(shared, "hits") == 17
+
+    assert children.run(work) == 0
+    assert (value(shared, "hits"), value(shared, "size")) == (17, 10)
+
+
+def test_process_metrics_are_of_all_processes_that_were_read(shared: tm.Registry, children: Any) -> None:
+    tm.process_metrics(shared)
+    before = value(shared, "process_cpu_seconds_total")
+    alone = value(shared, "process_threads")
+
+    def work() -> None:
+        tm.process_metrics(shared)
+        assert value(shared, "process_threads") >= alone + 1
+        assert value(shared, "process_cpu_seconds_total") >= before
+
+    assert children.run(work) == 0
+    assert value(shared, "process_cpu_seconds_total") >= before
+    assert value(shared, "process_threads") == alone
