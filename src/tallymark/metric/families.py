@@ -82,17 +82,16 @@ class Families:
                 conflict = conflict_with(family.options, kind, unit, bounds, aggregate)
             if conflict:
                 raise MetricConflictError(conflict + self._where(family))
-            self.readmit(family)
             family.description = family.description or description
             return family
 
     def readmit(self, family: Family) -> bool:
         """Register a family again; say whether its name was free."""
         with slow_path():
-            if self._sharing is not None and not self._sharing.register(family):
-                return False
             if not family.registered:
                 self.learn()  # another process may have taken out who has the name here
+            if self._sharing is not None and not self._sharing.register(family):
+                return False
             family.registered = True
             if self._by_name.setdefault(family.options.name, family) is family:
                 return True

@@ -1,0 +1,142 @@
+"""A metric is the same to all processes: its kind, its rules, whether it is registered, and which series it has."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+
+
+@pytest.fixture
+def pair(path: Path) -> tuple[tm.Registry, tm.Registry]:
+    """Two registries on one file, as in two processes."""
+    first, second = (tm.Registry(engine="native", shared=path) for _ in range(2))
+    return first, second
+
+
+def series(registry: tm.Registry, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    return {tuple(one.tags.items()): one.value for one in registry.snapshot()[name]}
+
+
+def test_who_learns_of_a_metric_from_the_file_keeps_its_rules(pair: Any) -> None:
+    first, second = pair
+    first.counter("n", ttl=0.5, limits=tm.TagLimits(max_series=2)).inc(a="1")
+    assert second.snapshot().find("n", a="1") is not None  # a scrape comes before the code that asks for the metric
+    late = second.counter("n", ttl=60, limits=tm.TagLimits(max_series=5))
+    for i in range(5):
+        late.inc(a=str(i))
+    found = series(first, "n")
+    assert found.pop((("overflow", "true"),)) == 3
+    assert found == {(("a", "0"),): 1, (("a", "1"),): 2}
+    families = second._families
+    assert families._by_name["n"].options.ttl == 0.5
+
+
+def test_a_name_may_become_another_kinds(pair: Any, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = pair
+    old = second.counter("n")
+    old.inc(a="1")
+    first.unregister("n")
+    first.gauge("n").set(3)
+    assert second.gauge("n").value == 3
+    with caplog.at_level(logging.WARNING, "tallymark"):
+        old.inc(a="1")
+    assert "its name now belongs to another metric" in caplog.text
+    assert series(second, "n") == series(first, "n") == {(): 3}
+    second.unregister("n")
+    old.inc(a="1")
+    assert series(first, "n") == {(("a", "1"),): 1}
+    assert first.snapshot()["n"].kind == "counter"
+
+
+def test_a_kind_is_checked_against_what_others_made_since(pair: Any) -> None:
+    first, second = pair
+    first.counter("n").inc()
+    with pytest.raises(tm.MetricConflictError, match=r"n.* exists already .*; .*metrics says so, which outlives"):
+        second.gauge("n")
+    first.unregister("n")
+    second.gauge("n").set(1)
+    with pytest.raises(tm.MetricConflictError):
+        first.counter("n")
+
+
+def test_what_another_process_brings_back_is_read_again(pair: Any) -> None:
+    first, second = pair
+    held = first.counter("n")
+    held.inc()
+    first.unregister("n")
+    assert "n" not in first.snapshot()
+    second.counter("n").inc(5)
+    assert series(first, "n") == {(): 5}
+    assert held.value == 5
+
+
+def test_unregister_takes_out_what_this_process_never_knew(pair: Any) -> None:
+    first, second = pair
+    first.counter("n").inc(a="1")
+    assert second.unregister("n")
+    assert "n" not in first.snapshot()
+    first.counter("n")
+    assert series(first, "n") == {(): 0}
+
+
+def test_remove_needs_no_knowledge_of_the_series(pair: Any) -> None:
+    """The root, say, which another process recorded to."""
+    first, second = pair
+    root = second.counter("n")
+    first.counter("n").inc()
+    first.counter("n").inc(a="1")
+    root.remove()
+    assert series(first, "n") == {(("a", "1"),): 1}
+
+
+def test_what_changed_unseen_does_not_expire(pair: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = pair
+    clock = [1000.0]
+    for registry in pair:
+        monkeypatch.setattr("time.monotonic", lambda: clock[0])
+        registry._families.hooks = type(registry._families.hooks)(
+            registry._families.hooks.reject, registry._families.hooks.readmit, registry._families.hooks.now, lambda: clock[0]
+        )
+    counter = first.counter("n", ttl=100)
+    counter.inc(a="1")
+    counter.inc(a="2")
+    assert len(series(second, "n")) == 2
+    clock[0] += 99
+    counter.inc(a="1")
+    clock[0] += 2
+    assert series(second, "n") == {(("a", "1"),): 2}
+    clock[0] += 101
+    assert second.expire() == 1
+    assert series(first, "n") == {(): 0}
+    counter.inc(a="1")
+    assert series(second, "n") == {(("a", "1"),): 1}
+
+
+def test_info_is_what_was_told_last_by_whichever_process(pair: Any) -> None:
+    first, second = pair
+    first.info("service", version="1")
+    second.info("service", version="2")
+    assert series(first, "service_info") == {(("version", "2"),): 1}
+
+
+def test_who_makes_series_without_reading_lets_removed_ones_go(pair: Any) -> None:
+    """Else their room could not be used again, in the file and in the process."""
+    first, second = pair
+    counter = second.counter("n")
+    for i in range(5000):
+        counter.inc(user=str(i))
+        first.counter("n").with_tags(user=str(i)).remove()
+    used = first._sharing.shared.usage()["used"]
+    assert used < 73728 + 400 * 300 + 2**17
+
+
+def test_descriptions_units_and_bounds_are_the_first_ones(pair: Any) -> None:
+    first, second = pair
+    first.histogram("size", description="First.", unit="bytes", buckets=[1, 2])
+    late = second.histogram("size", description="Second.")
+    assert (late.description, late.unit, late.bounds) == ("First.", "bytes", (1.0, 2.0))

@@ -1,0 +1,147 @@
+"""What goes wrong outside does not break the host: it is said, counted, and over when it is over."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+from tallymark.metric.refusals import REJECTED
+
+
+def rejected(registry: tm.Registry, **tags: str) -> float:
+    found = registry.snapshot().find(REJECTED, tags)
+    return 0.0 if found is None else found.value
+
+
+@pytest.fixture
+def stopped(shared: tm.Registry, children: Any) -> int:
+    """A process that was stopped while it had the lock."""
+    counter = shared.counter("n")
+    counter.inc(kind="known")
+
+    def work() -> None:
+        shared._sharing.shared._fault(3, signal.SIGSTOP)  # type: ignore[union-attr]
+        counter.inc(kind="its")
+
+    pid = children.start(work)
+    assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+    return int(pid)
+
+
+def test_a_process_that_is_stopped_with_the_lock_keeps_nobody(
+    shared: tm.Registry, stopped: int, children: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who wants the lock waits for it some seconds, once. Records to what exists, and readers, do not need it."""
+    counter = shared.counter("n")
+    with caplog.at_level(logging.WARNING, "tallymark"):
+        for i in range(100):  # each waits for nothing, after the first
+            counter.inc(kind=f"new-{i}")
+    assert "a process that is stopped has its lock" in caplog.text
+    counter.inc(kind="known")
+    assert shared.snapshot().find("n", kind="known").value == 2  # type: ignore[union-attr]
+    assert b'n_total{kind="known"} 2.0' in tm.render_prometheus(shared.snapshot())
+    private = shared.counter("another")  # made here alone, as nothing better can be done
+    private.inc()
+    assert private.value == 1
+    counter.with_tags(kind="known").remove()  # which it cannot be now
+    assert not shared.unregister("nothing")
+    os.kill(stopped, signal.SIGCONT)
+    assert children.wait(stopped) == 0
+    counter.inc(kind="new-0")
+    found = {one.tags["kind"]: one.value for one in shared.snapshot()["n"]}
+    assert found == {"known": 2, "its": 1, "new-0": 1}
+
+
+def test_a_child_forked_meanwhile_settles_later(shared: tm.Registry, stopped: int, children: Any) -> None:
+    counter = shared.counter("n")
+    go = os.pipe()
+
+    def work() -> None:
+        counter.inc(kind="known")  # lost, and said in the log: this child has found nothing yet
+        os.read(go[0], 1)
+        counter.inc(kind="known")
+
+    pid = children.start(work)
+    os.kill(stopped, signal.SIGCONT)
+    assert children.wait(stopped) == 0
+    os.write(go[1], b"x")
+    assert children.wait(pid) == 0
+    assert counter.with_tags(kind="known").value >= 2
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_descriptor_that_the_host_closed_is_not_touched(path: Path, reused: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Code that turns a program into a daemon closes all there are; the number may then be another file's."""
+    registry = tm.Registry(engine="native", shared=path)
+    counter = registry.counter("n")
+    counter.inc(kind="known")
+    fd = next(
+        int(name) for name in os.listdir("/proc/self/fd")
+        if os.path.exists(f"/proc/self/fd/{name}") and os.path.samefile(f"/proc/self/fd/{name}", path)
+    )  # fmt: skip
+    os.close(fd)
+    other = path.with_name("other")
+    if reused:
+        with open(other, "wb") as file:
+            os.dup2(file.fileno(), fd)
+    with caplog.at_level(logging.WARNING, "tallymark"):
+        for i in range(1000):
+            counter.inc(kind=f"new-{i}")
+    assert "closed its file" in caplog.text
+    counter.inc(kind="known")
+    assert counter.with_tags(kind="known").value == 2
+    assert registry.snapshot().find("n", kind="known") is not None
+    del counter, registry
+    if reused:
+        os.fstat(fd)  # still open
+        os.close(fd)
+        assert other.stat().st_size == 0
+
+
+def test_strict_registries_raise_where_others_count(path: Path, stopped_lock: Any) -> None:
+    registry = tm.Registry(engine="native", shared=path, strict=True)
+    counter = registry.counter("n")
+    with stopped_lock(registry), pytest.raises(ValueError, match="stopped"):
+        counter.inc(kind="new")
+
+
+@pytest.fixture
+def stopped_lock() -> Any:
+    """Another process' lock, without the process."""
+    import contextlib
+    import fcntl
+    import struct
+
+    @contextlib.contextmanager
+    def held(registry: tm.Registry) -> Any:
+        with open(registry._sharing.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2**40, 1, 0)
+            fcntl.fcntl(file.fileno(), 37, lock)  # F_OFD_SETLK
+            yield
+
+    return held
+
+
+def test_no_room_at_all_is_counted_where_there_is_room(path: Path) -> None:
+    """The overflow series has its room from the start, and so has that of the refusals."""
+    limits = tm.TagLimits(max_series=100_000)
+    registry = tm.Registry(engine="native", shared=path, shared_limit=1_200_000, limits=limits)
+    counter = registry.counter("n")
+    for i in range(20_000):
+        counter.inc(user=str(i))
+    snapshot = registry.snapshot()
+    assert sum(one.value for one in snapshot["n"]) == 20_000
+    over = snapshot.find("n", overflow="true")
+    assert over is not None
+    assert over.value > 1000
+    assert sum(one.value for one in snapshot[REJECTED]) == over.value
+    assert path.stat().st_size <= 1_200_000
+    later = registry.counter("later")  # not even the metric has room: it is this process' alone
+    later.inc()
+    assert later.value == 1
