@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from plan import figures as measured
-from plan import memory, original, tables
+from plan import lifetimes, memory, original, tables
 from plan.criteria import criteria
 from plan.figures import Figures
 from tallymark.bench import RunResult
@@ -35,8 +35,9 @@ def gather(options: argparse.Namespace) -> Figures:
         if options.quick and not _holds(made):
             made = _figures(options, measured.confirm(run, progress), theirs, source)
     post_mortem = [plain(run_table(replayed)), *remarks(replayed)]
-    held = {} if options.quick else memory.measure_held()
-    return replace(made, held=held, post_mortem=post_mortem, suite=measured.run_suite())
+    if not options.quick:
+        made = replace(made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes())
+    return replace(made, post_mortem=post_mortem, suite=measured.run_suite())
 
 
 def _figures(options: argparse.Namespace, run: RunResult, theirs: dict[str, dict[str, float]], source: str) -> Figures:
@@ -84,6 +85,8 @@ def sections(figures: Figures) -> list[tuple[str, Table]]:
         ("What held series cost, by strategy", tables.held_strategies_table(figures)),
         ("The peers (time, allocs)", tables.peers_table(figures)),
         ("What live series cost", tables.held_table(figures)),
+        ("Many processes (time, allocs)", tables.processes_table(figures)),
+        ("What workers leave behind", tables.lifetimes_table(figures)),
         ("Growth with live series", tables.growth_table(figures, "series")),
         ("Growth with tags", tables.growth_table(figures, "tags")),
         ("Growth with threads", tables.growth_table(figures, "threads")),

@@ -10,6 +10,7 @@ from plan.original import COUNTERPARTS
 
 _STRATEGIES = "tag_strategies/bench_strategies.py::bench_"
 _OURS = "peers/bench_tallymark.py::bench_"
+_SHARED = "processes/bench_shared.py::bench_"
 
 #: Rows that set something up, or format: they allocate, and no claim is made for them.
 _SETS_UP = ("bench_create", "bench_first", "bench_render")
@@ -33,6 +34,7 @@ def criteria(figures: Figures) -> list[Criterion]:
         *_peers(figures),
         *_original(figures),
         *_flat(figures),
+        *_processes(figures),
     ]
 
 
@@ -63,7 +65,7 @@ def _no_allocations(figures: Figures) -> Criterion:
     steady = {
         name: one
         for name, one in figures.benchmarks.items()
-        if (name.startswith("document/bench_steady") or (name.startswith(_OURS) and "engine=native" in name))
+        if (name.startswith(("document/bench_steady", _SHARED)) or (name.startswith(_OURS) and "engine=native" in name))
         and not any(part in name for part in _SETS_UP)
     }
     if not steady:
@@ -111,6 +113,25 @@ def _flat(figures: Figures) -> Iterator[Criterion]:
             yield Criterion(text, f"{most.time / least.time:.2f} times", most.time <= 1.5 * least.time)
         else:
             yield Criterion(text, "not measured", None)
+
+
+def _processes(figures: Figures) -> Iterator[Criterion]:
+    for op in ("inc", "inc_two_tags"):
+        own, shared = (figures.get(f"{_SHARED}{op}[memory={memory}]") for memory in ("private", "shared"))
+        theirs = figures.get(f"processes/bench_multiprocess.py::bench_{op}")
+        text = f">= 20 times cheaper than prometheus_client's multi-process mode: {op}"
+        yield _times(text, theirs.time if theirs else None, shared.time if shared else None, 20.0)
+        text = f"shared memory costs a record at most a third more than private memory: {op}"
+        if own and shared:
+            yield Criterion(text, f"{shared.time / own.time:.2f} times", shared.time <= 4 / 3 * own.time)
+        else:
+            yield Criterion(text, "not measured", None)
+    ours, text = figures.lifetimes.get("tallymark"), "flat in workers that ever lived, 10 to 1,000: a scrape, and the disk"
+    if ours:
+        scrape, disk = (ours[f"{what}_many"] / ours[f"{what}_few"] for what in ("scrape", "disk"))
+        yield Criterion(text, f"{scrape:.2f} and {disk:.2f} times", scrape <= 2 and disk <= 1.5)
+    else:
+        yield Criterion(text, "not measured", None)
 
 
 def _times(text: str, theirs: float | None, ours: float | None, least: float) -> Criterion:

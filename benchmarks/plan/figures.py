@@ -56,6 +56,7 @@ class Figures:
     created: str
     benchmarks: dict[str, Figure]
     held: dict[str, dict[str, float]] = field(default_factory=dict)  # what holding series costs: see memory.py
+    lifetimes: dict[str, dict[str, float]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
     original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original: see original.py
     original_source: str = ""
     failed: dict[str, str] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from tallymark.bench.markdown import escape, table_markdown
 from tallymark.bench.report import Table
 
 FIGURES = ROOT / "docs" / "figures" / "figures.json"
-PAGES = ("README.md", "docs/performance.md", "docs/pooling.md")
+PAGES = ("README.md", "docs/performance.md", "docs/pooling.md", "docs/processes.md")
 
 _BLOCK = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -29,6 +29,8 @@ BLOCKS: dict[str, Callable[[Figures], Table]] = {
     "peers": tables.peers_table,
     "summary": lambda figures: tables.peers_table(figures, ("native", "reference", "prometheus_client", "OpenTelemetry")),
     "held": tables.held_table,
+    "processes": tables.processes_table,
+    "lifetimes": tables.lifetimes_table,
     "series": lambda figures: tables.growth_table(figures, "series"),
     "tags": lambda figures: tables.growth_table(figures, "tags"),
     "threads": lambda figures: tables.growth_table(figures, "threads"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plan.criteria import Criterion
 from plan.figures import Figure, Figures, pivot
+from plan.lifetimes import FEW, MANY
 from plan.memory import PEERS, SERIES, STRATEGIES
 from plan.original import COUNTERPARTS
 from tallymark.bench.report import NONE, Table
@@ -106,6 +107,27 @@ def held_table(figures: Figures) -> Table:
     """What 100,000 live series cost each client."""
     rows = [_held(name, figures.held[name]) for name in PEERS if name in figures.held]
     return Table((f"{SERIES:,} live series, 2 tags", "memory each", "seen by the GC, each", "gc.collect()"), tuple(rows))
+
+
+def processes_table(figures: Figures) -> Table:
+    """What a record costs in a process' own memory, in memory that processes share, and in the peer's multi-process mode."""
+    rows = []
+    for op, text in OPS.items():
+        own, shared = (figures.get(f"processes/bench_shared.py::bench_{op}[memory={one}]") for one in ("private", "shared"))
+        peer = figures.get(f"processes/bench_multiprocess.py::bench_{op}")
+        if shared is not None:
+            rows.append((text, *(_cell(one, sizes=False) for one in (own, shared, peer)), _ratio(peer, shared)))
+    return Table(("", "private", "shared", "prometheus_client, multi-process", "shared to prometheus_client"), tuple(rows))
+
+
+def lifetimes_table(figures: Figures) -> Table:
+    """What a scrape costs, and the disk holds, after few workers and after many."""
+    rows = []
+    for key, text, form in (("scrape", "a scrape", format_seconds), ("disk", "on disk", format_bytes)):
+        for when, count in (("few", FEW), ("many", MANY)):
+            cells = [form(one[f"{key}_{when}"]) for one in figures.lifetimes.values()]
+            rows.append((f"{text} after {count:,} workers", *cells))
+    return Table(("", *figures.lifetimes), tuple(rows) if figures.lifetimes else ())
 
 
 def held_strategies_table(figures: Figures) -> Table:

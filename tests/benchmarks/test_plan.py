@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -11,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import prometheus_client  # noqa: F401 - before a benchmark file sets the variable by which it chooses its mode
 import pytest
 
 from plan import figures as measured
-from plan import memory, original, publish, tables
+from plan import lifetimes, memory, original, publish, tables
 from plan.criteria import criteria
 from plan.figures import Figure, Figures
 from tallymark.bench.benchmark import run_once, variant_name, variants
@@ -31,8 +34,10 @@ def committed() -> Figures:
 
 
 @pytest.fixture
-def path_and_modules() -> Iterator[None]:
-    """Loading a benchmark file puts it among the modules, and its directory first on the path."""
+def path_and_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loading a benchmark file puts it among the modules, and its directory first on the path; one sets a variable."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")  # so that it is as before in the end: not set
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
@@ -132,7 +137,7 @@ def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
 
 def test_quick_measures_what_most_criteria_need(committed: Figures) -> None:
     kept = {name: one for name, one in committed.benchmarks.items() if measured._is_quick(name)}
-    quick = criteria(replace(committed, benchmarks=kept))
+    quick = criteria(replace(committed, benchmarks=kept, lifetimes={}))
     assert [one.text for one in quick if one.met is None] == [one.text for one in quick if "flat in" in one.text]
 
 
@@ -171,6 +176,15 @@ def test_what_held_series_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> No
     found = memory.hold(name)
     assert set(found) == {"bytes", "tracked", "collect", "create"}
     assert found["tracked"] < 1.5
+
+
+@pytest.mark.parametrize("client", lifetimes.CLIENTS)
+def test_what_workers_leave_behind(client: str) -> None:
+    program = f"from plan.lifetimes import *; print(json.dumps(live({client!r}, 12)))"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=BENCHMARKS, check=True, capture_output=True, text=True)
+    found = json.loads(ran.stdout)
+    assert set(found) == {"scrape_few", "scrape_many", "disk_few", "disk_many"}
+    assert (found["disk_many"] > found["disk_few"]) == (client == "prometheus_client")
 
 
 def test_figures_survive_a_file(tmp_path: Path, committed: Figures) -> None:

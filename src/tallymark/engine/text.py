@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
+import struct
 from collections.abc import Mapping
 
 from tallymark.engine.options import check_key
 from tallymark.errors import TagError
 
-__all__ = ["as_tags", "checked_tags", "key_text", "tags_text", "text_tags", "value_text"]
+__all__ = ["as_tags", "checked_tags", "key_text", "text_tags", "value_text"]
 
 
 def key_text(key: object) -> str:
@@ -58,16 +58,19 @@ def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) 
     return dict(sorted(items.items()))
 
 
-def tags_text(tags: Mapping[str, str]) -> bytes:
-    """Return a tag set as the text by which processes know it in shared memory."""
-    return json.dumps(dict(tags), separators=(",", ":"), ensure_ascii=False).encode()
-
-
 def text_tags(text: bytes) -> dict[str, str] | None:
-    """Return the tags that such a text tells, sorted by key; None for one that this engine cannot have written."""
+    """Return the tags that a series' text in shared memory tells: keys and values by turns, each after its length in bytes.
+
+    None for a text that the native engine cannot have written.
+    """
+    items, at = [], 0
     try:
-        found = json.loads(text)
+        while at < len(text):
+            (length,) = struct.unpack_from("=I", text, at)
+            items.append(text[at + 4 : at + 4 + length].decode())
+            at += 4 + length
+        found = dict(zip(items[::2], items[1::2], strict=True))
         tags = checked_tags(found, {})
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, struct.error):
         return None
-    return tags if found == tags else None
+    return tags if at == len(text) and list(tags) == items[::2] else None

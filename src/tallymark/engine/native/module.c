@@ -39,7 +39,6 @@ static const struct {
     {"tallymark.engine.distribution", "HistogramSnapshot", offsetof(State, histogram_snapshot)},
     {"tallymark.engine.text", "checked_tags", offsetof(State, checked_tags)},
     {"tallymark.engine.text", "as_tags", offsetof(State, as_tags)},
-    {"tallymark.engine.text", "tags_text", offsetof(State, tags_text)},
     {"tallymark.engine.text", "text_tags", offsetof(State, text_tags)},
     {"tallymark.engine.scoped", "timed", offsetof(State, timed)},
     {"functools", "update_wrapper", offsetof(State, update_wrapper)},

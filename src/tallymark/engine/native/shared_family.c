@@ -25,10 +25,36 @@ family_forked(User *user)
     }
 }
 
-static PyObject *
-text_of(const Family *family, const TagSet *tags)
+static char *
+write_text(char *at, PyObject *item)
 {
-    return PyObject_CallFunctionObjArgs(family->state->tags_text, tags, NULL);
+    Py_ssize_t size;
+    const char *utf8 = PyUnicode_AsUTF8AndSize(item, &size);
+    uint32_t prefix = (uint32_t)size;
+    memcpy(at, &prefix, sizeof prefix);
+    memcpy(at + sizeof prefix, utf8, prefix);
+    return at + sizeof prefix + prefix;
+}
+
+/* The text by which processes know a series: key and value of each tag, sorted by key, each after its length in bytes.
+ * engine/text.py reads it. */
+static PyObject *
+text_of(const TagSet *tags)
+{
+    const Shape *shape = tags->shape;
+    Py_ssize_t length = 0, size;
+    for (uint32_t i = 0; i < 2 * shape->size; i++) {
+        if (PyUnicode_AsUTF8AndSize(i % 2 ? tags->values[i / 2] : shape->keys[i / 2], &size) == NULL) {
+            return NULL;
+        }
+        length += (Py_ssize_t)sizeof(uint32_t) + size;
+    }
+    PyObject *text = PyBytes_FromStringAndSize(NULL, length);
+    char *at = text == NULL ? NULL : PyBytes_AS_STRING(text);
+    for (uint32_t i = 0; text != NULL && i < shape->size; i++) {
+        at = write_text(write_text(at, shape->keys[i]), tags->values[i]); /* which have their UTF-8 with them by now */
+    }
+    return text;
 }
 
 static void
@@ -60,7 +86,7 @@ family_share(Family *family, PyObject *object, unsigned long long place)
         PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
         return -1;
     }
-    PyObject *text = text_of(family, family->overflow_tags);
+    PyObject *text = text_of(family->overflow_tags);
     if (text == NULL) {
         return -1;
     }
@@ -190,12 +216,9 @@ int
 family_attach(Family *family, Series *series, double now, double uptime)
 {
     int why = ATTACHED;
-    PyObject *text = text_of(family, series->tags);
+    PyObject *text = text_of(series->tags);
     if (text == NULL) {
         return -1;
-    }
-    if (is_entered(series)) { /* making the text may have let others run */
-        goto done;
     }
     /* Who makes series but never reads must let removed ones go too: now and then, so that it costs each new one little. */
     if (atomic_load(&family->place->version) - family->seen > 64 + family->table.live / 2) {
@@ -240,7 +263,7 @@ family_kill(Family *family, Series *series)
 int
 family_remove(Family *family, Series *series)
 {
-    PyObject *text = text_of(family, series->tags);
+    PyObject *text = text_of(series->tags);
     if (text == NULL) {
         return -1;
     }
