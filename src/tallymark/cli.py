@@ -67,7 +67,7 @@ def _inspect(options: argparse.Namespace) -> None:
     from tallymark.metric.inspect import inspect
 
     for line in inspect(options.path):
-        print(line)
+        print(line.encode(errors="backslashreplace").decode())
 
 
 def _seconds(text: str) -> float:

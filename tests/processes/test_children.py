@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import tempfile
 import threading
 from pathlib import Path
@@ -146,6 +147,122 @@ def test_who_may_not_open_the_file_is_one_of_the_crowd(path: Path, children: Any
     assert children.run(worker) == 0
     assert total(registry, "n") == 4
     assert total(registry, "g") == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_what_one_of_the_crowd_lets_go_the_others_still_hold(path: Path, children: Any) -> None:
+    for parent in path.parents:
+        if parent.stat().st_mode & 0o777 == 0o700 and parent.is_relative_to(tempfile.gettempdir()):
+            parent.chmod(0o755)
+    counter = tm.Registry(engine="native", shared=path).counter("n")
+    go, ready = os.pipe(), os.pipe()
+
+    def hold() -> None:
+        held = counter.with_tags(a="held")
+        held.inc()
+        os.write(ready[1], b"x")
+        os.read(go[0], 1)
+        held.inc(5)
+
+    def remove() -> None:
+        counter.with_tags(a="held").inc()
+        counter.with_tags(a="held").remove()
+        for i in range(100):
+            counter.inc(a=str(i))
+
+    def worker() -> None:
+        os.setuid(12345)
+        holding = children.start(hold)
+        os.read(ready[0], 1)
+        assert children.run(remove) == 0
+        os.write(go[1], b"x")
+        assert children.wait(holding) == 0
+
+    assert children.run(worker) == 0
+    registry = tm.Registry(engine="native", shared=path)
+    found = {one.tags["a"]: one.value for one in registry.snapshot()["n"]}
+    assert found.pop("held") == 5
+    assert set(found.values()) == {1}
+
+
+def test_a_child_does_not_keep_its_parent_among_the_living(shared: tm.Registry, children: Any) -> None:
+    gauge = shared.gauge("g", aggregate="sum")
+    ready = os.pipe()
+
+    def helper() -> None:
+        os.write(ready[1], str(os.getpid()).encode() + b"\n")
+        os.read(os.pipe()[0], 1)
+
+    def parent() -> None:
+        gauge.set(7)
+        children.start(helper)
+        os.read(os.pipe()[0], 1)
+
+    pid = children.start(parent)
+    left = int(os.read(ready[0], 20))
+    assert total(shared, "g") == 7
+    children.kill(pid)
+    try:
+        assert total(shared, "g") == 0
+    finally:
+        os.kill(left, signal.SIGKILL)
+
+
+def test_a_childs_descriptor_is_no_standard_stream(shared: tm.Registry, children: Any) -> None:
+    def work() -> None:
+        for fd in (0, 1, 2):
+            os.close(fd)
+
+        def child() -> None:
+            shared.counter("n").inc()
+            for fd in (0, 1, 2):
+                with pytest.raises(OSError, match="Bad file"):
+                    os.fstat(fd)
+
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+
+    assert children.run(work) == 0
+    assert shared.counter("n").value == 1
+
+
+def test_a_child_that_cannot_settle_records_nothing_wrong(shared: tm.Registry, children: Any) -> None:
+    """While a stopped process has the lock: what its parent gives back meanwhile may be another's."""
+    counter = shared.counter("n")
+    held = counter.with_tags(a="held")
+    held.inc()
+    sharing = shared._sharing.shared  # type: ignore[union-attr]
+
+    def stop() -> None:
+        sharing._fault(3, signal.SIGSTOP)
+        counter.inc(a="its")
+
+    stopped, go, ready = children.start(stop), os.pipe(), os.pipe()
+    os.waitpid(stopped, os.WUNTRACED)
+
+    def work() -> None:
+        os.write(ready[1], b"x")
+        os.read(go[0], 1)
+        held.inc(5)
+
+    pid = children.start(work)
+    os.read(ready[0], 1)
+    os.kill(stopped, signal.SIGCONT)
+    assert children.wait(stopped) == 0
+    held.remove()
+    for i in range(100):
+        counter.inc(a=str(i))
+    os.write(go[1], b"x")
+    assert children.wait(pid) == 0
+    found = {one.tags["a"]: one.value for one in shared.snapshot()["n"]}
+    assert found.pop("held") == 5
+    assert set(found.values()) == {1}
 
 
 def test_more_processes_than_places(path: Path, children: Any) -> None:

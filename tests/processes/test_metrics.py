@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,43 @@ def test_who_makes_series_without_reading_lets_removed_ones_go(pair: Any) -> Non
         first.counter("n").with_tags(user=str(i)).remove()
     used = first._sharing.shared.usage()["used"]
     assert used < 73728 + 400 * 300 + 2**17
+
+
+def test_tags_that_anothers_limits_forbid_end_no_scrape(path: Path) -> None:
+    first = tm.Registry(engine="native", shared=path)
+    first.counter("n", limits=tm.TagLimits(disallowed_keys=("host",))).inc(a="1")
+    second = tm.Registry(engine="native", shared=path, tags={"host": "h"})
+    assert series(second, "n") == {(("a", "1"),): 1}
+    second.counter("m").inc()
+    assert series(second, "m") == {(("host", "h"),): 1}
+
+
+def test_a_metric_that_came_and_went_has_one_family(pair: Any) -> None:
+    """Two would share one hold on its series: what one lets go, the other would still write to."""
+    first, second = pair
+    old = first.counter("n")
+    for kind in ("gauge", "counter", "gauge", "counter"):
+        first.unregister("n")
+        getattr(first, kind)("n")
+    assert first.counter("n") is old
+    second.counter("n").inc(3, a="other")
+    assert old.with_tags(a="other").value == 3
+    assert series(first, "n") == {(("a", "other"),): 3}
+
+
+def test_a_handler_may_ask_for_a_metric_at_any_time(pair: Any) -> None:
+    first, _ = pair
+    made = iter(range(1_000_000))
+    previous = signal.signal(signal.SIGALRM, lambda *_: first.counter(f"made_{next(made)}"))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(300):
+            first.expire()
+            first.snapshot()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert next(made) > 0
 
 
 def test_descriptions_units_and_bounds_are_the_first_ones(pair: Any) -> None:

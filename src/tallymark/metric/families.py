@@ -8,12 +8,12 @@ from weakref import WeakValueDictionary
 from tallymark.engine import Family, TagSet
 from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyHooks, FamilyOptions, TagLimits
-from tallymark.errors import MetricConflictError
+from tallymark.errors import MetricConflictError, TagError
 from tallymark.metric.shape import check_name, check_ttl, check_type, conflict_with, text
 
 if TYPE_CHECKING:
     from tallymark.engine.columns import Columns
-    from tallymark.metric.sharing import Sharing
+    from tallymark.metric.sharing import SharedEntry, Sharing
 
 __all__ = ["Families"]
 
@@ -25,7 +25,7 @@ class Families:
         hooks: what new families ask of their registry.
     """
 
-    __slots__ = ("__weakref__", "_by_name", "_engine", "_limits", "_sharing", "_tags", "_unregistered", "hooks")
+    __slots__ = ("__weakref__", "_by_name", "_engine", "_limits", "_placed", "_sharing", "_tags", "_unregistered", "hooks")
 
     hooks: FamilyHooks
 
@@ -37,6 +37,7 @@ class Families:
         self._by_name: dict[str, Family] = {}
         # Someone still holds an instrument of these: a record or a new request brings the same objects back.
         self._unregistered: WeakValueDictionary[str, Family] = WeakValueDictionary()
+        self._placed: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory, by their places
 
     def all(self) -> list[Family]:
         """Return the registered families, in the order of their creation."""
@@ -82,14 +83,17 @@ class Families:
                 conflict = conflict_with(family.options, kind, unit, bounds, aggregate)
             if conflict:
                 raise MetricConflictError(conflict + self._where(family))
+            self.readmit(family)
             family.description = family.description or description
             return family
 
     def readmit(self, family: Family) -> bool:
-        """Register a family again; say whether its name was free."""
+        """Register a family again, if need be; say whether its name was free."""
         with slow_path():
             if not family.registered:
                 self.learn()  # another process may have taken out who has the name here
+            if self._sharing is not None and not self._is_placed(family):
+                return self._by_name.get(family.options.name) is family  # its records are refused while there is no room
             if self._sharing is not None and not self._sharing.register(family):
                 return False
             family.registered = True
@@ -111,7 +115,8 @@ class Families:
             return True
 
     def _take_out(self, name: str, family: Family) -> None:
-        self._unregistered[name] = family
+        if self._sharing is None or not self._sharing.place(family):
+            self._unregistered[name] = family
         try:
             # Atomic
             if self._by_name[name] is family:
@@ -143,21 +148,41 @@ class Families:
     def _make(self, options: FamilyOptions, description: str) -> Family:
         if self._sharing is None:
             return cast(Family, self._engine.Family(options, self.hooks, description))
-        options, description, place = self._sharing.enter(options, description)
-        family = self._map(options, description, place) if place else None
+        found = self._sharing.enter(options, description)
+        family = self._at(found[0], found[1].options(options), found[1].description or description) if found else None
+        # Without a place, it looks for one again when it is asked for, recorded to, or read.
+        return family or cast(Family, self._engine.Family(options, self.hooks, description, self._sharing.shared))
+
+    def _at(self, place: int, options: FamilyOptions, description: str) -> Family | None:
+        """Return the one family of this registry that has a place in shared memory, or None where that is damaged."""
+        assert self._sharing is not None  # noqa: S101
+        family = self._placed.get(place)
         if family is None:
-            why = "shared memory is full, or damaged: only this process knows the metric"
-            self.hooks.reject(options.name, "not_shared", lambda: why)
-            family = cast(Family, self._engine.Family(options, self.hooks, description))
+            family = cast(Family, self._engine.Family(options, self.hooks, description, self._sharing.shared))
+            if not self._settle(family, place):
+                return None
         return family
 
-    def _map(self, options: FamilyOptions, description: str, place: int) -> Family | None:
-        """Return a family of shared memory, or None where that is damaged."""
+    def _settle(self, family: Family, place: int) -> bool:
+        """Give a family a place that no other of this registry has; say whether that could be."""
         assert self._sharing is not None  # noqa: S101
-        try:
-            return cast(Family, self._engine.Family(options, self.hooks, description, self._sharing.shared, place))
-        except ValueError:
-            return None
+        if place in self._placed or not self._sharing.settle(family, place):
+            return False
+        self._placed[place] = family
+        return True
+
+    def _is_placed(self, family: Family) -> bool:
+        """Say whether a family has a place in shared memory, looking for one if need be."""
+        assert self._sharing is not None  # noqa: S101
+        if self._sharing.place(family):
+            return True
+        found = self._sharing.enter(family.options, family.description)
+        return found is not None and self._agrees(family, found[1]) and self._settle(family, found[0])
+
+    @staticmethod
+    def _agrees(family: Family, entry: SharedEntry) -> bool:
+        bounds = entry.bounds or None
+        return not conflict_with(family.options, entry.kind, entry.unit, bounds, entry.aggregate)
 
     def learn(self) -> bool:
         """Learn what other processes did to the metrics: took some out, made new ones. Say whether there was such."""
@@ -165,7 +190,7 @@ class Families:
             return False
         with slow_path():
             registered = dict(self._sharing.shared.families())
-            gone = [one for one in self._by_name.items() if not registered.get(self._sharing.place(one[1]), True)]
+            gone = [one for one in list(self._by_name.items()) if not registered.get(self._sharing.place(one[1]), True)]
             for name, family in gone:
                 self._take_out(name, family)
             made = [place for place, is_registered in registered.items() if is_registered and self._adopt(place)]
@@ -175,13 +200,17 @@ class Families:
         """Take a family in that other processes know; say whether it was new to this one."""
         assert self._sharing is not None  # noqa: S101
         entry = self._sharing.entry(place)
-        if entry is None or entry.name in self._by_name:
+        if entry is None:
             return False
-        family = self._unregistered.get(entry.name)
-        if family is None or self._sharing.place(family) != place:
+        known = self._by_name.get(entry.name)
+        if known is not None:
+            return not self._sharing.place(known) and self._agrees(known, entry) and self._settle(known, place)
+        try:
             tags = self._engine.TagSet(entry.limits.mended(entry.name, self._tags))
-            like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)
-            family = self._map(entry.options(like), entry.description, place)
+        except TagError:  # its limits do not allow our registry's tags; what others record is read all the same
+            tags = self._engine.TagSet()
+        like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)
+        family = self._at(place, entry.options(like), entry.description)
         if family is None:
             return False
         family.registered = True

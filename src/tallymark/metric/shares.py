@@ -28,7 +28,7 @@ class Shares:
 
     def __init__(self, shared: Any) -> None:
         self._shared = shared
-        self._marks: dict[int, dict[bytes, tuple[list[int], float]]] = {}  # by place: what series were like, and since when
+        self._marks: dict[int, dict[bytes, tuple[int, float]]] = {}  # by place: what series were like, and since when
 
     def read(self, engine: Any, place: int, aggregate: str) -> Columns | None:
         """Return the series of a gauge; None where it has none."""
@@ -48,11 +48,11 @@ class Shares:
             return 0
         before, after, removed = self._marks.get(place, {}), {}, 0
         for text, shares in self._series(place).items():
-            words = sorted(word for _, word in shares)
-            mark, since = before.get(text, (words, now))
-            if mark != words:
-                mark, since = words, now
-            if now - since >= ttl and self._shared.remove(place, text):
+            mark = sum(word for _, word in shares) % 2**64
+            present, since = before.get(text, (mark, now))
+            if present != mark:
+                since = now
+            if now - since >= ttl and self._shared.expire(place, text, mark):
                 removed += 1
             else:
                 after[text] = mark, since

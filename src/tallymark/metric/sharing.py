@@ -52,14 +52,15 @@ class SharedEntry:
         )  # fmt: skip
 
     @classmethod
-    def read(cls, text: bytes) -> SharedEntry | None:
+    def read(cls, text: bytes | None) -> SharedEntry | None:
         """Return what a text says, or None for one that `write` cannot have written."""
         try:
+            text = text or b""
             name, _, rest = text.decode().partition("\n")
             kind, unit, bounds, aggregate, description, ttl, limits = json.loads(rest)
             of_limits = TagLimits(**limits)
             entry = cls(name, kind, unit, tuple(map(float, bounds)), aggregate, description, check_ttl(name, ttl), of_limits)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, TypeError, OverflowError, RecursionError):
             return None
         texts = all(isinstance(one, str) for one in (kind, unit, description, *of_limits.disallowed_keys))
         buckets = kind in ("histogram", "timer")
@@ -96,14 +97,12 @@ class Sharing:
         self._told = False
         _open.add(shared)
 
-    def enter(self, options: FamilyOptions, description: str) -> tuple[FamilyOptions, str, int]:
-        """Find or make a family; return its options and description as all know them, and its place: 0 without room."""
+    def enter(self, options: FamilyOptions, description: str) -> tuple[int, SharedEntry] | None:
+        """Find or make a family; return its place and what all know of it; None where there is no room, or it is damaged."""
         wanted = SharedEntry.of(options, description)
         place = self.shared.add_family(wanted.write(), wanted.words, AGGREGATES.index(wanted.aggregate))
         found = self.entry(place) if place else None
-        if found is None:
-            return options, description, 0
-        return found.options(options), found.description or description, place
+        return None if found is None else (place, found)
 
     def entry(self, place: int) -> SharedEntry | None:
         """Return what is known of the family at a place, which never changes; None where that is damaged."""
@@ -113,8 +112,17 @@ class Sharing:
 
     @staticmethod
     def place(family: Any) -> int:
-        """Return where a family is in the memory; 0: this process alone knows it."""
+        """Return where a family is in the memory; 0: there was no room for it yet."""
         return int(family._place)
+
+    @staticmethod
+    def settle(family: Any, place: int) -> bool:
+        """Give a family its place in the memory; say whether there is one of its shape."""
+        try:
+            family._settle(place)
+        except ValueError:
+            return False
+        return True
 
     def register(self, family: Family) -> bool:
         """Register a family for all processes; say whether its name was free."""

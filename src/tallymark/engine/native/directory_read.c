@@ -24,17 +24,6 @@ shared_families(PyObject *op, PyObject *Py_UNUSED(ignored))
     return list;
 }
 
-/* The family at the place that is the first argument of a call; NULL with an exception. */
-static SharedFamily *
-family_of_place(Shared *shared, unsigned long long place)
-{
-    SharedFamily *family = family_at(shared, place);
-    if (family == NULL) {
-        PyErr_SetString(PyExc_ValueError, "there is no family at this place");
-    }
-    return family;
-}
-
 PyObject *
 shared_text(PyObject *op, PyObject *args)
 {
@@ -42,8 +31,8 @@ shared_text(PyObject *op, PyObject *args)
     if (!PyArg_ParseTuple(args, "K:text", &place)) {
         return NULL;
     }
-    const SharedFamily *family = family_of_place((Shared *)op, place);
-    return family == NULL ? NULL : PyBytes_FromStringAndSize(family->text, family->length);
+    const SharedFamily *family = family_at((Shared *)op, place);
+    return family == NULL ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(family->text, family->length);
 }
 
 static PyObject *
@@ -86,12 +75,12 @@ shared_series(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
     unsigned long long place;
-    SharedFamily *family;
-    if (!PyArg_ParseTuple(args, "K:series", &place) || (family = family_of_place(self, place)) == NULL) {
+    if (!PyArg_ParseTuple(args, "K:series", &place)) {
         return NULL;
     }
+    SharedFamily *family = family_at(self, place);
     PyObject *list = PyList_New(0);
-    for (Slot *slot = first_slot(self, family); list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
+    for (Slot *slot = family == NULL ? NULL : first_slot(self, family); list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
         PyObject *entry = slot_is_live(slot) ? slot_entry(self, family, slot) : Py_NewRef(Py_None);
         if (entry == Py_None) {
             Py_DECREF(entry);
@@ -127,12 +116,12 @@ shared_register(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
     unsigned long long place;
-    SharedFamily *family;
-    if (!PyArg_ParseTuple(args, "K:register", &place) || (family = family_of_place(self, place)) == NULL) {
+    if (!PyArg_ParseTuple(args, "K:register", &place)) {
         return NULL;
     }
-    int done = atomic_load(&family->registered) != 0;
-    if (!done && shared_lock(self)) {
+    SharedFamily *family = family_at(self, place);
+    int done = family != NULL && atomic_load(&family->registered) != 0;
+    if (family != NULL && !done && shared_lock(self)) {
         done = family_register(self, family);
         shared_unlock(self);
     }
@@ -144,33 +133,33 @@ shared_unregister(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
     unsigned long long place;
-    SharedFamily *family;
-    if (!PyArg_ParseTuple(args, "K:unregister", &place) || (family = family_of_place(self, place)) == NULL) {
+    if (!PyArg_ParseTuple(args, "K:unregister", &place)) {
         return NULL;
     }
-    int locked = shared_lock(self);
-    if (locked) {
+    SharedFamily *family = family_at(self, place);
+    int done = family != NULL && shared_lock(self);
+    if (done) {
         family_unregister(self, family);
         shared_unlock(self);
     }
-    return PyBool_FromLong(locked);
+    return PyBool_FromLong(done);
 }
 
 PyObject *
-shared_remove(PyObject *op, PyObject *args)
+shared_expire(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long place;
+    unsigned long long place, mark;
     const char *text;
     Py_ssize_t length;
-    SharedFamily *family;
-    if (!PyArg_ParseTuple(args, "Ky#:remove", &place, &text, &length) || (family = family_of_place(self, place)) == NULL) {
+    if (!PyArg_ParseTuple(args, "Ky#K:expire", &place, &text, &length, &mark)) {
         return NULL;
     }
-    int removed = 0;
-    if (shared_lock(self)) {
-        removed = slots_kill(self, family, text, (uint32_t)length);
+    SharedFamily *family = family_at(self, place);
+    int done = family != NULL && shared_lock(self);
+    if (done) {
+        done = slots_mark(self, family, text, (uint32_t)length) == mark && slots_kill(self, family, text, (uint32_t)length) > 0;
         shared_unlock(self);
     }
-    return PyBool_FromLong(removed);
+    return PyBool_FromLong(done);
 }

@@ -107,10 +107,9 @@ family_make_root(Family *self)
 static PyObject *
 family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"options", "hooks", "description", "shared", "place", NULL};
+    static char *names[] = {"options", "hooks", "description", "shared", NULL};
     PyObject *options, *hooks, *description, *shared = Py_None;
-    unsigned long long place = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOU|OK", names, &options, &hooks, &description, &shared, &place)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOU|O", names, &options, &hooks, &description, &shared)) {
         return NULL;
     }
     Family *self = (Family *)type->tp_alloc(type, 0);
@@ -131,7 +130,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self->n_bounds > 0) {
         arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
     }
-    if (family_make_root(self) < 0 || (shared != Py_None && family_share(self, shared, place) < 0)) {
+    if (family_make_root(self) < 0 || (shared != Py_None && family_share(self, shared) < 0)) {
         goto error;
     }
     return (PyObject *)self;
@@ -245,7 +244,7 @@ static PyObject *
 family_get_place(PyObject *op, void *Py_UNUSED(closure))
 {
     const Family *self = (Family *)op;
-    return PyLong_FromUnsignedLongLong(self->shared == NULL ? 0 : offset_in(self->shared, self->place));
+    return PyLong_FromUnsignedLongLong(self->place == NULL ? 0 : offset_in(self->shared, self->place));
 }
 
 static PyObject *
@@ -272,12 +271,23 @@ family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+family_settle_at(PyObject *op, PyObject *number)
+{
+    unsigned long long place = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred() || family_settle((Family *)op, place) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyObject *family_read(PyObject *op, PyObject *ignored); /* columns.c */
 
 static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
+    {"_settle", family_settle_at, METH_O, "_settle($self, place, /)\n--\n\nTake a place in shared memory. `ValueError`: there is none like it."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -23,7 +23,7 @@ typedef struct Family {
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length;
     Shared *shared;      /* owned; NULL for private memory */
-    SharedFamily *place; /* in it */
+    SharedFamily *place; /* in it; NULL where there was no room yet */
     uint64_t seen;       /* the version of it that the table is true to */
     User user;           /* of it */
     char registered;

@@ -106,7 +106,7 @@ family_wake_shared(Family *family, Series *series, double now, double uptime, co
     if (attached == ATTACHED || attached < 0) {
         return attached == ATTACHED ? 1 : -1;
     }
-    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series))) {
+    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->place == NULL)) {
         return tell_policy(family, reasons[attached]);
     }
     *why = reasons[attached];
@@ -123,7 +123,8 @@ family_wake(Family *family, Instrument *instrument)
         family_lose(family, series); /* another process may have removed it */
     }
     do {
-        int back = family->registered ? 1 : family_readmit(family);
+        int is_placed = family->shared == NULL || family->place != NULL; /* else the registry looks for a place again */
+        int back = family->registered && is_placed ? 1 : family_readmit(family);
         if (back <= 0) {
             if (back == 0) {
                 tell_policy(family, "name_taken");

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,47 +147,63 @@ places_bury(Shared *shared)
 
 /* Taking the lock, as the process that we are now */
 
+/* Whether `fd` is our open file still. Other code may have closed it, and it may be another file's by now, or even another open
+ * file of ours: to that one, our lock on our place is another's. (We have it still: the mapping keeps the file open.) */
 int
 shared_is_open(const Shared *shared)
 {
     struct stat status;
-    return fstat(shared->fd, &status) == 0 && status.st_dev == shared->device && status.st_ino == shared->inode;
+    return fstat(shared->fd, &status) == 0 && status.st_dev == shared->device && status.st_ino == shared->inode
+           && (shared->index == CROWD || !is_locked_by_another(shared->fd, PLACE_BYTE(shared->index)));
 }
 
+/* Open the file of a descriptor anew. Its number is none that a program takes for its standard streams. */
 static int
 open_again(int fd)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return open(path, O_RDWR | O_CLOEXEC);
+    int low = open(path, O_RDWR | O_CLOEXEC), high = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, 3);
+    if (low >= 0) {
+        close(low);
+    }
+    return high;
 }
 
-/* Become a process of our own, in a child that a fork made: with an open file and a place of its own, holding nothing. Until it
- * is, the parent's open file, which is ours too, keeps what the parent holds. Where the child may not open the file (its parent
- * had given up a user's rights) or has no descriptors left, it is one of the crowd. */
+/* Have an open file of our own instead of the one that our parent has too; else go on with that. The mapping keeps a file open,
+ * so it is made anew, where it was. */
+static void
+own_file(Shared *shared)
+{
+    int fd = open_again(shared->fd);
+    if (fd >= 0 && mmap(shared->base, shared->limit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0) != MAP_FAILED) {
+        close(shared->fd);
+        shared->fd = fd;
+        shared->is_borrowed = 0;
+        return;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    shared->is_borrowed = 1;
+}
+
+/* Become a process of our own, in a child that a fork made: with an open file and a place of its own. Where the child may not
+ * open the file (its parent had given up a user's rights) or has no descriptors left, it is one of the crowd. */
 static int
 settle(Shared *shared)
 {
-    int inherited = shared->fd, was_borrowed = shared->is_borrowed, fd = open_again(inherited);
-    shared->is_borrowed = fd < 0;
-    shared->fd = fd < 0 ? inherited : fd;
+    if (shared->opener != getpid()) {
+        own_file(shared);
+        shared->index = CROWD;
+        shared->opener = getpid();
+    }
     if (!wait_for_lock(shared)) {
-        shared->is_borrowed = was_borrowed;
-        shared->fd = inherited;
-        if (fd >= 0) {
-            close(fd);
-        }
         return 0;
     }
-    for (User *user = shared->users; user != NULL; user = user->next) {
-        user->forked(user);
-    }
-    shared->pid = getpid();
     place_enter(shared);
+    shared->pid = getpid();
     shared_unlock(shared);
-    if (fd >= 0) {
-        close(inherited);
-    }
     return 1;
 }
 
@@ -196,6 +213,9 @@ shared_lock(Shared *shared)
     if (!shared->writable) {
         shared->why = "it was opened to be read";
         return 0;
+    }
+    for (User *user = shared->users; user != NULL && shared->pid != getpid(); user = user->next) {
+        user->forked(user); /* first of all: what the parent holds, the parent may let go */
     }
     if (!shared_is_open(shared)) {
         shared->why = "other code in this process closed its file; make the registry after that";
@@ -216,7 +236,8 @@ PyObject *
 shared_in_child(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Shared *self = (Shared *)op;
-    if (self->pid != getpid() && shared_lock(self)) { /* else it is tried again when the lock is next wanted */
+    self->pid = self->opener = 0; /* in a namespace of its own, a child may have its parent's pid */
+    if (shared_lock(self)) { /* else it is tried again when the lock is next wanted */
         shared_unlock(self);
     }
     Py_RETURN_NONE;

@@ -74,6 +74,17 @@ shared_at(Shared *shared, uint64_t offset, uint64_t size)
     return shared->base + offset;
 }
 
+/* Have the disk's blocks for a part of the file, so that writing there cannot fail: 0, or an error number. */
+static int
+allocate(int fd, uint64_t from, uint64_t to)
+{
+    int failed;
+    do {
+        failed = posix_fallocate(fd, (off_t)from, (off_t)(to - from));
+    } while (failed == EINTR);
+    return failed;
+}
+
 uint64_t
 shared_take(Shared *shared, uint64_t size)
 {
@@ -85,7 +96,7 @@ shared_take(Shared *shared, uint64_t size)
     }
     if (used + size > end) {
         uint64_t grown = used + size + STEP < shared->limit ? used + size + STEP : shared->limit;
-        if (posix_fallocate(shared->fd, (off_t)end, (off_t)(grown - end)) != 0) {
+        if (allocate(shared->fd, end, grown) != 0) {
             goto full;
         }
         step(shared);
@@ -154,6 +165,10 @@ shared_map(Shared *self, int fd)
     }
     self->limit = header.limit;
     self->known = atomic_load(&header.size);
+    if (self->writable && (errno = allocate(self->fd, 0, self->known)) != 0) { /* a copy may have holes */
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
     void *base = mmap(NULL, self->limit, self->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
     if (base == MAP_FAILED) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -178,7 +193,7 @@ shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     self->fd = -1;
     self->writable = writable;
-    self->pid = getpid();
+    self->pid = self->opener = getpid();
     self->index = CROWD;
     self->fault_signal = SIGKILL;
     if (shared_map(self, fd) < 0) {
@@ -186,7 +201,7 @@ shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     if (writable) {
         if (!shared_lock(self)) {
-            PyErr_SetString(PyExc_OSError, self->why);
+            PyErr_SetString(PyExc_ValueError, self->why);
             goto error;
         }
         place_enter(self);
@@ -206,11 +221,12 @@ shared_dealloc(PyObject *op)
     if (self->weaklist != NULL) {
         PyObject_ClearWeakRefs(op);
     }
+    int is_open = self->fd >= 0 && shared_is_open(self);
     if (self->base != NULL) {
         munmap(self->base, self->limit);
     }
-    if (self->fd >= 0 && shared_is_open(self)) {
-        close(self->fd); /* and with it goes the lock on our place */
+    if (is_open) {
+        close(self->fd); /* and with it and the mapping goes the lock on our place */
     }
     type->tp_free(op);
     Py_DECREF(type);
@@ -238,7 +254,7 @@ shared_format(PyObject *Py_UNUSED(type), PyObject *args)
     header.checksum = header_checksum(&header);
     atomic_init(&header.size, data + STEP / 2);
     atomic_init(&header.used, data);
-    int failed = posix_fallocate(fd, 0, (off_t)(data + STEP / 2));
+    int failed = allocate(fd, 0, data + STEP / 2);
     if (failed != 0 || pwrite(fd, (void *)&header, sizeof header, 0) != (ssize_t)sizeof header) {
         errno = failed != 0 ? failed : errno;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -286,12 +302,12 @@ static PyMethodDef shared_methods[] = {
     {"processes", shared_processes, METH_NOARGS, "processes($self, /)\n--\n\nReturn (place, pid, start, since) of each that lives."},
     {"usage", shared_usage, METH_NOARGS, "usage($self, /)\n--\n\nReturn limit, size and used bytes, and refused requests."},
     {"families", shared_families, METH_NOARGS, "families($self, /)\n--\n\nReturn (place, registered) of each family."},
-    {"text", shared_text, METH_VARARGS, "text($self, place, /)\n--\n\nReturn the text of a family."},
+    {"text", shared_text, METH_VARARGS, "text($self, place, /)\n--\n\nReturn the text of a family; None where it is damaged."},
     {"series", shared_series, METH_VARARGS, "series($self, place, /)\n--\n\nReturn (text, owner, created, cells) of each live slot."},
     {"add_family", shared_add_family, METH_VARARGS, "add_family($self, text, words, aggregate, /)\n--\n\nReturn the place of a family, made if need be; 0: no room."},
     {"register", shared_register, METH_VARARGS, "register($self, place, /)\n--\n\nRegister a family; say whether its name was free."},
     {"unregister", shared_unregister, METH_VARARGS, "unregister($self, place, /)\n--\n\nTake a family out, with all its series."},
-    {"remove", shared_remove, METH_VARARGS, "remove($self, place, text, /)\n--\n\nEnd a series in all processes; say whether it was there."},
+    {"expire", shared_expire, METH_VARARGS, "expire($self, place, text, mark, /)\n--\n\nEnd a series if the sum of its first cells is still this; say whether it was."},
     {"_fault", shared_fault, METH_VARARGS, "_fault($self, step, signal=SIGKILL, /)\n--\n\nFor tests: get a signal at a step of changes."},
     {NULL, NULL, 0, NULL},
 };

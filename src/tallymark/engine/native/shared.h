@@ -63,7 +63,8 @@ typedef struct {
     ino_t inode;
     uint32_t index; /* this process' place */
     pid_t pid;      /* whose that is */
-    int is_borrowed; /* `fd` is the open file of the process that forked this one */
+    pid_t opener;   /* who opened `fd`, or found that it cannot be opened anew */
+    int is_borrowed; /* it is the open file of the process that forked this one */
     int impatient;  /* the lock was waited for in vain: until it is free again, nobody waits */
     const char *why; /* of the last failure to take the lock */
     User *users;
@@ -76,7 +77,7 @@ typedef struct {
 int shared_lock(Shared *shared);
 void shared_unlock(Shared *shared);
 
-/* Whether its file is still open by the number that we know. */
+/* Whether `fd` is our open file still, which other code may have closed. */
 int shared_is_open(const Shared *shared);
 
 /* Between any two writes under the lock, where a process may be killed: tests have it killed at each. */
@@ -121,7 +122,7 @@ PyObject *shared_series(PyObject *op, PyObject *args);
 PyObject *shared_add_family(PyObject *op, PyObject *args);
 PyObject *shared_register(PyObject *op, PyObject *args);
 PyObject *shared_unregister(PyObject *op, PyObject *args);
-PyObject *shared_remove(PyObject *op, PyObject *args);
+PyObject *shared_expire(PyObject *op, PyObject *args);
 
 extern PyType_Spec shared_spec;
 

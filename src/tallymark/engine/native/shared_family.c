@@ -63,25 +63,32 @@ reserve_overflow(Family *family, PyObject *text)
     const char *bytes = PyBytes_AS_STRING(text);
     uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
     if (shared_lock(family->shared)) {
-        if (slot_find(family->shared, family->place, NOBODY, bytes, length) == NULL) {
-            Slot *slot = slot_make(family->shared, family->place, NOBODY, bytes, length);
-            if (slot != NULL) {
-                slot->kept = 1;
-            }
+        Slot *slot = slot_find(family->shared, family->place, NOBODY, bytes, length);
+        slot = slot != NULL ? slot : slot_make(family->shared, family->place, NOBODY, bytes, length);
+        if (slot != NULL && !slot_is_live(slot)) {
+            slot->kept = 1;
         }
         shared_unlock(family->shared);
     }
 }
 
 int
-family_share(Family *family, PyObject *object, unsigned long long place)
+family_share(Family *family, PyObject *object)
 {
     if (!Py_IS_TYPE(object, family->state->shared_type) || !((Shared *)object)->writable) {
         PyErr_SetString(PyExc_TypeError, "shared must be a writable Shared");
         return -1;
     }
-    Shared *shared = (Shared *)object;
-    SharedFamily *found = family_at(shared, place);
+    family->shared = (Shared *)Py_NewRef(object);
+    family->user = (User){family->shared->users, family_forked};
+    family->shared->users = &family->user;
+    return 0;
+}
+
+int
+family_settle(Family *family, unsigned long long place)
+{
+    SharedFamily *found = family->shared == NULL || family->place != NULL ? NULL : family_at(family->shared, place);
     if (found == NULL || found->words != family->cells.width / sizeof(Cell)) {
         PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
         return -1;
@@ -90,11 +97,8 @@ family_share(Family *family, PyObject *object, unsigned long long place)
     if (text == NULL) {
         return -1;
     }
-    family->shared = (Shared *)Py_NewRef(object);
     family->place = found;
     family->seen = atomic_load(&found->version);
-    family->user = (User){shared->users, family_forked};
-    shared->users = &family->user;
     reserve_overflow(family, text);
     Py_DECREF(text);
     return 0;
@@ -151,7 +155,7 @@ family_detach(Family *family, Series *series)
 {
     Slot *slot = slot_of_cells(series->cells);
     point_to(series, arena_at(&family->cells, series->number));
-    if (family->shared->pid == getpid()) { /* else it is the parent's hold on it */
+    if (family->shared->pid == getpid() && family->shared->index != CROWD) { /* else it is the parent's hold, or others' too */
         slot_let_go(slot, family->shared->index);
     }
 }
@@ -212,10 +216,23 @@ slot_for(Family *family, const Series *series, PyObject *text_object, double now
     return slot;
 }
 
+static int
+is_reachable(Shared *shared)
+{
+    int locked = shared_lock(shared);
+    if (locked) {
+        shared_unlock(shared);
+    }
+    return locked;
+}
+
 int
 family_attach(Family *family, Series *series, double now, double uptime)
 {
     int why = ATTACHED;
+    if (family->place == NULL) {
+        return is_reachable(family->shared) ? NO_SPACE : UNREACHABLE;
+    }
     PyObject *text = text_of(series->tags);
     if (text == NULL) {
         return -1;
@@ -252,9 +269,15 @@ family_kill(Family *family, Series *series)
     if (family->shared->pid != getpid() || !shared_lock(family->shared)) { /* a child must first learn what it holds */
         return 0;
     }
+    Slot *slot = slot_of_cells(series->cells);
+    atomic_store(&slot->state, DEAD); /* first: who begins to record from now on does so to a new series */
+    step(family->shared);
     if (family_mark(family, series) == series->mark || Py_IS_NAN(series->mark)) {
-        slot_kill(family->shared, family->place, slot_of_cells(series->cells));
+        slot_died(family->shared, family->place, slot);
         killed = 1;
+    }
+    else {
+        atomic_store(&slot->state, LIVE);
     }
     shared_unlock(family->shared);
     return killed;
@@ -263,6 +286,9 @@ family_kill(Family *family, Series *series)
 int
 family_remove(Family *family, Series *series)
 {
+    if (family->place == NULL) {
+        return 0;
+    }
     PyObject *text = text_of(series->tags);
     if (text == NULL) {
         return -1;
@@ -329,7 +355,7 @@ int
 family_sync(Family *family)
 {
     Shared *shared = family->shared;
-    if (shared == NULL) {
+    if (family->place == NULL) {
         return 0;
     }
     refresh(family);

@@ -6,9 +6,12 @@
 
 enum { ATTACHED, CROWDED, NO_SPACE, TAKEN, UNREACHABLE };
 
-/* Keep the series of a new family in shared memory, in the family at this place there: 0, or -1 with an exception. Room for the
- * overflow series is set aside, so that records have somewhere to go when there is no room any more. */
-int family_share(Family *family, PyObject *shared, unsigned long long place);
+/* Keep the series of a new family in shared memory, once it has a place there: 0, or -1 with an exception. */
+int family_share(Family *family, PyObject *shared);
+
+/* Give it the place of a family there: 0, or -1 with an exception. Room for the overflow series is set aside, so that records
+ * have somewhere to go when there is no room any more. */
+int family_settle(Family *family, unsigned long long place);
 
 /* The reverse, of a family that goes. */
 void family_unshare(Family *family);
@@ -39,7 +42,7 @@ family_look(Family *family, const Series *series)
 static inline int
 has_shares(const Family *family)
 {
-    return family->shared != NULL && family->place->aggregate != LAST;
+    return family->place != NULL && family->place->aggregate != LAST;
 }
 
 #endif

@@ -3,6 +3,7 @@
 #define SLOT_MARK 0x544f4c53u
 #define TEXT_STEP 32u /* the room for a slot's text is a multiple of this, so that another's may fit in later */
 #define MOST_TEXT (1u << 20)
+#define MOST_LINKS 4096 /* of a chain: a full memory has twenty or so. A damaged one may lead in circles */
 #define SOME 64 /* slots that are looked at for a free one before a new one is made: so few, that making stays cheap */
 
 /* Slots in their family's order */
@@ -36,19 +37,12 @@ next_slot(Shared *shared, const SharedFamily *family, const Slot *slot)
     return slot_at(shared, family, further(shared, slot, atomic_load(&slot->next)));
 }
 
-/* Slots by their texts, in chains of which each holds slots of any family */
+/* Slots by their texts: each is in one chain, with others of any family */
 
 static uint64_t
 slot_hash(const Shared *shared, const SharedFamily *family, const char *text, uint32_t length)
 {
     return text_hash(text, length) ^ (offset_in(shared, family) * UINT64_C(0x9e3779b97f4a7c15));
-}
-
-/* A chain comes in any order, and is never longer than this, so that a damaged one does not lead in circles for ever. */
-static uint64_t
-most_slots(const Shared *shared)
-{
-    return shared->known / sizeof(Slot);
 }
 
 PyObject *
@@ -69,41 +63,59 @@ is_slot(const SharedFamily *family, const Slot *slot, uint32_t owner, const char
     return is_whose && slot->length == length && memcmp(slot_text(family, slot), text, length) == 0;
 }
 
-Slot *
-slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
+/* The slot that a link of a chain leads to, of any family; NULL at the end, and at what is damaged. */
+static Slot *
+linked(Shared *shared, _Atomic uint64_t *link)
 {
-    uint64_t hash = slot_hash(shared, family, text, length), left = most_slots(shared);
-    for (uint64_t at = atomic_load(chain_of(shared, hash)); at != 0 && left-- > 0;) {
-        Slot *any = shared_at(shared, at, sizeof *any);
-        if (any == NULL || any->mark != SLOT_MARK) {
-            return NULL;
-        }
+    uint64_t offset = atomic_load(link);
+    Slot *slot = offset == 0 ? NULL : shared_at(shared, offset, sizeof *slot);
+    return slot != NULL && slot->mark == SLOT_MARK ? slot : NULL;
+}
+
+/* The first slot with a text from a link of its chain on. */
+static Slot *
+find_from(Shared *shared, SharedFamily *family, _Atomic uint64_t *link, uint32_t owner, const char *text, uint32_t length)
+{
+    uint64_t hash = slot_hash(shared, family, text, length);
+    Slot *any = linked(shared, link);
+    for (int i = 0; any != NULL && i < MOST_LINKS; any = linked(shared, &any->chain), i++) {
         if (any->hash == hash && any->family == offset_in(shared, family)) {
-            Slot *slot = slot_at(shared, family, at);
+            Slot *slot = slot_at(shared, family, offset_in(shared, any));
             if (slot != NULL && is_slot(family, slot, owner, text, length)) {
                 return slot;
             }
         }
-        at = atomic_load(&any->chain);
     }
     return NULL;
+}
+
+Slot *
+slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
+{
+    return find_from(shared, family, chain_of(shared, slot_hash(shared, family, text, length)), owner, text, length);
+}
+
+/* Whether a chain takes no more, so that all that is in it is found. Only tags that someone made up to meet there fill one. */
+static int
+chain_is_full(Shared *shared, uint64_t hash)
+{
+    int links = 0;
+    for (Slot *any = linked(shared, chain_of(shared, hash)); any != NULL && links < MOST_LINKS; any = linked(shared, &any->chain)) {
+        links++;
+    }
+    return links == MOST_LINKS;
 }
 
 static void
 chain_remove(Shared *shared, Slot *slot)
 {
     _Atomic uint64_t *link = chain_of(shared, slot->hash);
-    uint64_t wanted = offset_in(shared, slot);
-    for (uint64_t at, left = most_slots(shared); (at = atomic_load(link)) != 0 && left-- > 0;) {
-        if (at == wanted) {
+    Slot *any = linked(shared, link);
+    for (int i = 0; any != NULL && i < MOST_LINKS; link = &any->chain, any = linked(shared, link), i++) {
+        if (any == slot) {
             atomic_store(link, atomic_load(&slot->chain));
             return;
         }
-        Slot *next = shared_at(shared, at, sizeof *next);
-        if (next == NULL) {
-            return;
-        }
-        link = &next->chain;
     }
 }
 
@@ -206,6 +218,9 @@ slot_search(Shared *shared, SharedFamily *family, uint32_t length)
 Slot *
 slot_make(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
 {
+    if (chain_is_full(shared, slot_hash(shared, family, text, length))) {
+        return NULL;
+    }
     int any_died = atomic_load(&family->version) != 0;
     Slot *slot = any_died ? slot_reuse(shared, family, length, SOME) : NULL;
     if (slot == NULL) {
@@ -259,12 +274,17 @@ slot_enliven(Shared *shared, SharedFamily *family, Slot *slot, uint32_t kept, do
 void
 slot_kill(Shared *shared, SharedFamily *family, Slot *slot)
 {
-    if (!slot_is_live(slot)) {
-        return;
+    if (slot_is_live(slot)) {
+        step(shared);
+        atomic_store(&slot->state, DEAD);
+        step(shared);
+        slot_died(shared, family, slot);
     }
-    step(shared);
-    atomic_store(&slot->state, DEAD);
-    step(shared);
+}
+
+void
+slot_died(Shared *shared, SharedFamily *family, Slot *slot)
+{
     if (!slot->kept && !is_known(shared, family, slot) && atomic_load(&family->live) > 0) {
         atomic_fetch_sub(&family->live, 1);
     }
@@ -272,14 +292,25 @@ slot_kill(Shared *shared, SharedFamily *family, Slot *slot)
     atomic_fetch_add(&family->version, 1);
 }
 
-int
+uint32_t
 slots_kill(Shared *shared, SharedFamily *family, const char *text, uint32_t length)
 {
-    int any = 0;
-    for (Slot *slot; (slot = slot_find(shared, family, ANYONE, text, length)) != NULL; any = 1) {
+    uint32_t killed = 0;
+    for (Slot *slot; (slot = slot_find(shared, family, ANYONE, text, length)) != NULL; killed++) {
         slot_kill(shared, family, slot);
     }
-    return any;
+    return killed;
+}
+
+uint64_t
+slots_mark(Shared *shared, SharedFamily *family, const char *text, uint32_t length)
+{
+    uint64_t mark = 0;
+    Slot *slot = slot_find(shared, family, ANYONE, text, length);
+    for (int i = 0; slot != NULL && i < MOST_LINKS; slot = find_from(shared, family, &slot->chain, ANYONE, text, length), i++) {
+        mark += cell_count(&slot->cells[0]);
+    }
+    return mark;
 }
 
 /* What goes on to count does so in the one slot that keeps such; else where it is, as it must need no room. */

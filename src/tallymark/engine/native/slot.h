@@ -39,8 +39,14 @@ void slot_enliven(Shared *shared, SharedFamily *family, Slot *slot, uint32_t kep
 
 void slot_kill(Shared *shared, SharedFamily *family, Slot *slot);
 
-/* Kill all slots with these tags, whoever owns them; whether there was one. */
-int slots_kill(Shared *shared, SharedFamily *family, const char *text, uint32_t length);
+/* What is to be done once a slot is dead. */
+void slot_died(Shared *shared, SharedFamily *family, Slot *slot);
+
+/* Kill all slots with these tags, whoever owns them; how many there were. */
+uint32_t slots_kill(Shared *shared, SharedFamily *family, const char *text, uint32_t length);
+
+/* The sum of the first cells of all live slots with these tags, as whole numbers: another number once one of them changed. */
+uint64_t slots_mark(Shared *shared, SharedFamily *family, const char *text, uint32_t length);
 
 /* End the share of a dead process: it leaves a sum, and goes on to count in a maximum or minimum. */
 void slot_end_share(Shared *shared, SharedFamily *family, Slot *slot);
