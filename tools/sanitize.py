@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -23,7 +24,7 @@ def runtime(library: str) -> str:
 
 
 def main() -> int:
-    """Build, run the tests, and return pytest's exit status."""
+    """Build, run the tests, and return the exit status."""
     with tempfile.TemporaryDirectory() as directory:
         copy = Path(directory) / "tallymark"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "*.so", "build", "*.egg-info"))
@@ -36,14 +37,25 @@ def main() -> int:
         checked = os.environ | {
             "LD_PRELOAD": f"{runtime('libasan.so')} {runtime('libubsan.so')}",
             "ASAN_OPTIONS": "detect_leaks=0",  # the interpreter itself keeps memory to the end; leaks have tests of their own
+            "TALLYMARK_KILLS": "50",
             "PYTHONMALLOC": "malloc",  # so that each object has its own guarded block
             "PYTHONPATH": str(copy / "src"),
         }
-        # Almost nothing is kept for reuse in this build, so that a use after free is one. What counts allocations, or blocks
-        # that are left over, counts those of a plain build.
-        plain = ["--ignore=tests/engine/test_allocations.py", "--ignore=tests/engine/test_leaks.py"]
-        tests = [*plain, *sys.argv[1:], "tests/engine", "tests/threads"]
-        return subprocess.run([sys.executable, "-m", "pytest", "-q", *tests], cwd=copy, env=checked, check=False).returncode
+        ended = [subprocess.run(tests, cwd=copy, env=checked, check=False).returncode for tests in suites(sys.argv[1:])]
+        return int(any(ended))
+
+
+def suites(arguments: list[str]) -> Iterator[list[str]]:
+    """Yield the commands that run the tests. Those of processes have one of their own, since a process that grew forks slowly.
+
+    Almost nothing is kept for reuse in this build, so that a use after free is one. What counts allocations, or blocks that are
+    left over, counts those of a plain build; and servers of others say nothing of our memory that our own workers do not say.
+    """
+    counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py"]
+    served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]
+    pytest = [sys.executable, "-m", "pytest", "-q", *(f"--ignore={path}" for path in counting + served), *arguments]
+    yield [*pytest, "tests/engine", "tests/threads"]
+    yield [*pytest, "--timeout=300", "--deselect=tests/processes/test_shared.py::test_nothing_is_allocated", "tests/processes"]
 
 
 if __name__ == "__main__":

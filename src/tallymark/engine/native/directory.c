@@ -93,7 +93,8 @@ family_make(Shared *shared, const char *text, uint32_t length, uint32_t words, u
     if (atomic_load(link) != 0) { /* to what is damaged: nothing is lost by our doing */
         return NULL;
     }
-    uint64_t offset = words == 0 || words > MOST_WORDS || length > MOST_TEXT ? 0 : shared_take(shared, sizeof(SharedFamily) + length);
+    int fits = words > 0 && words <= MOST_WORDS && length <= MOST_TEXT;
+    uint64_t offset = fits ? shared_take(shared, sizeof(SharedFamily) + length) : 0;
     if (offset == 0) {
         return NULL;
     }

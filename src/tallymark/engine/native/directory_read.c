@@ -80,7 +80,8 @@ shared_series(PyObject *op, PyObject *args)
     }
     SharedFamily *family = family_at(self, place);
     PyObject *list = PyList_New(0);
-    for (Slot *slot = family == NULL ? NULL : first_slot(self, family); list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
+    Slot *slot = family == NULL ? NULL : first_slot(self, family);
+    for (; list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
         PyObject *entry = slot_is_live(slot) ? slot_entry(self, family, slot) : Py_NewRef(Py_None);
         if (entry == Py_None) {
             Py_DECREF(entry);

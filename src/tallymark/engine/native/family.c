@@ -287,7 +287,8 @@ static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
-    {"_settle", family_settle_at, METH_O, "_settle($self, place, /)\n--\n\nTake a place in shared memory. `ValueError`: there is none like it."},
+    {"_settle", family_settle_at, METH_O,
+     "_settle($self, place, /)\n--\n\nTake a place in shared memory. `ValueError`: there is none of this shape."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -101,7 +101,8 @@ family_readmit(Family *family)
 static int
 family_wake_shared(Family *family, Series *series, double now, double uptime, const char **why)
 {
-    static const char *const reasons[] = {[CROWDED] = "crowded", [NO_SPACE] = "no_space", [TAKEN] = "name_taken", [UNREACHABLE] = "unreachable"};
+    static const char *const reasons[] = {
+        [CROWDED] = "crowded", [NO_SPACE] = "no_space", [TAKEN] = "name_taken", [UNREACHABLE] = "unreachable"};
     int attached = family_attach(family, series, now, uptime);
     if (attached == ATTACHED || attached < 0) {
         return attached == ATTACHED ? 1 : -1;

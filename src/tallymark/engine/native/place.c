@@ -32,8 +32,8 @@ set_lock(int fd, int command, off_t byte, short type)
 #define F_OFD_GETLK F_GETLK
 #endif
 
-/* The lock of all. Who could open no file of its own has one that belongs to the process, which any close of the file ends: that
- * is no matter here, as the lock is never held while other code of the process runs. */
+/* The lock of all. Who could open no file of its own has one that belongs to the process, which any close of the file ends: no
+ * matter, as the lock is never held while other code of the process runs. */
 static int
 set_lock_of_all(const Shared *shared, short type)
 {
@@ -175,8 +175,8 @@ open_again(int fd)
 static void
 own_file(Shared *shared)
 {
-    int fd = open_again(shared->fd);
-    if (fd >= 0 && mmap(shared->base, shared->limit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0) != MAP_FAILED) {
+    int fd = open_again(shared->fd), flags = MAP_SHARED | MAP_NORESERVE | MAP_FIXED;
+    if (fd >= 0 && mmap(shared->base, shared->limit, PROT_READ | PROT_WRITE, flags, fd, 0) != MAP_FAILED) {
         close(shared->fd);
         shared->fd = fd;
         shared->is_borrowed = 0;
@@ -262,10 +262,11 @@ shared_processes(PyObject *op, PyObject *Py_UNUSED(ignored))
     PyObject *list = PyList_New(0);
     for (uint32_t index = 0; list != NULL && index < CROWD; index++) {
         const Place *place = place_at(self, index);
+        unsigned long long pid = atomic_load(&place->pid), started = place->started;
         if (index != self->index && !is_locked_by_another(self->fd, PLACE_BYTE(index))) {
             continue;
         }
-        PyObject *one = Py_BuildValue("IKKd", index, (unsigned long long)atomic_load(&place->pid), (unsigned long long)place->started, place->since);
+        PyObject *one = Py_BuildValue("IKKd", index, pid, started, place->since);
         if (one == NULL || PyList_Append(list, one) < 0) {
             Py_CLEAR(list);
         }

@@ -91,7 +91,8 @@ shared_take(Shared *shared, uint64_t size)
     Header *header = shared->header;
     uint64_t used = atomic_load(&header->used), end = atomic_load(&header->size);
     size = (size + 7) / 8 * 8;
-    if (used < data_offset(shared->limit) || used % 8 != 0 || used > end || size > shared->limit || used + size > shared->limit) {
+    if (used < data_offset(shared->limit) || used % 8 != 0 || used > end || size > shared->limit
+        || used + size > shared->limit) {
         goto full;
     }
     if (used + size > end) {
@@ -169,7 +170,8 @@ shared_map(Shared *self, int fd)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    void *base = mmap(NULL, self->limit, self->writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
+    int protection = self->writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    void *base = mmap(NULL, self->limit, protection, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
     if (base == MAP_FAILED) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
@@ -295,20 +297,32 @@ shared_get_identity(PyObject *op, void *Py_UNUSED(closure))
     return Py_BuildValue("KK", (unsigned long long)self->device, (unsigned long long)self->inode);
 }
 
+#define DOC(signature, text) signature "\n--\n\n" text
+
 static PyMethodDef shared_methods[] = {
-    {"format", shared_format, METH_VARARGS | METH_STATIC, "format(fd, limit)\n--\n\nWrite the header of a new file."},
-    {"in_child", shared_in_child, METH_NOARGS, "in_child($self, /)\n--\n\nBecome a process of its own, after a fork."},
-    {"bury", shared_bury, METH_NOARGS, "bury($self, /)\n--\n\nTake back what dead processes held; say whether that was possible."},
-    {"processes", shared_processes, METH_NOARGS, "processes($self, /)\n--\n\nReturn (place, pid, start, since) of each that lives."},
-    {"usage", shared_usage, METH_NOARGS, "usage($self, /)\n--\n\nReturn limit, size and used bytes, and refused requests."},
-    {"families", shared_families, METH_NOARGS, "families($self, /)\n--\n\nReturn (place, registered) of each family."},
-    {"text", shared_text, METH_VARARGS, "text($self, place, /)\n--\n\nReturn the text of a family; None where it is damaged."},
-    {"series", shared_series, METH_VARARGS, "series($self, place, /)\n--\n\nReturn (text, owner, created, cells) of each live slot."},
-    {"add_family", shared_add_family, METH_VARARGS, "add_family($self, text, words, aggregate, /)\n--\n\nReturn the place of a family, made if need be; 0: no room."},
-    {"register", shared_register, METH_VARARGS, "register($self, place, /)\n--\n\nRegister a family; say whether its name was free."},
-    {"unregister", shared_unregister, METH_VARARGS, "unregister($self, place, /)\n--\n\nTake a family out, with all its series."},
-    {"expire", shared_expire, METH_VARARGS, "expire($self, place, text, mark, /)\n--\n\nEnd a series if the sum of its first cells is still this; say whether it was."},
-    {"_fault", shared_fault, METH_VARARGS, "_fault($self, step, signal=SIGKILL, /)\n--\n\nFor tests: get a signal at a step of changes."},
+    {"format", shared_format, METH_VARARGS | METH_STATIC, DOC("format(fd, limit)", "Write the header of a new file.")},
+    {"in_child", shared_in_child, METH_NOARGS, DOC("in_child($self, /)", "Become a process of its own, after a fork.")},
+    {"bury", shared_bury, METH_NOARGS,
+     DOC("bury($self, /)", "Take back what dead processes held; say whether that was possible.")},
+    {"processes", shared_processes, METH_NOARGS,
+     DOC("processes($self, /)", "Return (place, pid, start, since) of each that lives.")},
+    {"usage", shared_usage, METH_NOARGS,
+     DOC("usage($self, /)", "Return limit, size and used bytes, and refused requests.")},
+    {"families", shared_families, METH_NOARGS, DOC("families($self, /)", "Return (place, registered) of each family.")},
+    {"text", shared_text, METH_VARARGS,
+     DOC("text($self, place, /)", "Return the text of a family; None where it is damaged.")},
+    {"series", shared_series, METH_VARARGS,
+     DOC("series($self, place, /)", "Return (text, owner, created, cells) of each live slot.")},
+    {"add_family", shared_add_family, METH_VARARGS,
+     DOC("add_family($self, text, words, aggregate, /)", "Return the place of a family, made if need be; 0: no room.")},
+    {"register", shared_register, METH_VARARGS,
+     DOC("register($self, place, /)", "Register a family; say whether its name was free.")},
+    {"unregister", shared_unregister, METH_VARARGS,
+     DOC("unregister($self, place, /)", "Take a family out, with all its series; say whether that was possible.")},
+    {"expire", shared_expire, METH_VARARGS,
+     DOC("expire($self, place, text, mark, /)", "End a series if the sum of its first cells is still this; say whether it was.")},
+    {"_fault", shared_fault, METH_VARARGS,
+     DOC("_fault($self, step, signal=SIGKILL, /)", "For tests: get a signal at a step of changes.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -324,7 +338,7 @@ static PyMemberDef shared_members[] = {
 };
 
 static PyType_Slot shared_slots[] = {
-    {Py_tp_doc, "Shared(fd, writable=True)\n--\n\nMemory that processes share: a file, mapped. `ValueError` says what is wrong with it."},
+    {Py_tp_doc, DOC("Shared(fd, writable=True)", "Memory that processes share: a file, mapped. `ValueError` says what is wrong.")},
     {Py_tp_new, shared_new},
     {Py_tp_dealloc, shared_dealloc},
     {Py_tp_methods, shared_methods},

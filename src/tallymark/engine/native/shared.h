@@ -64,8 +64,8 @@ typedef struct {
     uint32_t index; /* this process' place */
     pid_t pid;      /* whose that is */
     pid_t opener;   /* who opened `fd`, or found that it cannot be opened anew */
-    int is_borrowed; /* it is the open file of the process that forked this one */
-    int impatient;  /* the lock was waited for in vain: until it is free again, nobody waits */
+    int is_borrowed; /* `fd` is the open file of the process that forked this one */
+    int impatient;   /* the lock was waited for in vain: until it is free again, nobody waits */
     const char *why; /* of the last failure to take the lock */
     User *users;
     long steps, fault; /* tests: at this step of changes under the lock, the process gets a signal */

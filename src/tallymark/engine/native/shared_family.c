@@ -312,7 +312,8 @@ static int
 adopt(Family *family, Slot *slot)
 {
     PyObject *text = slot_copy_text(family->shared, family->place, slot);
-    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text) : PyObject_CallFunctionObjArgs(family->state->text_tags, text, NULL);
+    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text)
+                                                      : PyObject_CallFunctionObjArgs(family->state->text_tags, text, NULL);
     Series *series = NULL;
     int result = -1;
     double uptime = 0.0;
@@ -362,7 +363,7 @@ family_sync(Family *family)
     if (has_shares(family)) {
         return 0;
     }
-    int is_settled = shared->pid == getpid() && shared->index != CROWD; /* else a slot may be another's that is marked as ours */
+    int is_settled = shared->pid == getpid() && shared->index != CROWD; /* else our mark on a slot may be another's */
     for (Slot *slot = first_slot(shared, family->place); slot != NULL; slot = next_slot(shared, family->place, slot)) {
         if (slot_is_live(slot) && !(is_settled && slot_is_held(slot, shared->index)) && adopt(family, slot) < 0) {
             return -1;

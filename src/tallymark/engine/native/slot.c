@@ -100,7 +100,8 @@ static int
 chain_is_full(Shared *shared, uint64_t hash)
 {
     int links = 0;
-    for (Slot *any = linked(shared, chain_of(shared, hash)); any != NULL && links < MOST_LINKS; any = linked(shared, &any->chain)) {
+    Slot *any = linked(shared, chain_of(shared, hash));
+    for (; any != NULL && links < MOST_LINKS; any = linked(shared, &any->chain)) {
         links++;
     }
     return links == MOST_LINKS;
@@ -154,7 +155,7 @@ is_free(const Slot *slot, uint32_t length)
     return held == 0 && atomic_load(&slot->state) == DEAD && !slot->kept && slot->room >= length;
 }
 
-/* A free slot with room for a text; NULL where `most` slots, from where the last search ended and once round at most, are none. */
+/* A free slot with room for a text; NULL where `most` slots, from where the last search ended and once round, are none. */
 static Slot *
 slot_reuse(Shared *shared, SharedFamily *family, uint32_t length, uint64_t most)
 {
