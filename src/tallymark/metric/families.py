@@ -129,9 +129,12 @@ class Families:
 
     def read(self, family: Family) -> Columns:
         """Return the series of a family, for all processes, after removing what expired."""
-        self.expire(family)
-        shares = self._sharing.read_shares(self._engine, family) if self._sharing is not None else None
-        return shares or family.read()
+        if self._sharing is not None:
+            self._sharing.expire_shares(family, self.hooks.uptime())
+            shares = self._sharing.read_shares(self._engine, family)
+            if shares is not None:
+                return shares
+        return family.read()
 
     def expire(self, family: Family) -> int:
         """Remove the series of a family that expired; return how many."""
