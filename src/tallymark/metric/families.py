@@ -81,9 +81,10 @@ class Families:
                 made = self._make(shape, description)
                 family = self._by_name.setdefault(name, made)  # a signal handler may have been first
                 conflict = conflict_with(family.options, kind, unit, bounds, aggregate)
+                if not conflict:
+                    self.readmit(family)  # in shared memory, it may be one that was there before
             if conflict:
                 raise MetricConflictError(conflict + self._where(family))
-            self.readmit(family)
             family.description = family.description or description
             return family
 
