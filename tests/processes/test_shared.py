@@ -220,18 +220,6 @@ def test_a_registry_that_goes_gives_its_place_back(path: Path) -> None:
     assert len(registry._sharing.shared.processes()) == 1  # type: ignore[union-attr]
 
 
-def test_records_beyond_the_space_go_to_the_overflow_series(path: Path) -> None:
-    limits = tm.TagLimits(max_series=100_000)
-    registry = tm.Registry(engine="native", shared=path, shared_limit=1_200_000, limits=limits)
-    counter = registry.counter("n")
-    counter.inc(overflow="true")
-    for i in range(20_000):
-        counter.inc(user=str(i))
-    assert sum(one.value for one in registry.snapshot()["n"]) == 20_001
-    assert value(registry, "n", overflow="true") > 1000
-    assert path.stat().st_size <= 1_200_000
-
-
 def test_nothing_is_allocated(shared: tm.Registry) -> None:
     counter, sizes = shared.counter("n"), shared.histogram("sizes")
 
