@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +119,44 @@ def test_what_changed_unseen_does_not_expire(pair: Any, monkeypatch: pytest.Monk
     assert series(first, "n") == {(): 0}
     counter.inc(a="1")
     assert series(second, "n") == {(("a", "1"),): 1}
+
+
+def test_a_series_that_another_process_removes_meanwhile_expires_once(path: Path, children: Any) -> None:
+    """A reader that waits for the lock to end a series finds it ended, and does not count it out of the limit again."""
+    registry = tm.Registry(engine="native", shared=path, limits=tm.TagLimits(max_series=3))
+    clock = [1000.0]
+    registry._families.hooks = replace(registry._families.hooks, uptime=lambda: clock[0])
+    counter = registry.counter("n", ttl=100)
+    stopped = os.pipe()
+
+    def go_on() -> None:
+        pid = int(os.read(stopped[0], 20))
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGCONT)
+
+    def remove() -> None:
+        series = counter.with_tags(a="0")
+        registry._sharing.shared._fault(1, signal.SIGSTOP)  # type: ignore[union-attr]
+        series.remove()
+
+    for i in range(3):
+        counter.inc(a=str(i))
+    going_on = children.start(go_on)
+    registry.snapshot()  # the change has to be seen before it is old
+    clock[0] += 60
+    counter.inc(a="1")
+    counter.inc(a="2")
+    registry.snapshot()
+    clock[0] += 60
+    removing = children.start(remove)
+    assert os.WIFSTOPPED(os.waitpid(removing, os.WUNTRACED)[1])
+    os.write(stopped[1], str(removing).encode())
+    registry.expire()
+    assert [children.wait(pid) for pid in (removing, going_on)] == [0, 0]
+    for i in range(10):
+        counter.inc(a=f"new-{i}")
+    found = {one.tags["a"] for one in registry.snapshot()["n"] if "a" in one.tags}
+    assert found == {"1", "2", "new-0"}
 
 
 def test_info_is_what_was_told_last_by_whichever_process(pair: Any) -> None:

@@ -13,10 +13,7 @@ from typing import Any
 
 from tallymark.errors import SharedFileError
 
-__all__ = ["SHARED_LIMIT", "open_to_read", "open_to_share"]
-
-#: Bytes that the memory of a registry may grow to, unless it says otherwise: some 300,000 series.
-SHARED_LIMIT = 64 * 2**20
+__all__ = ["open_to_read", "open_to_share"]
 
 # What a file system without files that have no name yet answers.
 _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}

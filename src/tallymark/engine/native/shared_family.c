@@ -270,14 +270,16 @@ family_kill(Family *family, Series *series)
         return 0;
     }
     Slot *slot = slot_of_cells(series->cells);
-    atomic_store(&slot->state, DEAD); /* first: who begins to record from now on does so to a new series */
-    step(family->shared);
-    if (family_mark(family, series) == series->mark || Py_IS_NAN(series->mark)) {
-        slot_died(family->shared, family->place, slot);
-        killed = 1;
-    }
-    else {
-        atomic_store(&slot->state, LIVE);
+    if (slot_is_live(slot)) { /* another process may have been first */
+        atomic_store(&slot->state, DEAD); /* before the look: who begins to record from now on does so to a new series */
+        step(family->shared);
+        killed = family_mark(family, series) == series->mark || Py_IS_NAN(series->mark);
+        if (killed) {
+            slot_died(family->shared, family->place, slot);
+        }
+        else {
+            atomic_store(&slot->state, LIVE);
+        }
     }
     shared_unlock(family->shared);
     return killed;
