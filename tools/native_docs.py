@@ -12,6 +12,7 @@ from types import FunctionType
 
 from tallymark.engine import reference
 
+CLASSES = ("TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder")
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 
@@ -33,7 +34,7 @@ def constructor(cls: type) -> str:
 def entries() -> dict[str, str]:
     """Return the text of each macro by its name."""
     texts = {}
-    for class_name in ("TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "Tally"):
+    for class_name in CLASSES:
         cls = getattr(reference, class_name)
         is_instrument = issubclass(cls, reference.Instrument)  # these are not called
         texts[class_name] = ("" if is_instrument else constructor(cls)) + (inspect.getdoc(cls) or "")

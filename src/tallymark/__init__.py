@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
-from tallymark.engine.distribution import HistogramSnapshot
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.options import TagLimits
 from tallymark.errors import MetricConflictError, SharedFileError, TagError
 from tallymark.export.prometheus import render_prometheus
@@ -31,7 +31,7 @@ from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
 from tallymark.metric.state import State
 from tallymark.operational import Operation, OperationalMetrics, Outcome, classify
 from tallymark.process import process_metrics
-from tallymark.report.http import Server, serve
+from tallymark.serve.server import Server, serve
 from tallymark.version import __version__
 
 if TYPE_CHECKING:

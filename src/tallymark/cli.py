@@ -64,7 +64,7 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from tallymark.metric.inspect import inspect
+    from tallymark.metric.shared.inspect import inspect
 
     for line in inspect(options.path):
         print(line.encode(errors="backslashreplace").decode())

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from tallymark.engine.options import TagLimits
 from tallymark.metric import context
-from tallymark.metric.observed import Callback
+from tallymark.metric.callback import Callback
 from tallymark.metric.registry import Registry
-from tallymark.metric.shape import check_type
+from tallymark.metric.validation import check_type
 
 __all__ = ["process_metrics"]
 

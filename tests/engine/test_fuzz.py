@@ -33,8 +33,8 @@ MANY = 10_000
 KINDS = ("counter", "gauge", "histogram", "timer")
 NAMES = ("n", "m", "o", "p")
 METHODS = {
-    "counter": ("inc", "add", "_tell"),
-    "gauge": ("set", "inc", "dec", "add", "_tell"),
+    "counter": ("inc", "add", "_set_from_callback"),
+    "gauge": ("set", "inc", "dec", "add", "_set_from_callback"),
     "histogram": ("observe", "snapshot"),
     "timer": ("record", "record_since", "time", "snapshot"),
 }
@@ -274,8 +274,8 @@ class World:
         keys = self.pick((), ("a",), ("a", "b"), ("a", "a"), tuple(f"k{i}" for i in range(40)), self.thing())
         timer = self.pick(None, self.held[3], self.held[3], self.thing())
         defaults = self.pick((), ("x",), ("x", "y", "z"), self.thing())
-        tally = self.engine.Tally(self.pick(self.held[0], self.held[0], self.thing()), keys, timer, defaults)
-        return tally(*[self.thing() for _ in range(self.random.randrange(4))], **self.tags())
+        recorder = self.engine.OperationRecorder(self.pick(self.held[0], self.held[0], self.thing()), keys, timer, defaults)
+        return recorder(*[self.thing() for _ in range(self.random.randrange(4))], **self.tags())
 
     # Afterwards
 
@@ -605,11 +605,11 @@ gc.disable()
 make()
 gc.collect()
 """,
-    "a tally without keys": """
+    "an operation recorder without keys": """
 counter = registry.counter("counter")
-engine.Tally(counter, ())()
-engine.Tally(counter, (), timer)(1.0)
-engine.Tally(counter, ())(a="1")
+engine.OperationRecorder(counter, ())()
+engine.OperationRecorder(counter, (), timer)(1.0)
+engine.OperationRecorder(counter, ())(a="1")
 assert counter.value == 2
 """,
     "a record to a family whose registry is gone": """

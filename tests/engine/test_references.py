@@ -269,24 +269,29 @@ def test_tallies(registry: tm.Registry, engine: Any) -> None:
     counter, timer = registry.counter("n"), registry.timer("t")
     keys, defaults = (fresh("key"), fresh("other")), (fresh("default"),)
     value, duration, context = fresh("value"), float("1.25"), {"more": fresh("context"), "key": fresh("loses")}
-    tally = engine.Tally(counter, keys, timer, defaults)
+    record = engine.OperationRecorder(counter, keys, timer, defaults)
 
     def use() -> None:
-        tally(value, duration), tally(value, value, duration), tally(value, duration, **context), tally(Printed("x"), duration)
-        engine.Tally(counter, keys), engine.Tally(counter, keys, timer, defaults)
+        (
+            record(value, duration),
+            record(value, value, duration),
+            record(value, duration, **context),
+            record(Printed("x"), duration),
+        )
+        engine.OperationRecorder(counter, keys), engine.OperationRecorder(counter, keys, timer, defaults)
 
-    things = [counter, timer, keys, *keys, defaults, *defaults, value, duration, context, *context.values(), tally]
+    things = [counter, timer, keys, *keys, defaults, *defaults, value, duration, context, *context.values(), record]
     check_unchanged(use, *things)
     for wrong in (
-        lambda: tally(),
-        lambda: tally(value),
-        lambda: tally(value, value),
-        lambda: tally(value, value, value, duration),
-        lambda: tally(value, None, **context),
-        lambda: tally(value, -1.0),
-        lambda: tally(Failing(), Failing()),
-        lambda: tally(value, duration, **{"not valid": value}),
-        lambda: tally(value, duration, **{f"k{i}": value for i in range(40)}),
+        lambda: record(),
+        lambda: record(value),
+        lambda: record(value, value),
+        lambda: record(value, value, value, duration),
+        lambda: record(value, None, **context),
+        lambda: record(value, -1.0),
+        lambda: record(Failing(), Failing()),
+        lambda: record(value, duration, **{"not valid": value}),
+        lambda: record(value, duration, **{f"k{i}": value for i in range(40)}),
     ):
         check_unchanged(wrong, *things)
 

@@ -16,8 +16,8 @@ import tallymark as tm
 from tallymark.engine import load_engine, native, reference
 
 ROOT = Path(__file__).parents[2]
-CLASSES = ("TagSet", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "Tally", "Family")
-CONSTRUCTED = ("TagSet", "Timing", "Tally", "Family")
+CLASSES = ("TagSet", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Family")
+CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family")
 
 OWN_SEAM = {"Family": {"find", "named", "wake", "drop"}}
 """What the reference's instruments ask of their family, and nobody else does: native has it in C."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter as Tally
+from collections import Counter as OperationRecorder
 from typing import Any
 
 import pytest
@@ -45,9 +45,9 @@ def key(name: str, labels: dict[str, str]) -> Any:
 def assert_valid(text: str) -> None:
     samples(text)
     lines = text.splitlines()
-    types = Tally(line.split(" ")[2] for line in lines if line.startswith("# TYPE "))
+    types = OperationRecorder(line.split(" ")[2] for line in lines if line.startswith("# TYPE "))
     assert set(types.values()) <= {1}
-    series = Tally(line.rsplit(" ", 1)[0] for line in text.split("\n") if line and not line.startswith("#"))
+    series = OperationRecorder(line.rsplit(" ", 1)[0] for line in text.split("\n") if line and not line.startswith("#"))
     assert set(series.values()) <= {1}
 
 

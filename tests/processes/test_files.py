@@ -19,7 +19,7 @@ import pytest
 import tallymark as tm
 from tallymark.cli import main
 from tallymark.engine import load_engine
-from tallymark.metric.shared_file import open_to_read
+from tallymark.metric.shared.file import open_to_read
 
 
 def fill(path: Path) -> bytes:
@@ -159,7 +159,7 @@ def test_inspect_shows_and_changes_nothing(path: Path, capsys: pytest.CaptureFix
 
 PROBE = """
 import sys, tallymark as tm
-from tallymark.metric.inspect import inspect
+from tallymark.metric.shared.inspect import inspect
 for path in sys.argv[1:]:
     try:
         list(inspect(path))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import tallymark as tm
-from tallymark.metric.refusals import REJECTED
+from tallymark.metric.rejections import REJECTED
 
 
 def rejected(registry: tm.Registry, **tags: str) -> float:

@@ -16,7 +16,7 @@ from tallymark.demo.service import Service
 from tallymark.demo.stop import Stop, stop_on_signals
 from tallymark.demo.table import read_rows
 from tallymark.process import process_metrics
-from tallymark.report.http import Server, serve
+from tallymark.serve.server import Server, serve
 
 __all__ = ["run"]
 

@@ -15,11 +15,31 @@ from typing import TYPE_CHECKING, Any
 from tallymark.engine.number import Number
 
 if TYPE_CHECKING:
-    from tallymark.engine.reference import Counter, Family, Gauge, Histogram, Instrument, TagSet, Tally, Timer, Timing
+    from tallymark.engine.reference import (
+        Counter,
+        Family,
+        Gauge,
+        Histogram,
+        Instrument,
+        OperationRecorder,
+        TagSet,
+        Timer,
+        Timing,
+    )
 
 __all__ = [
-    "Counter", "Family", "Gauge", "Histogram", "Instrument", "Number", "TagSet", "Tally", "Timer", "Timing",
-    "engine_name", "load_engine",
+    "Counter",
+    "Family",
+    "Gauge",
+    "Histogram",
+    "Instrument",
+    "Number",
+    "OperationRecorder",
+    "TagSet",
+    "Timer",
+    "Timing",
+    "engine_name",
+    "load_engine",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -76,6 +96,6 @@ if not TYPE_CHECKING:
     Histogram = _engine.Histogram
     Instrument = _engine.Instrument
     TagSet = _engine.TagSet
-    Tally = _engine.Tally
+    OperationRecorder = _engine.OperationRecorder
     Timer = _engine.Timer
     Timing = _engine.Timing

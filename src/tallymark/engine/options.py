@@ -60,7 +60,7 @@ class TagLimits:
         """Return a tag value that is within the limit."""
         return value if len(value) <= self.max_value_length else value[: self.max_value_length - 1] + "…"
 
-    def mended(self, metric: str, tags: Mapping[str, str]) -> dict[str, str]:
+    def truncated(self, metric: str, tags: Mapping[str, str]) -> dict[str, str]:
         """Return tags with their values cut. Raises `TagError` for a key that a series of `metric` may not have."""
         self.check_keys(metric, list(tags))
         return {key: self.cut(value) for key, value in tags.items()}

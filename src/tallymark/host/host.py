@@ -14,7 +14,7 @@ from tallymark.host.tree import Tree
 from tallymark.host.value import LIMITS, clean
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
-from tallymark.metric.shape import check_type
+from tallymark.metric.validation import check_type
 
 __all__ = ["Host", "detect_host"]
 

@@ -1,1 +1,1 @@
-"""The operations of a registry: instruments, limits, lifecycle, snapshots."""
+"""The metrics of a registry: instruments, limits, lifecycle, snapshots."""

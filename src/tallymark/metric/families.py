@@ -9,11 +9,11 @@ from tallymark.engine import Family, TagSet
 from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyHooks, FamilyOptions, TagLimits
 from tallymark.errors import MetricConflictError, TagError
-from tallymark.metric.shape import check_name, check_ttl, check_type, conflict_with, text
+from tallymark.metric.validation import check_name, check_ttl, check_type, conflict_with, text
 
 if TYPE_CHECKING:
     from tallymark.engine.columns import Columns
-    from tallymark.metric.sharing import SharedEntry, Sharing
+    from tallymark.metric.shared.memory import SharedEntry, Sharing
 
 __all__ = ["Families"]
 
@@ -71,12 +71,12 @@ class Families:
         with slow_path():
             family = self._by_name.get(name) or self._unregistered.get(name)
             conflict = conflict_with(family.options, kind, unit, bounds, aggregate) if family else ""
-            if (conflict or (family and not self.readmit(family))) and self.learn():  # the name may be free again, or another's
+            if (conflict or (family and not self.readmit(family))) and self.sync():  # the name may be free again, or another's
                 return self.get(kind, name, description, unit, bounds, default, ttl=ttl, limits=limits, aggregate=aggregate)
             if family is None or (conflict and not family.registered):
                 check_name(name)
                 limits = limits or self._limits
-                tags = self._engine.TagSet(limits.mended(name, self._tags))
+                tags = self._engine.TagSet(limits.truncated(name, self._tags))
                 shape = FamilyOptions(name, kind, unit, bounds or default, ttl, limits, tags, aggregate)
                 made = self._make(shape, description)
                 family = self._by_name.setdefault(name, made)  # a signal handler may have been first
@@ -92,7 +92,7 @@ class Families:
         """Register a family again, if need be; say whether its name was free."""
         with slow_path():
             if not family.registered:
-                self.learn()  # another process may have taken out who has the name here
+                self.sync()  # another process may have taken out who has the name here
             if self._sharing is not None and not self._is_placed(family):
                 return self._by_name.get(family.options.name) is family  # its records are refused while there is no room
             if self._sharing is not None and not self._sharing.register(family):
@@ -106,7 +106,7 @@ class Families:
     def unregister(self, name: str) -> bool:
         """Take a family out, with all its series; say whether it was there."""
         with slow_path():
-            self.learn()
+            self.sync()
             family = self._by_name.get(name)
             if family is None:
                 return False
@@ -188,7 +188,7 @@ class Families:
         bounds = entry.bounds or None
         return not conflict_with(family.options, entry.kind, entry.unit, bounds, entry.aggregate)
 
-    def learn(self) -> bool:
+    def sync(self) -> bool:
         """Learn what other processes did to the metrics: took some out, made new ones. Say whether there was such."""
         if self._sharing is None:
             return False
@@ -210,7 +210,7 @@ class Families:
         if known is not None:
             return not self._sharing.place(known) and self._agrees(known, entry) and self._settle(known, place)
         try:
-            tags = self._engine.TagSet(entry.limits.mended(entry.name, self._tags))
+            tags = self._engine.TagSet(entry.limits.truncated(entry.name, self._tags))
         except TagError:  # its limits do not allow our registry's tags; what others record is read all the same
             tags = self._engine.TagSet()
         like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)

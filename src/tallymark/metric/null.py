@@ -7,8 +7,8 @@ from datetime import timedelta
 from math import nan
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from tallymark.engine import Counter, Gauge, Histogram, Number, TagSet, Tally, Timer
-from tallymark.engine.distribution import HistogramSnapshot
+from tallymark.engine import Counter, Gauge, Histogram, Number, OperationRecorder, TagSet, Timer
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.metric.registry import Registry
 from tallymark.metric.snapshot import Snapshot
 
@@ -41,9 +41,9 @@ class NullRegistry(Registry):
         """Return a gauge that stays at 0."""
         return self.gauge(name)
 
-    def tally(self, counter: Counter, keys: tuple[str, ...], **options: Any) -> Tally:
-        """Return a tally that counts nothing."""
-        return cast(Tally, _do_nothing)
+    def _operation_recorder(self, counter: Counter, keys: tuple[str, ...], **options: Any) -> OperationRecorder:
+        """Return an operation recorder that counts nothing."""
+        return cast(OperationRecorder, _do_nothing)
 
     def snapshot(self) -> Snapshot:
         """Return an empty snapshot."""

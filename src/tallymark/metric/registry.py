@@ -12,19 +12,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 from weakref import ref
 
-from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, TagSet, Tally, Timer, load_engine
+from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, OperationRecorder, TagSet, Timer, load_engine
 from tallymark.engine.columns import Columns
 from tallymark.engine.options import FamilyHooks, TagLimits
 from tallymark.metric.buckets import DURATION_BUCKETS, check_bounds, default_bounds
+from tallymark.metric.callback import Callback, Observed
 from tallymark.metric.families import Families
-from tallymark.metric.observed import Callback, Observed
-from tallymark.metric.refusals import REJECTED, REJECTED_LIMITS, Refusals
-from tallymark.metric.shape import check_type
+from tallymark.metric.rejections import REJECTED, REJECTED_LIMITS, Rejections
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 from tallymark.metric.state import State
+from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
-    from tallymark.metric.sharing import Sharing
+    from tallymark.metric.shared.memory import Sharing
 
 __all__ = ["Registry", "Reporter"]
 
@@ -73,7 +73,7 @@ class Registry:
         self._sharing = _share(self._engine, shared, shared_limit)
         limits = TagLimits() if limits is None else limits
         check_type("limits", limits, TagLimits)
-        self._tags = self._engine.TagSet(limits.mended("(any)", self._engine.TagSet(tags)))
+        self._tags = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)))
         self._families = Families(self._engine, limits, self._tags, self._sharing)
         self._infos: dict[str, Gauge] = {}
         self._observed: dict[tuple[str, TagSet], Observed] = {}
@@ -86,7 +86,7 @@ class Registry:
             uptime=time.monotonic,
         )
         counter = self.counter(REJECTED, description="Records refused or redirected.", limits=REJECTED_LIMITS)
-        self._reject = Refusals(counter, strict).reject
+        self._reject = Rejections(counter, strict).reject
         self._families.hooks = replace(self._families.hooks, reject=self._reject)
 
     # Instruments
@@ -236,10 +236,10 @@ class Registry:
             self._observed[family.options.name, instrument.tags] = observed
         return instrument
 
-    def tally(
+    def _operation_recorder(
         self, counter: Counter, keys: tuple[str, ...], *, timer: Timer | None = None, defaults: tuple[str, ...] = ()
-    ) -> Tally:
-        """Return one call that counts, and times, under tags given by place; see `Tally`. For layers on top of instruments.
+    ) -> OperationRecorder:
+        """Return one call that counts, and times, under tags given by place; see `OperationRecorder`.
 
         Args:
             counter: what is counted. Like `timer`, an instrument of this registry.
@@ -247,7 +247,7 @@ class Registry:
             timer: what the duration, the last argument by place, is recorded to.
             defaults: values of the last keys, where they are left out.
         """
-        return cast(Tally, self._engine.Tally(counter, keys, timer, defaults))
+        return cast(OperationRecorder, self._engine.OperationRecorder(counter, keys, timer, defaults))
 
     # Lifecycle
 
@@ -266,7 +266,7 @@ class Registry:
         What changed is seen when the registry is read, so that it costs a record nothing: a series goes when two readings, at
         least `ttl` apart, find it the same. It never goes before its last change was read once.
         """
-        self._families.learn()
+        self._families.sync()
         return sum([self._families.expire(family) for family in self._families.all()])
 
     def attach(self, reporter: Reporter) -> None:
@@ -304,7 +304,7 @@ class Registry:
         if self._sharing is not None:
             self._sharing.check()
             self._sharing.shared.bury()
-            self._families.learn()
+            self._families.sync()
         failed = self._ask_callbacks()
         silent = {REJECTED, *[name for name, _ in list(self._observed)]}  # what they do not tell of is not there
         families = [
@@ -361,7 +361,7 @@ def _with(family: Family, tags: Mapping[str, object] | None) -> Instrument:
 def _share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> Sharing | None:
     if shared is False or shared is None:
         return None
-    from tallymark.metric.shared_file import open_to_share  # most registries share nothing, and need not load these
-    from tallymark.metric.sharing import Sharing
+    from tallymark.metric.shared.file import open_to_share  # most registries share nothing, and need not load these
+    from tallymark.metric.shared.memory import Sharing
 
     return Sharing(*open_to_share(engine, shared, limit))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tallymark.engine import TagSet
 from tallymark.engine.columns import Columns
-from tallymark.engine.distribution import HistogramSnapshot
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
 
 __all__ = ["FamilySnapshot", "HistogramSnapshot", "SeriesView", "Snapshot", "TagSet"]
 

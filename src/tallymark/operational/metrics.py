@@ -8,7 +8,7 @@ from datetime import timedelta
 from tallymark.engine import Number
 from tallymark.metric import context as current
 from tallymark.metric.registry import Registry
-from tallymark.metric.shape import check_type
+from tallymark.metric.validation import check_type
 from tallymark.operational.classify import classify
 from tallymark.operational.operation import Operation
 
@@ -64,9 +64,9 @@ class OperationalMetrics:
         duration = registry.timer(f"{start}operation_duration", description="How long operations took.", buckets=buckets)
         errors = counter(f"{start}operation_errors", description="What went wrong in operations.")
         events = counter(f"{start}events", description="What happened, by kind and action.")
-        self._operations = registry.tally(operations, ("operation", "status"), timer=duration)
-        self._errors = registry.tally(errors, ("operation", "error_type", "error_category"), defaults=("",))
-        self._events = registry.tally(events, ("kind", "action"))
+        self._operations = registry._operation_recorder(operations, ("operation", "status"), timer=duration)
+        self._errors = registry._operation_recorder(errors, ("operation", "error_type", "error_category"), defaults=("",))
+        self._events = registry._operation_recorder(events, ("kind", "action"))
         # On this object, the methods are these calls into the engine: going through Python would double what they cost.
         calls = {"record_operation": self._operations, "record_error": self._errors, "record_event": self._events}
         own = {name for name in calls if getattr(type(self), name) is not getattr(OperationalMetrics, name)}  # a subclass's

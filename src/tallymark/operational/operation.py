@@ -9,7 +9,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from tallymark.engine.scoped import scoped
+from tallymark.engine.decorators import scoped
 from tallymark.operational.classify import Outcome, class_name
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from tallymark.engine.scoped import scoped
+from tallymark.engine.decorators import scoped
 
 if TYPE_CHECKING:
     from tallymark.testing.operations import RecordedOperations

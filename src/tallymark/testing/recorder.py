@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from tallymark.engine import TagSet
 from tallymark.metric import context
+from tallymark.metric.delta import difference
 from tallymark.metric.registry import Registry
 from tallymark.metric.snapshot import Snapshot
-from tallymark.testing.difference import difference
-from tallymark.testing.message import Question
+from tallymark.testing.query import Question
 from tallymark.testing.series import RecordedSeries, recorded_series
 
 __all__ = ["Recorder", "RecordingRegistry"]

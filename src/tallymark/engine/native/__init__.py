@@ -6,13 +6,13 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Gauge,
     Histogram,
     Instrument,
+    OperationRecorder,
     Shared,  # noqa: F401 - of this engine alone, so no part of what both offer
     TagSet,
-    Tally,
     Timer,
     Timing,
 )
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing", "name"]
 
 name = "native"

@@ -51,7 +51,7 @@ counter_tell(PyObject *op, PyObject *total)
 static PyMethodDef counter_methods[] = {
     {"inc", (PyCFunction)(void (*)(void))counter_inc, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_inc},
     {"add", (PyCFunction)(void (*)(void))counter_add, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_add},
-    {"_tell", counter_tell, METH_O, DOC_Counter__tell},
+    {"_set_from_callback", counter_tell, METH_O, DOC_Counter__set_from_callback},
     {NULL, NULL, 0, NULL},
 };
 

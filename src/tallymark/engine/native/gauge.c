@@ -61,7 +61,7 @@ static PyMethodDef gauge_methods[] = {
     {"inc", (PyCFunction)(void (*)(void))gauge_inc, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_inc},
     {"dec", (PyCFunction)(void (*)(void))gauge_dec, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_dec},
     {"add", (PyCFunction)(void (*)(void))gauge_add, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_add},
-    {"_tell", gauge_tell, METH_O, DOC_Gauge__tell},
+    {"_set_from_callback", gauge_tell, METH_O, DOC_Gauge__set_from_callback},
     {NULL, NULL, 0, NULL},
 };
 

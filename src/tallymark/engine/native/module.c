@@ -1,5 +1,5 @@
 #include "instrument.h"
-#include "tally.h"
+#include "operation_recorder.h"
 #include "timing.h"
 
 State *
@@ -24,7 +24,7 @@ static const TypeEntry type_entries[] = {
     {&histogram_spec, offsetof(State, histogram_type), 1, "Histogram"},
     {&timer_spec, offsetof(State, timer_type), 1, "Timer"},
     {&timing_spec, offsetof(State, timing_type), 0, "Timing"},
-    {&tally_spec, offsetof(State, tally_type), 0, "Tally"},
+    {&operation_recorder_spec, offsetof(State, operation_recorder_type), 0, "OperationRecorder"},
     {&shared_spec, offsetof(State, shared_type), 0, "Shared"},
     {&moment_spec, offsetof(State, moment_type), 0, NULL},
     {&timed_spec, offsetof(State, timed_type), 0, NULL},
@@ -36,11 +36,11 @@ static const struct {
 } borrowed[] = {
     {"tallymark.engine.policy", "Policy", offsetof(State, policy)},
     {"tallymark.engine.columns", "Columns", offsetof(State, columns)},
-    {"tallymark.engine.distribution", "HistogramSnapshot", offsetof(State, histogram_snapshot)},
+    {"tallymark.engine.histogram_snapshot", "HistogramSnapshot", offsetof(State, histogram_snapshot)},
     {"tallymark.engine.text", "checked_tags", offsetof(State, checked_tags)},
     {"tallymark.engine.text", "as_tags", offsetof(State, as_tags)},
     {"tallymark.engine.text", "text_tags", offsetof(State, text_tags)},
-    {"tallymark.engine.scoped", "timed", offsetof(State, timed)},
+    {"tallymark.engine.decorators", "timed", offsetof(State, timed)},
     {"functools", "update_wrapper", offsetof(State, update_wrapper)},
     {"datetime", "timedelta", offsetof(State, timedelta)},
     {"collections.abc", "Mapping", offsetof(State, mapping)},

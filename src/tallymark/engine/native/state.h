@@ -10,7 +10,7 @@
 
 typedef struct State {
     PyTypeObject *tagset_type, *family_type, *instrument_type, *timing_type, *moment_type, *timed_type;
-    PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *tally_type, *shared_type;
+    PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
     /* From Python: what only slow paths use. */
     PyObject *policy, *columns, *histogram_snapshot, *checked_tags, *as_tags, *timed, *text_tags;
     PyObject *update_wrapper, *timedelta, *mapping, *keys_view, *values_view, *items_view;

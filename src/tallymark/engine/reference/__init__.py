@@ -15,11 +15,11 @@ from tallymark.engine.reference.family import Family
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
+from tallymark.engine.reference.operation_recorder import OperationRecorder
 from tallymark.engine.reference.tagset import TagSet
-from tallymark.engine.reference.tally import Tally
 from tallymark.engine.reference.timer import Timer
 from tallymark.engine.reference.timing import Timing
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "TagSet", "Tally", "Timer", "Timing", "name"]
+__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing", "name"]
 
 name = "reference"

@@ -45,7 +45,7 @@ class Counter(Scalar):
         """Do the same as `inc`, with an amount that must be given."""
         self.inc(amount, **tags)
 
-    def _tell(self, total: Number) -> None:
+    def _set_from_callback(self, total: Number) -> None:
         """Make the total what a callback says that it is; a counter that counts elsewhere."""
         number = self._family.policy.number(total)
         if number is None:

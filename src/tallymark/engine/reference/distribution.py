@@ -8,7 +8,7 @@ from math import inf, nan
 from typing import Self
 
 from tallymark.engine.columns import Columns
-from tallymark.engine.distribution import HistogramSnapshot
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.reference.instrument import Instrument
 
 __all__ = ["Distribution"]

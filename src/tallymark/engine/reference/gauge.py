@@ -54,6 +54,6 @@ class Gauge(Scalar):
         """Do the same as `inc`, with an amount that must be given."""
         self.inc(amount, **tags)
 
-    def _tell(self, value: Number) -> None:
+    def _set_from_callback(self, value: Number) -> None:
         """Make the value what a callback says that it is."""
         self.set(value)

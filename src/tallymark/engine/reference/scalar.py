@@ -42,7 +42,7 @@ class Scalar(Instrument):
         if live is not None:
             live._store(value)
 
-    def _tell(self, value: Number) -> None:
+    def _set_from_callback(self, value: Number) -> None:
         raise NotImplementedError
 
     def _mark(self) -> object:

@@ -8,7 +8,7 @@ from threading import get_ident
 from time import perf_counter
 from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from tallymark.engine.scoped import timed
+from tallymark.engine.decorators import timed
 
 if TYPE_CHECKING:
     from tallymark.engine.reference.timer import Timer

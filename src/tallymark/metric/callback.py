@@ -44,7 +44,7 @@ class Observed:
         before, self._told = self._told, told
         for series, value in told.items():
             if not self._adds or not _add(series, before.get(series, 0.0), value):
-                series._tell(value)
+                series._set_from_callback(value)
         for series in before.keys() - told.keys() if not self._adds else ():
             series.remove()
 

@@ -13,8 +13,8 @@ from weakref import WeakSet
 from tallymark.engine import Family
 from tallymark.engine.columns import Columns
 from tallymark.engine.options import FamilyOptions, TagLimits
-from tallymark.metric.shape import check_ttl
-from tallymark.metric.shares import Shares
+from tallymark.metric.shared.process_values import Shares
+from tallymark.metric.validation import check_ttl
 
 __all__ = ["SharedEntry", "Sharing"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import inf, nan
 
 from tallymark.engine.columns import Columns
-from tallymark.engine.distribution import HistogramSnapshot
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
 
 __all__ = ["difference"]

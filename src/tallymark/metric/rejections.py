@@ -10,7 +10,7 @@ from tallymark.engine.lock import held
 from tallymark.engine.options import TagLimits
 from tallymark.errors import TagError
 
-__all__ = ["REJECTED", "REJECTED_LIMITS", "Refusals"]
+__all__ = ["REJECTED", "REJECTED_LIMITS", "Rejections"]
 
 REJECTED = "tallymark_rejected"
 """The counter, tagged by metric and reason, that each registry keeps of the records that it refused or redirected."""
@@ -22,7 +22,7 @@ _TAG_REASONS = {"max_series", "unprintable", "value_too_long"}
 _logger = logging.getLogger("tallymark")
 
 
-class Refusals:
+class Rejections:
     """Accounts for the bad data of one registry, in its counter of that."""
 
     __slots__ = ("_counter", "_logged", "_strict")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tallymark.report.http import Server
+from tallymark.serve.server import Server
 
 PATIENCE = 20.0
 """Seconds after which a test says that something does not happen."""

@@ -15,10 +15,10 @@ from weakref import WeakSet
 
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
-from tallymark.metric.shape import check_type
+from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
-    from tallymark.report.endpoint import Limits
+    from tallymark.serve.endpoint import Limits
 
 __all__ = ["Server", "serve"]
 
@@ -64,7 +64,7 @@ class Server:
     """
 
     def __init__(self, port: int, host: str, registry: Registry, limits: Limits | None = None) -> None:
-        from tallymark.report.endpoint import Endpoint, Limits, listen
+        from tallymark.serve.endpoint import Endpoint, Limits, listen
 
         self._limits = limits or Limits()
         listener = listen(host, port)

@@ -1,4 +1,4 @@
-"""`Tally`: one call that counts, and times if it has a timer, under tags that are given by place."""
+"""`OperationRecorder`: one call that counts, and times if it has a timer, under tags that are given by place."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 from tallymark.engine.reference.counter import Counter
 from tallymark.engine.reference.timer import Timer
 
-__all__ = ["Tally"]
+__all__ = ["OperationRecorder"]
 
 _MAX_TAGS = 32
 
 
-class Tally:
+class OperationRecorder:
     """Called with a value for each of its keys, a duration if it has a timer, and further tags by keyword: adds one to its
     counter and records the duration, in the series with all of these tags.
 
@@ -38,7 +38,7 @@ class Tally:
             or not all(type(text) is str for text in (*keys, *defaults))
             or not len(defaults) <= len(keys) <= _MAX_TAGS
         ):
-            raise TypeError("a tally takes a counter, keys as text, a timer or None, and defaults for the last keys")
+            raise TypeError("a recorder takes a counter, keys as text, a timer or None, and defaults for the last keys")
         self._counter = counter
         self._keys = keys
         self._timer = timer

@@ -12,7 +12,7 @@ from raw_http import Client, get, parse
 
 import tallymark as tm
 from tallymark.export.prometheus import CONTENT_TYPE
-from tallymark.report.http import Server, serve
+from tallymark.serve.server import Server, serve
 
 
 @pytest.fixture

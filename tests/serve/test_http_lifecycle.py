@@ -12,8 +12,8 @@ import pytest
 from raw_http import PATIENCE, Client, get, parse
 
 import tallymark as tm
-from tallymark.report.endpoint import Limits
-from tallymark.report.http import Server, serve
+from tallymark.serve.endpoint import Limits
+from tallymark.serve.server import Server, serve
 
 # Life
 
@@ -179,7 +179,7 @@ def run(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_importing_costs_no_asyncio() -> None:
-    script = "import tallymark.report.http, sys; print({'asyncio', 'socket', 'gzip', 'email'} & set(sys.modules))"
+    script = "import tallymark.serve.server, sys; print({'asyncio', 'socket', 'gzip', 'email'} & set(sys.modules))"
     assert run(script).stdout == "set()\n"
 
 
@@ -187,7 +187,7 @@ def test_importing_costs_no_asyncio() -> None:
 def test_the_interpreter_exits_at_once_and_in_silence(ending: str) -> None:
     script = f"""
 import socket, sys, tallymark as tm
-from tallymark.report.http import serve
+from tallymark.serve.server import serve
 server = serve(0)
 client = socket.create_connection((server.host, server.port))
 client.sendall(b"GET /metrics HTTP/1.1\\r\\n\\r\\n")
@@ -202,7 +202,7 @@ client.close()
 def test_running_out_of_descriptors_is_logged_once_and_gets_over() -> None:
     script = """
 import contextlib, resource, socket, time, tallymark as tm
-from tallymark.report.http import serve
+from tallymark.serve.server import serve
 server = serve(0)
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 with contextlib.ExitStack() as stack, contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from tallymark.export.prometheus import CONTENT_TYPE, render_prometheus
 from tallymark.metric.registry import Registry
-from tallymark.report.request import Request
+from tallymark.serve.request import Request
 
 __all__ = ["refuse", "respond"]
 

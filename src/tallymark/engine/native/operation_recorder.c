@@ -1,9 +1,9 @@
-/* A tally: one call that counts, and times if it has a timer, under tags that are given by place.
+/* An operation recorder: one call that counts, and times if it has a timer, under tags that are given by place.
  *
  * It costs two lookups and two records; the tags go to both on the C stack, as keys and values, and are never put into a dict. */
 #include "distribution.h"
 #include "scalar.h"
-#include "tally.h"
+#include "operation_recorder.h"
 #include "timing.h"
 
 #include <structmember.h>
@@ -15,7 +15,7 @@ typedef struct {
     vectorcallfunc vectorcall;
     Instrument *counter, *timer; /* owned; timer may be NULL */
     PyObject *keys, *defaults;   /* tuples of exact str: all keys; the values of the last ones, where they are left out */
-} Tally;
+} OperationRecorder;
 
 /* Record to the series of `self` with these tags: 0, or -1 with an exception. */
 static int
@@ -40,7 +40,7 @@ record_given(Instrument *self, Tags tags, double value, Update update)
 }
 
 static PyObject *
-tally_record(Tally *self, Tags tags, PyObject *duration)
+recorder_record(OperationRecorder *self, Tags tags, PyObject *duration)
 {
     double seconds = 0.0;
     int is_number = self->timer == NULL ? 0 : timer_seconds_of(self->timer->family, duration, &seconds);
@@ -59,7 +59,7 @@ tally_record(Tally *self, Tags tags, PyObject *duration)
 }
 
 static PyObject *
-tally_wrong_arguments(const Tally *self, Py_ssize_t nargs)
+recorder_wrong_arguments(const OperationRecorder *self, Py_ssize_t nargs)
 {
     PyErr_Format(PyExc_TypeError, "%R%s are needed by place, but %zd were given", self->keys,
                  self->timer == NULL ? "" : " and a duration", nargs);
@@ -67,15 +67,15 @@ tally_wrong_arguments(const Tally *self, Py_ssize_t nargs)
 }
 
 static PyObject *
-tally_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+recorder_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Tally *self = (Tally *)op;
+    OperationRecorder *self = (OperationRecorder *)op;
     PyObject *keys[MAX_TAGS], *values[MAX_TAGS];
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf), n_context = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
     Py_ssize_t n_keys = PyTuple_GET_SIZE(self->keys), n_defaults = PyTuple_GET_SIZE(self->defaults);
     Py_ssize_t n_values = nargs - (self->timer != NULL);
     if (n_values > n_keys || n_values < n_keys - n_defaults) {
-        return tally_wrong_arguments(self, nargs);
+        return recorder_wrong_arguments(self, nargs);
     }
     if (n_context + n_keys > MAX_TAGS) {
         PyErr_Format(PyExc_TypeError, "at most %d tags can be given in one call", MAX_TAGS);
@@ -89,7 +89,7 @@ tally_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
         keys[n_context + i] = PyTuple_GET_ITEM(self->keys, i);
         values[n_context + i] = i < n_values ? args[i] : PyTuple_GET_ITEM(self->defaults, n_defaults - (n_keys - i));
     }
-    return tally_record(self, (Tags){keys, values, n_context + n_keys}, self->timer == NULL ? NULL : args[nargs - 1]);
+    return recorder_record(self, (Tags){keys, values, n_context + n_keys}, self->timer == NULL ? NULL : args[nargs - 1]);
 }
 
 static int
@@ -104,26 +104,26 @@ all_text(PyObject *tuple)
 }
 
 static PyObject *
-tally_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+recorder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"counter", "keys", "timer", "defaults", NULL};
     State *state = state_of_type(type);
     PyObject *counter, *keys, *timer = Py_None, *defaults = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|OO!:Tally", names, state->counter_type, &counter, &PyTuple_Type, &keys,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!|OO!:OperationRecorder", names, state->counter_type, &counter, &PyTuple_Type, &keys,
                                      &timer, &PyTuple_Type, &defaults)) {
         return NULL;
     }
     if ((timer != Py_None && !Py_IS_TYPE(timer, state->timer_type)) || !all_text(keys)
         || (defaults != NULL && !all_text(defaults)) || PyTuple_GET_SIZE(keys) > MAX_TAGS
         || (defaults != NULL && PyTuple_GET_SIZE(defaults) > PyTuple_GET_SIZE(keys))) {
-        PyErr_SetString(PyExc_TypeError, "a tally takes a counter, keys as text, a timer or None, and defaults for the last keys");
+        PyErr_SetString(PyExc_TypeError, "a recorder takes a counter, keys as text, a timer or None, and defaults for the last keys");
         return NULL;
     }
-    Tally *self = (Tally *)type->tp_alloc(type, 0);
+    OperationRecorder *self = (OperationRecorder *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
-    self->vectorcall = tally_call;
+    self->vectorcall = recorder_call;
     self->counter = (Instrument *)Py_NewRef(counter);
     self->timer = timer == Py_None ? NULL : (Instrument *)Py_NewRef(timer);
     self->keys = Py_NewRef(keys);
@@ -136,9 +136,9 @@ tally_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static void
-tally_dealloc(PyObject *op)
+recorder_dealloc(PyObject *op)
 {
-    Tally *self = (Tally *)op;
+    OperationRecorder *self = (OperationRecorder *)op;
     PyTypeObject *type = Py_TYPE(op);
     Py_XDECREF(self->counter);
     Py_XDECREF(self->timer);
@@ -148,23 +148,23 @@ tally_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
-static PyMemberDef tally_members[] = {
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Tally, vectorcall), READONLY, NULL},
+static PyMemberDef recorder_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperationRecorder, vectorcall), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
-static PyType_Slot tally_slots[] = {
-    {Py_tp_doc, DOC_Tally},
-    {Py_tp_new, tally_new},
-    {Py_tp_dealloc, tally_dealloc},
+static PyType_Slot recorder_slots[] = {
+    {Py_tp_doc, DOC_OperationRecorder},
+    {Py_tp_new, recorder_new},
+    {Py_tp_dealloc, recorder_dealloc},
     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_members, tally_members},
+    {Py_tp_members, recorder_members},
     {0, NULL},
 };
 
-PyType_Spec tally_spec = {
-    .name = "tallymark.engine.native.Tally",
-    .basicsize = sizeof(Tally),
+PyType_Spec operation_recorder_spec = {
+    .name = "tallymark.engine.native.OperationRecorder",
+    .basicsize = sizeof(OperationRecorder),
     .flags = INSTRUMENT_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL,
-    .slots = tally_slots,
+    .slots = recorder_slots,
 };

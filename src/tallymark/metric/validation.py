@@ -7,7 +7,7 @@ from math import inf
 
 from tallymark.engine.number import to_float
 from tallymark.engine.options import FamilyOptions
-from tallymark.metric.refusals import REJECTED
+from tallymark.metric.rejections import REJECTED
 
 __all__ = ["check_name", "check_ttl", "check_type", "conflict_with", "text"]
 

@@ -1,4 +1,4 @@
-"""`Tally`: one call that counts and times, with the same results and the same errors on both engines."""
+"""`OperationRecorder`: one call that counts and times, with the same results and the same errors on both engines."""
 
 from __future__ import annotations
 
@@ -62,27 +62,27 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
 }
 
 
-def tallies(registry: tm.Registry) -> dict[str, Callable[..., None]]:
-    """Return tallies of several shapes, all on one counter and timer."""
+def recorders(registry: tm.Registry) -> dict[str, Callable[..., None]]:
+    """Return recorders of several shapes, all on one counter and timer."""
     counter, timer = registry.counter("n"), registry.timer("t")
     return {
-        "timed": registry.tally(counter, ("one", "two"), timer=timer),
-        "untimed": registry.tally(counter, ("one", "two")),
-        "defaults": registry.tally(counter, ("one", "two"), defaults=("d1", "d2")),
-        "timed_default": registry.tally(counter, ("one",), timer=timer, defaults=("d",)),
-        "keyless": registry.tally(counter, ()),
-        "bound": registry.tally(counter.with_tags(of="n"), ("one",), timer=timer.with_tags(of="t")),
-        "bad_key": registry.tally(counter, ("not a key",)),
+        "timed": registry._operation_recorder(counter, ("one", "two"), timer=timer),
+        "untimed": registry._operation_recorder(counter, ("one", "two")),
+        "defaults": registry._operation_recorder(counter, ("one", "two"), defaults=("d1", "d2")),
+        "timed_default": registry._operation_recorder(counter, ("one",), timer=timer, defaults=("d",)),
+        "keyless": registry._operation_recorder(counter, ()),
+        "bound": registry._operation_recorder(counter.with_tags(of="n"), ("one",), timer=timer.with_tags(of="t")),
+        "bad_key": registry._operation_recorder(counter, ("not a key",)),
     }
 
 
 def outcome(registry: tm.Registry, call: str) -> object:
     """Return what a call, made twice, leaves behind: what it raised, and every series."""
     name, given, context = CALLS[call]
-    tally, raised = tallies(registry)[name], []
+    recorder, raised = recorders(registry)[name], []
     for _ in range(2):
         try:
-            assert tally(*given, **context) is None
+            assert recorder(*given, **context) is None
         except (TypeError, ValueError) as error:
             raised.append((type(error), str(error)))
     series = [
@@ -112,61 +112,61 @@ def test_both_engines_record_and_raise_the_same(call: str, strict: bool) -> None
 def test_what_a_wrong_call_is_told(registry: tm.Registry, call: str, message: str) -> None:
     name, given, context = CALLS[call]
     with pytest.raises(TypeError, match=f"^{message}$"):
-        tallies(registry)[name](*given, **context)
+        recorders(registry)[name](*given, **context)
     assert rows(registry, "n") == rows(registry, "t") == []
 
 
 def test_it_counts_and_times(registry: tm.Registry) -> None:
-    tally = tallies(registry)["timed"]
-    tally("a", "b", 0.5)
-    tally("a", "b", timedelta(seconds=1), x=1)
+    recorder = recorders(registry)["timed"]
+    recorder("a", "b", 0.5)
+    recorder("a", "b", timedelta(seconds=1), x=1)
     assert value(registry, "n", one="a", two="b") == 1
     assert distribution(registry, "t", one="a", two="b", x="1").sum == 1
 
 
 def test_defaults_are_of_the_last_keys(registry: tm.Registry) -> None:
-    tally = tallies(registry)["defaults"]
-    tally()
-    tally("a")
-    tally("a", "b")
+    recorder = recorders(registry)["defaults"]
+    recorder()
+    recorder("a")
+    recorder("a", "b")
     assert [(tags["one"], tags["two"]) for tags, _ in rows(registry, "n")] == [("a", "b"), ("a", "d2"), ("d1", "d2")]
 
 
 def test_a_bound_counter_and_timer_keep_their_tags(registry: tm.Registry) -> None:
-    tallies(registry)["bound"]("a", 0.5)
+    recorders(registry)["bound"]("a", 0.5)
     assert rows(registry, "n") == [({"of": "n", "one": "a"}, 1)]
     assert rows(registry, "t") == [({"of": "t", "one": "a"}, 1)]
 
 
 def test_a_value_may_differ_at_each_call(registry: tm.Registry) -> None:
-    tally = tallies(registry)["untimed"]
+    recorder = recorders(registry)["untimed"]
     for i in range(100):
-        tally(i % 7, "b")
+        recorder(i % 7, "b")
     assert [count for _, count in rows(registry, "n")] == [15, 15, 14, 14, 14, 14, 14]
 
 
 def test_it_brings_back_what_was_removed(registry: tm.Registry) -> None:
-    tally = tallies(registry)["timed"]
-    tally("a", "b", 0.5)
+    recorder = recorders(registry)["timed"]
+    recorder("a", "b", 0.5)
     registry.counter("n", tags={"one": "a", "two": "b"}).remove()
     registry.unregister("t")
-    tally("a", "b", 0.5)
+    recorder("a", "b", 0.5)
     assert value(registry, "n", one="a", two="b") == 1
     assert distribution(registry, "t", one="a", two="b").count == 1
 
 
 WRONG: dict[str, Callable[[tm.Registry], object]] = {
-    "a timer to count": lambda r: r.tally(r.timer("t"), ("k",)),  # type: ignore[arg-type]
-    "a name to count": lambda r: r.tally("n", ("k",)),  # type: ignore[arg-type]
-    "a counter to time": lambda r: r.tally(r.counter("n"), ("k",), timer=r.counter("n")),  # type: ignore[arg-type]
-    "keys in a list": lambda r: r.tally(r.counter("n"), ["k"]),  # type: ignore[arg-type]
-    "keys that are no text": lambda r: r.tally(r.counter("n"), (1,)),  # type: ignore[arg-type]
-    "defaults that are no text": lambda r: r.tally(r.counter("n"), ("k",), defaults=(1,)),  # type: ignore[arg-type]
-    "more defaults than keys": lambda r: r.tally(r.counter("n"), ("k",), defaults=("a", "b")),
+    "a timer to count": lambda r: r._operation_recorder(r.timer("t"), ("k",)),  # type: ignore[arg-type]
+    "a name to count": lambda r: r._operation_recorder("n", ("k",)),  # type: ignore[arg-type]
+    "a counter to time": lambda r: r._operation_recorder(r.counter("n"), ("k",), timer=r.counter("n")),  # type: ignore[arg-type]
+    "keys in a list": lambda r: r._operation_recorder(r.counter("n"), ["k"]),  # type: ignore[arg-type]
+    "keys that are no text": lambda r: r._operation_recorder(r.counter("n"), (1,)),  # type: ignore[arg-type]
+    "defaults that are no text": lambda r: r._operation_recorder(r.counter("n"), ("k",), defaults=(1,)),  # type: ignore[arg-type]
+    "more defaults than keys": lambda r: r._operation_recorder(r.counter("n"), ("k",), defaults=("a", "b")),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_tally_that_cannot_be_made_raises(engine: Any, wrong: str, request: pytest.FixtureRequest) -> None:
+def test_a_recorder_that_cannot_be_made_raises(engine: Any, wrong: str, request: pytest.FixtureRequest) -> None:
     with pytest.raises(TypeError):
         WRONG[wrong](tm.Registry(engine=engine.name))

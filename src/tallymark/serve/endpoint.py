@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tallymark.metric.registry import Registry
-from tallymark.report.request import RequestError, parse_head, take_head
-from tallymark.report.response import refuse, respond
+from tallymark.serve.pages import refuse, respond
+from tallymark.serve.request import RequestError, parse_head, take_head
 
 __all__ = ["Endpoint", "Limits", "listen"]
 

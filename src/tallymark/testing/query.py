@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tallymark.engine import TagSet
-from tallymark.metric.refusals import REJECTED
 from tallymark.metric.registry import Registry
+from tallymark.metric.rejections import REJECTED
 from tallymark.testing.current import DEFAULT
-from tallymark.testing.near import SHOWN, differences, nearest
 from tallymark.testing.series import RecordedSeries
+from tallymark.testing.suggestions import SHOWN, differences, nearest
 
 __all__ = ["Question"]
 

@@ -13,8 +13,8 @@ import pytest
 from raw_http import PATIENCE, Client, Response, ask, eventually, get
 
 import tallymark as tm
-from tallymark.report.endpoint import Limits
-from tallymark.report.http import Server, serve
+from tallymark.serve.endpoint import Limits
+from tallymark.serve.server import Server, serve
 
 
 @pytest.fixture(autouse=True)

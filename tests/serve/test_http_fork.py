@@ -14,7 +14,7 @@ import pytest
 from raw_http import PATIENCE, Client, get
 
 import tallymark as tm
-from tallymark.report.http import serve
+from tallymark.serve.server import serve
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
