@@ -45,7 +45,7 @@ def entries() -> dict[str, str]:
                 texts[f"{class_name}_{name}"] = signature(name, member) + (inspect.getdoc(member) or "")
             elif isinstance(member, property):
                 texts[f"{class_name}_{name}"] = inspect.getdoc(member)
-    texts["TagSet_label_text"] = "Where exporters keep the escaped text of these tags; no part of what the tags mean."
+    
     return texts
 
 

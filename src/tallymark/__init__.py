@@ -7,47 +7,93 @@ requests.inc(method="GET", status="200")
 tm.serve(port=9464)
 """
 
-import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
-from tallymark.engine.histogram_snapshot import HistogramSnapshot
-from tallymark.engine.options import TagLimits
-from tallymark.errors import MetricConflictError, SharedFileError, TagError
-from tallymark.export.prometheus import render_prometheus
-from tallymark.host import Host, detect_host
-from tallymark.metric.buckets import (
-    DURATION_BUCKETS,
-    SIZE_BUCKETS,
-    VALUE_BUCKETS,
-    exponential_buckets,
-    linear_buckets,
-)
-from tallymark.metric.context import counter, gauge, histogram, registry, timer, use
-from tallymark.metric.null import NullRegistry
-from tallymark.metric.registry import Registry
-from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
-from tallymark.metric.state import State
-from tallymark.operational import Operation, OperationalMetrics, Outcome, classify
-from tallymark.process import process_metrics
-from tallymark.serve.server import Server, serve
+from tallymark.metric.context import counter, gauge, histogram, info, registry, state, timer, use
 from tallymark.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark import bench as bench
+    from tallymark import export as export
     from tallymark import testing as testing
+    from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
+    from tallymark.engine.histogram_snapshot import HistogramSnapshot
+    from tallymark.engine.options import TagLimits
+    from tallymark.errors import MetricConflictError, SharedFileError, TagError
+    from tallymark.export.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
+    from tallymark.export.prometheus import render_prometheus
+    from tallymark.host import Host, detect_host
+    from tallymark.metric.buckets import (
+        DURATION_BUCKETS,
+        SIZE_BUCKETS,
+        VALUE_BUCKETS,
+        exponential_buckets,
+        linear_buckets,
+    )
+    from tallymark.metric.collector import Collector, family
+    from tallymark.metric.data import (
+        ExponentialHistogramData,
+        GaugeData,
+        HistogramData,
+        InfoData,
+        StateSetData,
+        SumData,
+        SummaryData,
+    )
+    from tallymark.metric.delta import delta
+    from tallymark.metric.null import NullRegistry
+    from tallymark.metric.registry import Registry
+    from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
+    from tallymark.metric.state import State
+    from tallymark.operational import Operation, OperationalMetrics, Outcome, classify
+    from tallymark.process import process_metrics
+    from tallymark.serve.server import Server, serve
+
+_HOMES = {
+    "tallymark.engine": ("Counter", "Gauge", "Histogram", "TagSet", "Timer", "Timing", "engine_name"),
+    "tallymark.engine.histogram_snapshot": ("HistogramSnapshot",),
+    "tallymark.engine.options": ("TagLimits",),
+    "tallymark.errors": ("MetricConflictError", "SharedFileError", "TagError"),
+    "tallymark.export": ("PROMETHEUS_CONTENT_TYPE", "render_prometheus"),
+    "tallymark.host": ("Host", "detect_host"),
+    "tallymark.metric.buckets": (
+        "DURATION_BUCKETS", "SIZE_BUCKETS", "VALUE_BUCKETS", "exponential_buckets", "linear_buckets",
+    ),
+    "tallymark.metric.collector": ("Collector", "family"),
+    "tallymark.metric.data": (
+        "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData", "SummaryData",
+    ),
+    "tallymark.metric.delta": ("delta",),
+    "tallymark.metric.null": ("NullRegistry",),
+    "tallymark.metric.registry": ("Registry",),
+    "tallymark.metric.snapshot": ("FamilySnapshot", "SeriesView", "Snapshot"),
+    "tallymark.metric.state": ("State",),
+    "tallymark.operational": ("Operation", "OperationalMetrics", "Outcome", "classify"),
+    "tallymark.process": ("process_metrics",),
+    "tallymark.serve.server": ("Server", "serve"),
+}  # fmt: skip
+"""Where a public name is that is imported when it is first asked for: most services need few of them."""
+
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+_PACKAGES = ("bench", "export", "testing")
 
 __all__ = [
     "DURATION_BUCKETS",
+    "PROMETHEUS_CONTENT_TYPE",
     "SIZE_BUCKETS",
     "VALUE_BUCKETS",
+    "Collector",
     "Counter",
+    "ExponentialHistogramData",
     "FamilySnapshot",
     "Gauge",
+    "GaugeData",
     "Histogram",
+    "HistogramData",
     "HistogramSnapshot",
     "Host",
+    "InfoData",
     "MetricConflictError",
     "NullRegistry",
     "Operation",
@@ -59,6 +105,9 @@ __all__ = [
     "SharedFileError",
     "Snapshot",
     "State",
+    "StateSetData",
+    "SumData",
+    "SummaryData",
     "TagError",
     "TagLimits",
     "TagSet",
@@ -67,23 +116,35 @@ __all__ = [
     "__version__",
     "classify",
     "counter",
+    "delta",
     "detect_host",
     "engine_name",
     "exponential_buckets",
+    "family",
     "gauge",
     "histogram",
+    "info",
     "linear_buckets",
     "process_metrics",
     "registry",
     "render_prometheus",
     "serve",
+    "state",
     "timer",
     "use",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
-    # A service needs neither: each is imported when it is first asked for.
-    if name in ("bench", "testing"):
-        return importlib.import_module(f"tallymark.{name}")
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _MODULES:
+        found = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return found
+    if name in _PACKAGES:
+        return import_module(f"tallymark.{name}")
     raise AttributeError(f"module 'tallymark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_PACKAGES])

@@ -4,11 +4,11 @@ __all__ = ["MetricConflictError", "SharedFileError", "TagError"]
 
 
 class TagError(ValueError):
-    """A tag that cannot be: a bad or disallowed key, or too many tags on one series."""
+    """A tag that cannot be: a key that is bad, not allowed or not declared, or too many tags on one series."""
 
 
 class MetricConflictError(ValueError):
-    """A metric name that is already taken by another kind, unit or set of bounds."""
+    """A metric name that is already taken by another kind, unit, or set of bounds or tag keys."""
 
 
 class SharedFileError(OSError):

@@ -7,15 +7,22 @@ import math
 import os
 import platform
 import time
-from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tallymark.engine.options import TagLimits
 from tallymark.metric import context
-from tallymark.metric.callback import Callback
+from tallymark.metric.collector import family
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Literal
+
+    from tallymark.metric.callback import Callback
+    from tallymark.metric.registry import Aggregate
+    from tallymark.metric.snapshot import FamilySnapshot
 
 __all__ = ["process_metrics"]
 
@@ -51,41 +58,82 @@ def process_metrics(registry: Registry | None = None) -> None:
     """
     target = context.registry() if registry is None else registry
     check_type("registry", target, Registry)
-    for name, unit, aggregate, description, read in _metrics():
-        if not _tells(read):
-            continue
-        if name.endswith("_total"):
-            target.counter(name, unit=unit, description=description, limits=_LIMITS, callback=read)
+    known = [metric for metric in _metrics() if metric.is_known()]
+    if target._families.is_shared:
+        for metric in known:
+            metric.share(target)
+        return
+    for metric in known:
+        target._check_not_taken(metric.name)
+    for metric in known:
+        target.register(metric)
+
+
+class ProcessMetric(NamedTuple):
+    """One metric of a process, and what reads it. As a collector it tells of the process that it is read in."""
+
+    kind: Literal["counter", "gauge", "info"]
+    name: str
+    unit: str
+    aggregate: Aggregate | None
+    description: str
+    read: Callback
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ProcessMetric) and other.name == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def collect(self) -> list[FamilySnapshot]:
+        """Return the metric as it is now."""
+        said = self.read()
+        series = [({}, said)] if isinstance(said, int | float) else said
+        return [family(self.kind, self.name, series, description=self.description, unit=self.unit)]
+
+    def share(self, registry: Registry) -> None:
+        """Have the processes that share a registry tell it together."""
+        if self.kind == "counter":
+            registry.counter(
+                self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read
+            )
         else:
-            target.gauge(name, unit=unit, description=description, limits=_LIMITS, callback=read, aggregate=aggregate)
+            registry.gauge(
+                self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read,
+                aggregate=self.aggregate,
+            )  # fmt: skip
+
+    def is_known(self) -> bool:
+        """Return True if this platform can tell it."""
+        try:
+            self.read()
+        except Exception:  # no /proc, no such function, or a text of another form: each platform has its own way to not know
+            return False
+        return True
 
 
-def _metrics() -> Iterator[tuple[str, str, str, str, Callback]]:
-    """Yield name, unit, how processes combine, description, and what tells the value."""
+def _metrics() -> Iterator[ProcessMetric]:
     cpu = "CPU time that the process has used, user and system."
-    yield "process_cpu_seconds_total", "seconds", "", cpu, time.process_time
-    yield "process_resident_memory_bytes", "bytes", "sum", "Memory of the process that is in RAM.", _resident_bytes
-    yield "process_virtual_memory_bytes", "bytes", "sum", "Address space that the process has mapped.", _virtual_bytes
+    yield ProcessMetric("counter", "process_cpu_seconds_total", "seconds", None, cpu, time.process_time)
+    memory = "Memory of the process that is in RAM."
+    yield ProcessMetric("gauge", "process_resident_memory_bytes", "bytes", "sum", memory, _resident_bytes)
+    space = "Address space that the process has mapped."
+    yield ProcessMetric("gauge", "process_virtual_memory_bytes", "bytes", "sum", space, _virtual_bytes)
     # The kernel derives its boot time from two clocks, so that it may differ by a second from one reading to the next. Read
     # once, it gives a start time that stays put.
-    start_time = partial(_start_time, _boot_time())
-    yield "process_start_time_seconds", "seconds", "max", "When the process began, in seconds since the epoch.", start_time
-    yield "process_open_fds", "", "sum", "File descriptors that the process has open.", _open_fds
-    yield "process_max_fds", "", "sum", "File descriptors that the process may have open.", _max_fds
-    yield "process_threads", "", "sum", "Threads of the process.", _threads
-    collected, uncollectable = partial(_gc_statistic, "collected"), partial(_gc_statistic, "uncollectable")
-    yield "python_gc_objects_collected_total", "", "", "Objects that the garbage collector freed.", collected
-    yield "python_gc_objects_uncollectable_total", "", "", "Garbage that it found but could not free.", uncollectable
-    yield "python_gc_collections_total", "", "", "Runs of the garbage collector.", partial(_gc_statistic, "collections")
-    yield "python_info", "", "", "The Python that runs the process, in its tags; always 1.", _python_info
-
-
-def _tells(read: Callback) -> bool:
-    try:
-        read()
-    except Exception:  # no /proc, no such function, or a text of another form: each platform has its own way to not know
-        return False
-    return True
+    began, start_time = "When the process began, in seconds since the epoch.", partial(_start_time, _boot_time())
+    yield ProcessMetric("gauge", "process_start_time_seconds", "seconds", "max", began, start_time)
+    yield ProcessMetric("gauge", "process_open_fds", "", "sum", "File descriptors that the process has open.", _open_fds)
+    yield ProcessMetric("gauge", "process_max_fds", "", "sum", "File descriptors that the process may have open.", _max_fds)
+    yield ProcessMetric("gauge", "process_threads", "", "sum", "Threads of the process.", _threads)
+    for name, statistic, description in (
+        ("python_gc_objects_collected_total", "collected", "Objects that the garbage collector freed."),
+        ("python_gc_objects_uncollectable_total", "uncollectable", "Garbage that it found but could not free."),
+        ("python_gc_collections_total", "collections", "Runs of the garbage collector."),
+    ):
+        yield ProcessMetric("counter", name, "", None, description, partial(_gc_statistic, statistic))
+    python = "The Python that runs the process, in its tags; always 1."
+    yield ProcessMetric("info", "python_info", "", None, python, _python_info)
 
 
 # /proc

@@ -19,7 +19,7 @@ PLACES = 511
 
 
 def processes(registry: tm.Registry) -> int:
-    return len(registry._sharing.shared.processes())  # type: ignore[union-attr]
+    return len(registry._families.memory.shared.processes())  # type: ignore[union-attr]
 
 
 def total(registry: tm.Registry, name: str) -> float:
@@ -237,7 +237,7 @@ def test_a_child_that_cannot_settle_records_nothing_wrong(shared: tm.Registry, c
     counter = shared.counter("n")
     held = counter.with_tags(a="held")
     held.inc()
-    sharing = shared._sharing.shared  # type: ignore[union-attr]
+    sharing = shared._families.memory.shared  # type: ignore[union-attr]
 
     def stop() -> None:
         sharing._fault(3, signal.SIGSTOP)

@@ -155,7 +155,7 @@ def test_a_maximum_over_many_lives_needs_no_room_for_each(shared: tm.Registry, c
     for i in range(40):
         assert children.run(lambda i=i: gauge.set(i)) == 0
         assert value(shared, "peak") == i
-        used.append(shared._sharing.shared.usage()["used"])  # type: ignore[union-attr]
+        used.append(shared._families.memory.shared.usage()["used"])  # type: ignore[union-attr]
     assert used[-1] == used[5]
 
 

@@ -101,7 +101,7 @@ def test_a_process_may_be_killed_between_any_two_changes(tmp_path: Path, childre
             assert children.run(lambda registry=registry: leave(registry)) == 0
 
         def work(step: int = step, registry: tm.Registry = registry) -> None:
-            registry._sharing.shared._fault(step)  # type: ignore[union-attr]
+            registry._families.memory.shared._fault(step)  # type: ignore[union-attr]
             scenario(registry)
 
         status = children.run(work)

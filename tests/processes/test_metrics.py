@@ -136,7 +136,7 @@ def test_a_series_that_another_process_removes_meanwhile_expires_once(path: Path
 
     def remove() -> None:
         series = counter.with_tags(a="0")
-        registry._sharing.shared._fault(1, signal.SIGSTOP)  # type: ignore[union-attr]
+        registry._families.memory.shared._fault(1, signal.SIGSTOP)  # type: ignore[union-attr]
         series.remove()
 
     for i in range(3):
@@ -173,7 +173,7 @@ def test_who_makes_series_without_reading_lets_removed_ones_go(pair: Any) -> Non
     for i in range(5000):
         counter.inc(user=str(i))
         first.counter("n").with_tags(user=str(i)).remove()
-    used = first._sharing.shared.usage()["used"]
+    used = first._families.memory.shared.usage()["used"]
     assert used < 73728 + 400 * 300 + 2**17
 
 

@@ -122,14 +122,14 @@ def test_room_of_series_that_went_is_used_again(shared: tm.Registry) -> None:
         series.inc()
         series.remove()
         del series
-    before = shared._sharing.shared.usage()["used"]  # type: ignore[union-attr]
+    before = shared._families.memory.shared.usage()["used"]  # type: ignore[union-attr]
     for i in range(100, 2000):
         series = counter.with_tags(user=str(i))
         series.inc()
         assert series.value == 1
         series.remove()
         del series
-    assert shared._sharing.shared.usage()["used"] == before  # type: ignore[union-attr]
+    assert shared._families.memory.shared.usage()["used"] == before  # type: ignore[union-attr]
 
 
 def test_a_handle_that_another_process_keeps_is_never_given_away(shared: tm.Registry, children: Any) -> None:
@@ -217,7 +217,7 @@ def test_a_registry_that_goes_gives_its_place_back(path: Path) -> None:
         tm.Registry(engine="native", shared=path).counter("n").inc()
     registry = tm.Registry(engine="native", shared=path)
     assert value(registry, "n") == 300
-    assert len(registry._sharing.shared.processes()) == 1  # type: ignore[union-attr]
+    assert len(registry._families.memory.shared.processes()) == 1  # type: ignore[union-attr]
 
 
 def test_nothing_is_allocated(shared: tm.Registry) -> None:
@@ -250,4 +250,4 @@ def test_a_signal_that_kills_leaves_nothing_behind(shared: tm.Registry, children
         os.kill(pid, signal.SIGTERM)
         assert children.wait(pid) == -signal.SIGTERM
     assert counter.value > 0
-    assert len(shared._sharing.shared.processes()) == 1  # type: ignore[union-attr]
+    assert len(shared._families.memory.shared.processes()) == 1  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ def stopped(shared: tm.Registry, children: Any) -> int:
     counter.inc(kind="known")
 
     def work() -> None:
-        shared._sharing.shared._fault(3, signal.SIGSTOP)  # type: ignore[union-attr]
+        shared._families.memory.shared._fault(3, signal.SIGSTOP)  # type: ignore[union-attr]
         counter.inc(kind="its")
 
     pid = children.start(work)
@@ -143,7 +143,7 @@ def stopped_lock() -> Any:
 
     @contextlib.contextmanager
     def held(registry: tm.Registry) -> Any:
-        with open(registry._sharing.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
+        with open(registry._families.memory.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
             lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2**40, 1, 0)
             fcntl.fcntl(file.fileno(), 37, lock)  # F_OFD_SETLK
             yield

@@ -6,15 +6,15 @@ one of them.
 
 from __future__ import annotations
 
-import importlib
-import logging
 import os
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
 
-from tallymark.engine.number import Number
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from tallymark.engine.number import Number as Number
     from tallymark.engine.reference import (
         Counter,
         Family,
@@ -28,18 +28,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Counter",
-    "Family",
-    "Gauge",
-    "Histogram",
-    "Instrument",
-    "Number",
-    "OperationRecorder",
-    "TagSet",
-    "Timer",
-    "Timing",
-    "engine_name",
-    "load_engine",
+    "Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
+    "engine_name", "load_engine",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -57,7 +47,7 @@ def load_engine(name: str | None = None) -> Any:
     if name not in _ENGINES:
         raise ValueError(f"no engine is called {name!r}; there are {' and '.join(map(repr, _ENGINES))}")
     try:
-        return importlib.import_module(f"tallymark.engine.{name}")
+        return import_module(f"tallymark.engine.{name}")
     except ImportError as error:
         raise ImportError(
             f"Tallymark's {name} engine cannot be loaded ({error}). It is compiled when Tallymark is installed: install a C"
@@ -75,13 +65,15 @@ def _choose() -> ModuleType:
         module: ModuleType = load_engine(forced)
         return module
     try:
-        return importlib.import_module("tallymark.engine.native")
+        return import_module("tallymark.engine.native")
     except ImportError as error:
-        logging.getLogger("tallymark").warning(
+        from tallymark.log import logger
+
+        logger().warning(
             "the native engine is not built here, so a record takes 10 to 25 times longer (%s)."
             " TALLYMARK_ENGINE=native tells how to get it; TALLYMARK_ENGINE=reference accepts this.", error,
         )  # fmt: skip
-        return importlib.import_module("tallymark.engine.reference")
+        return import_module("tallymark.engine.reference")
 
 
 _engine: Any = _choose()
@@ -95,7 +87,7 @@ if not TYPE_CHECKING:
     Gauge = _engine.Gauge
     Histogram = _engine.Histogram
     Instrument = _engine.Instrument
-    TagSet = _engine.TagSet
     OperationRecorder = _engine.OperationRecorder
+    TagSet = _engine.TagSet
     Timer = _engine.Timer
     Timing = _engine.Timing

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from tallymark.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tallymark.engine.reference import TagSet
 
 __all__ = ["Columns"]
 
+_set = object.__setattr__
 
-class Columns(NamedTuple):
+
+class Columns(Frozen):
     """Row `i` of every column belongs to one series.
 
     Counters and gauges fill `values`; histograms and timers fill `bucket_counts` (a sequence per series: its bounds and
@@ -19,10 +23,30 @@ class Columns(NamedTuple):
     seconds since the epoch.
     """
 
+    __slots__ = ("bucket_counts", "created", "maxs", "mins", "sums", "tags", "values")
+
     tags: Sequence[TagSet]
     created: Sequence[float]
-    values: Sequence[float] = ()
-    bucket_counts: Sequence[Sequence[int]] = ()
-    sums: Sequence[float] = ()
-    mins: Sequence[float] = ()
-    maxs: Sequence[float] = ()
+    values: Sequence[float]
+    bucket_counts: Sequence[Sequence[int]]
+    sums: Sequence[float]
+    mins: Sequence[float]
+    maxs: Sequence[float]
+
+    def __init__(
+        self,
+        tags: Sequence[TagSet],
+        created: Sequence[float],
+        values: Sequence[float] = (),
+        bucket_counts: Sequence[Sequence[int]] = (),
+        sums: Sequence[float] = (),
+        mins: Sequence[float] = (),
+        maxs: Sequence[float] = (),
+    ) -> None:
+        _set(self, "tags", tags)
+        _set(self, "created", created)
+        _set(self, "values", values)
+        _set(self, "bucket_counts", bucket_counts)
+        _set(self, "sums", sums)
+        _set(self, "mins", mins)
+        _set(self, "maxs", maxs)

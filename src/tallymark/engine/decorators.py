@@ -6,21 +6,22 @@ generator, which is no work.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import AbstractContextManager
 from functools import partial, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias, TypeVar, cast
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+    from contextlib import AbstractContextManager
+    from typing import Any, ParamSpec, TypeAlias, TypeVar
+
     from tallymark.engine.reference import Timer
 
+    P = ParamSpec("P")
+    R = TypeVar("R")
+    Scope: TypeAlias = Callable[[], AbstractContextManager[Any]]
+
 __all__ = ["scoped", "timed"]
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-Scope: TypeAlias = Callable[[], AbstractContextManager[Any]]
 
 
 def scoped(
@@ -39,8 +40,9 @@ def scoped(
     called = type(function).__call__  # an object with an async `__call__` counts as what it does
     for is_kind, wrap in _WRAPPERS:
         if is_kind(function) or is_kind(called):
-            return cast("Callable[P, R]", wrap(scope, function))
-    return plain(function) if plain is not None else cast("Callable[P, R]", _function(scope, function))
+            wrapped: Callable[P, R] = wrap(scope, function)
+            return wrapped
+    return plain(function) if plain is not None else _function(scope, function)
 
 
 def timed(timer: Timer, function: Callable[P, R], plain: Callable[[Timer, Callable[P, R]], Callable[P, R]]) -> Callable[P, R]:
@@ -48,15 +50,13 @@ def timed(timer: Timer, function: Callable[P, R], plain: Callable[[Timer, Callab
     return scoped(timer.time, function, partial(plain, timer))
 
 
-def _function(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+def _function(scope: Scope, function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
-    def within(*args: Any, **kwargs: Any) -> Any:
+    def within(*args: P.args, **kwargs: P.kwargs) -> R:
         with scope():
             return function(*args, **kwargs)
 
     return within
-
-
 def _coroutine(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def within(*args: Any, **kwargs: Any) -> Any:
@@ -100,7 +100,7 @@ def _async_generator(scope: Scope, function: Callable[..., Any]) -> Callable[...
     return within
 
 
-_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[[Scope, Callable[..., Any]], Callable[..., Any]]], ...] = (
+_WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[[Scope, Callable[..., Any]], Any]], ...] = (
     (isasyncgenfunction, _async_generator),
     (iscoroutinefunction, _coroutine),
     (isgeneratorfunction, _generator),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf, nan
+
+from tallymark.frozen import Frozen
 
 __all__ = ["HistogramSnapshot"]
 
+_set = object.__setattr__
 
-@dataclass(frozen=True, slots=True)
-class HistogramSnapshot:
+
+class HistogramSnapshot(Frozen):
     """The distribution that one histogram or timer series holds, in the unit of its metric.
 
     Attributes:
@@ -20,11 +22,22 @@ class HistogramSnapshot:
         max: largest observation; NaN where there is none.
     """
 
+    __slots__ = ("bounds", "bucket_counts", "max", "min", "sum")
+
     bounds: tuple[float, ...]
     bucket_counts: tuple[int, ...]
     sum: float
     min: float
     max: float
+
+    def __init__(
+        self, bounds: tuple[float, ...], bucket_counts: tuple[int, ...], sum: float, min: float, max: float
+    ) -> None:  # by hand, as one is made for each series that somebody reads
+        _set(self, "bounds", bounds)
+        _set(self, "bucket_counts", bucket_counts)
+        _set(self, "sum", sum)
+        _set(self, "min", min)
+        _set(self, "max", max)
 
     @property
     def count(self) -> int:
@@ -54,9 +67,9 @@ class HistogramSnapshot:
     def quantile(self, q: float) -> float:
         """Estimate the `q`-quantile (`0 <= q <= 1`); NaN where nothing was observed.
 
-        The observation of rank `q * count` is looked for in its bucket, within which observations are taken to be spread
-        evenly (linear interpolation, as in Prometheus's `histogram_quantile`). The bucket's edges are narrowed to `min` and
-        `max`, so that the estimate never leaves the observed range, also in the open last bucket. The error is at most
+        The bucket that holds the observation of rank `q * count` is found first. Observations are taken to be spread evenly
+        over a bucket (linear interpolation, as in Prometheus's `histogram_quantile`). The bucket's edges are narrowed to `min`
+        and `max`, so the estimate never leaves the observed range, not even in the open last bucket. The error is at most
         the width of that (narrowed) bucket; `quantile(0)` and `quantile(1)` are exact.
 
         Raises:
@@ -74,3 +87,7 @@ class HistogramSnapshot:
                 return min(max(low * (1.0 - share) + high * share, low), high)
             below += count
         return nan
+
+    def __repr__(self) -> str:
+        spread = f" min={self.min:g} max={self.max:g} p50={self.quantile(0.5):g} p99={self.quantile(0.99):g}"
+        return f"<HistogramSnapshot count={self.count} sum={self.sum:g}{spread if self.count else ''}>"

@@ -8,14 +8,14 @@ A forked child gets a new one, because the thread that held the old one may not 
 from __future__ import annotations
 
 import os
-import threading
+from _thread import RLock  # what `threading.RLock` is; `threading` itself takes longer to import than all of this
 
 __all__ = ["held", "slow_path"]
 
-_lock = threading.RLock()
+_lock = RLock()
 
 
-def slow_path() -> threading.RLock:
+def slow_path() -> RLock:
     """Return the lock, to be used at once: `with slow_path(): ...`."""
     return _lock
 
@@ -27,7 +27,7 @@ def held() -> bool:
 
 def _renew() -> None:
     global _lock
-    _lock = threading.RLock()
+    _lock = RLock()
 
 
 if hasattr(os, "register_at_fork"):

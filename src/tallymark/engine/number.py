@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import SupportsFloat, SupportsIndex, TypeAlias
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import SupportsFloat, SupportsIndex, TypeAlias
 
-__all__ = ["Number", "to_float"]
+    Number: TypeAlias = SupportsFloat | SupportsIndex
 
-Number: TypeAlias = SupportsFloat | SupportsIndex
+__all__ = ["to_float"]
 
 
 def to_float(value: object) -> float:

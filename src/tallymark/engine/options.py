@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from tallymark.errors import TagError
+from tallymark.frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from tallymark.engine.reference import Family, TagSet
 
 __all__ = ["FamilyHooks", "FamilyOptions", "TagLimits", "check_key"]
 
-_KEY = re.compile(r"[^\W\d][\w./:-]*")
+_set = object.__setattr__
+
+_PUNCTUATION = dict.fromkeys(map(ord, "_.-/:"))
 
 
 def check_key(key: str) -> None:
@@ -22,48 +23,67 @@ def check_key(key: str) -> None:
 
     A key starts with a letter or `_`, and goes on with letters, digits and `_ . - / :` (letters of any script).
     """
-    if not _KEY.fullmatch(key):
+    first, rest = key[:1], key.translate(_PUNCTUATION)
+    if not (first == "_" or first.isalnum()) or first.isdecimal() or not (rest == "" or rest.isalnum()):
         raise TagError(
             f"tag key {key!r} is not valid: a key starts with a letter or '_',"
             " and goes on with letters, digits and any of '_.-/:'"
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TagLimits:
-    """How many tags and series a family takes, and how long their texts may be.
+class TagLimits(Frozen):
+    """How many tags and series a metric takes, and how long their texts may be.
 
-    Keys are written in code, values come from data. So what breaks a rule on keys (`max_tags`, `max_key_length`,
-    `disallowed_keys`) raises `TagError`; what breaks a rule on data is counted in `tallymark_rejected` and mended: a
-    value longer than `max_value_length` characters is cut and ends in `…`, and a record beyond `max_series` goes to the
-    family's overflow series, tagged `overflow="true"`. The untagged root and the overflow series are not counted.
+    Keys are written in code, values come from data. So a key that breaks a rule (`max_tags`, `max_key_length`,
+    `disallowed_keys`) raises `TagError`. Data that breaks a rule is counted in `tallymark_rejected` and redirected: a value
+    longer than `max_value_length` characters is truncated and ends in `…`, and a record beyond `max_series` goes to the
+    metric's overflow series, tagged `overflow="true"`. The untagged root and the overflow series do not count.
+
+    Raises:
+        TypeError: a limit is not an `int`, or `disallowed_keys` is one text.
+        ValueError: a limit is below 1.
     """
 
-    max_tags: int = 10
-    max_key_length: int = 100
-    max_value_length: int = 200
-    max_series: int = 1000
-    disallowed_keys: tuple[str, ...] = ()
+    __slots__ = ("disallowed_keys", "max_key_length", "max_series", "max_tags", "max_value_length")
 
-    def __post_init__(self) -> None:
-        for name in ("max_tags", "max_key_length", "max_value_length", "max_series"):
-            limit = getattr(self, name)
+    max_tags: int
+    max_key_length: int
+    max_value_length: int
+    max_series: int
+    disallowed_keys: tuple[str, ...]
+
+    def __init__(
+        self,
+        max_tags: int = 10,
+        max_key_length: int = 100,
+        max_value_length: int = 200,
+        max_series: int = 1000,
+        disallowed_keys: Iterable[str] = (),
+    ) -> None:
+        limits = {
+            "max_tags": max_tags,
+            "max_key_length": max_key_length,
+            "max_value_length": max_value_length,
+            "max_series": max_series,
+        }
+        for name, limit in limits.items():
             if not isinstance(limit, int) or isinstance(limit, bool):
                 raise TypeError(f"TagLimits.{name} must be an int, not {type(limit).__name__}")
             if limit < 1:
                 raise ValueError(f"TagLimits.{name} must be at least 1, not {limit}")
-        if isinstance(self.disallowed_keys, str):
+            _set(self, name, limit)
+        if isinstance(disallowed_keys, str):
             raise TypeError("TagLimits.disallowed_keys must be a collection of keys, not one str")
-        object.__setattr__(self, "disallowed_keys", tuple(self.disallowed_keys))
+        _set(self, "disallowed_keys", tuple(disallowed_keys))
 
-    def cut(self, value: str) -> str:
+    def truncate(self, value: str) -> str:
         """Return a tag value that is within the limit."""
         return value if len(value) <= self.max_value_length else value[: self.max_value_length - 1] + "…"
 
     def truncated(self, metric: str, tags: Mapping[str, str]) -> dict[str, str]:
-        """Return tags with their values cut. Raises `TagError` for a key that a series of `metric` may not have."""
+        """Return tags with their values truncated. Raises `TagError` for a key that a series of `metric` may not have."""
         self.check_keys(metric, list(tags))
-        return {key: self.cut(value) for key, value in tags.items()}
+        return {key: self.truncate(value) for key, value in tags.items()}
 
     def check_keys(self, metric: str, keys: list[str]) -> None:
         """Raise `TagError` for the first of `keys` that a series of `metric` may not have."""
@@ -82,12 +102,22 @@ class TagLimits:
             check_key(key)
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyOptions:
-    """The shape of a family, and the rules that it keeps. `bounds` is empty unless the kind has buckets.
+class FamilyOptions(Frozen):
+    """The shape of a family, and the rules that it keeps.
 
-    `aggregate` says how the processes that share a gauge combine; it is empty where nobody asked.
+    Attributes:
+        name: the metric's name.
+        kind: a key of `INSTRUMENTS`.
+        unit: the unit of values; may be empty.
+        bounds: of the buckets; empty unless the kind has buckets.
+        ttl: seconds after which a series that did not change is removed; None: never.
+        limits: on tags and series.
+        tags: of the root, and so of all series.
+        aggregate: how processes that share a gauge combine; empty where nobody asked.
+        tag_keys: the keys that series may have beside those of `tags`; None: any.
     """
+
+    __slots__ = ("aggregate", "bounds", "kind", "limits", "name", "tag_keys", "tags", "ttl", "unit")
 
     name: str
     kind: str
@@ -96,20 +126,44 @@ class FamilyOptions:
     ttl: float | None
     limits: TagLimits
     tags: TagSet
-    aggregate: str = ""
+    aggregate: str
+    tag_keys: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        unit: str,
+        bounds: tuple[float, ...],
+        ttl: float | None,
+        limits: TagLimits,
+        tags: TagSet,
+        aggregate: str = "",
+        tag_keys: tuple[str, ...] | None = None,
+    ) -> None:
+        _set(self, "name", name)
+        _set(self, "kind", kind)
+        _set(self, "unit", unit)
+        _set(self, "bounds", bounds)
+        _set(self, "ttl", ttl)
+        _set(self, "limits", limits)
+        _set(self, "tags", tags)
+        _set(self, "aggregate", aggregate)
+        _set(self, "tag_keys", tag_keys)
 
 
-@dataclass(frozen=True, slots=True)
-class FamilyHooks:
+class FamilyHooks(Frozen):
     """What a family asks of the registry that owns it. Only slow paths call these.
 
     Attributes:
-        reject: called with a metric, a reason and a function that says more; counts and logs a record that was refused or
+        reject: called with a metric, a reason and a function that says more; counts and logs a record that was rejected or
             redirected, and raises where the registry is strict.
-        readmit: puts an unregistered family back, and says whether its name was still free.
+        readmit: puts an unregistered family back, and returns whether its name was still free.
         now: seconds since the epoch, for creation times.
         uptime: seconds on a clock that never steps, for `ttl`.
     """
+
+    __slots__ = ("now", "readmit", "reject", "uptime")
 
     reject: Callable[[str, str, Callable[[], str]], None]
     readmit: Callable[[Family], bool]

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from _collections_abc import Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any
 
 from tallymark.engine.number import to_float
-from tallymark.engine.options import FamilyHooks, FamilyOptions
-from tallymark.engine.text import key_text, value_text
+from tallymark.engine.options import FamilyHooks, FamilyOptions, check_key
+from tallymark.engine.text import as_tags, key_text, value_text
 from tallymark.errors import TagError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tallymark.engine.reference import Family
 
-__all__ = ["Policy"]
+__all__ = ["NO_TAGS", "Policy"]
+
+NO_TAGS = frozenset(["amount", "value", "exemplar"])
+"""Keywords of a record call that are not tags."""
+
+_MAX_EXEMPLAR = 128
+"""Characters of an exemplar's keys and values together. Source: OpenMetrics 1.0, section "Exemplars"."""
 
 _UNPRINTABLE = "<unprintable>"
 
@@ -29,31 +36,114 @@ class Policy:
         self.options = options
         self.hooks = hooks
 
+    # Tags
+
     def canonical(self, tags: Mapping[str, object]) -> dict[str, str]:
         """Return the tags that a series gets: exact text, sorted by key, no longer than the limits allow.
 
         Raises:
             TagError: a key is not valid or not allowed, or there are too many tags.
+            TypeError: a key is not text, or a value is a collection.
         """
         limits = self.options.limits
-        items = {key_text(key): self.text(value) for key, value in tags.items()}
-        limits.check_keys(self.options.name, list(items))
-        for key, value in items.items():
+        items = {key_text(key): value for key, value in tags.items()}
+        texts = {key: self.text(key, value) for key, value in items.items()}
+        limits.check_keys(self.options.name, list(texts))
+        self._check_declared(texts)
+        for key, value in texts.items():
             if len(value) > limits.max_value_length:
-                items[key] = limits.cut(value)
+                texts[key] = limits.truncate(value)
                 self.reject("value_too_long", "tag {!r} has {} characters", key, len(value))
-        return dict(sorted(items.items()))
+        return dict(sorted(texts.items()))
 
-    def text(self, value: object) -> str:
-        """Return a tag value as text; a placeholder, and a refusal counted, where `str(value)` fails."""
+    def _check_declared(self, tags: Mapping[str, str]) -> None:
+        declared = self.options.tag_keys
+        if declared is None:
+            return
+        for key in tags:
+            if key not in declared and key not in self.options.tags:
+                raise TagError(
+                    f"metric {self.options.name!r}: tag key {key!r} is not declared; tag_keys are"
+                    f" {', '.join(declared) or '(none)'}"
+                )
+
+    def given_tags(self, given: tuple[Any, ...], tags: dict[str, object]) -> dict[str, object]:
+        """Merge what `with_tags` is given by place, a mapping or the values of the declared keys, and keywords, which win.
+
+        Raises:
+            TypeError: it is neither.
+        """
+        if len(given) == 1 and (given[0] is None or isinstance(given[0], Mapping)):
+            return as_tags(given[0], tags)
+        declared = self.options.tag_keys
+        if declared is None:
+            kinds = ", ".join([type(one).__name__ for one in given])
+            raise TypeError(
+                f"metric {self.options.name!r}: with_tags() takes keywords, with_tags(method='GET') say, or one mapping, not"
+                f" {kinds}. Values by place need declared keys: tag_keys=('method',)"
+            )
+        if len(given) != len(declared):
+            raise TypeError(
+                f"metric {self.options.name!r}: with_tags() takes {len(declared)} values by place"
+                f" ({', '.join(declared)}), not {len(given)}"
+            )
+        return dict(zip(declared, given, strict=True)) | tags
+
+    def text(self, key: str, value: object) -> str:
+        """Return a tag value as text; a placeholder, and a rejection counted, where `str(value)` fails."""
         try:
-            return value_text(value)
+            return value_text(key, value)
         except TagError as error:
             self.reject("unprintable", "{}", error)
             return _UNPRINTABLE
 
+    def record_tags(self, tags: dict[str, Any]) -> dict[str, Any]:
+        """Return those keywords of a record call that are tags.
+
+        Raises:
+            TypeError: a keyword gives what is given by place, or an exemplar that cannot be one.
+        """
+        for name in ("amount", "value"):
+            if name in tags:
+                raise TypeError(
+                    f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by place, inc(2) say;"
+                    f" for a tag of that name, use with_tags({name}=…)"
+                )
+        if "exemplar" in tags:
+            tags = dict(tags)
+            self.check_exemplar(tags.pop("exemplar"))
+        return tags
+
+    def check_exemplar(self, exemplar: object) -> None:
+        """Check an exemplar, which is then dropped. One that breaks a rule on data is rejected; its record counts.
+
+        Raises:
+            TypeError: it is not a mapping, or the metric is a gauge.
+        """
+        if exemplar is None:
+            return
+        if self.options.kind not in ("counter", "histogram", "timer"):
+            raise TypeError(f"metric {self.options.name!r}: a {self.options.kind} takes no exemplar; counters and histograms do")
+        if not isinstance(exemplar, Mapping):
+            raise TypeError(
+                f"metric {self.options.name!r}: an exemplar is a mapping, {{'trace_id': '…'}} say, not a"
+                f" {type(exemplar).__name__}; for a tag of that name, use with_tags(exemplar=…)"
+            )
+        try:
+            texts = {key_text(key): value_text(key, value) for key, value in exemplar.items()}
+            for key in texts:
+                check_key(key)
+        except Exception as error:
+            self.reject("exemplar", "an exemplar cannot be kept: {}", error)
+            return
+        length = sum([len(key) + len(value) for key, value in texts.items()])
+        if length > _MAX_EXEMPLAR:
+            self.reject("exemplar", "an exemplar has {} characters, but {} are allowed", length, _MAX_EXEMPLAR)
+
+    # Numbers
+
     def number(self, value: object) -> float | None:
-        """Return a number as a float; None, and a refusal counted, where it is of a fit type but cannot be read."""
+        """Return a number as a float; None, and a rejection counted, where it is of a fit type but cannot be read."""
         try:
             return to_float(value)
         except TypeError as error:
@@ -64,12 +154,14 @@ class Policy:
             self.reject("unreadable", "__float__ of {} failed", type(value).__name__)
         return None
 
-    def refuse(self, value: float) -> None:
-        """Count the refusal of a number: one that is not finite, or else is negative where that cannot be."""
+    def reject_number(self, value: float) -> None:
+        """Count a rejected number: one that is not finite, or else is negative where that cannot be."""
         if isfinite(value):
             self.reject("negative", "{!r} is negative, but a {} takes no less than 0", value, self.options.kind)
         else:
             self.reject("not_finite", "{!r} is not finite", value)
+
+    # Series
 
     def name_taken(self, family: Family) -> None:
         """Count a record to an unregistered family that cannot come back."""
@@ -77,10 +169,10 @@ class Policy:
 
     def crowded(self, family: Family) -> None:
         """Count a record that goes to the overflow series, and name the tag that is likely to blame."""
-        self.hooks.reject(self.options.name, "max_series", partial(self._culprit, family))
+        self.hooks.reject(self.options.name, "max_series", lambda: self._culprit(family))
 
     def no_space(self, family: Family) -> None:
-        """Count a record for whose series shared memory has no room: it goes to the overflow series, if there is one."""
+        """Count a record for whose series shared memory has no space: it goes to the overflow series, if there is one."""
         self.reject("no_space", "shared memory is full: raise Registry(shared_limit=), or lower TagLimits.max_series")
 
     def unreachable(self, family: Any) -> None:
@@ -99,5 +191,5 @@ class Policy:
         )
 
     def reject(self, reason: str, detail: str, *details: object) -> None:
-        """Count a record that was refused or redirected; `detail` is formatted only where it is read."""
-        self.hooks.reject(self.options.name, reason, partial(detail.format, *details))
+        """Count a record that was rejected or redirected; `detail` is formatted only where it is read."""
+        self.hooks.reject(self.options.name, reason, lambda: detail.format(*details))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Mapping
+from _collections_abc import Mapping  # `collections.abc` is this too, but imports all of `collections`
 
 from tallymark.engine.options import check_key
 from tallymark.errors import TagError
 
 __all__ = ["as_tags", "checked_tags", "key_text", "text_tags", "value_text"]
+
+_COLLECTIONS = (list, tuple, set, frozenset, Mapping)
 
 
 def key_text(key: object) -> str:
@@ -18,7 +19,7 @@ def key_text(key: object) -> str:
     return str.__str__(key)
 
 
-def value_text(value: object) -> str:
+def value_text(key: str, value: object) -> str:
     """Return a tag value as an exact `str`.
 
     A `str` subclass (an enum member, say) gives the text that it holds, whatever its `__str__` returns; anything else gives
@@ -26,9 +27,15 @@ def value_text(value: object) -> str:
 
     Raises:
         TagError: `str(value)` failed.
+        TypeError: the value is a collection: what other libraries take as `labels=` or `attributes=`.
     """
     if issubclass(type(value), str):
         text = str.__str__(value)
+    elif isinstance(value, _COLLECTIONS):
+        raise TypeError(
+            f"tag {key!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag by its keyword,"
+            f" inc(method='GET', status='200'), or a mapping of them to with_tags({{'method': 'GET'}})"
+        )
     else:
         try:
             text = str.__str__(str(value))
@@ -51,11 +58,13 @@ def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) 
 
     Raises:
         TagError: a key is not a valid tag key, or `str()` of a value failed.
+        TypeError: a key is not text, or a value is a collection.
     """
-    items = {key_text(key): value_text(value) for key, value in as_tags(mapping, tags).items()}
-    for key in items:
+    items = {key_text(key): value for key, value in as_tags(mapping, tags).items()}
+    texts = {key: value_text(key, value) for key, value in items.items()}
+    for key in texts:
         check_key(key)
-    return dict(sorted(items.items()))
+    return dict(sorted(texts.items()))
 
 
 def text_tags(text: bytes) -> dict[str, str] | None:
@@ -63,14 +72,16 @@ def text_tags(text: bytes) -> dict[str, str] | None:
 
     None for a text that the native engine cannot have written.
     """
+    from struct import error, unpack_from  # only shared registries need it
+
     items, at = [], 0
     try:
         while at < len(text):
-            (length,) = struct.unpack_from("=I", text, at)
+            (length,) = unpack_from("=I", text, at)
             items.append(text[at + 4 : at + 4 + length].decode())
             at += 4 + length
         found = dict(zip(items[::2], items[1::2], strict=True))
         tags = checked_tags(found, {})
-    except (ValueError, struct.error):
+    except (ValueError, error):
         return None
     return tags if at == len(text) and list(tags) == items[::2] else None

@@ -5,12 +5,28 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from math import isfinite
 
-from tallymark.metric.snapshot import FamilySnapshot, Snapshot, TagSet
+from tallymark.metric.data import (
+    ExponentialHistogramData,
+    GaugeData,
+    HistogramData,
+    InfoData,
+    StateSetData,
+    SumData,
+    SummaryData,
+)
+from tallymark.metric.names import ExpositionNames
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tallymark.engine import TagSet
+    from tallymark.engine.histogram_snapshot import HistogramSnapshot
+    from tallymark.metric.data import Data
+    from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
 __all__ = ["CONTENT_TYPE", "render_prometheus"]
 
@@ -21,42 +37,50 @@ _PORTION = 2048
 _exact = True
 """Whether all label texts so far say exactly what their tags say, so that no two can read the same. Saves looking for such."""
 
-_TYPES = {"counter": "counter", "gauge": "gauge", "histogram": "histogram", "timer": "histogram"}
-
 
 def render_prometheus(snapshot: Snapshot) -> bytes:
     """Return a snapshot as Prometheus text (UTF-8).
 
     In names, what is not allowed becomes `_`; a unit is a suffix (`_seconds` for timers), and counters end in `_total`. Two
     tags of a series that become one label have their values joined with `;`. Two metrics that become one name are told apart
-    by a number (`_2`), since a scrape with two of one name would be refused as a whole.
+    by a number (`_2`), since a scrape with two of one name would be rejected as a whole.
     """
-    taken: set[str] = set()
     parts: list[str] = []
-    for family in snapshot.families:
-        name = _free_name(metric_name(family), family.kind, taken)
+    for family, name in zip(snapshot.families, _names(snapshot.families), strict=True):
         if family.description:
             parts.append(f"# HELP {name} {_escape_help(family.description)}\n")
-        parts.append(f"# TYPE {name} {_TYPES[family.kind]}\n")
-        parts.extend(_histograms(name, family) if family.bounds else _numbers(name, family))
+        parts += _family(name, family.data)
     return "".join(parts).encode()
 
 
-def metric_name(family: FamilySnapshot) -> str:
-    """Return the name that Prometheus knows a family by."""
-    name = re.sub(r"[^a-zA-Z0-9_:]", "_", family.name)
-    stem = name.removesuffix("_total") if family.kind == "counter" else name
-    unit = re.sub(r"[^a-zA-Z0-9]+", "_", family.unit).strip("_")
-    if unit and not stem.endswith(f"_{unit}") and stem != unit:
-        stem = f"{stem}_{unit}"
-    return f"{stem}_total" if family.kind == "counter" else stem
+def _names(families: Sequence[FamilySnapshot]) -> list[str]:
+    """Return the families' names, made here where no registry gave them."""
+    if all([family.exposition_name for family in families]):
+        return [family.exposition_name for family in families]
+    keys = [(family.name, family.kind, family.unit) for family in families]
+    names = ExpositionNames()
+    names.give(keys)
+    return [names.of(*key) for key in keys]
+
+
+def _family(name: str, data: Data) -> list[str]:
+    match data:
+        case SumData(monotonic=True):
+            return [f"# TYPE {name} counter\n", *_numbers(name, data.tags, data.values, adds_up=True)]
+        case SumData() | GaugeData() | InfoData() | StateSetData():
+            return [f"# TYPE {name} gauge\n", *_numbers(name, data.tags, data.values, adds_up=False)]
+        case SummaryData():
+            return [f"# TYPE {name} summary\n", *_summaries(name, data)]
+        case HistogramData() | ExponentialHistogramData():
+            return [f"# TYPE {name} histogram\n", *_histograms(name, data)]
 
 
 def label_text(tags: TagSet) -> str:
     """Return tags as labels, without braces. A label whose value is empty is left out: to Prometheus, it is not there."""
-    text = tags.label_text
+    text = tags._label_text
     if text is None:
-        text = tags.label_text = _label_text(tags.items())
+        text = _label_text(tags.items())
+        tags._keep_label_text(text)
     return text
 
 
@@ -64,12 +88,18 @@ def _label_text(tags: Iterable[tuple[str, str]]) -> str:
     global _exact
     labels: dict[str, list[str]] = {}
     for key, value in tags:
-        # Prometheus keeps names that start with two underscores to itself.
-        name = re.sub(r"^__+", "_", re.sub(r"[^a-zA-Z0-9_]", "_", key))
+        name = _label_name(key)
         labels.setdefault(name, []).append(value)
         _exact = _exact and name == key and value != ""
     joined = {name: ";".join(values) for name, values in labels.items()}
     return ",".join([f'{name}="{_escape_value(value)}"' for name, value in joined.items() if value])
+
+
+def _label_name(key: str) -> str:
+    if not (key.isascii() and key.isidentifier()):
+        key = "".join([c if c.isascii() and c.isalnum() else "_" for c in key])
+    # Prometheus keeps names that start with two underscores to itself.
+    return f"_{key.lstrip('_')}" if key.startswith("__") else key
 
 
 def _escape_value(text: str) -> str:
@@ -80,25 +110,10 @@ def _escape_help(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").encode("utf-8", "replace").decode()
 
 
-def _free_name(name: str, kind: str, taken: set[str]) -> str:
-    """Return `name`, or `name_2` and so on if one of the sample names that it would bring is taken; take them."""
-    stem, total = (name.removesuffix("_total"), "_total") if kind == "counter" else (name, "")
-    suffixes = ("", "_bucket", "_sum", "_count") if _TYPES[kind] == "histogram" else ("",)
-    for number in range(1, len(taken) + 2):
-        free = f"{stem}_{number}{total}" if number > 1 else name
-        wanted = {free + suffix for suffix in suffixes}
-        if not wanted & taken:
-            break
-    taken |= wanted
-    return free
-
-
-def _numbers(name: str, family: FamilySnapshot) -> list[str]:
-    columns = family.columns
-    texts = [tags.label_text or label_text(tags) for tags in columns.tags]
-    values = columns.values
+def _numbers(name: str, tags: Sequence[TagSet], values: Sequence[float], *, adds_up: bool) -> list[str]:
+    texts = [one._label_text or label_text(one) for one in tags]
     if not _exact and len(set(texts)) < len(texts):
-        texts, values = _without_twins(family.kind, texts, values)
+        texts, values = _without_twins(texts, values, adds_up=adds_up)
     write = repr if all(map(isfinite, values)) else _number
     start = f"{name}{{"
     # In portions, whose lines take the memory of the last portion's: all lines at once cost more to hold than to write.
@@ -113,36 +128,49 @@ def _numbers(name: str, family: FamilySnapshot) -> list[str]:
     ]
 
 
-def _without_twins(kind: str, texts: list[str], values: Sequence[float]) -> tuple[list[str], list[float]]:
-    """Merge series whose tags differ here but read the same as labels: counters add up, of gauges the last one stays."""
+def _without_twins(texts: list[str], values: Sequence[float], *, adds_up: bool) -> tuple[list[str], list[float]]:
+    """Merge series whose tags differ here but read the same as labels: counters add up, of others the last one stays."""
     merged: dict[str, float] = {}
     for text, value in zip(texts, values, strict=True):
-        merged[text] = merged.get(text, 0.0) + value if kind == "counter" else value
+        merged[text] = merged.get(text, 0.0) + value if adds_up else value
     return list(merged), list(merged.values())
 
 
-def _histograms(name: str, family: FamilySnapshot) -> list[str]:
-    columns = family.columns
-    merged: dict[str, tuple[list[int], float]] = {}
-    for tags, counts, total in zip(columns.tags, columns.bucket_counts, columns.sums, strict=True):
-        text = (
-            _label_text([(f"exported_{k}" if k == "le" else k, v) for k, v in tags.items()])
-            if "le" in tags
-            else label_text(tags)
-        )
-        if text in merged:
-            others, other_total = merged[text]
-            counts, total = [a + b for a, b in zip(counts, others, strict=True)], total + other_total
-        merged[text] = list(counts), total
-    edges = [*map(repr, family.bounds), "+Inf"]
+def _summaries(name: str, data: SummaryData) -> list[str]:
+    merged: dict[str, tuple[int, float]] = {}
+    for tags, count, total in zip(data.tags, data.counts, data.sums, strict=True):
+        text = label_text(tags)
+        others, other_total = merged.get(text, (0, 0.0))
+        merged[text] = count + others, total + other_total
+    return [_totals(name, text, count, total) for text, (count, total) in merged.items()]
+
+
+def _histograms(name: str, data: HistogramData | ExponentialHistogramData) -> list[str]:
+    merged: dict[str, HistogramSnapshot] = {}
+    for row, tags in enumerate(data.tags):
+        text = _text_beside_le(tags)
+        histogram = data.row(row)
+        merged[text] = histogram.merged(merged[text]) if text in merged else histogram
     lines = []
-    for text, (counts, total) in merged.items():
+    for text, histogram in merged.items():
         comma = f"{text}," if text else ""
-        cumulative = list(accumulate(counts))
+        cumulative = list(accumulate(histogram.bucket_counts))
+        edges = [*map(repr, histogram.bounds), "+Inf"]
         lines += [f'{name}_bucket{{{comma}le="{edge}"}} {count}\n' for edge, count in zip(edges, cumulative, strict=True)]
-        braced = f"{{{text}}}" if text else ""
-        lines.append(f"{name}_sum{braced} {_number(total)}\n{name}_count{braced} {cumulative[-1]}\n")
+        lines.append(_totals(name, text, cumulative[-1], histogram.sum))
     return lines
+
+
+def _text_beside_le(tags: TagSet) -> str:
+    """Return tags as labels, beside which a bucket's bound has a label `le` of its own."""
+    if "le" not in tags:
+        return label_text(tags)
+    return _label_text([(f"exported_{key}" if key == "le" else key, value) for key, value in tags.items()])
+
+
+def _totals(name: str, text: str, count: int, total: float) -> str:
+    braced = f"{{{text}}}" if text else ""
+    return f"{name}_sum{braced} {_number(total)}\n{name}_count{braced} {count}\n"
 
 
 def _number(value: float) -> str:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tallymark.host import cgroup, kubernetes
 from tallymark.host.container import container_id
 from tallymark.host.environment import Environment
 from tallymark.host.tree import Tree
-from tallymark.host.value import LIMITS, clean
+from tallymark.host.value import clean
 from tallymark.metric import context
+from tallymark.metric.collector import family
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tallymark.metric.snapshot import FamilySnapshot
 
 __all__ = ["Host", "detect_host"]
 
@@ -87,16 +93,9 @@ class Host:
         """
         target = context.registry() if registry is None else registry
         check_type("registry", target, Registry)
-        info = "Where the process runs, in its tags; always 1."
-        target.gauge("host_info", description=info, limits=LIMITS)
-        target.info("host_info", self._known())
-        for name, unit, description, value in (
-            ("host_cpu_count", "", "CPUs of the machine.", self.cpu_count),
-            ("host_cpu_limit", "", "CPUs' worth of time that the process may use.", self.cpu_limit),
-            ("host_memory_limit", "bytes", "Memory that the process may use.", self.memory_limit),
-        ):
-            if value is not None:
-                target.gauge(name, unit=unit, description=description).set(value)
+        for one in HostCollector(self).collect():
+            target._check_not_taken(one.name)
+        target.register(HostCollector(self))
 
     def _known(self) -> dict[str, str]:
         texts = {
@@ -112,6 +111,34 @@ class Host:
             "environment": self.environment,
         }
         return {key: value for key, value in texts.items() if value}
+
+
+class HostCollector:
+    """Tells a registry of a host. All are equal, so that a registry has one."""
+
+    __slots__ = ("_host",)
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HostCollector)
+
+    def __hash__(self) -> int:
+        return hash(HostCollector)
+
+    def collect(self) -> list[FamilySnapshot]:
+        """Return what is known of the host."""
+        info = "Where the process runs, in its tags; always 1."
+        families = [family("info", "host_info", [(dict(self._host._known()), 1)], description=info)]
+        for name, unit, description, value in (
+            ("host_cpu_count", "", "CPUs of the machine.", self._host.cpu_count),
+            ("host_cpu_limit", "", "CPUs' worth of time that the process may use.", self._host.cpu_limit),
+            ("host_memory_limit", "bytes", "Memory that the process may use.", self._host.memory_limit),
+        ):
+            if value is not None:
+                families.append(family("gauge", name, [({}, value)], description=description, unit=unit))
+        return families
 
 
 def detect_host(*, root: str | os.PathLike[str] = "/", environ: Mapping[str, str] | None = None) -> Host:

@@ -24,7 +24,7 @@ def clean(value: object) -> str | None:
     value = value[:MAX_READ]
     if any("\ud800" <= character <= "\udfff" for character in value):
         return None
-    return LIMITS.cut("".join(filter(str.isprintable, value)).strip()) or None
+    return LIMITS.truncate("".join(filter(str.isprintable, value)).strip()) or None
 
 
 def positive(text: str) -> int:

@@ -1,10 +1,12 @@
-"""Bounds of histogram buckets: how to make them, what is valid, and what a metric gets that names none."""
+"""Bounds of histogram buckets: how to make them, what is valid, and the default ones."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
 from math import inf, isfinite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 __all__ = ["DURATION_BUCKETS", "SIZE_BUCKETS", "VALUE_BUCKETS", "exponential_buckets", "linear_buckets"]
 
@@ -48,7 +50,7 @@ def exponential_buckets(start: float, factor: float, count: int) -> tuple[float,
 
 
 def default_bounds(unit: str) -> tuple[float, ...]:
-    """Return the bounds of a histogram in `unit` that names none."""
+    """Return the bounds of a histogram in `unit` that has no bounds of its own."""
     return {"seconds": DURATION_BUCKETS, "bytes": SIZE_BUCKETS}.get(unit, VALUE_BUCKETS)
 
 
@@ -76,7 +78,7 @@ def check_bounds(owner: str, buckets: Iterable[float]) -> tuple[float, ...]:
     for bound in bounds:
         if not isfinite(bound):
             raise ValueError(f"{owner}: bound {bound!r} is not finite")
-    for lower, upper in itertools.pairwise(bounds):
+    for lower, upper in zip(bounds, bounds[1:], strict=False):
         if not lower < upper:
             raise ValueError(f"{owner}: bounds must ascend, but {upper!r} follows {lower!r}")
     return bounds

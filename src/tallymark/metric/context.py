@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any
+from _contextvars import ContextVar
 
-from tallymark.engine import Counter, Gauge, Histogram, Timer
 from tallymark.metric.registry import Registry
 
-__all__ = ["counter", "gauge", "histogram", "registry", "timer", "use"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from contextvars import Token
+    from types import TracebackType
+
+    from tallymark.engine import Counter, Gauge, Histogram, Timer
+    from tallymark.engine.options import TagLimits
+    from tallymark.metric.callback import Callback
+    from tallymark.metric.registry import Aggregate
+    from tallymark.metric.state import State
+
+__all__ = ["counter", "gauge", "histogram", "info", "registry", "state", "timer", "use"]
 
 _default = Registry()
 _current: ContextVar[Registry] = ContextVar("tallymark_registry", default=_default)
@@ -21,38 +29,184 @@ def registry() -> Registry:
     return _current.get()
 
 
-@contextmanager
-def use(registry: Registry) -> Iterator[Registry]:
-    """Make `registry` the current one within a `with` block, and in the async tasks that are started there.
+class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
+    """Make a registry the current one within a `with` block, and in the async tasks that are started there.
 
     Raises:
         TypeError: `registry` is not a `Registry`.
     """
-    if not isinstance(registry, Registry):
-        raise TypeError(f"use() takes a Registry, not {type(registry).__name__}")
-    current = _current  # the one that the token belongs to
-    token = current.set(registry)
-    try:
-        yield registry
-    finally:
-        current.reset(token)
+
+    __slots__ = ("_registry", "_tokens")
+
+    def __init__(self, registry: Registry) -> None:
+        if not isinstance(registry, Registry):
+            raise TypeError(f"use() takes a Registry, not {type(registry).__name__}")
+        self._registry = registry
+        self._tokens: list[tuple[ContextVar[Registry], Token[Registry]]] = []
+
+    def __enter__(self) -> Registry:
+        self._tokens.append((_current, _current.set(self._registry)))
+        return self._registry
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        variable, token = self._tokens.pop()
+        try:
+            variable.reset(token)
+        except ValueError:
+            # The block ends in another context than it began in, as in a generator that another task or thread closes. That
+            # context never had this registry, so there is nothing to undo.
+            pass
 
 
-def counter(name: str, **options: Any) -> Counter:
-    """Get or create a counter in the current registry; see `Registry.counter`."""
-    return registry().counter(name, **options)
+def counter(
+    name: str,
+    *,
+    description: str = "",
+    unit: str = "",
+    tags: Mapping[str, object] | None = None,
+    tag_keys: Iterable[str] | None = None,
+    ttl: float | None = None,
+    limits: TagLimits | None = None,
+    callback: Callback | None = None,
+) -> Counter:
+    """Get or create a counter in the current registry: a total that only goes up.
+
+        requests = tm.counter("http_requests", description="Requests served.")
+        requests.inc()                                # add 1
+        requests.inc(2, method="GET", status="200")   # add 2 to the series with these tags
+        ok = requests.with_tags(method="GET", status="200")   # that series, to be recorded to at the least cost
+        ok.inc()
+
+    The same name gives the same counter, wherever it is asked for.
+
+    Args:
+        name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
+        description: what it counts.
+        unit: of what it counts, `"bytes"` say; exporters append it to the name.
+        tags: returns the series with these tags, instead of the one without.
+        tag_keys: declares the keys that series have, `("method", "status")` say; then `with_tags("GET", "200")` gives their
+            values by place, and another key raises `TagError`.
+        ttl: seconds after which a series that did not change is removed.
+        limits: on the tags and series of this metric, instead of the registry's.
+        callback: called whenever the registry is read; returns the total, or pairs of tags and total.
+
+    Raises:
+        MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
+        ValueError: the name is not valid, or `ttl` is not positive.
+        TagError: a tag key is not valid or not allowed, or there are too many tags.
+        TypeError: an argument is of the wrong type.
+    """
+    return registry().counter(
+        name, description=description, unit=unit, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, callback=callback
+    )
 
 
-def gauge(name: str, **options: Any) -> Gauge:
-    """Get or create a gauge in the current registry; see `Registry.gauge`."""
-    return registry().gauge(name, **options)
+def gauge(
+    name: str,
+    *,
+    description: str = "",
+    unit: str = "",
+    tags: Mapping[str, object] | None = None,
+    tag_keys: Iterable[str] | None = None,
+    ttl: float | None = None,
+    limits: TagLimits | None = None,
+    callback: Callback | None = None,
+    aggregate: Aggregate | None = None,
+) -> Gauge:
+    """Get or create a gauge in the current registry: a value that goes up and down.
+
+        depth = tm.gauge("queue_depth", description="Jobs that wait.")
+        depth.set(7)
+        depth.inc()
+        depth.dec(2, queue="mail")
+        with depth.track_in_progress():  # adds 1, and takes it away at the end
+            ...
+        tm.gauge("pool_size", callback=lambda: len(pool))   # asked for when somebody reads it
+
+    Arguments and errors as for `counter`, and these.
+
+    Args:
+        aggregate: how the processes that share a registry combine: `"last"`, `"sum"`, `"max"` or `"min"`; see
+            `Registry.gauge`.
+
+    Raises:
+        ValueError: also where `aggregate` is none of these.
+    """
+    return registry().gauge(
+        name, description=description, unit=unit, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, callback=callback,
+        aggregate=aggregate,
+    )  # fmt: skip
 
 
-def histogram(name: str, **options: Any) -> Histogram:
-    """Get or create a histogram in the current registry; see `Registry.histogram`."""
-    return registry().histogram(name, **options)
+def histogram(
+    name: str,
+    *,
+    description: str = "",
+    unit: str = "",
+    tags: Mapping[str, object] | None = None,
+    tag_keys: Iterable[str] | None = None,
+    ttl: float | None = None,
+    limits: TagLimits | None = None,
+    buckets: Iterable[float] | None = None,
+) -> Histogram:
+    """Get or create a histogram in the current registry: how values are distributed.
+
+        size = tm.histogram("response_size", unit="bytes", buckets=tm.exponential_buckets(64, 4, 8))
+        size.observe(1432, route="/users")
+        size.with_tags(route="/users").snapshot().quantile(0.99)
+
+    Arguments and errors as for `counter`, and these.
+
+    Args:
+        buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS` for
+            `"bytes"`, `VALUE_BUCKETS` for others.
+
+    Raises:
+        MetricConflictError: also where the metric has other bounds.
+        ValueError: also where the bounds are not valid.
+    """
+    return registry().histogram(
+        name, description=description, unit=unit, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets
+    )
 
 
-def timer(name: str, **options: Any) -> Timer:
-    """Get or create a timer in the current registry; see `Registry.timer`."""
-    return registry().timer(name, **options)
+def timer(
+    name: str,
+    *,
+    description: str = "",
+    tags: Mapping[str, object] | None = None,
+    tag_keys: Iterable[str] | None = None,
+    ttl: float | None = None,
+    limits: TagLimits | None = None,
+    buckets: Iterable[float] | None = None,
+) -> Timer:
+    """Get or create a timer in the current registry: a histogram of seconds.
+
+        latency = tm.timer("request_duration")
+        with latency.time(route="/users"):
+            ...
+
+        @latency.time(route="/users")      # functions, coroutines, generators and async generators
+        def handler(): ...
+
+        latency.record(0.012)
+
+    Arguments and errors as for `histogram`; the default bounds are `DURATION_BUCKETS`.
+    """
+    return registry().timer(
+        name, description=description, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets
+    )
+
+
+def info(name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
+    """Tell facts that seldom change, in the current registry: `tm.info("service", version="1.2")`. See `Registry.info`."""
+    return registry().info(name, mapping, **tags)
+
+
+def state(name: str, states: Iterable[str], *, description: str = "", tags: Mapping[str, object] | None = None) -> State:
+    """Get or create a state in the current registry: which one of `states` something is in. See `Registry.state`.
+
+    worker = tm.state("worker", ["starting", "running", "stopped"])
+    worker.set("running")
+    """
+    return registry().state(name, states, description=description, tags=tags)

@@ -1,54 +1,85 @@
-"""What was recorded between two snapshots of one registry, as a snapshot."""
+"""What changed between two snapshots of one registry."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import inf, nan
 
-from tallymark.engine.columns import Columns
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
-from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
+from tallymark.frozen import replace
+from tallymark.metric.data import (
+    GaugeData,
+    HistogramData,
+    SumData,
+    SummaryData,
+)
+from tallymark.metric.snapshot import Snapshot
 
-__all__ = ["difference"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeVar
+
+    from tallymark.metric.data import Data
+    from tallymark.metric.snapshot import FamilySnapshot
+
+    N = TypeVar("N", int, float)
+
+__all__ = ["delta"]
 
 
-def difference(now: Snapshot, before: Snapshot) -> Snapshot:
-    """Return `now`, less what `before` held already. A series that is gone by now is left out."""
+def delta(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Return `after`, less what `before` held already: what was recorded between the two. Pure: it knows no clock.
+
+    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and exponential histograms are as in
+    `after`. A series that is gone is left out; one that was removed and came back has started from nothing. Of a
+    distribution, `min` and `max` are exact where they are new, and else the edges of the outermost buckets that changed.
+    """
     earlier = {family.name: family for family in before.families}
-    return Snapshot(tuple([_less(family, earlier.get(family.name)) for family in now.families]), now.time)
+    return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
 
 
-def _less(family: FamilySnapshot, earlier: FamilySnapshot | None) -> FamilySnapshot:
-    if earlier is None or (earlier.kind, earlier.bounds) != (family.kind, family.bounds):
-        return family
-    # A series that was removed and came back was created anew: it has started from nothing.
-    known = {(series.tags, series.created): series for series in earlier}
-    pairs = [(series, known.get((series.tags, series.created))) for series in family]
-    tags, created = family.columns.tags, family.columns.created
-    if not family.bounds:
-        return replace(family, columns=Columns(tags, created, tuple([_gained(*pair) for pair in pairs])))
-    parts = [_observed(*pair) for pair in pairs]
-    columns = Columns(
-        tags, created, (), *zip(*[(part.bucket_counts, part.sum, part.min, part.max) for part in parts], strict=True)
-    )
-    return replace(family, columns=columns)
+def _family(before: FamilySnapshot | None, after: FamilySnapshot) -> FamilySnapshot:
+    if before is None or before.kind != after.kind or type(before.data) is not type(after.data):
+        return after
+    # A series that was removed and came back was created anew.
+    rows = {series: row for row, series in enumerate(zip(before.data.tags, before.data.created, strict=True))}
+    pairs = [rows.get(series) for series in zip(after.data.tags, after.data.created, strict=True)]
+    return replace(after, data=_data(before.data, after.data, pairs))
 
 
-def _gained(now: SeriesView, then: SeriesView | None) -> float:
-    if then is None:
-        return now.value
-    return 0.0 if now.value == then.value else now.value - then.value  # infinities are equal too
+def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
+    """Return the difference. `rows` tells, for each row of `after`, the one of `before` that is the same series."""
+    match before, after:
+        case (SumData(), SumData()) | (GaugeData(), GaugeData()):
+            return replace(after, values=_less(before.values, after.values, rows))
+        case SummaryData(), SummaryData():
+            counts = _less(before.counts, after.counts, rows)
+            return replace(after, counts=counts, sums=_less(before.sums, after.sums, rows))
+        case HistogramData(), HistogramData() if before.bounds == after.bounds:
+            parts = [_observed(None if i is None else before.row(i), after.row(row)) for row, i in enumerate(rows)]
+            return HistogramData(
+                after.tags, after.created, after.bounds,
+                tuple([part.bucket_counts for part in parts]), tuple([part.sum for part in parts]),
+                tuple([part.min for part in parts]), tuple([part.max for part in parts]),
+            )  # fmt: skip
+    return after
 
 
-def _observed(now: SeriesView, then: SeriesView | None) -> HistogramSnapshot:
-    whole = now.histogram
+def _less(before: Sequence[N], after: Sequence[N], rows: Sequence[int | None]) -> tuple[N, ...]:
+    return tuple([now if row is None else _minus(now, before[row]) for now, row in zip(after, rows, strict=True)])
+
+
+def _minus(now: N, then: N) -> N:
+    return type(now)(0) if now == then else now - then  # infinities are equal too
+
+
+def _observed(then: HistogramSnapshot | None, whole: HistogramSnapshot) -> HistogramSnapshot:
     if then is None:
         return whole
-    counts = tuple([late - early for late, early in zip(whole.bucket_counts, then.histogram.bucket_counts, strict=True)])
+    counts = tuple([late - early for late, early in zip(whole.bucket_counts, then.bucket_counts, strict=True)])
     changed = [bucket for bucket, count in enumerate(counts) if count]
     if not changed:
         return HistogramSnapshot(whole.bounds, counts, 0.0, nan, nan)
-    # The extremes are known where they are new; otherwise the edge of the outermost bucket is the best bound there is.
     edges = (-inf, *whole.bounds, inf)
     least, most = max(edges[changed[0]], whole.min), min(edges[changed[-1] + 1], whole.max)
-    return HistogramSnapshot(whole.bounds, counts, whole.sum - then.histogram.sum, least, most)
+    return HistogramSnapshot(whole.bounds, counts, whole.sum - then.sum, least, most)

@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import timedelta
 from math import nan
-from typing import Any, ParamSpec, Self, TypeVar, cast
 
-from tallymark.engine import Counter, Gauge, Histogram, Number, OperationRecorder, TagSet, Timer
+from tallymark.engine import TagSet
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.metric.registry import Registry
 from tallymark.metric.snapshot import Snapshot
 
-__all__ = ["NullRegistry"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ParamSpec, Self, TypeVar
 
-P = ParamSpec("P")
-R = TypeVar("R")
+    from tallymark.engine import Instrument, OperationRecorder
+    from tallymark.metric.collector import Collector
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
+__all__ = ["NullRegistry"]
 
 
 class NullRegistry(Registry):
     """Hands out instruments that do nothing: they keep no value and check no argument. Its snapshot is always empty."""
 
-    def counter(self, name: str, **options: Any) -> Counter:
-        """Return a counter that counts nothing."""
-        return cast(Counter, _NullInstrument("counter", name, options))
+    def _instrument(self, wanted: Any, tags: object = None, callback: object = None) -> Instrument:
+        null: Any = _NullInstrument(wanted.kind, wanted.name, wanted.description, wanted.unit)
+        instrument: Instrument = null
+        return instrument
 
-    def gauge(self, name: str, **options: Any) -> Gauge:
-        """Return a gauge that stays at 0."""
-        return cast(Gauge, _NullInstrument("gauge", name, options))
-
-    def histogram(self, name: str, **options: Any) -> Histogram:
-        """Return a histogram that observes nothing."""
-        return cast(Histogram, _NullInstrument("histogram", name, options))
-
-    def timer(self, name: str, **options: Any) -> Timer:
-        """Return a timer that times nothing."""
-        return cast(Timer, _NullInstrument("timer", name, options | {"unit": "seconds"}))
-
-    def info(self, name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
+    def info(self, name: str, mapping: Any = None, /, **tags: object) -> Any:
         """Return a gauge that stays at 0."""
         return self.gauge(name)
 
-    def _operation_recorder(self, counter: Counter, keys: tuple[str, ...], **options: Any) -> OperationRecorder:
+    def state(self, name: str, states: Any, *, description: str = "", tags: Any = None) -> Any:
+        """Return a state that is never entered."""
+        from tallymark.metric.state import State
+
+        return State(self.gauge(name, description=description), states, tags)
+
+    def _operation_recorder(self, counter: Any, keys: Any, **options: Any) -> OperationRecorder:
         """Return an operation recorder that counts nothing."""
-        return cast(OperationRecorder, _do_nothing)
+        nothing: Any = _do_nothing
+        recorder: OperationRecorder = nothing
+        return recorder
+
+    def register(self, collector: Collector) -> None:
+        """Do nothing: nobody asks for its families."""
 
     def snapshot(self) -> Snapshot:
         """Return an empty snapshot."""
@@ -61,47 +66,59 @@ class _NullInstrument:
     value = 0.0
     bounds = ()
 
-    def __init__(self, kind: str, name: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, kind: str, name: str, description: str, unit: str) -> None:
         self.kind = kind
         self.name = name
-        self.description: str = options.get("description", "")
-        self.unit: str = options.get("unit", "")
+        self.description = description
+        self.unit = unit
 
-    def with_tags(self, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Self:
+    def with_tags(self, /, *given: object, **tags: object) -> Self:
         return self
+
+    def series(self) -> list[Self]:
+        return []
 
     def remove(self) -> None:
         pass
 
-    def inc(self, amount: Number = 1.0, /, **tags: object) -> None:
+    def inc(self, amount: object = 1.0, /, **tags: object) -> None:
         pass
 
-    def dec(self, amount: Number = 1.0, /, **tags: object) -> None:
+    def dec(self, amount: object = 1.0, /, **tags: object) -> None:
         pass
 
-    def add(self, amount: Number, /, **tags: object) -> None:
+    def add(self, amount: object, /, **tags: object) -> None:
         pass
 
-    def set(self, value: Number, /, **tags: object) -> None:
+    def set(self, value: object, /, **tags: object) -> None:
         pass
 
-    def observe(self, value: Number, /, **tags: object) -> None:
+    def observe(self, value: object, /, **tags: object) -> None:
         pass
 
-    def record(self, duration: Number | timedelta, /, **tags: object) -> None:
+    def record(self, duration: object, /, **tags: object) -> None:
         pass
 
-    def record_since(self, start: Number, /, **tags: object) -> None:
+    def record_since(self, start: object, /, **tags: object) -> None:
         pass
 
-    def time(self, /, **tags: object) -> _NullTiming:
-        return _TIMING
+    def time(self, /, **tags: object) -> _NullBlock:
+        return _BLOCK
+
+    def track_in_progress(self, /, **tags: object) -> _NullBlock:
+        return _BLOCK
+
+    def count_exceptions(self, /, *exceptions: object, **tags: object) -> _NullBlock:
+        return _BLOCK
 
     def snapshot(self) -> HistogramSnapshot:
         return HistogramSnapshot((), (0,), 0.0, nan, nan)
 
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name} of a NullRegistry>"
 
-class _NullTiming:
+
+class _NullBlock:
     __slots__ = ()
 
     def __enter__(self) -> Self:
@@ -114,4 +131,4 @@ class _NullTiming:
         return function
 
 
-_TIMING = _NullTiming()
+_BLOCK = _NullBlock()

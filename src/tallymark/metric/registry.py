@@ -2,57 +2,65 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
-from weakref import ref
+from _thread import get_ident
+from _weakref import ref
 
-from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, OperationRecorder, TagSet, Timer, load_engine
-from tallymark.engine.columns import Columns
+from tallymark.engine import load_engine
 from tallymark.engine.options import FamilyHooks, TagLimits
-from tallymark.metric.buckets import DURATION_BUCKETS, check_bounds, default_bounds
-from tallymark.metric.callback import Callback, Observed
+from tallymark.errors import MetricConflictError
+from tallymark.frozen import replace
+from tallymark.log import logger
+from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.families import Families
+from tallymark.metric.names import ExpositionNames
 from tallymark.metric.rejections import REJECTED, REJECTED_LIMITS, Rejections
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
-from tallymark.metric.state import State
-from tallymark.metric.validation import check_type
+from tallymark.metric.validation import MetricRequest, check_type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tallymark.metric.shared.memory import Sharing
+    import os
+    from collections.abc import Callable, Iterable, Mapping
+    from types import TracebackType
+    from typing import Any, Literal, Protocol, Self, TypeAlias
 
-__all__ = ["Registry", "Reporter"]
+    from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, OperationRecorder, TagSet, Timer
+    from tallymark.metric.callback import Callback, CallbackInstrument
+    from tallymark.metric.collector import Collector, Collectors
+    from tallymark.metric.state import State
 
-_logger = logging.getLogger("tallymark")
+    Aggregate: TypeAlias = Literal["last", "sum", "max", "min"]
+    EngineName: TypeAlias = Literal["native", "reference"]
+
+    class Reporter(Protocol):
+        """Anything that a registry closes when it is closed."""
+
+        def close(self) -> None: ...
 
 
-class Reporter(Protocol):
-    """Anything that a registry closes when it is closed."""
+__all__ = ["Registry"]
 
-    def close(self) -> None: ...
+_AGGREGATES = (None, "", "last", "sum", "max", "min")
 
 
 class Registry:
     """The metrics of one service. Its methods get or create instruments: the same name gives the same object.
 
     A programming error raises at once. Bad data never does: a negative or non-finite increment, a non-finite observation, a tag
-    value that is too long, a series beyond `TagLimits.max_series` is refused or redirected, counted in
+    value that is too long, a series beyond `TagLimits.max_series` is rejected or redirected, counted in
     `tallymark_rejected{metric,reason}`, and logged once per metric and reason (logger `tallymark`).
 
     Args:
-        tags: tags that all series of this registry have. A value that is too long is cut.
-        limits: what families are held to that name no limits of their own.
+        tags: tags that all series of this registry have. A value that is too long is truncated.
+        limits: on the tags and series of metrics that have no limits of their own.
         strict: raise for bad data too: `ValueError`, or `TagError` where it is about tags. For development and tests.
-        engine: `"native"` or `"reference"`; by default the engine that `tallymark.engine_name` tells.
-        shared: keep all of it in memory that processes share, so that any of them reads the totals of all: `True` for memory
-            that is inherited over a fork, or the path of a file for processes that open it each. Linux, native engine.
+        engine: `"native"` or `"reference"`; by default the engine that `tallymark.engine_name` names.
+        shared: keep everything in memory that processes share, so that each of them reads the totals of all: `True` for memory
+            that is inherited over a fork, or the path of a file that each process opens. Linux, native engine.
         shared_limit: bytes that this memory may grow to, if this process is the one to make it. Beyond, records go to the
             overflow series, and are counted in `tallymark_rejected`.
+        self_metrics: have snapshots tell how many series each metric has, in `tallymark_series{metric}`.
 
     Raises:
         SharedFileError: the file cannot be shared: it is damaged, foreign, of another version, or out of reach.
@@ -65,29 +73,31 @@ class Registry:
         tags: Mapping[str, object] | None = None,
         limits: TagLimits | None = None,
         strict: bool = False,
-        engine: str | None = None,
+        engine: EngineName | None = None,
         shared: bool | str | os.PathLike[str] = False,
         shared_limit: int = 64 * 2**20,
+        self_metrics: bool = True,
     ) -> None:
         self._engine = load_engine(engine)
-        self._sharing = _share(self._engine, shared, shared_limit)
         limits = TagLimits() if limits is None else limits
         check_type("limits", limits, TagLimits)
-        self._tags = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)))
-        self._families = Families(self._engine, limits, self._tags, self._sharing)
+        self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
+        self._families = _families(self._engine, limits, self._tags, shared, shared_limit)
+        self._self_metrics = self_metrics
+        self._names = ExpositionNames()
         self._infos: dict[str, Gauge] = {}
-        self._observed: dict[tuple[str, TagSet], Observed] = {}
+        self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
+        self._collectors: Collectors | None = None  # most registries have none
         self._reporters: list[Reporter] = []
+        self._reading: set[int] = set()  # threads
         self._census_tags: dict[str, TagSet] = {}
-        self._families.hooks = FamilyHooks(
-            reject=lambda metric, reason, detail: None,  # for the counter of refusals itself
-            readmit=_readmit_to(self._families),
-            now=time.time,
-            uptime=time.monotonic,
-        )
-        counter = self.counter(REJECTED, description="Records refused or redirected.", limits=REJECTED_LIMITS)
-        self._reject = Rejections(counter, strict).reject
-        self._families.hooks = replace(self._families.hooks, reject=self._reject)
+        self._rejected: Counter | None = None
+        self._families.hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
+        self._plain_hooks = self._families.hooks  # of the counter of rejections itself, which must not count its own
+        self._rejections = Rejections(self._rejected_counter, strict)
+        self._families.hooks = replace(self._families.hooks, reject=self._rejections.reject)
+        if self._families.is_shared:  # later there may be no space for it
+            self._rejected_counter()
 
     # Instruments
 
@@ -98,30 +108,36 @@ class Registry:
         description: str = "",
         unit: str = "",
         tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
         ttl: float | None = None,
         limits: TagLimits | None = None,
         callback: Callback | None = None,
     ) -> Counter:
-        """Get or create a counter.
+        """Get or create a counter: a total that only goes up.
 
         Args:
             name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
             description: what it counts. The first that is not empty stays.
             unit: of what it counts, `"bytes"` say; exporters append it to the name.
             tags: returns the series with these tags, instead of the one without.
+            tag_keys: declares the keys that series have, `("method", "status")` say: another one raises `TagError`, one may be
+                left out, and `with_tags("GET", "200")` gives the values of all by place.
             ttl: seconds after which a series that did not change is removed (see `expire`).
             limits: on the tags and series of this metric, instead of the registry's. Like `ttl`, what its first request says.
             callback: called whenever the registry is read. Returns the total, or pairs of tags and total, one for each series.
-                Where processes share the registry, it is called in the one that is read, returns the total of that one, and
-                the counter is the sum of what all have told.
+                Where processes share the registry, it is called in the process that is read, returns the total of that one,
+                and the counter is the sum of what all have returned.
 
         Raises:
-            MetricConflictError: the name belongs to another kind or unit. A unit that is left out is no demand.
+            MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
             ValueError: the name is not valid, or `ttl` is not positive.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
+            TypeError: an argument is of the wrong type.
         """
-        family = self._families.get("counter", name, description, unit, ttl=ttl, limits=limits)
-        return cast(Counter, self._observe(family, tags, callback))
+        wanted = MetricRequest("counter", name, description, unit, ttl=ttl, limits=limits, tag_keys=tag_keys)
+        found: Any = self._instrument(wanted, tags, callback)
+        counter: Counter = found
+        return counter
 
     def gauge(
         self,
@@ -130,27 +146,33 @@ class Registry:
         description: str = "",
         unit: str = "",
         tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
         ttl: float | None = None,
         limits: TagLimits | None = None,
         callback: Callback | None = None,
-        aggregate: str = "",
+        aggregate: Aggregate | None = None,
     ) -> Gauge:
-        """Get or create a gauge. Arguments and errors as for `counter`, and these; a callback returns the present value.
+        """Get or create a gauge: a value that goes up and down. Arguments and errors as for `counter`, and these.
 
-        Where processes share the registry, a callback is called in the one that is read, and tells its share.
+        A callback returns the present value; where processes share the registry, it is called in the process that is read, and
+        returns the value of that one.
 
         Args:
             aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
-                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` tells, and a snapshot has all combined. What
-                a process that died had told leaves a sum; it stays in a maximum or minimum.
+                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` shows, and a snapshot combines all. The value
+                of a process that died leaves a sum; it stays in a maximum or minimum.
 
         Raises:
             ValueError: also where `aggregate` is none of these.
         """
-        if aggregate not in ("", "last", "sum", "max", "min"):
+        if aggregate not in _AGGREGATES:
             raise ValueError(f"gauge {name!r}: aggregate must be 'last', 'sum', 'max' or 'min', not {aggregate!r}")
-        family = self._families.get("gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate)
-        return cast(Gauge, self._observe(family, tags, callback))
+        wanted = MetricRequest(
+            "gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate, tag_keys=tag_keys
+        )
+        found: Any = self._instrument(wanted, tags, callback)
+        gauge: Gauge = found
+        return gauge
 
     def histogram(
         self,
@@ -159,23 +181,24 @@ class Registry:
         description: str = "",
         unit: str = "",
         tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
         ttl: float | None = None,
         limits: TagLimits | None = None,
         buckets: Iterable[float] | None = None,
     ) -> Histogram:
-        """Get or create a histogram. Arguments and errors as for `counter`, and these.
+        """Get or create a histogram: how values are distributed. Arguments and errors as for `counter`, and these.
 
         Args:
             buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS`
                 for `"bytes"`, `VALUE_BUCKETS` for others.
 
         Raises:
-            MetricConflictError: also where the metric has other bounds. Bounds that are left out are no demand.
+            MetricConflictError: also where the metric has other bounds.
             ValueError: also where the bounds are not valid.
         """
-        bounds = None if buckets is None else check_bounds(f"histogram {name!r}", buckets)
-        family = self._families.get("histogram", name, description, unit, bounds, default_bounds(unit), ttl=ttl, limits=limits)
-        return cast(Histogram, _with(family, tags))
+        found: Any = self._with_buckets("histogram", name, description, unit, tags, tag_keys, ttl, limits, buckets)
+        histogram: Histogram = found
+        return histogram
 
     def timer(
         self,
@@ -183,14 +206,15 @@ class Registry:
         *,
         description: str = "",
         tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
         ttl: float | None = None,
         limits: TagLimits | None = None,
         buckets: Iterable[float] | None = None,
     ) -> Timer:
         """Get or create a timer: a histogram of seconds, with `DURATION_BUCKETS` by default. Otherwise as `histogram`."""
-        bounds = None if buckets is None else check_bounds(f"timer {name!r}", buckets)
-        family = self._families.get("timer", name, description, "seconds", bounds, DURATION_BUCKETS, ttl=ttl, limits=limits)
-        return cast(Timer, _with(family, tags))
+        found: Any = self._with_buckets("timer", name, description, "seconds", tags, tag_keys, ttl, limits, buckets)
+        timer: Timer = found
+        return timer
 
     def info(self, name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
         """Tell facts that seldom change, as the tags of a gauge `name_info` with the value 1. Another call replaces them.
@@ -199,42 +223,82 @@ class Registry:
             MetricConflictError: the name belongs to another kind.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
-        gauge = self.gauge(name if name.endswith("_info") else f"{name}_info")
-        series = gauge.with_tags(mapping, **tags)
+        family = self._family(MetricRequest("info", name if name.endswith("_info") else f"{name}_info"))
+        gauge: Any = family.root
+        series: Gauge = gauge.with_tags(mapping, **tags)
         series.set(1.0)
         before = self._infos.get(gauge.name)
         self._infos[gauge.name] = series
         if before is not None and before is not series:
             before.remove()
-        for other in self._families.of_others(gauge.name, series.tags):
+        for other in self._families.tags_of_others(gauge.name, series.tags):
             gauge.with_tags(other).remove()
         return series
 
     def state(
         self, name: str, states: Iterable[str], *, description: str = "", tags: Mapping[str, object] | None = None
     ) -> State:
-        """Get or create a state: which one of `states` something is in. Each is a series of the gauge `name`, tagged `state`.
+        """Get or create a state: which one of `states` something is in. Each is a series of the metric, tagged `state`.
 
         Raises:
             MetricConflictError: the name belongs to another kind.
             TypeError: `states` is not a collection of texts.
             ValueError: `states` is empty, or names one twice.
         """
+        from tallymark.metric.state import State
+
         names = [] if isinstance(states, str) else list(states)
         if not all(isinstance(state, str) for state in names) or isinstance(states, str):
             raise TypeError(f"state {name!r}: states must be a collection of str")
         if not names or len(set(names)) < len(names):
             raise ValueError(f"state {name!r}: states must be one or more, each named once, not {names!r}")
-        return State(self.gauge(name, description=description), names, tags)
+        gauge: Any = self._family(MetricRequest("stateset", name, description)).root
+        return State(gauge, names, tags)
 
-    def _observe(self, family: Family, tags: Mapping[str, object] | None, callback: Callback | None) -> Instrument:
-        instrument = _with(family, tags)
+    def _family(self, wanted: MetricRequest) -> Family:
+        is_new = self._families.find(wanted.name) is None
+        family = self._families.get(wanted)
+        if is_new:
+            options = family.options
+            clash = self._names.claim(options.name, options.kind, options.unit)
+            if clash:
+                logger().warning("%s", clash)
+        return family
+
+    def _instrument(
+        self, wanted: MetricRequest, tags: Mapping[str, object] | None, callback: Callback | None = None
+    ) -> Instrument:
+        root = self._family(wanted).root
+        instrument = root.with_tags(tags) if tags else root
         if callback is not None:
+            from tallymark.metric.callback import CallbackInstrument
+
             if not callable(callback):
-                raise TypeError(f"metric {family.options.name!r}: callback must be callable, not {type(callback).__name__}")
-            observed = Observed(cast("Counter | Gauge", instrument), callback, shared=self._sharing is not None)
-            self._observed[family.options.name, instrument.tags] = observed
+                raise TypeError(f"metric {wanted.name!r}: callback must be callable, not {type(callback).__name__}")
+            observed: Any = instrument
+            called = CallbackInstrument(observed, callback, shared=self._families.is_shared)
+            self._callbacks[wanted.name, instrument.tags] = called
         return instrument
+
+    def _with_buckets(
+        self,
+        kind: str,
+        name: str,
+        description: str,
+        unit: str,
+        tags: Mapping[str, object] | None,
+        tag_keys: Iterable[str] | None,
+        ttl: float | None,
+        limits: TagLimits | None,
+        buckets: Iterable[float] | None,
+    ) -> Instrument:
+        from tallymark.metric.buckets import check_bounds, default_bounds
+
+        bounds = None if buckets is None else check_bounds(f"{kind} {name!r}", buckets)
+        default = default_bounds(unit)
+        return self._instrument(
+            MetricRequest(kind, name, description, unit, bounds, default, ttl, limits, None, tag_keys), tags
+        )
 
     def _operation_recorder(
         self, counter: Counter, keys: tuple[str, ...], *, timer: Timer | None = None, defaults: tuple[str, ...] = ()
@@ -247,18 +311,63 @@ class Registry:
             timer: what the duration, the last argument by place, is recorded to.
             defaults: values of the last keys, where they are left out.
         """
-        return cast(OperationRecorder, self._engine.OperationRecorder(counter, keys, timer, defaults))
+        recorder: OperationRecorder = self._engine.OperationRecorder(counter, keys, timer, defaults)
+        return recorder
 
-    # Lifecycle
+    def _rejected_counter(self) -> Counter:
+        if self._rejected is None:
+            wanted = MetricRequest("counter", REJECTED, "Records rejected or redirected.", limits=REJECTED_LIMITS)
+            root: Any = self._families.get(wanted, self._plain_hooks).root
+            self._rejected = root
+        counter: Counter = self._rejected
+        return counter
 
-    def unregister(self, name: str) -> bool:
-        """Take a metric and all its series out of the registry; say whether it was there.
+    # Collectors
+
+    def register(self, collector: Collector) -> None:
+        """Have the registry ask `collector` for families whenever it is read. It takes the place of one that is equal to it.
+
+        Its method `collect()` returns an iterable of families, which `tm.family` makes. If it raises, or returns anything else,
+        its families are missing from that snapshot; a family whose name is taken is left out. Both are counted in
+        `tallymark_rejected`, and so is a collector that takes longer than a second: scrapes wait for it.
+
+        Raises:
+            TypeError: it has no such method.
+        """
+        if self._collectors is None:
+            from tallymark.metric.collector import Collectors
+
+            self._collectors = Collectors(self._rejections, self._tags)
+        self._collectors.add(collector)
+
+    def unregister(self, what: str | Instrument | Collector) -> bool:
+        """Take a metric and all its series out of the registry, or a collector; return whether it was there.
 
         Nothing is lost by those who still hold an instrument: the next record to it brings it back, starting afresh.
+
+        Args:
+            what: the metric's name, an instrument of it, or a collector.
         """
-        for key in [key for key in list(self._observed) if key[0] == name]:
-            del self._observed[key]
+        if isinstance(what, str):
+            return self._unregister(what)
+        if isinstance(what, self._engine.Instrument):
+            family: Any = what._family
+            found = self._families.find(family.options.name)
+            return found is family and self._unregister(family.options.name)
+        return self._collectors is not None and self._collectors.remove(what)
+
+    def _unregister(self, name: str) -> bool:
+        for key in [key for key in list(self._callbacks) if key[0] == name]:
+            del self._callbacks[key]
         return self._families.unregister(name)
+
+    def _check_not_taken(self, name: str) -> None:
+        """Raise `MetricConflictError` where an instrument has a name that a collector is to have."""
+        present = self._families.find(name)
+        if present is not None:
+            raise MetricConflictError(f"metric {name!r} exists already with kind {present.options.kind!r}")
+
+    # Lifecycle
 
     def expire(self) -> int:
         """Remove the series that did not change for the `ttl` of their metric; return how many. `snapshot` does so too.
@@ -279,13 +388,15 @@ class Registry:
             self._reporters.remove(reporter)
 
     def close(self) -> None:
-        """Close the reporters and forget the callbacks. Instruments stay harmless to use. May be called again."""
-        self._observed.clear()
+        """Close the reporters and forget callbacks and collectors. Instruments stay harmless to use. May be called again."""
+        self._callbacks.clear()
+        if self._collectors is not None:
+            self._collectors.clear()
         while self._reporters:
             try:
                 self._reporters.pop().close()
             except Exception:
-                _logger.exception("a reporter failed to close")
+                logger().exception("a reporter failed to close")
 
     def __enter__(self) -> Self:
         return self
@@ -296,39 +407,57 @@ class Registry:
     # Reading
 
     def snapshot(self) -> Snapshot:
-        """Return what the registry holds now, frozen. Removes expired series and asks callbacks first.
+        """Return what the registry holds now, frozen. Removes expired series, and asks callbacks and collectors first.
 
         A series is there if it was recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
-        untagged series. `tallymark_series{metric}` tells how many series each metric has.
+        untagged series. A callback or collector that takes a snapshot itself sees what instruments hold, and asks nobody.
         """
-        if self._sharing is not None:
-            self._sharing.check()
-            self._sharing.shared.bury()
-            self._families.sync()
-        failed = self._ask_callbacks()
-        silent = {REJECTED, *[name for name, _ in list(self._observed)]}  # what they do not tell of is not there
+        self._families.refresh()
+        thread = get_ident()
+        if thread in self._reading:
+            return self._snapshot(set(), asks=False)
+        self._reading.add(thread)
+        try:
+            return self._snapshot(self._ask_callbacks(), asks=True)
+        finally:
+            self._reading.discard(thread)
+
+    def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
+        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # a series that they do not name is not there
         families = [
             self._read(family)
             for family in self._families.all()
             if family.options.name not in failed and not (family.options.name in silent and family.empty)
         ]
-        if families:
+        if asks and self._collectors is not None:
+            families += self._collectors.families([family.name for family in families])
+        if families and self._self_metrics:
             families.append(self._census(families))
-        return Snapshot(tuple(families), time.time())
+        return Snapshot(tuple(self._named(families)), time.time())
 
     def _read(self, family: Family) -> FamilySnapshot:
-        options, columns = family.options, self._families.read(family)
-        return FamilySnapshot(options.name, options.kind, family.description, options.unit, options.bounds, columns)
+        options = family.options
+        data = data_of(options, self._families.read(family))
+        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
+
+    def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
+        keys = [(family.name, family.kind, family.unit) for family in families]
+        self._names.give(keys)
+        return [
+            FamilySnapshot(family.name, family.kind, family.description, family.unit, family.data, self._names.of(*key))
+            for family, key in zip(families, keys, strict=True)
+        ]
 
     def _ask_callbacks(self) -> set[str]:
-        """Refresh the observed instruments; return the names of the metrics whose callback failed."""
+        """Refresh the instruments that have a callback; return the names of the metrics whose callback failed."""
         failed = set()
-        for (name, _), observed in list(self._observed.items()):
+        for (name, _), called in list(self._callbacks.items()):
             try:
-                observed.refresh()
+                called.refresh()
             except (Exception, SystemExit) as error:
                 failed.add(name)
-                self._reject(name, "callback", partial("its callback failed: {!r}".format, error))
+                failure = repr(error)
+                self._rejections.reject(name, "callback", lambda failure=failure: f"its callback failed: {failure}")  # type: ignore[misc]
         return failed
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
@@ -336,8 +465,21 @@ class Registry:
         # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
         self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
         sizes = [float(len(family)) for family in families]
-        columns = Columns(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
-        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", (), columns)
+        data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
+        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", data)
+
+    def __repr__(self) -> str:
+        families = self._families.all()
+        series = sum([len(family.root.series()) for family in families])
+        tags = f" tags={dict(self._tags)!r}" if self._tags else ""
+        return f"<{type(self).__name__}: {len(families)} metrics, {series} series{tags}, {self._engine.name} engine>"
+
+    def _repr_html_(self) -> str:
+        return self.snapshot()._repr_html_()
+
+
+def _reject_nothing(metric: str, reason: str, detail: Callable[[], str]) -> None:
+    pass
 
 
 def _readmit_to(families: Families) -> Callable[[Family], bool]:
@@ -354,14 +496,11 @@ def _readmit_to(families: Families) -> Callable[[Family], bool]:
     return readmit
 
 
-def _with(family: Family, tags: Mapping[str, object] | None) -> Instrument:
-    return family.root.with_tags(tags)
-
-
-def _share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> Sharing | None:
+def _families(engine: Any, limits: TagLimits, tags: TagSet, shared: Any, shared_limit: int) -> Families:
     if shared is False or shared is None:
-        return None
-    from tallymark.metric.shared.file import open_to_share  # most registries share nothing, and need not load these
-    from tallymark.metric.shared.memory import Sharing
+        return Families(engine, limits, tags)
+    from tallymark.metric.shared.families import SharedFamilies  # most registries share nothing, and need not load these
+    from tallymark.metric.shared.file import open_to_share
+    from tallymark.metric.shared.memory import SharedMemory
 
-    return Sharing(*open_to_share(engine, shared, limit))
+    return SharedFamilies(engine, limits, tags, SharedMemory(*open_to_share(engine, shared, shared_limit)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
-from tallymark.engine import Gauge
+    from tallymark.engine import Gauge
 
 __all__ = ["State"]
 
@@ -40,3 +42,7 @@ class State:
             raise ValueError(f"no state {state!r}; there are {', '.join(map(repr, self._series))}")
         for other, series in self._series.items():
             series.set(float(other == state))
+
+    def __repr__(self) -> str:
+        name = next(iter(self._series.values())).name
+        return f"<State {name} {self.value!r} of {', '.join(map(repr, self._series))}>"

@@ -2,16 +2,88 @@
 
 from __future__ import annotations
 
-import re
 from math import inf
 
 from tallymark.engine.number import to_float
-from tallymark.engine.options import FamilyOptions
-from tallymark.metric.rejections import REJECTED
+from tallymark.engine.options import TagLimits, check_key
+from tallymark.frozen import Frozen
 
-__all__ = ["check_name", "check_ttl", "check_type", "conflict_with", "text"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_.:/-]{0,254}")
+    from tallymark.engine.options import FamilyOptions
+
+__all__ = ["REJECTED", "MetricRequest", "check_free", "check_name", "check_tag_keys", "check_ttl", "check_type", "conflict_with", "text"]
+
+REJECTED = "tallymark_rejected"
+"""The counter, tagged by metric and reason, that each registry keeps of the records that it rejected or redirected."""
+
+_PUNCTUATION = dict.fromkeys(map(ord, "_.:/-"))
+
+_set = object.__setattr__
+
+
+class MetricRequest(Frozen):
+    """What a program asks a registry for. Omitted options match anything, and have a default where the metric is new.
+
+    Attributes:
+        kind: as in `FamilyOptions`.
+        name: the metric's name.
+        description: empty: omitted.
+        unit: empty: omitted.
+        bounds: None: omitted.
+        default_bounds: what a new metric gets where they are omitted.
+        ttl: None: omitted.
+        limits: None: omitted.
+        aggregate: empty: omitted.
+        tag_keys: None: omitted.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: the ttl is not valid.
+    """
+
+    __slots__ = (
+        "aggregate", "bounds", "default_bounds", "description", "kind", "limits", "name", "tag_keys", "ttl", "unit",
+    )  # fmt: skip
+
+    kind: str
+    name: str
+    description: str
+    unit: str
+    bounds: tuple[float, ...] | None
+    default_bounds: tuple[float, ...]
+    ttl: float | None
+    limits: TagLimits | None
+    aggregate: str
+    tag_keys: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        description: str = "",
+        unit: str = "",
+        bounds: tuple[float, ...] | None = None,
+        default_bounds: tuple[float, ...] = (),
+        ttl: float | None = None,
+        limits: TagLimits | None = None,
+        aggregate: str | None = None,
+        tag_keys: Iterable[str] | None = None,
+    ) -> None:
+        if limits is not None:
+            check_type("limits", limits, TagLimits)
+        _set(self, "kind", kind)
+        _set(self, "name", text("name", name))
+        _set(self, "description", text("description", description))
+        _set(self, "unit", text("unit", unit))
+        _set(self, "bounds", bounds)
+        _set(self, "default_bounds", default_bounds)
+        _set(self, "ttl", None if ttl is None else check_ttl(name, ttl))
+        _set(self, "limits", limits)
+        _set(self, "aggregate", aggregate or "")
+        _set(self, "tag_keys", None if tag_keys is None else check_tag_keys(name, tag_keys))
 
 
 def check_type(name: str, value: object, kind: type) -> None:
@@ -22,23 +94,36 @@ def check_type(name: str, value: object, kind: type) -> None:
 
 def text(name: str, value: str) -> str:
     """Return the argument called `name` as an exact `str`; `TypeError` for what is not text."""
+    if type(value) is str:
+        return value
     check_type(name, value, str)
     return str.__str__(value)
 
 
 def check_name(name: str) -> None:
     """Raise `ValueError` unless a metric may have this name."""
-    if not _NAME.fullmatch(name):
+    rest = name.translate(_PUNCTUATION)
+    first = name[:1]
+    if (
+        not name.isascii()
+        or not (first.isalpha() or first in ("_", ":"))
+        or not (rest == "" or rest.isalnum())
+        or len(name) > 255
+    ):
         raise ValueError(
             f"metric name {name[:300]!r} is not valid: it starts with an ASCII letter, '_' or ':', and goes on with letters,"
             " digits and any of '_.:/-', up to 255 characters"
         )
+
+
+def check_free(name: str) -> None:
+    """Raise `ValueError` where a name is the registry's own."""
     if name.startswith("tallymark_") and name != REJECTED:
         raise ValueError(f"metric name {name!r} is not free: 'tallymark_' is for the registry's reports on itself")
 
 
 def check_ttl(name: str, ttl: float | None) -> float | None:
-    """Return a time to live as a float. `TypeError` for what is no number, `ValueError` for what is not positive."""
+    """Return a time to live as a float. `TypeError` for what is not a number, `ValueError` for what is not positive."""
     if ttl is None:
         return None
     try:
@@ -50,14 +135,34 @@ def check_ttl(name: str, ttl: float | None) -> float | None:
     return seconds
 
 
-def conflict_with(options: FamilyOptions, kind: str, unit: str, bounds: tuple[float, ...] | None, aggregate: str = "") -> str:
-    """Say how a request differs from the family that has its name; nothing where it does not. What is left out is no demand."""
-    asked = {"kind": kind, "unit": unit or options.unit, "bounds": bounds or options.bounds}
-    if aggregate:
-        asked["aggregate"] = aggregate
-    for what, wanted in asked.items():
-        present = getattr(options, what)
-        present = present or "last" if what == "aggregate" else present
-        if present != wanted:
-            return f"metric {options.name!r} exists already with {what} {present!r}; {wanted!r} needs another name"
+def check_tag_keys(name: str, tag_keys: Iterable[str]) -> tuple[str, ...]:
+    """Return declared keys as exact texts.
+
+    Raises:
+        TypeError: they are not a collection of texts.
+        TagError: one cannot be a tag key.
+        ValueError: one is named twice.
+    """
+    if isinstance(tag_keys, str):
+        raise TypeError(f"metric {name!r}: tag_keys must be a collection of str, ({tag_keys!r},) say, not one str")
+    keys = tuple([text(f"metric {name!r}: a tag key", key) for key in tag_keys])
+    for key in keys:
+        check_key(key)
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"metric {name!r}: tag_keys names a key twice: {keys!r}")
+    return keys
+
+
+def conflict_with(options: FamilyOptions, wanted: MetricRequest) -> str:
+    """Return how a request differs from the metric that has its name; empty where it does not. Omitted options match anything."""
+    asked = (
+        ("kind", wanted.kind, options.kind),
+        ("unit", wanted.unit or options.unit, options.unit),
+        ("bounds", options.bounds if wanted.bounds is None else wanted.bounds, options.bounds),
+        ("aggregate", wanted.aggregate or options.aggregate or "last", options.aggregate or "last"),
+        ("tag_keys", options.tag_keys if wanted.tag_keys is None else wanted.tag_keys, options.tag_keys),
+    )
+    for what, want, present in asked:
+        if want != present:
+            return f"metric {options.name!r} exists already with {what} {present!r}; {want!r} needs another name"
     return ""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import timedelta
-
-from tallymark.engine import Number
+from tallymark.engine.options import check_key
+from tallymark.engine.policy import NO_TAGS
 from tallymark.metric import context as current
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
 from tallymark.operational.classify import classify
 from tallymark.operational.operation import Operation
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import timedelta
+
+    from tallymark.engine import Histogram, OperationRecorder
+    from tallymark.engine.number import Number
 
 __all__ = ["OperationalMetrics"]
 
@@ -24,11 +30,11 @@ class OperationalMetrics:
     | `operation_duration` | timer | `operation`, `status` |
     | `operation_errors` | counter | `operation`, `error_type`, `error_category` |
     | `operations_in_flight` | gauge, on request | `operation` |
-    | `events` | counter | `kind`, `action` |
-    | `amounts` | histogram | `name`, `category` |
+    | `events` | counter, from the first event on | `kind`, `action` |
+    | `amounts` | histogram, from the first amount on | `name`, `category` |
 
     All methods take further tags by keyword. What they are given by place becomes text, and wins over a keyword of that name.
-    The limits on tags and series apply, and bad data is refused as anywhere: a negative duration (a clock was set back) is not
+    The limits on tags and series apply, and bad data is rejected as anywhere: a negative duration (a clock was set back) is not
     recorded, but its operation is counted.
 
     Args:
@@ -57,23 +63,26 @@ class OperationalMetrics:
         registry = current.registry() if registry is None else registry
         check_type("registry", registry, Registry)
         check_type("prefix", prefix, str)
-        start = f"{prefix}_" if prefix and not prefix.endswith("_") else prefix
         self.classifier = classifier
-        counter = registry.counter
-        operations = counter(f"{start}operations", description="Operations that ended.")
+        self._registry = registry
+        self._start = start = f"{prefix}_" if prefix and not prefix.endswith("_") else prefix
+        operations = registry.counter(f"{start}operations", description="Operations that ended.")
         duration = registry.timer(f"{start}operation_duration", description="How long operations took.", buckets=buckets)
-        errors = counter(f"{start}operation_errors", description="What went wrong in operations.")
-        events = counter(f"{start}events", description="What happened, by kind and action.")
+        errors = registry.counter(f"{start}operation_errors", description="What went wrong in operations.")
         self._operations = registry._operation_recorder(operations, ("operation", "status"), timer=duration)
         self._errors = registry._operation_recorder(errors, ("operation", "error_type", "error_category"), defaults=("",))
-        self._events = registry._operation_recorder(events, ("kind", "action"))
-        # On this object, the methods are these calls into the engine: going through Python would double what they cost.
-        calls = {"record_operation": self._operations, "record_error": self._errors, "record_event": self._events}
-        own = {name for name in calls if getattr(type(self), name) is not getattr(OperationalMetrics, name)}  # a subclass's
-        self.__dict__ |= {name: call for name, call in calls.items() if name not in own}
-        self._amounts = registry.histogram(f"{start}amounts", description="Amounts, by name and category.")
+        self._events: OperationRecorder | None = None
+        self._amounts: Histogram | None = None
+        self._call_directly("record_operation", self._operations)
+        self._call_directly("record_error", self._errors)
         gauge = f"{start}operations_in_flight"
         self._in_flight = registry.gauge(gauge, description="Operations under way.") if in_flight else None
+        self._checked_keys: set[str] = set()
+
+    def _call_directly(self, method: str, recorder: OperationRecorder) -> None:
+        """Have a method of this object be a call into the engine: going through Python would double what it costs."""
+        if getattr(type(self), method) is getattr(OperationalMetrics, method):  # else it is a subclass's
+            self.__dict__[method] = recorder
 
     def record_operation(self, operation: object, status: object, duration: Number | timedelta, /, **context: object) -> None:
         """Count one operation that ended with `status`, and record its duration, in seconds or as a `timedelta`.
@@ -98,6 +107,10 @@ class OperationalMetrics:
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
+        if self._events is None:
+            events = self._registry.counter(f"{self._start}events", description="What happened, by kind and action.")
+            self._events = self._registry._operation_recorder(events, ("kind", "action"))
+            self._call_directly("record_event", self._events)
         self._events(kind, action, **context)
 
     def record_value(self, name: object, category: object, value: Number, /, **context: object) -> None:
@@ -107,14 +120,27 @@ class OperationalMetrics:
             TypeError: `value` is not a number.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
-        self._amounts.observe(value, **(context | {"name": name, "category": category}))
+        if self._amounts is None:
+            self._amounts = self._registry.histogram(f"{self._start}amounts", description="Amounts, by name and category.")
+        tags = context | {"name": name, "category": category}
+        if NO_TAGS.isdisjoint(context):
+            self._amounts.observe(value, **tags)
+        else:  # a record call does not take them as tags
+            self._amounts.with_tags(tags).observe(value)
 
     def operation(self, name: object, /, **context: object) -> Operation:
         """Return an operation, to be used as `with ops.operation("auth") as op:` or as a decorator.
 
         Its status is `success`; or, when an exception passes through (which is never swallowed), what the classifier makes of
         it: `error` with an error counted, `timeout` or `cancelled`. The block may say otherwise: see `Operation`.
+
+        Raises:
+            TagError: a tag key is not valid.
         """
+        if not context.keys() <= self._checked_keys:
+            for key in context:
+                check_key(key)
+            self._checked_keys.update(context)
         return Operation(self, name, context)
 
     def _began(self, name: object) -> None:
@@ -124,3 +150,6 @@ class OperationalMetrics:
     def _ended(self, name: object) -> None:
         if self._in_flight is not None:
             self._in_flight.dec(operation=name)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._start}operations in {self._registry!r}>"

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from math import inf
 from time import perf_counter
-from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from tallymark.engine.decorators import scoped
+from tallymark.log import logger
 from tallymark.operational.classify import Outcome, class_name
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import ParamSpec, Self, TypeVar
+
     from tallymark.operational.metrics import OperationalMetrics
 
+    P = ParamSpec("P")
+    R = TypeVar("R")
+
 __all__ = ["Operation"]
-
-_logger = logging.getLogger("tallymark")
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Operation:
@@ -67,7 +66,7 @@ class Operation:
             if error is None:
                 raise
             # What is wrong with the tags must not take the place of the exception that passes.
-            _logger.exception("operation %r, which an exception ended, could not be recorded", self._name)
+            logger().exception("operation %r, which an exception ended, could not be recorded", self._name)
 
     def _record(self, duration: float, status: object, error_type: object, error_category: object) -> None:
         self._metrics.record_operation(self._name, status, duration, **self._context)
@@ -95,4 +94,10 @@ class Operation:
         Raises:
             TypeError: `function` cannot be called.
         """
+        from tallymark.engine.decorators import scoped
+
         return scoped(lambda: Operation(self._metrics, self._name, self._context), function)
+
+    def __repr__(self) -> str:
+        state = "to be entered" if self._start is None else "over" if self._start == inf else "under way"
+        return f"<Operation {self._name!r}, {state}>"

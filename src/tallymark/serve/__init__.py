@@ -1,1 +1,1 @@
-"""Reporters: they take snapshots and hand them to a backend, and own the threads and sockets for it."""
+"""Where metrics are served: the pages, and the server that has a thread and sockets of its own."""

@@ -12,21 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from tallymark.log import logger
 from tallymark.metric.registry import Registry
-from tallymark.serve.pages import refuse, respond
-from tallymark.serve.request import RequestError, parse_head, take_head
+from tallymark.serve.pages import error_page, page
+from tallymark.serve.wire import RequestError, encode, parse_head, take_head
 
 __all__ = ["Endpoint", "Limits", "listen"]
-
-_logger = logging.getLogger("tallymark")
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -150,7 +147,7 @@ class Endpoint:
             self._logged.add(message)
             # An OSError is the system's state (no descriptor left to accept with, say), and no fault of ours to trace.
             trace = None if isinstance(error, OSError) else error
-            _logger.error("the metrics endpoint: %s: %r. It is not logged again", message, error, exc_info=trace)
+            logger().error("the metrics endpoint: %s: %r. It is not logged again", message, error, exc_info=trace)
 
 
 class Connection(asyncio.Protocol):
@@ -207,10 +204,11 @@ class Connection(asyncio.Protocol):
             request = parse_head(head)
         except RequestError as error:
             self._last = True
-            self._send(refuse(error.status))
+            self._send(encode(error_page(error.status), keep_alive=False, with_body=True))
         else:
             self._last = not request.keep_alive
-            self._send(respond(request, self._endpoint.registry))
+            answer = page(request.asked, self._endpoint.registry)
+            self._send(encode(answer, keep_alive=request.keep_alive, with_body=request.asked.method != "HEAD"))
 
     def _send(self, response: bytes) -> None:
         self._transport.pause_reading()

@@ -5,27 +5,22 @@ Importing this module costs next to nothing: asyncio and the rest of the server 
 
 from __future__ import annotations
 
-import atexit
-import logging
-import os
-import threading
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
-from weakref import WeakSet
-
+from tallymark.log import logger
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
     from tallymark.serve.endpoint import Limits
 
 __all__ = ["Server", "serve"]
 
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
 """Hosts that mean all interfaces, and the one among them that a browser on this machine can open."""
-
-_logger = logging.getLogger("tallymark")
 
 
 def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None) -> Server:
@@ -64,22 +59,17 @@ class Server:
     """
 
     def __init__(self, port: int, host: str, registry: Registry, limits: Limits | None = None) -> None:
+        from tallymark.report.background import Background
         from tallymark.serve.endpoint import Endpoint, Limits, listen
 
-        self._limits = limits or Limits()
+        limits = limits or Limits()
         listener = listen(host, port)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._registry = registry
-        self._endpoint = Endpoint(listener, registry, self._limits)
-        self._thread = threading.Thread(target=self._endpoint.run, name="tallymark-http", daemon=True)
-        self._forked = False
-        _servers.add(self)
-        try:
-            self._thread.start()
-        except RuntimeError:  # the system has no thread to give
-            self._endpoint.release()
-            raise
+        self._endpoint = Endpoint(listener, registry, limits)
+        self._background = Background(self._endpoint, name="tallymark-http", patience=limits.close)
+        self._background.start()
         registry.attach(self)
 
     @property
@@ -95,13 +85,8 @@ class Server:
         In a forked child it returns at once, and the parent's server goes on.
         """
         self._registry.detach(self)
-        if self._forked:
-            return
-        self._endpoint.stop()
-        if threading.current_thread() is not self._thread:  # a callback may close the registry that it is read from
-            self._thread.join(self._limits.close)
-            if self._thread.is_alive():
-                _logger.warning("%s is still rendering a response, and closes when that is done", self.url)
+        if not self._background.close():
+            logger().warning("%s is still rendering a response, and closes when that is done", self.url)
 
     def __enter__(self) -> Self:
         return self
@@ -111,27 +96,3 @@ class Server:
 
     def __repr__(self) -> str:
         return f"<Server {self.url}>"
-
-    def _leave_to_parent(self) -> None:
-        self._forked = True
-        self._endpoint.abandon()
-
-
-_servers: WeakSet[Server] = WeakSet()
-
-
-def _leave_all_to_parent() -> None:
-    for server in list(_servers):
-        server._leave_to_parent()
-
-
-@atexit.register
-def _close_all() -> None:
-    # The thread is a daemon and would not keep the process, but one that logs or renders while the interpreter is taken down
-    # may crash it.
-    for server in list(_servers):
-        server.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_all_to_parent)

@@ -5,7 +5,7 @@ The pytest plugin `tallymark.testing.plugin` gives a test a fresh registry. Noth
 
 from tallymark.testing.calls import Call, ErrorCall, EventCall, OperationCall, ValueCall
 from tallymark.testing.current import use_everywhere
-from tallymark.testing.operation import Operation
+from tallymark.operational import Operation
 from tallymark.testing.operations import RecordedOperations
 from tallymark.testing.recorder import Recorder, RecordingRegistry
 from tallymark.testing.series import RecordedSeries

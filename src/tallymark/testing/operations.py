@@ -1,62 +1,63 @@
-"""`RecordedOperations`: keeps what a service tells the operational layer."""
+"""`RecordedOperations`: the operational layer, which keeps what a service tells it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from math import nan
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from tallymark.engine import Number, TagSet
+from tallymark.engine import TagSet
 from tallymark.engine.number import to_float
-from tallymark.engine.text import value_text as text
+from tallymark.engine.text import value_text
+from tallymark.metric.registry import Registry
+from tallymark.operational import OperationalMetrics, classify
 from tallymark.testing.calls import Call, ErrorCall, EventCall, OperationCall, ValueCall
-from tallymark.testing.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tallymark.engine.number import Number
 
 __all__ = ["RecordedOperations"]
 
 C = TypeVar("C", OperationCall, ErrorCall)
 
 
-class RecordedOperations:
-    """Stands in for `tallymark.operational.OperationalMetrics` in tests: records nothing, and keeps the calls.
+class RecordedOperations(OperationalMetrics):
+    """`OperationalMetrics` for tests: keeps the calls, and records them to a registry of its own, as strict as they come.
 
-    What methods are given by place becomes text, as there. They raise `TypeError` for a duration or value that is no number,
-    and `TagError` for a context key that is not valid. Data are kept as they come, also where the real layer would refuse them.
+    So it raises what the real layer raises, and raises for bad data too (a negative duration, say), which a service only counts.
+
+    Args:
+        classifier: as for `OperationalMetrics`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, classifier: Callable[[BaseException], tuple[object, object, object]] = classify) -> None:
+        super().__init__(Registry(strict=True), classifier=classifier)
         self._calls: list[Call] = []
 
     # What a service calls
 
     def record_operation(self, operation: object, status: object, duration: Number | timedelta, /, **context: object) -> None:
         """Keep that an operation ended, after `duration`: seconds, or a timedelta."""
+        super().record_operation(operation, status, duration, **context)
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else to_float(duration)
-        self._calls.append(OperationCall(text(operation), text(status), seconds, TagSet(None, **context)))
+        self._calls.append(OperationCall(_text(operation), _text(status), seconds, TagSet(context)))
 
     def record_error(self, operation: object, error_type: object, error_category: object = "", /, **context: object) -> None:
         """Keep an error of an operation."""
-        self._calls.append(ErrorCall(text(operation), text(error_type), text(error_category), TagSet(None, **context)))
+        super().record_error(operation, error_type, error_category, **context)
+        self._calls.append(ErrorCall(_text(operation), _text(error_type), _text(error_category), TagSet(context)))
 
     def record_event(self, kind: object, action: object, /, **context: object) -> None:
         """Keep something that happened."""
-        self._calls.append(EventCall(text(kind), text(action), TagSet(None, **context)))
+        super().record_event(kind, action, **context)
+        self._calls.append(EventCall(_text(kind), _text(action), TagSet(context)))
 
     def record_value(self, name: object, category: object, value: Number, /, **context: object) -> None:
-        """Keep a value of the business."""
-        self._calls.append(ValueCall(text(name), text(category), to_float(value), TagSet(None, **context)))
-
-    def operation(self, name: object, /, **context: object) -> Operation:
-        """Return what records each run of a `with` block or, as a decorator, of a function of any kind.
-
-        The status is `"success"`; `"timeout"` after a TimeoutError, `"cancelled"` after `asyncio.CancelledError` and others
-        that ask code to stop, `"error"` after any other exception, which is kept as an error too, by the name of its class.
-        The block may say otherwise: see `Operation`.
-
-        Raises:
-            TagError: a context key is not valid.
-        """
-        return Operation(self, name, TagSet(None, **context))
+        """Keep an amount."""
+        super().record_value(name, category, value, **context)
+        self._calls.append(ValueCall(_text(name), _text(category), to_float(value), TagSet(context)))
 
     # What a test asks
 
@@ -68,7 +69,7 @@ class RecordedOperations:
     def count(self, operation: str, /, status: str | None = None, **context: object) -> int:
         """Return how often an operation ended: with this status, if one is given, and with these tags in its context."""
         calls = [call for call in self._of(OperationCall, operation) if status in (None, call.status)]
-        return sum([TagSet(None, **context).items() <= call.context.items() for call in calls])
+        return sum([TagSet(context).items() <= call.context.items() for call in calls])
 
     def errors(self, operation: str, /, error_type: str | None = None) -> tuple[ErrorCall, ...]:
         """Return the errors of an operation: of this type, if one is given."""
@@ -89,3 +90,7 @@ class RecordedOperations:
 
     def _of(self, kind: type[C], operation: str) -> list[C]:
         return [call for call in self._calls if isinstance(call, kind) and call.operation == operation]
+
+
+def _text(value: object) -> str:
+    return value_text("a tag", value)

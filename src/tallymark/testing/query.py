@@ -1,4 +1,4 @@
-"""`Question`: a metric and tags that a test asks for, and what to say where the answer is not what it expected."""
+"""`Query`: a metric and tags that a test asks for, and what to say where the answer is not what it expected."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tallymark.testing.current import DEFAULT
 from tallymark.testing.series import RecordedSeries
 from tallymark.testing.suggestions import SHOWN, differences, nearest
 
-__all__ = ["Question"]
+__all__ = ["Query"]
 
 _CENSUS = "tallymark_series"
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """A metric and tags that a test asks for.
 
     Attributes:
@@ -78,7 +78,7 @@ class Question:
         what = _number(expected) if isinstance(expected, float) else str(expected)
         since = " since the mark" if self.partly else ""
         head = f"{self._label(self.name, self.asked)}: expected {what}{since}, but {instead}"
-        return "\n".join([head, *lines, *self._refused(), *self._elsewhere()])
+        return "\n".join([head, *lines, *self._rejected(), *self._elsewhere()])
 
     def _label(self, name: str, tags: Mapping[str, str]) -> str:
         shown = [f'{key}="{value}"' for key, value in tags.items() if self.common.get(key) != value]
@@ -101,9 +101,9 @@ class Question:
         names = list(dict.fromkeys([series.name for series in rows]))
         return ["metrics that are there:", *[f"  {name}" for name in names[:SHOWN]], *_rest(names)] if names else []
 
-    def _refused(self) -> list[str]:
+    def _rejected(self) -> list[str]:
         rows = [row for row in self.series if row.name == REJECTED and row.tags["metric"] == self.name and row.value]
-        return [f"refused: {_amount(row)} ({row.tags['reason']})" for row in rows]
+        return [f"rejected: {_amount(row)} ({row.tags['reason']})" for row in rows]
 
     def _elsewhere(self) -> list[str]:
         """Point to the default registry, if the metric is only there: the instrument is older than the test."""
@@ -116,7 +116,7 @@ class Question:
 
 def _amount(series: RecordedSeries) -> str:
     number = _number(series.amount)
-    return f"{number} observations" if series.family.bounds else number
+    return number if hasattr(series, "value") else f"{number} observations"
 
 
 def _number(value: float) -> str:

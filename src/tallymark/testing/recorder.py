@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from tallymark.engine import TagSet
 from tallymark.metric import context
-from tallymark.metric.delta import difference
+from tallymark.metric.delta import delta
 from tallymark.metric.registry import Registry
 from tallymark.metric.snapshot import Snapshot
-from tallymark.testing.query import Question
+from tallymark.testing.query import Query
 from tallymark.testing.series import RecordedSeries, recorded_series
 
 __all__ = ["Recorder", "RecordingRegistry"]
@@ -19,7 +19,7 @@ _Tags = Mapping[str, object] | None
 
 
 class Recorder:
-    """Asks a registry what was recorded, through its snapshots. Each question reads the registry anew.
+    """Asks a registry what was recorded, through its snapshots. Each query reads the registry anew.
 
     Tags are given as to an instrument: keywords, a mapping, or both. Those that the registry adds to all series
     (`Registry(tags=...)`) need not be repeated.
@@ -57,15 +57,15 @@ class Recorder:
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
-        question = self._question(name, mapping, tags)
-        found = question.answer()
+        query = self._query(name, mapping, tags)
+        found = query.answer()
         if found is None:
-            raise AssertionError(question.missing("a series"))
+            raise AssertionError(query.missing("a series"))
         return found
 
     def matching(self, name: str, mapping: _Tags = None, /, **tags: object) -> tuple[RecordedSeries, ...]:
         """Return the series of metric `name` that have these tags, and maybe others. `TagError` as for `recorded`."""
-        return self._question(name, mapping, tags).matches()
+        return self._query(name, mapping, tags).matches()
 
     def total(self, name: str, mapping: _Tags = None, /, **tags: object) -> float:
         """Return the sum of the series that have these tags, and maybe others; 0 where there is none.
@@ -89,12 +89,12 @@ class Recorder:
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
-        question = self._question(name, mapping, tags)
-        found = question.answer()
+        query = self._query(name, mapping, tags)
+        found = query.answer()
         if found is None:
-            raise AssertionError(question.missing("a record" if value is None else value))
+            raise AssertionError(query.missing("a record" if value is None else value))
         if not (found.amount if value is None else found.amount == value):
-            raise AssertionError(question.other(found, "a record" if value is None else value))
+            raise AssertionError(query.other(found, "a record" if value is None else value))
 
     def assert_not_recorded(self, name: str, mapping: _Tags = None, /, **tags: object) -> None:
         """Check that nothing was recorded to any series that has these tags, whatever other tags it has.
@@ -106,17 +106,17 @@ class Recorder:
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
-        question = self._question(name, mapping, tags)
-        found = [series for series in question.matches() if series.amount]
+        query = self._query(name, mapping, tags)
+        found = [series for series in query.matches() if series.amount]
         if found:
-            raise AssertionError(question.unwanted(found))
+            raise AssertionError(query.unwanted(found))
 
-    def _question(self, name: str, mapping: _Tags, tags: Mapping[str, object]) -> Question:
+    def _query(self, name: str, mapping: _Tags, tags: Mapping[str, object]) -> Query:
         now = self.registry.snapshot()
         if self._since is not None:
-            now = difference(now, self._since)
+            now = delta(self._since, now)
         asked = TagSet(mapping, **tags)
-        return Question(name, asked, tuple(recorded_series(now)), self.registry, self._since is not None)
+        return Query(name, asked, tuple(recorded_series(now)), self.registry, self._since is not None)
 
 
 class RecordingRegistry(Registry, Recorder):

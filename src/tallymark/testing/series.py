@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
 from tallymark.metric.snapshot import SeriesView, Snapshot
 
 __all__ = ["RecordedSeries", "recorded_series"]
@@ -15,19 +16,12 @@ class RecordedSeries(SeriesView):
     __slots__ = ()
 
     @property
-    def count(self) -> int:
-        """Number of observations. `AttributeError` for kinds without buckets."""
-        return self.histogram.count
-
-    @property
-    def sum(self) -> float:
-        """Sum of the observations, of a timer in seconds. `AttributeError` for kinds without buckets."""
-        return self.histogram.sum
-
-    @property
     def amount(self) -> float:
-        """What assertions compare: the value of a counter or gauge, the number of observations of the others."""
-        return self.count if self.family.bounds else self.value
+        """What assertions compare: the value of a series that holds one number, the number of observations of the others."""
+        match self.family.data:
+            case SummaryData() | HistogramData() | ExponentialHistogramData():
+                return self.count
+        return self.value
 
 
 def recorded_series(snapshot: Snapshot) -> Iterator[RecordedSeries]:

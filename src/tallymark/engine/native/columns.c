@@ -114,8 +114,8 @@ family_read(PyObject *op, PyObject *ignored)
     Family *self = (Family *)op;
     static const Entry numbers[] = {entry_tags, entry_created, entry_value};
     static const Entry histograms[] = {entry_tags, entry_created, NULL, entry_bucket_counts, entry_sum, entry_min, entry_max};
-    const Entry *entries = self->n_bounds > 0 ? histograms : numbers;
-    Py_ssize_t n_columns = self->n_bounds > 0 ? 7 : 3;
+    const Entry *entries = self->has_buckets ? histograms : numbers;
+    Py_ssize_t n_columns = self->has_buckets ? 7 : 3;
     int complete = 0;
 
     PyObject *expired = PyObject_CallMethod(op, "expire", NULL);
@@ -144,7 +144,8 @@ done:
     if (collecting) { /* before any Python code runs, which may want it otherwise */
         PyGC_Enable();
     }
-    PyObject *result = complete ? PyObject_CallObject(self->state->columns, columns) : NULL;
+    PyObject *make = complete ? borrowed(self->state, COLUMNS) : NULL;
+    PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
     Py_XDECREF(columns);
     (void)ignored;
     return result;

@@ -2,7 +2,7 @@
 
 #include "docs.h"
 
-/* The one positional argument as an amount: 1; 0 where it was refused, with None or an exception in `*result`. */
+/* The one positional argument as an amount: 1; 0 where it was rejected, with None or an exception in `*result`. */
 static inline int
 amount_of(Family *family, PyObject *const *args, Py_ssize_t nargs, double *amount, PyObject **result)
 {
@@ -11,7 +11,7 @@ amount_of(Family *family, PyObject *const *args, Py_ssize_t nargs, double *amoun
     if (is_number == 1 && *amount >= 0.0 && *amount < Py_HUGE_VAL) {
         return 1;
     }
-    *result = is_number < 0 ? NULL : is_number == 0 ? Py_NewRef(Py_None) : refuse(family, *amount);
+    *result = is_number < 0 ? NULL : is_number == 0 ? Py_NewRef(Py_None) : reject_number(family, *amount);
     return 0;
 }
 
@@ -20,12 +20,12 @@ counter_inc(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
 {
     Instrument *self = (Instrument *)op;
     double amount;
-    PyObject *refused;
+    PyObject *rejected;
     if (nargs > 1 && !takes_one("inc", nargs, 0)) {
         return NULL;
     }
-    if (!amount_of(self->family, args, nargs, &amount, &refused)) {
-        return refused;
+    if (!amount_of(self->family, args, nargs, &amount, &rejected)) {
+        return rejected;
     }
     return record(self, args, nargs, kwnames, amount, scalar_add);
 }
@@ -41,16 +41,24 @@ counter_tell(PyObject *op, PyObject *total)
 {
     Instrument *self = (Instrument *)op;
     double value;
-    PyObject *refused;
-    if (!amount_of(self->family, &total, 1, &value, &refused)) {
-        return refused;
+    PyObject *rejected;
+    if (!amount_of(self->family, &total, 1, &value, &rejected)) {
+        return rejected;
     }
     return record(self, NULL, 0, NULL, value, scalar_set);
+}
+
+static PyObject *
+counter_count_exceptions(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return tracking_of((Instrument *)op, EXCEPTION_COUNT, args, nargs, kwnames);
 }
 
 static PyMethodDef counter_methods[] = {
     {"inc", (PyCFunction)(void (*)(void))counter_inc, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_inc},
     {"add", (PyCFunction)(void (*)(void))counter_add, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_add},
+    {"count_exceptions", (PyCFunction)(void (*)(void))counter_count_exceptions, METH_FASTCALL | METH_KEYWORDS,
+     DOC_Counter_count_exceptions},
     {"_set_from_callback", counter_tell, METH_O, DOC_Counter__set_from_callback},
     {NULL, NULL, 0, NULL},
 };

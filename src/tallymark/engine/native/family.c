@@ -5,6 +5,21 @@
 
 #include "docs.h"
 
+/* Declared keys are exact str, so that a lookup may use them as they are: 0, or -1 with an exception. */
+static int
+family_check_declared(const Family *self)
+{
+    Py_ssize_t n = PyTuple_Check(self->tag_keys) ? PyTuple_GET_SIZE(self->tag_keys) : 0;
+    int valid = self->tag_keys == Py_None || PyTuple_Check(self->tag_keys);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        valid = valid && PyUnicode_CheckExact(PyTuple_GET_ITEM(self->tag_keys, i));
+    }
+    if (!valid) {
+        PyErr_SetString(PyExc_TypeError, "tag_keys must be None or a tuple of str");
+    }
+    return valid ? 0 : -1;
+}
+
 /* Set up from FamilyOptions and FamilyHooks: 0, or -1 with an exception. */
 static int
 family_read_options(Family *self)
@@ -15,6 +30,7 @@ family_read_options(Family *self)
         || (self->kind = PyObject_GetAttrString(self->options, "kind")) == NULL
         || (self->unit = PyObject_GetAttrString(self->options, "unit")) == NULL
         || (self->bounds_tuple = PyObject_GetAttrString(self->options, "bounds")) == NULL
+        || (self->tag_keys = PyObject_GetAttrString(self->options, "tag_keys")) == NULL
         || (ttl = PyObject_GetAttrString(self->options, "ttl")) == NULL
         || (limits = PyObject_GetAttrString(self->options, "limits")) == NULL
         || (max_series = PyObject_GetAttrString(limits, "max_series")) == NULL
@@ -27,7 +43,7 @@ family_read_options(Family *self)
     self->max_series = too_many || most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
     long long longest = PyLong_AsLongLongAndOverflow(max_length, &too_many);
     self->max_value_length = too_many || longest > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)longest;
-    if (PyErr_Occurred()) {
+    if (PyErr_Occurred() || family_check_declared(self) < 0) {
         goto error;
     }
     result = 0;
@@ -58,19 +74,32 @@ family_read_bounds(Family *self)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* As `tallymark.engine.kinds` has it. */
+static const struct {
+    const char *kind;
+    size_t type;
+    char has_buckets;
+} kinds[] = {
+    {"counter", offsetof(State, counter_type), 0},
+    {"gauge", offsetof(State, gauge_type), 0},
+    {"histogram", offsetof(State, histogram_type), 1},
+    {"timer", offsetof(State, timer_type), 1},
+    {"info", offsetof(State, gauge_type), 0},
+    {"stateset", offsetof(State, gauge_type), 0},
+};
+
 static int
 family_choose_kind(Family *self)
 {
-    State *state = self->state;
     const char *kind = PyUnicode_Check(self->kind) ? PyUnicode_AsUTF8(self->kind) : NULL;
-    PyTypeObject *type = kind == NULL                       ? NULL
-                         : strcmp(kind, "counter") == 0   ? state->counter_type
-                         : strcmp(kind, "gauge") == 0     ? state->gauge_type
-                         : strcmp(kind, "histogram") == 0 ? state->histogram_type
-                         : strcmp(kind, "timer") == 0     ? state->timer_type
-                                                          : NULL;
-    int has_buckets = type == state->histogram_type || type == state->timer_type;
-    if (type == NULL || has_buckets != (self->n_bounds > 0)) {
+    PyTypeObject *type = NULL;
+    for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kind, kinds[i].kind) == 0) {
+            type = *(PyTypeObject **)((char *)self->state + kinds[i].type);
+            self->has_buckets = kinds[i].has_buckets;
+        }
+    }
+    if (type == NULL || self->has_buckets != (self->n_bounds > 0)) {
         if (!PyErr_Occurred()) {
             PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);
         }
@@ -94,8 +123,9 @@ family_make_root(Family *self)
         self->root = family_series(self, (TagSet *)tags);
     }
     if (self->root != NULL) {
-        PyObject *overflow = Py_BuildValue("{s:s}", "overflow", "true");
-        PyObject *items = overflow == NULL ? NULL : PyObject_CallFunctionObjArgs(self->state->checked_tags, tags, overflow, NULL);
+        PyObject *checked_tags = borrowed(self->state, CHECKED_TAGS);
+        PyObject *overflow = checked_tags == NULL ? NULL : Py_BuildValue("{s:s}", "overflow", "true");
+        PyObject *items = overflow == NULL ? NULL : PyObject_CallFunctionObjArgs(checked_tags, tags, overflow, NULL);
         self->overflow_tags = items == NULL ? NULL : tagset_from_sorted(self->state, items);
         Py_XDECREF(overflow);
         Py_XDECREF(items);
@@ -123,11 +153,12 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->description = Py_NewRef(description);
     arena_init(&self->series, sizeof(Series));
     arena_init(&self->cells, sizeof(Cell));
-    self->policy = PyObject_CallFunctionObjArgs(self->state->policy, options, hooks, NULL);
+    PyObject *policy = borrowed(self->state, POLICY);
+    self->policy = policy == NULL ? NULL : PyObject_CallFunctionObjArgs(policy, options, hooks, NULL);
     if (self->policy == NULL || family_read_options(self) < 0 || family_read_bounds(self) < 0 || family_choose_kind(self) < 0) {
         goto error;
     }
-    if (self->n_bounds > 0) {
+    if (self->has_buckets) {
         arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
     }
     if (family_make_root(self) < 0 || (shared != Py_None && family_share(self, shared) < 0)) {
@@ -173,6 +204,7 @@ family_dealloc(PyObject *op)
     Py_XDECREF(self->kind);
     Py_XDECREF(self->unit);
     Py_XDECREF(self->bounds_tuple);
+    Py_XDECREF(self->tag_keys);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -241,7 +273,7 @@ family_get_empty(PyObject *op, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-family_get_place(PyObject *op, void *Py_UNUSED(closure))
+family_get_offset(PyObject *op, void *Py_UNUSED(closure))
 {
     const Family *self = (Family *)op;
     return PyLong_FromUnsignedLongLong(self->place == NULL ? 0 : offset_in(self->shared, self->place));
@@ -272,10 +304,10 @@ family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-family_settle_at(PyObject *op, PyObject *number)
+family_bind_at(PyObject *op, PyObject *number)
 {
     unsigned long long place = PyLong_AsUnsignedLongLong(number);
-    if (PyErr_Occurred() || family_settle((Family *)op, place) < 0) {
+    if (PyErr_Occurred() || family_bind((Family *)op, place) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -287,8 +319,8 @@ static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
     {"retire", family_retire, METH_NOARGS, DOC_Family_retire},
-    {"_settle", family_settle_at, METH_O,
-     "_settle($self, place, /)\n--\n\nTake a place in shared memory. `ValueError`: there is none of this shape."},
+    {"_bind", family_bind_at, METH_O,
+     "_bind($self, offset, /)\n--\n\nUse the shared memory at an offset. `ValueError`: there is no family of this shape."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -305,7 +337,7 @@ static PyGetSetDef family_getset[] = {
     {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
     {"description", family_get_description, family_set_description, NULL, NULL},
     {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked when that was last wanted.", NULL},
-    {"_place", family_get_place, NULL, "Where the family is in shared memory; 0: it is in none.", NULL},
+    {"_offset", family_get_offset, NULL, "Where the family is in shared memory; 0: it is in none.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -18,7 +18,7 @@ typedef struct Family {
     Series *root;
     TagSet *overflow_tags;
     double *bounds;
-    uint32_t n_bounds; /* 0 unless the kind has buckets */
+    uint32_t n_bounds; /* 0 where it does not have buckets */
     uint32_t max_series, taken; /* taken: live series that count towards the limit */
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length;
@@ -26,11 +26,12 @@ typedef struct Family {
     SharedFamily *place; /* in it; NULL where there was no room yet */
     uint64_t seen;       /* the version of it that the table is true to */
     User user;           /* of it */
-    char registered;
+    char registered, has_buckets;
     Shape *checked[N_CHECKED]; /* shapes whose keys are known to be within the limits */
     uint32_t n_checked;
     PyObject *options, *policy, *hooks, *description;
     PyObject *name, *kind, *unit, *bounds_tuple;
+    PyObject *tag_keys; /* declared keys, exact str, or None */
     PyObject *weaklist;
 } Family;
 
@@ -68,7 +69,7 @@ struct Instrument *family_find_given(Family *family, const Series *base, Tags ta
 struct Instrument *family_named(Family *family, struct Instrument *instrument_steal);
 
 /* Return the instrument that a record to `instrument` belongs to, whose series is live: itself, or that of the overflow series.
- * NULL without an exception where the record is refused. A new reference. */
+ * NULL without an exception where the record is rejected. A new reference. */
 struct Instrument *family_wake(Family *family, struct Instrument *instrument);
 
 /* Return the series with these tags, known from now on; NULL with an exception. A new one is dormant, and nobody holds it:

@@ -132,6 +132,9 @@ family_find_planned(Family *family, const Series *base, Tags tags, Instrument **
     int result = 0;
     for (; n < tags.size; n++) {
         PyObject *value = tags.values[n];
+        if (!PyUnicode_Check(value) && (PyMapping_Check(value) || PySequence_Check(value) || PyAnySet_Check(value))) {
+            goto done; /* a collection is a mistake, of which the slow path tells */
+        }
         texts[n] = PyUnicode_Check(value) ? PyUnicode_FromObject(value) : PyObject_Str(value);
         if (texts[n] != NULL && !PyUnicode_CheckExact(texts[n])) {
             Py_SETREF(texts[n], PyUnicode_FromObject(texts[n]));

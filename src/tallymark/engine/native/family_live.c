@@ -9,7 +9,7 @@ family_init_cells(const Family *family, Cell *cells)
     for (size_t i = 0; i < family->cells.width / sizeof(Cell); i++) {
         cell_set(&cells[i], 0.0);
     }
-    if (family->n_bounds > 0) {
+    if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
     }
@@ -31,7 +31,7 @@ double
 family_mark(const Family *family, const Series *series)
 {
     const Cell *cells = series->cells;
-    if (family->n_bounds == 0) {
+    if (!family->has_buckets) {
         return cell_get(cells);
     }
     uint64_t count = 0;

@@ -27,7 +27,7 @@ gauge_move(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
         return is_number < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (!Py_IS_FINITE(amount)) {
-        return refuse(self->family, sign * amount);
+        return reject_number(self->family, sign * amount);
     }
     return record(self, args, nargs, kwnames, sign * amount, scalar_add);
 }
@@ -56,11 +56,23 @@ gauge_tell(PyObject *op, PyObject *value)
     return gauge_set(op, &value, 1, NULL);
 }
 
+static PyObject *
+gauge_track_in_progress(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (nargs != 0) {
+        PyErr_Format(PyExc_TypeError, "track_in_progress() takes no positional arguments but %zd were given", nargs);
+        return NULL;
+    }
+    return tracking_of((Instrument *)op, IN_PROGRESS, args, 0, kwnames);
+}
+
 static PyMethodDef gauge_methods[] = {
     {"set", (PyCFunction)(void (*)(void))gauge_set, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_set},
     {"inc", (PyCFunction)(void (*)(void))gauge_inc, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_inc},
     {"dec", (PyCFunction)(void (*)(void))gauge_dec, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_dec},
     {"add", (PyCFunction)(void (*)(void))gauge_add, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_add},
+    {"track_in_progress", (PyCFunction)(void (*)(void))gauge_track_in_progress, METH_FASTCALL | METH_KEYWORDS,
+     DOC_Gauge_track_in_progress},
     {"_set_from_callback", gauge_tell, METH_O, DOC_Gauge__set_from_callback},
     {NULL, NULL, 0, NULL},
 };

@@ -22,8 +22,12 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (counts == NULL) {
         return NULL;
     }
-    return PyObject_CallFunction(
-        family->state->histogram_snapshot, "ONddd", family->bounds_tuple, counts, sum, smallest, largest);
+    PyObject *make = borrowed(family->state, HISTOGRAM_SNAPSHOT);
+    if (make == NULL) {
+        Py_DECREF(counts);
+        return NULL;
+    }
+    return PyObject_CallFunction(make, "ONddd", family->bounds_tuple, counts, sum, smallest, largest);
 }
 
 PyObject *
@@ -45,7 +49,7 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
         return is_number < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (!Py_IS_FINITE(value)) {
-        return refuse(self->family, value);
+        return reject_number(self->family, value);
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);
 }

@@ -31,7 +31,7 @@ instrument_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSE
     PyObject *kind = PyObject_GetAttrString((PyObject *)type, "kind");
     PyObject *name = kind == NULL ? NULL : PyObject_GetAttrString((PyObject *)type, "__name__");
     if (name != NULL) {
-        PyErr_Format(PyExc_TypeError, "a %S is made by a registry: registry.%S(name)", name, kind); /* a subclass may have any kind */
+        PyErr_Format(PyExc_TypeError, "a %S is made by a registry: use tm.%S(name), or registry.%S(name)", name, kind, kind); /* a subclass may have any kind */
     }
     Py_XDECREF(kind);
     Py_XDECREF(name);
@@ -69,9 +69,9 @@ number_slowly(Family *family, PyObject *object, double *value)
 }
 
 PyObject *
-refuse(Family *family, double value)
+reject_number(Family *family, double value)
 {
-    return PyObject_CallMethod(family->policy, "refuse", "d", value);
+    return PyObject_CallMethod(family->policy, "reject_number", "d", value);
 }
 
 PyObject *
@@ -98,30 +98,91 @@ record_to(Instrument *target_steal, double value, Update update)
     Py_RETURN_NONE;
 }
 
-PyObject *
-record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
+int
+record_given(Instrument *self, Tags tags, double value, Update update)
 {
-    Instrument *target = has_tags(kwnames)
-                             ? family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames))
-                             : (Instrument *)Py_NewRef((PyObject *)self);
-    return record_to(target, value, update);
+    Family *family = self->family;
+    Instrument *found;
+    if (tags.size == 0) { /* no lookup takes this: there is no key to look for */
+        found = (Instrument *)Py_NewRef((PyObject *)self);
+    }
+    else {
+        Series *series = family_find_live(family, self->series, tags.keys, tags.values, tags.size);
+        if (series != NULL) {
+            update(family, series->cells, value);
+            return 0;
+        }
+        found = family_find_given(family, self->series, tags);
+    }
+    PyObject *recorded = record_to(found, value, update);
+    Py_XDECREF(recorded);
+    return recorded == NULL ? -1 : 0;
 }
 
-/* with_tags */
+static int
+has_no_tag(PyObject *kwnames)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (is_no_tag(PyTuple_GET_ITEM(kwnames, i))) {
+            return 1;
+        }
+    }
+    return 0;
+}
 
+/* A dict of the keywords of a call, or NULL with an exception. */
 static PyObject *
-with_mapping(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *keywords = PyDict_New();
-    PyObject *tags = NULL, *found = NULL;
     Py_ssize_t n = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
     for (Py_ssize_t i = 0; keywords != NULL && i < n; i++) {
         if (PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0) {
             Py_CLEAR(keywords);
         }
     }
-    if (keywords != NULL) {
-        tags = PyObject_CallFunctionObjArgs(self->family->state->as_tags, args[0], keywords, NULL);
+    return keywords;
+}
+
+/* The instrument that a record call with such keywords is about: NULL with an exception, as where one is a mistake. */
+static Instrument *
+find_without_them(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *keywords = keywords_of_call(args, nargs, kwnames);
+    PyObject *tags = keywords == NULL ? NULL : PyObject_CallMethod(self->family->policy, "record_tags", "O", keywords);
+    Instrument *found = NULL;
+    if (tags != NULL) {
+        found = PyDict_GET_SIZE(tags) == 0 ? (Instrument *)Py_NewRef((PyObject *)self)
+                                           : family_find(self->family, self->series, tags);
+    }
+    Py_XDECREF(keywords);
+    Py_XDECREF(tags);
+    return found;
+}
+
+PyObject *
+record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
+{
+    Instrument *target = !has_tags(kwnames)     ? (Instrument *)Py_NewRef((PyObject *)self)
+                         : has_no_tag(kwnames) ? find_without_them(self, args, nargs, kwnames)
+                                               : family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames));
+    return record_to(target, value, update);
+}
+
+/* with_tags */
+
+/* What is given by place in any form, and keywords. */
+static PyObject *
+with_given(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *keywords = keywords_of_call(args, nargs, kwnames);
+    PyObject *given = keywords == NULL ? NULL : PyTuple_New(nargs);
+    PyObject *tags = NULL, *found = NULL;
+    for (Py_ssize_t i = 0; given != NULL && i < nargs; i++) {
+        PyTuple_SET_ITEM(given, i, Py_NewRef(args[i]));
+    }
+    if (given != NULL) {
+        tags = PyObject_CallMethod(self->family->policy, "given_tags", "OO", given, keywords);
     }
     if (tags != NULL) {
         found = PyDict_GET_SIZE(tags) == 0
@@ -129,8 +190,46 @@ with_mapping(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject
                     : (PyObject *)family_named(self->family, family_find(self->family, self->series, tags));
     }
     Py_XDECREF(keywords);
+    Py_XDECREF(given);
     Py_XDECREF(tags);
     return found;
+}
+
+/* The live instrument with these tags added, made if need be. */
+static PyObject *
+with_these(Instrument *self, Tags tags)
+{
+    Series *series = family_find_live(self->family, self->series, tags.keys, tags.values, tags.size);
+    return (PyObject *)(series != NULL ? instrument_of(self->family, series)
+                                       : family_named(self->family, family_find_given(self->family, self->series, tags)));
+}
+
+PyObject *
+tracking_of(Instrument *self, int which, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *make = borrowed(self->family->state, which);
+    PyObject *series = NULL, *given = NULL, *made = NULL;
+    if (make == NULL || (given = PyTuple_New(nargs)) == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < nargs; i++) {
+        PyTuple_SET_ITEM(given, i, Py_NewRef(args[i]));
+    }
+    series = has_tags(kwnames) ? with_these(self, tags_of_call(args, nargs, kwnames)) : Py_NewRef((PyObject *)self);
+    if (series != NULL) {
+        made = which == IN_PROGRESS ? PyObject_CallOneArg(make, series) : PyObject_CallFunctionObjArgs(make, series, given, NULL);
+    }
+    Py_XDECREF(series);
+    Py_DECREF(given);
+    return made;
+}
+
+/* Whether values are given by place for all declared keys. One mapping is no such value. */
+static int
+are_by_place(const Family *family, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return nargs > 0 && PyTuple_Check(family->tag_keys) && PyTuple_GET_SIZE(family->tag_keys) == nargs && !has_tags(kwnames)
+           && PyUnicode_CheckExact(args[0]);
 }
 
 /* A plain dict of plain text, or a tag set: found without making anything. NULL without an exception for all else. */
@@ -184,25 +283,45 @@ static PyObject *
 instrument_with_tags(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     Instrument *self = (Instrument *)op;
-    if (!takes_one("with_tags", nargs, 0)) {
-        return NULL;
+    if (nargs == 0 || (nargs == 1 && args[0] == Py_None)) {
+        return has_tags(kwnames) ? with_these(self, tags_of_call(args, nargs, kwnames)) : Py_NewRef(op);
     }
-    if (nargs == 0 || args[0] == Py_None) {
-        if (!has_tags(kwnames)) {
-            return Py_NewRef(op);
-        }
-        Series *series = find_live(self, args, nargs, kwnames);
-        return (PyObject *)(series != NULL
-                                ? instrument_of(self->family, series)
-                                : family_named(self->family, family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames))));
+    if (are_by_place(self->family, args, nargs, kwnames)) {
+        return with_these(self, (Tags){((PyTupleObject *)self->family->tag_keys)->ob_item, args, nargs});
     }
-    if (!has_tags(kwnames)) {
+    if (nargs == 1 && !has_tags(kwnames)) {
         PyObject *found = with_plain_mapping(self, args[0]);
         if (found != NULL || PyErr_Occurred()) {
             return found;
         }
     }
-    return with_mapping(self, args, nargs, kwnames);
+    return with_given(self, args, nargs, kwnames);
+}
+
+/* Neither making an instrument nor adding it to the list runs any other code, so the rows stay as they are. */
+static PyObject *
+instrument_series(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Instrument *self = (Instrument *)op;
+    Family *family = self->family;
+    PyObject *found = PyList_New(0);
+    if (found == NULL || family_sync(family) < 0) {
+        Py_XDECREF(found);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < family->table.n_rows; i++) {
+        Series *series = family->table.rows[i];
+        if (series != NULL && is_live(series) && tagset_has_all(series->tags, self->tags)) {
+            Instrument *one = instrument_of(family, series);
+            if (one == NULL || PyList_Append(found, (PyObject *)one) < 0) {
+                Py_XDECREF(one);
+                Py_DECREF(found);
+                return NULL;
+            }
+            Py_DECREF(one);
+        }
+    }
+    return found;
 }
 
 static PyObject *
@@ -219,26 +338,8 @@ instrument_remove(PyObject *op, PyObject *Py_UNUSED(ignored))
 static PyObject *
 instrument_repr(PyObject *op)
 {
-    Instrument *self = (Instrument *)op;
-    PyObject *parts = PyList_New(0), *comma = PyUnicode_FromString(","), *text = NULL;
-    const Shape *shape = self->tags->shape;
-    for (uint32_t i = 0; parts != NULL && i < shape->size; i++) {
-        PyObject *part = PyUnicode_FromFormat("%U=%R", shape->keys[i], self->tags->values[i]);
-        if (part == NULL || PyList_Append(parts, part) < 0) {
-            Py_CLEAR(parts);
-        }
-        Py_XDECREF(part);
-    }
-    PyObject *joined = parts == NULL || comma == NULL ? NULL : PyUnicode_Join(comma, parts);
-    PyObject *name = PyObject_GetAttrString((PyObject *)Py_TYPE(op), "__name__");
-    if (joined != NULL && name != NULL) {
-        text = PyUnicode_FromFormat("<%U %U{%U}>", name, self->family->name, joined);
-    }
-    Py_XDECREF(parts);
-    Py_XDECREF(comma);
-    Py_XDECREF(joined);
-    Py_XDECREF(name);
-    return text;
+    PyObject *describe = borrowed(((Instrument *)op)->family->state, DESCRIBE);
+    return describe == NULL ? NULL : PyObject_CallOneArg(describe, op);
 }
 
 static PyObject *
@@ -261,12 +362,14 @@ instrument_get_unit(PyObject *op, void *Py_UNUSED(closure))
 
 static PyMethodDef instrument_methods[] = {
     {"with_tags", (PyCFunction)(void (*)(void))instrument_with_tags, METH_FASTCALL | METH_KEYWORDS, DOC_Instrument_with_tags},
+    {"series", instrument_series, METH_NOARGS, DOC_Instrument_series},
     {"remove", instrument_remove, METH_NOARGS, DOC_Instrument_remove},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef instrument_members[] = {
     {"tags", T_OBJECT_EX, offsetof(Instrument, tags), READONLY, DOC_Instrument_tags},
+    {"_family", T_OBJECT_EX, offsetof(Instrument, family), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

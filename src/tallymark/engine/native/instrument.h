@@ -39,12 +39,16 @@ has_tags(PyObject *kwnames)
 /* What a record does to the cells of a live series. */
 typedef void (*Update)(const Family *family, Cell *cells, double value);
 
-/* Update the series of `self`, or the one with `kwnames` added; the slow half of `record`, which wakes or makes it first. */
+/* Update the series of `self`, or the one with `kwnames` added; the slow half of `record`, which wakes or makes it first.
+ * Keywords that are no tags always come here, since no plan is learnt for them (`plan_learn`). */
 PyObject *record_slowly(
     Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update);
 
 /* The same once the instrument is found, whose series may be dormant. Steals; NULL passes on. */
 PyObject *record_to(Instrument *target_steal, double value, Update update);
+
+/* Update the series of `self` with these tags added, whatever they are called: 0, or -1 with an exception. */
+int record_given(Instrument *self, Tags tags, double value, Update update);
 
 static inline PyObject *
 record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
@@ -66,7 +70,10 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
     return record_slowly(self, args, nargs, kwnames, value, update);
 }
 
-/* Read the number that a call gives: 1 and `*value`; 0 where it was refused, which is counted; -1 with an exception. */
+/* What `track_in_progress` or `count_exceptions` returns (IN_PROGRESS, EXCEPTION_COUNT), for the series with the keywords added. */
+PyObject *tracking_of(Instrument *self, int which, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* Read the number that a call gives: 1 and `*value`; 0 where it was rejected, which is counted; -1 with an exception. */
 int number_slowly(Family *family, PyObject *object, double *value);
 
 static inline int
@@ -79,8 +86,8 @@ number(Family *family, PyObject *object, double *value)
     return number_slowly(family, object, value);
 }
 
-/* Count the refusal of a number: NULL with an exception, or None. */
-PyObject *refuse(Family *family, double value);
+/* Count a rejected number: NULL with an exception, or None. */
+PyObject *reject_number(Family *family, double value);
 
 /* Whether a call gives exactly one positional argument, or, with `least` 0, none. */
 int takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least);

@@ -32,21 +32,23 @@ static const TypeEntry type_entries[] = {
 
 static const struct {
     const char *module, *attribute;
-    size_t place;
-} borrowed[] = {
-    {"tallymark.engine.policy", "Policy", offsetof(State, policy)},
-    {"tallymark.engine.columns", "Columns", offsetof(State, columns)},
-    {"tallymark.engine.histogram_snapshot", "HistogramSnapshot", offsetof(State, histogram_snapshot)},
-    {"tallymark.engine.text", "checked_tags", offsetof(State, checked_tags)},
-    {"tallymark.engine.text", "as_tags", offsetof(State, as_tags)},
-    {"tallymark.engine.text", "text_tags", offsetof(State, text_tags)},
-    {"tallymark.engine.decorators", "timed", offsetof(State, timed)},
-    {"functools", "update_wrapper", offsetof(State, update_wrapper)},
-    {"datetime", "timedelta", offsetof(State, timedelta)},
-    {"collections.abc", "Mapping", offsetof(State, mapping)},
-    {"collections.abc", "KeysView", offsetof(State, keys_view)},
-    {"collections.abc", "ValuesView", offsetof(State, values_view)},
-    {"collections.abc", "ItemsView", offsetof(State, items_view)},
+} imports[N_BORROWED] = {
+    [POLICY] = {"tallymark.engine.policy", "Policy"},
+    [COLUMNS] = {"tallymark.engine.columns", "Columns"},
+    [HISTOGRAM_SNAPSHOT] = {"tallymark.engine.histogram_snapshot", "HistogramSnapshot"},
+    [CHECKED_TAGS] = {"tallymark.engine.text", "checked_tags"},
+    [TEXT_TAGS] = {"tallymark.engine.text", "text_tags"},
+    [DESCRIBE] = {"tallymark.engine.description", "describe"},
+    [TIMED] = {"tallymark.engine.decorators", "timed"},
+    [IN_PROGRESS] = {"tallymark.engine.tracking", "InProgress"},
+    [EXCEPTION_COUNT] = {"tallymark.engine.tracking", "ExceptionCount"},
+    [TIMEDELTA] = {"datetime", "timedelta"},
+    [UPDATE_WRAPPER] = {"functools", "update_wrapper"},
+    /* `collections.abc` is this too, but imports all of `collections`. */
+    [MAPPING] = {"_collections_abc", "Mapping"},
+    [KEYS_VIEW] = {"_collections_abc", "KeysView"},
+    [VALUES_VIEW] = {"_collections_abc", "ValuesView"},
+    [ITEMS_VIEW] = {"_collections_abc", "ItemsView"},
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
@@ -64,14 +66,16 @@ add_type(PyObject *module, State *state, const TypeEntry *entry)
     return entry->public_name == NULL ? 0 : PyModule_AddObjectRef(module, entry->public_name, type);
 }
 
-static int
-borrow(State *state, const char *module_name, const char *attribute, size_t place)
+PyObject *
+state_import(State *state, int which)
 {
-    PyObject *module = PyImport_ImportModule(module_name);
-    PyObject *object = module == NULL ? NULL : PyObject_GetAttrString(module, attribute);
+    PyObject *module = PyImport_ImportModule(imports[which].module);
+    PyObject *object = module == NULL ? NULL : PyObject_GetAttrString(module, imports[which].attribute);
     Py_XDECREF(module);
-    *PLACE(state, place, PyObject *) = object;
-    return object == NULL ? -1 : 0;
+    if (object != NULL) { /* importing runs Python code, which may have come here too */
+        Py_XSETREF(state->borrowed[which], object);
+    }
+    return object;
 }
 
 static int
@@ -88,11 +92,6 @@ static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
-    for (size_t i = 0; i < LENGTH(borrowed); i++) {
-        if (borrow(state, borrowed[i].module, borrowed[i].attribute, borrowed[i].place) < 0) {
-            return -1;
-        }
-    }
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
         if (add_type(module, state, &type_entries[i]) < 0) {
             return -1;
@@ -102,7 +101,8 @@ module_exec(PyObject *module)
         || set_kind(state->histogram_type, "histogram") < 0 || set_kind(state->timer_type, "timer") < 0) {
         return -1;
     }
-    PyObject *registered = PyObject_CallMethod(state->mapping, "register", "O", state->tagset_type);
+    PyObject *mapping = borrowed(state, MAPPING);
+    PyObject *registered = mapping == NULL ? NULL : PyObject_CallMethod(mapping, "register", "O", state->tagset_type);
     Py_XDECREF(registered);
     return registered == NULL ? -1 : timing_add_moments(state);
 }
@@ -114,8 +114,8 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
         Py_VISIT(*PLACE(state, type_entries[i].place, PyObject *));
     }
-    for (size_t i = 0; i < LENGTH(borrowed); i++) {
-        Py_VISIT(*PLACE(state, borrowed[i].place, PyObject *));
+    for (size_t i = 0; i < N_BORROWED; i++) {
+        Py_VISIT(state->borrowed[i]);
     }
     return 0;
 }
@@ -127,8 +127,8 @@ module_clear(PyObject *module)
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
         Py_CLEAR(*PLACE(state, type_entries[i].place, PyObject *));
     }
-    for (size_t i = 0; i < LENGTH(borrowed); i++) {
-        Py_CLEAR(*PLACE(state, borrowed[i].place, PyObject *));
+    for (size_t i = 0; i < N_BORROWED; i++) {
+        Py_CLEAR(state->borrowed[i]);
     }
     while (state->n_spare_instruments > 0) {
         PyObject_Free(state->spare_instruments[--state->n_spare_instruments]);

@@ -17,28 +17,6 @@ typedef struct {
     PyObject *keys, *defaults;   /* tuples of exact str: all keys; the values of the last ones, where they are left out */
 } OperationRecorder;
 
-/* Record to the series of `self` with these tags: 0, or -1 with an exception. */
-static int
-record_given(Instrument *self, Tags tags, double value, Update update)
-{
-    Family *family = self->family;
-    Instrument *found;
-    if (tags.size == 0) { /* no lookup takes this: there is no key to look for */
-        found = (Instrument *)Py_NewRef((PyObject *)self);
-    }
-    else {
-        Series *series = family_find_live(family, self->series, tags.keys, tags.values, tags.size);
-        if (series != NULL) {
-            update(family, series->cells, value);
-            return 0;
-        }
-        found = family_find_given(family, self->series, tags);
-    }
-    PyObject *recorded = record_to(found, value, update);
-    Py_XDECREF(recorded);
-    return recorded == NULL ? -1 : 0;
-}
-
 static PyObject *
 recorder_record(OperationRecorder *self, Tags tags, PyObject *duration)
 {
@@ -49,7 +27,7 @@ recorder_record(OperationRecorder *self, Tags tags, PyObject *duration)
     }
     if (is_number == 1) {
         if (!(seconds >= 0.0 && seconds < Py_HUGE_VAL)) {
-            return refuse(self->timer->family, seconds);
+            return reject_number(self->timer->family, seconds);
         }
         if (record_given(self->timer, tags, seconds, distribution_observe) < 0) {
             return NULL;

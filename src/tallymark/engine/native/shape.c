@@ -195,10 +195,31 @@ plans_forget(Shapes *shapes)
     PyMem_Free(old.slots);
 }
 
+int
+is_no_tag(PyObject *key)
+{
+    return PyUnicode_CompareWithASCIIString(key, "amount") == 0 || PyUnicode_CompareWithASCIIString(key, "value") == 0
+           || PyUnicode_CompareWithASCIIString(key, "exemplar") == 0;
+}
+
+static int
+may_be_learnt(const Shape *base, PyObject *const *keys, Py_ssize_t size, const Shape *result)
+{
+    if (size < 1 || size > MAX_TAGS || base->size > MAX_TAGS || result->size > MAX_TAGS) {
+        return 0;
+    }
+    for (Py_ssize_t j = 0; j < size; j++) {
+        if (is_no_tag(keys[j])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 void
 plan_learn(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result)
 {
-    if (size < 1 || size > MAX_TAGS || base->size > MAX_TAGS || result->size > MAX_TAGS || plan_search(shapes, base, keys, size) != NULL) {
+    if (!may_be_learnt(base, keys, size, result) || plan_search(shapes, base, keys, size) != NULL) {
         return;
     }
     if (shapes->plans.used >= MAX_PLANS) {

@@ -86,7 +86,7 @@ family_share(Family *family, PyObject *object)
 }
 
 int
-family_settle(Family *family, unsigned long long place)
+family_bind(Family *family, unsigned long long place)
 {
     SharedFamily *found = family->shared == NULL || family->place != NULL ? NULL : family_at(family->shared, place);
     if (found == NULL || found->words != family->cells.width / sizeof(Cell)) {
@@ -309,13 +309,20 @@ family_remove(Family *family, Series *series)
 
 /* Learning of other processes' series */
 
+/* The tags that a series' text tells: a dict, or None for a text that is damaged; NULL with an exception. */
+static PyObject *
+tags_of_text(State *state, PyObject *text)
+{
+    PyObject *text_tags = borrowed(state, TEXT_TAGS);
+    return text_tags == NULL ? NULL : PyObject_CallFunctionObjArgs(text_tags, text, NULL);
+}
+
 /* Enter a slot that another process made: 0, or -1 with an exception. One whose text is damaged is passed over. */
 static int
 adopt(Family *family, Slot *slot)
 {
     PyObject *text = slot_copy_text(family->shared, family->place, slot);
-    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text)
-                                                      : PyObject_CallFunctionObjArgs(family->state->text_tags, text, NULL);
+    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text) : tags_of_text(family->state, text);
     Series *series = NULL;
     int result = -1;
     double uptime = 0.0;

@@ -11,7 +11,7 @@ int family_share(Family *family, PyObject *shared);
 
 /* Give it the place of a family there: 0, or -1 with an exception. Room for the overflow series is set aside, so that records
  * have somewhere to go when there is no room any more. */
-int family_settle(Family *family, unsigned long long place);
+int family_bind(Family *family, unsigned long long place);
 
 /* The reverse, of a family that goes. */
 void family_unshare(Family *family);

@@ -8,12 +8,16 @@
 #define MAX_SPARES 64 /* 1 for sanitizers, which cannot see a use of an object that is kept for later */
 #endif
 
+/* What only slow paths use, from Python. Importing all of it would double what `import tallymark` costs. */
+enum {
+    POLICY, COLUMNS, HISTOGRAM_SNAPSHOT, CHECKED_TAGS, TEXT_TAGS, DESCRIBE, TIMED, IN_PROGRESS, EXCEPTION_COUNT, UPDATE_WRAPPER,
+    TIMEDELTA, MAPPING, KEYS_VIEW, VALUES_VIEW, ITEMS_VIEW, N_BORROWED
+};
+
 typedef struct State {
     PyTypeObject *tagset_type, *family_type, *instrument_type, *timing_type, *moment_type, *timed_type;
     PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
-    /* From Python: what only slow paths use. */
-    PyObject *policy, *columns, *histogram_snapshot, *checked_tags, *as_tags, *timed, *text_tags;
-    PyObject *update_wrapper, *timedelta, *mapping, *keys_view, *values_view, *items_view;
+    PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
     Shapes shapes;
     Pointers tagsets; /* all tag sets that exist: borrowed, each takes itself out */
     /* Objects kept for the next one of their size, so that a bound series or a `with` block costs no allocation. */
@@ -23,5 +27,14 @@ typedef struct State {
 } State;
 
 State *state_of_type(PyTypeObject *type);
+
+/* One of them, imported when it is first asked for; a borrowed reference, or NULL with an exception. */
+PyObject *state_import(State *state, int which);
+
+static inline PyObject *
+borrowed(State *state, int which)
+{
+    return state->borrowed[which] != NULL ? state->borrowed[which] : state_import(state, which);
+}
 
 #endif

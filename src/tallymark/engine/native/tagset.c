@@ -124,7 +124,8 @@ tagset_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (kwargs == NULL && (kwargs = none = PyDict_New()) == NULL) {
         return NULL;
     }
-    PyObject *items = PyObject_CallFunctionObjArgs(state->checked_tags, mapping, kwargs, NULL);
+    PyObject *checked_tags = borrowed(state, CHECKED_TAGS);
+    PyObject *items = checked_tags == NULL ? NULL : PyObject_CallFunctionObjArgs(checked_tags, mapping, kwargs, NULL);
     Py_XDECREF(none);
     PyObject *self = items == NULL ? NULL : (PyObject *)tagset_from_sorted(state, items);
     Py_XDECREF(items);
@@ -164,6 +165,18 @@ tagset_lookup_borrowed(const TagSet *self, PyObject *key)
         }
     }
     return NULL;
+}
+
+int
+tagset_has_all(const TagSet *self, const TagSet *wanted)
+{
+    for (uint32_t i = 0; i < wanted->shape->size; i++) {
+        PyObject *value = tagset_lookup_borrowed(self, wanted->shape->keys[i]);
+        if (value == NULL || !str_equal(value, wanted->values[i])) {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 static PyObject *
@@ -243,7 +256,8 @@ tagset_richcompare(PyObject *a, PyObject *b, int op)
 {
     State *state = state_of_type(Py_TYPE(a));
     if ((op != Py_EQ && op != Py_NE) || (a != b && !Py_IS_TYPE(b, state->tagset_type) && !PyDict_Check(b))) {
-        int is_mapping = (op == Py_EQ || op == Py_NE) ? PyObject_IsInstance(b, state->mapping) : 0;
+        PyObject *mapping = borrowed(state, MAPPING);
+        int is_mapping = mapping == NULL ? -1 : (op == Py_EQ || op == Py_NE) ? PyObject_IsInstance(b, mapping) : 0;
         if (is_mapping <= 0) {
             return is_mapping < 0 ? NULL : Py_NewRef(Py_NotImplemented);
         }
@@ -279,31 +293,29 @@ tagset_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+tagset_view(PyObject *op, int which)
+{
+    PyObject *view = borrowed(state_of_type(Py_TYPE(op)), which);
+    return view == NULL ? NULL : PyObject_CallOneArg(view, op);
+}
+
+static PyObject *
 tagset_keys(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->keys_view, op);
+    return tagset_view(op, KEYS_VIEW);
 }
 
 static PyObject *
 tagset_values(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->values_view, op);
+    return tagset_view(op, VALUES_VIEW);
 }
 
 static PyObject *
 tagset_items(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    return PyObject_CallOneArg(state_of_type(Py_TYPE(op))->items_view, op);
+    return tagset_view(op, ITEMS_VIEW);
 }
-
-static PyMethodDef tagset_methods[] = {
-    {"get", (PyCFunction)(void (*)(void))tagset_get_method, METH_FASTCALL | METH_KEYWORDS, DOC_TagSet_get},
-    {"keys", tagset_keys, METH_NOARGS, DOC_TagSet_keys},
-    {"values", tagset_values, METH_NOARGS, DOC_TagSet_values},
-    {"items", tagset_items, METH_NOARGS, DOC_TagSet_items},
-    {"__reduce__", tagset_reduce, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL},
-};
 
 static PyObject *
 tagset_get_label_text(PyObject *op, void *Py_UNUSED(closure))
@@ -313,22 +325,29 @@ tagset_get_label_text(PyObject *op, void *Py_UNUSED(closure))
 }
 
 /* Text alone, so that no cycle can form here, and freeing a tag set runs no Python code. */
-static int
-tagset_set_label_text(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
+static PyObject *
+tagset_keep_label_text(PyObject *op, PyObject *text)
 {
-    if (text == NULL || text == Py_None) {
-        text = NULL;
+    if (!PyUnicode_CheckExact(text)) {
+        PyErr_Format(PyExc_TypeError, "a label text must be a str, not %.200s", Py_TYPE(text)->tp_name);
+        return NULL;
     }
-    else if (!PyUnicode_CheckExact(text)) {
-        PyErr_Format(PyExc_TypeError, "label_text must be a str or None, not %.200s", Py_TYPE(text)->tp_name);
-        return -1;
-    }
-    Py_XSETREF(((TagSet *)op)->label_text, Py_XNewRef(text));
-    return 0;
+    Py_XSETREF(((TagSet *)op)->label_text, Py_NewRef(text));
+    Py_RETURN_NONE;
 }
 
+static PyMethodDef tagset_methods[] = {
+    {"get", (PyCFunction)(void (*)(void))tagset_get_method, METH_FASTCALL | METH_KEYWORDS, DOC_TagSet_get},
+    {"keys", tagset_keys, METH_NOARGS, DOC_TagSet_keys},
+    {"values", tagset_values, METH_NOARGS, DOC_TagSet_values},
+    {"items", tagset_items, METH_NOARGS, DOC_TagSet_items},
+    {"_keep_label_text", tagset_keep_label_text, METH_O, DOC_TagSet__keep_label_text},
+    {"__reduce__", tagset_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyGetSetDef tagset_getset[] = {
-    {"label_text", tagset_get_label_text, tagset_set_label_text, DOC_TagSet_label_text, NULL},
+    {"_label_text", tagset_get_label_text, NULL, DOC_TagSet__label_text, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

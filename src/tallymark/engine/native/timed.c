@@ -35,7 +35,7 @@ timed_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
         PyErr_Fetch(&type, &value, &traceback);
     }
     PyObject *recorded = timer_record_seconds(self->timer, NULL, 0, NULL, seconds);
-    if (recorded == NULL) { /* a strict registry refused */
+    if (recorded == NULL) { /* a strict registry rejected it */
         Py_CLEAR(result);
         Py_XDECREF(type);
         Py_XDECREF(value);
@@ -64,7 +64,8 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     self->vectorcall = timed_call;
     self->timer = (Instrument *)Py_NewRef(timer);
     self->function = Py_NewRef(function);
-    PyObject *updated = PyObject_CallFunctionObjArgs(state->update_wrapper, self, function, NULL);
+    PyObject *update_wrapper = borrowed(state, UPDATE_WRAPPER);
+    PyObject *updated = update_wrapper == NULL ? NULL : PyObject_CallFunctionObjArgs(update_wrapper, self, function, NULL);
     if (updated == NULL) {
         Py_DECREF(self);
         return NULL;

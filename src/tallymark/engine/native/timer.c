@@ -8,9 +8,25 @@ PyObject *
 timer_record_seconds(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double seconds)
 {
     if (!(seconds >= 0.0 && seconds < Py_HUGE_VAL)) {
-        return refuse(self->family, seconds);
+        return reject_number(self->family, seconds);
     }
     return record(self, args, nargs, kwnames, seconds, distribution_observe);
+}
+
+/* Where nobody has imported datetime, nobody has a timedelta. */
+static int
+is_timedelta(State *state, PyObject *object)
+{
+    if (state->borrowed[TIMEDELTA] == NULL) {
+        PyObject *name = PyUnicode_FromString("datetime");
+        PyObject *datetime = name == NULL ? NULL : PyImport_GetModule(name);
+        Py_XDECREF(name);
+        Py_XDECREF(datetime);
+        if (datetime == NULL || state_import(state, TIMEDELTA) == NULL) {
+            return 0;
+        }
+    }
+    return PyType_IsSubtype(Py_TYPE(object), (PyTypeObject *)state->borrowed[TIMEDELTA]);
 }
 
 /* Seconds from a number or a timedelta: as number(). */
@@ -21,8 +37,8 @@ timer_seconds_of(Family *family, PyObject *duration, double *seconds)
         *seconds = PyFloat_AS_DOUBLE(duration);
         return 1;
     }
-    if (!PyType_IsSubtype(Py_TYPE(duration), (PyTypeObject *)family->state->timedelta)) {
-        return number_slowly(family, duration, seconds);
+    if (PyLong_CheckExact(duration) || !is_timedelta(family->state, duration)) {
+        return PyErr_Occurred() ? -1 : number_slowly(family, duration, seconds);
     }
     PyObject *total = PyObject_CallMethod(duration, "total_seconds", NULL);
     int result = total == NULL ? -1 : number(family, total, seconds);
@@ -58,7 +74,12 @@ timer_record_since(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObje
     if (is_number != 1) {
         return is_number < 0 ? NULL : Py_NewRef(Py_None);
     }
-    return timer_record_seconds(self, args, nargs, kwnames, end - start);
+    double seconds = end - start;
+    if (!(seconds >= 0.0 && seconds < Py_HUGE_VAL)) {
+        return reject_number(self->family, seconds);
+    }
+    Tags tags = has_tags(kwnames) ? tags_of_call(args, nargs, kwnames) : (Tags){NULL, NULL, 0};
+    return record_given(self, tags, seconds, distribution_observe) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *

@@ -82,7 +82,8 @@ static PyObject *
 timing_decorate(Timing *self, PyObject *function)
 {
     State *state = self->timer->family->state;
-    return PyObject_CallFunctionObjArgs(state->timed, self->timer, function, state->timed_type, NULL);
+    PyObject *timed = borrowed(state, TIMED);
+    return timed == NULL ? NULL : PyObject_CallFunctionObjArgs(timed, self->timer, function, state->timed_type, NULL);
 }
 
 static PyObject *
@@ -164,11 +165,18 @@ static PyMemberDef timing_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+static PyObject *
+timing_repr(PyObject *op)
+{
+    return PyUnicode_FromFormat("<Timing %R>", ((Timing *)op)->timer);
+}
+
 static PyType_Slot timing_slots[] = {
     {Py_tp_doc, DOC_Timing},
     {Py_tp_new, timing_new},
     {Py_tp_dealloc, timing_dealloc},
     {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_repr, timing_repr},
     {Py_tp_members, timing_members},
     {0, NULL},
 };

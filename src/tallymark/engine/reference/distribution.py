@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from math import inf, nan
-from typing import Self
 
 from tallymark.engine.columns import Columns
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.reference.instrument import Instrument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
 
 __all__ = ["Distribution"]
 

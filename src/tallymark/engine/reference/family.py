@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
 from weakref import WeakValueDictionary
 
-from tallymark.engine.columns import Columns
+from tallymark.engine.kinds import INSTRUMENTS
 from tallymark.engine.lock import slow_path
-from tallymark.engine.options import FamilyHooks, FamilyOptions
-from tallymark.engine.policy import Policy
+from tallymark.engine.policy import NO_TAGS, Policy
 from tallymark.engine.reference.counter import Counter
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
-from tallymark.engine.reference.instrument import Instrument
-from tallymark.engine.reference.tagset import Pairs, TagSet
+from tallymark.engine.reference.tagset import TagSet
 from tallymark.engine.reference.timer import Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from tallymark.engine.columns import Columns
+    from tallymark.engine.options import FamilyHooks, FamilyOptions
+    from tallymark.engine.reference.instrument import Instrument
+    from tallymark.engine.reference.tagset import Pairs
+
+    S = TypeVar("S", bound=Instrument)
 
 __all__ = ["Family"]
 
-S = TypeVar("S", bound=Instrument)
-
-_INSTRUMENTS: dict[str, type[Instrument]] = {kind.kind: kind for kind in (Counter, Gauge, Histogram, Timer)}
+_CLASSES: dict[str, type[Instrument]] = {cls.__name__: cls for cls in (Counter, Gauge, Histogram, Timer)}
 
 
 class Family:
@@ -62,11 +68,18 @@ class Family:
             return base
         merged = base._tags._items.copy()
         for key, value in tags.items():
-            merged[key] = value if type(value) is str else self.policy.text(value)
-        series = self._live.get(tuple(sorted(merged.items())))
+            merged[key] = value if type(value) is str else self.policy.text(key, value)
+        series: Any = self._live.get(tuple(sorted(merged.items())))
         if series is None:
             series = self._series(TagSet._of(tuple(self.policy.canonical(merged).items())))
-        return cast(S, series)
+        found: S = series
+        return found
+
+    def find_given(self, base: S, tags: dict[str, object]) -> S:
+        """Return the same for the keywords of a record call, some of which are no tags."""
+        if not NO_TAGS.isdisjoint(tags):
+            tags = self.policy.record_tags(tags)
+        return self.find(base, tags) if tags else base
 
     def named(self, series: S) -> S:
         """Return the live series that stands for one that a user names, or the series itself where it may not live."""
@@ -77,8 +90,8 @@ class Family:
         with slow_path():
             series = self._live.get(tags._pairs) or self._dormant.get(tags._pairs)
             if series is None:
-                kind: Any = _INSTRUMENTS[self.options.kind]
-                series = self._dormant[tags._pairs] = kind._make(self, tags)
+                cls: Any = _CLASSES[INSTRUMENTS[self.options.kind]]
+                series = self._dormant[tags._pairs] = cls._make(self, tags)
             return series
 
     # Entering and leaving the table. The lock keeps other threads out, but not a signal handler or a finaliser of this one:
@@ -87,7 +100,7 @@ class Family:
     def wake(self, series: S) -> S | None:
         """Return the live series that a record to `series` belongs to: itself, or the overflow series where there is no room.
 
-        None where the family was unregistered and its name has gone to another: the record is refused.
+        None where the family was unregistered and its name has gone to another: the record is rejected.
         """
         while True:
             with slow_path():
@@ -95,14 +108,16 @@ class Family:
                     break
                 live = self._enter(series)
                 if live is not None and self.registered:
-                    return cast(S, live)
+                    return live
             if live is None:
                 self.policy.crowded(self)
-                return cast("S | None", self.wake(self._series(self._overflow_tags)))
+                overflow: Any = self._series(self._overflow_tags)
+                woken: S | None = self.wake(overflow)
+                return woken
         self.policy.name_taken(self)
         return None
 
-    def _enter(self, series: Instrument) -> Instrument | None:
+    def _enter(self, series: S) -> S | None:
         """Put a series into the table, and return the one that is there; None where there is no room."""
         if series._live:
             return series
@@ -117,7 +132,7 @@ class Family:
             if self._taken >= limit:
                 return None
             self._taken += 1
-        present = self._live.setdefault(pairs, series)
+        present: Any = self._live.setdefault(pairs, series)
         # Atomic
         if present is series and not series._live:
             series._created = created
@@ -125,7 +140,8 @@ class Family:
         elif counts:
             self._taken -= 1
         self._dormant.pop(pairs, None)
-        return present
+        entered: S = present
+        return entered
 
     def drop(self, series: Instrument, mark: object = None) -> bool:
         """Make a series dormant; given a mark, only if it was not recorded to since the mark was taken."""
@@ -170,6 +186,14 @@ class Family:
                 elif now - since >= ttl:
                     dropped += self.drop(series, mark)
         return dropped
+
+    def series(self, base: S) -> list[S]:
+        """Return the live series that have the tags of `base`, in the order of their coming."""
+        wanted = base._tags.items()
+        with slow_path():
+            live: Any = [series for series in self._live.values() if wanted <= series._tags.items()]
+        series: list[S] = live
+        return series
 
     def read(self) -> Columns:
         """Return the live series as columns; the root alone, with empty cells, where there is none."""

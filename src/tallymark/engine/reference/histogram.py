@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from math import inf
 
-from tallymark.engine.number import Number
 from tallymark.engine.reference.distribution import Distribution
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tallymark.engine.number import Number
 
 __all__ = ["Histogram"]
 
@@ -17,19 +22,27 @@ class Histogram(Distribution):
 
     kind = "histogram"
 
-    def observe(self, value: Number, /, **tags: object) -> None:
+    def observe(self, value: Number, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
         """Count `value` in the bucket with the first bound that is not below it.
 
-        A non-finite value is refused and counted in `tallymark_rejected`.
+        A non-finite value is rejected and counted in `tallymark_rejected`.
+
+        Args:
+            value: given by place.
+            exemplar: what tells this observation from others, `{"trace_id": "4f79"}` say: at most 128 characters. It is
+                checked, and not kept yet.
+            tags: by keyword.
 
         Raises:
-            TypeError: `value` is not a number.
+            TypeError: `value` is not a number, a tag's value is a collection, or a keyword is `amount` or `value`.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
         number = value if type(value) is float else self._family.policy.number(value)
         if number is None:
             return
         if not -inf < number < inf:
-            return self._family.policy.refuse(number)
-        series = self._family.find(self, tags) if tags else self
+            return self._family.policy.reject_number(number)
+        if exemplar is not None:
+            self._family.policy.check_exemplar(exemplar)
+        series = self._family.find_given(self, tags) if tags else self
         series._observe(number)

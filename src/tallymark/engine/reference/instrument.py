@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
+from tallymark.engine.description import describe
 
-from tallymark.engine.columns import Columns
-from tallymark.engine.reference.tagset import TagSet
-from tallymark.engine.text import as_tags
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, ClassVar, NoReturn, Self
+
+    from tallymark.engine.columns import Columns
     from tallymark.engine.reference.family import Family
+    from tallymark.engine.reference.tagset import TagSet
 
 __all__ = ["Instrument"]
 
@@ -29,7 +30,9 @@ class Instrument:
     _created: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name)")
+        raise TypeError(
+            f"a {type(self).__name__} is made by a registry: use tm.{self.kind}(name), or registry.{self.kind}(name)"
+        )
 
     @classmethod
     def _make(cls, family: Family, tags: TagSet) -> Self:
@@ -61,22 +64,28 @@ class Instrument:
         """The tags of this series: always the same object, never a copy."""
         return self._tags
 
-    def with_tags(self, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Self:
+    def with_tags(self, /, *given: Mapping[str, object] | object | None, **tags: object) -> Self:
         """Return the series of this metric with these tags added: the same object each time.
 
         Tags come from a mapping, from keywords, or both (keywords win), and win over the tags that this series has already.
+        Of a metric with declared keys (`tag_keys=`), the values of all may be given by place: `with_tags("GET", "200")`.
         A value that is not text is recorded as `str(value)`. The series is exported from now on. Without any tags, the result
         is the instrument itself.
 
         Raises:
             TagError: a key is not valid or not allowed, or the series would have too many tags.
-            TypeError: a key is not a `str`, or `mapping` is not a mapping.
+            TypeError: a key is not a `str`, a value is a collection, or what is given by place is neither one mapping nor a value
+                for each declared key.
         """
-        if mapping is not None:
-            tags = as_tags(mapping, tags)
+        if given:
+            tags = self._family.policy.given_tags(given, tags)
         if not tags:
             return self
         return self._family.named(self._family.find(self, tags))
+
+    def series(self) -> list[Self]:
+        """Return the live series of this metric that have the tags of this one, maybe among others; the oldest first."""
+        return self._family.series(self)
 
     def remove(self) -> None:
         """Take this series out of its family, so that it is no longer exported. A later record starts it afresh."""
@@ -86,11 +95,10 @@ class Instrument:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: what a copy counts would never be reported")
 
     def __repr__(self) -> str:
-        tags = ",".join(f"{key}={value!r}" for key, value in self._tags.items())
-        return f"<{type(self).__name__} {self.name}{{{tags}}}>"
+        return describe(self)
 
     # The seam to the family. `_mark` returns what differs after any record. `_clear` empties the cells of a live series and
-    # makes it dormant, given a mark only if nothing was recorded since; it says whether it did. `_columns` reads rows out.
+    # makes it dormant, given a mark only if nothing was recorded since; it returns whether it did. `_columns` reads rows out.
 
     def _mark(self) -> object:
         raise NotImplementedError

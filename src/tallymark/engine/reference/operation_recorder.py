@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tallymark.engine.reference.counter import Counter
 from tallymark.engine.reference.timer import Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["OperationRecorder"]
 
@@ -17,7 +19,7 @@ class OperationRecorder:
     counter and records the duration, in the series with all of these tags.
 
     Made for callers that record the same facts again and again. What is given by place wins over a keyword of that name. A
-    duration that is refused does not keep the count from being right.
+    duration that is rejected does not keep the count from being right.
 
     Args:
         counter: what is counted.
@@ -55,8 +57,12 @@ class OperationRecorder:
         texts = values[:n_values] + self._defaults[len(self._defaults) - missing :]
         tags = context | dict(zip(self._keys, texts, strict=True))
         if self._timer is None:
-            return self._counter.inc(**tags)
+            return self._count(tags)
         seconds = self._timer._seconds(values[-1])
-        self._counter.inc(**tags)
+        self._count(tags)
         if seconds is not None:
-            self._timer.record(seconds, **tags)
+            self._timer._record(seconds, tags)
+
+    def _count(self, tags: dict[str, object]) -> None:
+        series = self._counter._family.find(self._counter, tags) if tags else self._counter
+        series._add(1.0)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Self
-
 from tallymark.engine.columns import Columns
-from tallymark.engine.number import Number
 from tallymark.engine.reference.instrument import Instrument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Self
+
+    from tallymark.engine.number import Number
 
 __all__ = ["Scalar"]
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from _collections_abc import Mapping
 from weakref import KeyedRef
 
 from tallymark.engine.text import checked_tags
 
-__all__ = ["Pairs", "TagSet"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, TypeAlias
 
-Pairs = tuple[tuple[str, str], ...]
+    Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
+__all__ = ["TagSet"]
 
 _interned: dict[Pairs, KeyedRef[Pairs, TagSet]] = {}
 
@@ -34,12 +38,11 @@ class TagSet(Mapping[str, str]):
         TypeError: a key is not a `str`, or `mapping` is not a mapping.
     """
 
-    __slots__ = ("__weakref__", "_items", "_pairs", "label_text")
+    __slots__ = ("__weakref__", "_items", "_labels", "_pairs")
 
     _items: dict[str, str]
     _pairs: Pairs
-    label_text: str | None
-    """Where exporters keep the escaped text of these tags, so that it is computed once; no part of what the tags mean."""
+    _labels: str | None
 
     def __new__(cls, mapping: Mapping[str, object] | None = None, /, **tags: object) -> TagSet:
         return cls._of(tuple(checked_tags(mapping, tags).items()))
@@ -53,12 +56,21 @@ class TagSet(Mapping[str, str]):
             self = super().__new__(cls)
             self._items = dict(pairs)
             self._pairs = pairs
-            self.label_text = None
+            self._labels = None
             own = KeyedRef(self, _forget, pairs)
             # Whatever else runs meanwhile, it finds the tag set that this puts there, or this finds theirs.
             while (found := (known := _interned.setdefault(pairs, own))()) is None:
                 _forget(known)
         return found
+
+    @property
+    def _label_text(self) -> str | None:
+        """What an exporter kept here with `_keep_label_text`; None before."""
+        return self._labels
+
+    def _keep_label_text(self, text: str) -> None:
+        """Keep the escaped text of these tags, so that an exporter makes it once. It is no part of what the tags mean."""
+        self._labels = text
 
     def __getitem__(self, key: str) -> str:
         return self._items[key]

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import sys
 from math import inf
 from time import perf_counter
-from typing import cast
 
-from tallymark.engine.number import Number
 from tallymark.engine.reference.distribution import Distribution
 from tallymark.engine.reference.timing import Timing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from typing import Any
+
+    from tallymark.engine.number import Number
 
 __all__ = ["Timer"]
 
@@ -21,27 +27,46 @@ class Timer(Distribution):
 
     kind = "timer"
 
-    def record(self, duration: Number | timedelta, /, **tags: object) -> None:
+    def record(
+        self, duration: Number | timedelta, /, *, exemplar: Mapping[str, object] | None = None, **tags: object
+    ) -> None:
         """Count a duration, in seconds or as a `timedelta`.
 
-        A negative (a clock was set back) or non-finite one is refused and counted in `tallymark_rejected`.
+        A negative (a clock was set back) or non-finite one is rejected and counted in `tallymark_rejected`.
+
+        Args:
+            duration: given by place.
+            exemplar: what tells this duration from others, `{"trace_id": "4f79"}` say: at most 128 characters. It is
+                checked, and not kept yet.
+            tags: by keyword.
 
         Raises:
-            TypeError: `duration` is neither a number nor a `timedelta`.
+            TypeError: `duration` is neither a number nor a `timedelta`, a tag's value is a collection, or a keyword is
+                `amount` or `value`.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
         seconds = duration if type(duration) is float else self._seconds(duration)
         if seconds is None:
             return
         if not 0.0 <= seconds < inf:
-            return self._family.policy.refuse(seconds)
+            return self._family.policy.reject_number(seconds)
+        if exemplar is not None:
+            self._family.policy.check_exemplar(exemplar)
+        series = self._family.find_given(self, tags) if tags else self
+        series._observe(seconds)
+
+    def _record(self, seconds: float, tags: dict[str, object]) -> None:
+        """Count a duration in the series with `tags` added, whatever their names."""
+        if not 0.0 <= seconds < inf:
+            return self._family.policy.reject_number(seconds)
         series = self._family.find(self, tags) if tags else self
         series._observe(seconds)
 
-    def _seconds(self, duration: Number | timedelta) -> float | None:
-        """Return a duration in seconds; None, and a refusal counted, where it cannot be read."""
-        if issubclass(type(duration), timedelta):
-            duration = cast(timedelta, duration).total_seconds()
+    def _seconds(self, duration: Any) -> float | None:
+        """Return a duration in seconds; None, and a rejection counted, where it cannot be read."""
+        datetime = sys.modules.get("datetime")  # where nobody imported it, nobody has a timedelta
+        if datetime is not None and issubclass(type(duration), datetime.timedelta):
+            duration = duration.total_seconds()
         return self._family.policy.number(duration)
 
     def record_since(self, start: Number, /, **tags: object) -> None:
@@ -49,7 +74,7 @@ class Timer(Distribution):
         end = perf_counter()
         seconds = start if type(start) is float else self._family.policy.number(start)
         if seconds is not None:
-            self.record(end - seconds, **tags)
+            self._record(end - seconds, tags)
 
     def time(self, /, **tags: object) -> Timing:
         """Return what times a `with` block, or, as a decorator, each call of a function.

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from threading import get_ident
+from _thread import get_ident
 from time import perf_counter
-from typing import TYPE_CHECKING, ParamSpec, Self, TypeVar
 
-from tallymark.engine.decorators import timed
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import ParamSpec, Self, TypeVar
+
     from tallymark.engine.reference.timer import Timer
 
-__all__ = ["Timing"]
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
-P = ParamSpec("P")
-R = TypeVar("R")
+__all__ = ["Timing"]
 
 
 class Timing:
@@ -52,10 +51,17 @@ class Timing:
         Raises:
             TypeError: `function` cannot be called (put the decorator below `@staticmethod` and `@classmethod`).
         """
+        from tallymark.engine.decorators import timed
+
         return timed(self._timer, function, _time_function)
+
+    def __repr__(self) -> str:
+        return f"<Timing {self._timer!r}>"
 
 
 def _time_function(timer: Timer, function: Callable[P, R]) -> Callable[P, R]:
+    from functools import wraps
+
     @wraps(function)
     def timed(*args: P.args, **kwargs: P.kwargs) -> R:
         start = perf_counter()

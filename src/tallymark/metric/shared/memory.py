@@ -1,88 +1,28 @@
-"""What a registry and the memory that it shares with other processes say to each other. `docs/processes.md` tells the whole."""
+"""`SharedMemory`: the memory that a registry shares with other processes, as this process sees it."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 from weakref import WeakSet
 
-from tallymark.engine import Family
-from tallymark.engine.columns import Columns
-from tallymark.engine.options import FamilyOptions, TagLimits
-from tallymark.metric.shared.process_values import Shares
-from tallymark.metric.validation import check_ttl
+from tallymark.log import logger
+from tallymark.metric.shared.entry import AGGREGATES, SharedEntry
+from tallymark.metric.shared.process_values import ProcessValues
 
-__all__ = ["SharedEntry", "Sharing"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
 
-AGGREGATES = ("last", "sum", "max", "min")
+    from tallymark.engine import Family
+    from tallymark.engine.columns import Columns
+    from tallymark.engine.options import FamilyOptions
 
-_logger = logging.getLogger("tallymark")
-
-
-@dataclass(frozen=True, slots=True)
-class SharedEntry:
-    """What shared memory says of a family, for all processes: the first of them to ask for the metric says it."""
-
-    name: str
-    kind: str
-    unit: str
-    bounds: tuple[float, ...]
-    aggregate: str
-    description: str
-    ttl: float | None
-    limits: TagLimits
-
-    @classmethod
-    def of(cls, options: FamilyOptions, description: str) -> SharedEntry:
-        """Return what a family's options say that all processes must agree on."""
-        aggregate = options.aggregate or "last"
-        return cls(
-            options.name, options.kind, options.unit, options.bounds, aggregate, description, options.ttl, options.limits
-        )
-
-    def options(self, like: FamilyOptions) -> FamilyOptions:
-        """Return options that agree with this, and else are like those of another family."""
-        return replace(
-            like, name=self.name, kind=self.kind, unit=self.unit, bounds=self.bounds, aggregate=self.aggregate,
-            ttl=self.ttl, limits=self.limits,
-        )  # fmt: skip
-
-    @classmethod
-    def read(cls, text: bytes | None) -> SharedEntry | None:
-        """Return what a text says, or None for one that `write` cannot have written."""
-        try:
-            text = text or b""
-            name, _, rest = text.decode().partition("\n")
-            kind, unit, bounds, aggregate, description, ttl, limits = json.loads(rest)
-            of_limits = TagLimits(**limits)
-            entry = cls(name, kind, unit, tuple(map(float, bounds)), aggregate, description, check_ttl(name, ttl), of_limits)
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            return None
-        texts = all(isinstance(one, str) for one in (kind, unit, description, *of_limits.disallowed_keys))
-        buckets = kind in ("histogram", "timer")
-        known = buckets or kind in ("counter", "gauge")
-        ascending = all(a < b for a, b in zip(entry.bounds, entry.bounds[1:], strict=False))
-        combines = aggregate == "last" or (kind == "gauge" and aggregate in AGGREGATES)
-        return entry if texts and known and buckets == bool(bounds) and ascending and combines else None
-
-    def write(self) -> bytes:
-        """Return the text that `read` takes."""
-        limits = {name: getattr(self.limits, name) for name in TagLimits.__slots__}
-        rest = [self.kind, self.unit, self.bounds, self.aggregate, self.description, self.ttl, limits]
-        return f"{self.name}\n{json.dumps(rest)}".encode()
-
-    @property
-    def words(self) -> int:
-        """Cells of a series: one, or a count for each bucket, the sum, and the least and greatest value."""
-        return len(self.bounds) + 4 if self.bounds else 1
+__all__ = ["SharedMemory"]
 
 
-class Sharing:
-    """The shared memory of one registry, in this process.
+class SharedMemory:
+    """Finds, makes and reads families in shared memory. Each has an offset there, by which all processes know it.
 
     Attributes:
         shared: what maps it.
@@ -92,62 +32,64 @@ class Sharing:
     def __init__(self, shared: Any, path: Path | None) -> None:
         self.shared = shared
         self.path = path
-        self._shares = Shares(shared)
+        self._values = ProcessValues(shared)
         self._entries: dict[int, SharedEntry | None] = {}
-        self._told = False
+        self._logged = False
         _open.add(shared)
 
-    def enter(self, options: FamilyOptions, description: str) -> tuple[int, SharedEntry] | None:
-        """Find or make a family; return its place and what all know of it; None where there is no room, or it is damaged."""
+    def find_or_make(self, options: FamilyOptions, description: str) -> tuple[int, SharedEntry] | None:
+        """Return a family's offset and what all know of it; None where there is no space, or it is damaged."""
         wanted = SharedEntry.of(options, description)
-        place = self.shared.add_family(wanted.write(), wanted.words, AGGREGATES.index(wanted.aggregate))
-        found = self.entry(place) if place else None
-        return None if found is None else (place, found)
+        offset = self.shared.add_family(wanted.write(), wanted.words, AGGREGATES.index(wanted.aggregate))
+        found = self.entry(offset) if offset else None
+        return None if found is None else (offset, found)
 
-    def entry(self, place: int) -> SharedEntry | None:
-        """Return what is known of the family at a place, which never changes; None where that is damaged."""
-        if place not in self._entries:
-            self._entries[place] = SharedEntry.read(self.shared.text(place))
-        return self._entries[place]
-
-    @staticmethod
-    def place(family: Any) -> int:
-        """Return where a family is in the memory; 0: there was no room for it yet."""
-        return int(family._place)
+    def entry(self, offset: int) -> SharedEntry | None:
+        """Return what is known of the family at an offset, which never changes; None where that is damaged."""
+        if offset not in self._entries:
+            self._entries[offset] = SharedEntry.read(self.shared.text(offset))
+        return self._entries[offset]
 
     @staticmethod
-    def settle(family: Any, place: int) -> bool:
-        """Give a family its place in the memory; say whether there is one of its shape."""
+    def offset(family: Any) -> int:
+        """Return where a family is in the memory; 0: there was no space for it yet."""
+        return int(family._offset)
+
+    @staticmethod
+    def bind(family: Any, offset: int) -> bool:
+        """Have a family use the memory at an offset; return whether there is one of its shape."""
         try:
-            family._settle(place)
+            family._bind(offset)
         except ValueError:
             return False
         return True
 
     def register(self, family: Family) -> bool:
-        """Register a family for all processes; say whether its name was free."""
-        place = self.place(family)
-        return not place or bool(self.shared.register(place))
+        """Register a family for all processes; return whether its name was free."""
+        offset = self.offset(family)
+        return not offset or bool(self.shared.register(offset))
 
     def unregister(self, family: Family) -> bool:
-        """Take a family out for all processes, with all its series; say whether that was possible."""
-        place = self.place(family)
-        return not place or bool(self.shared.unregister(place))
+        """Take a family out for all processes, with all its series; return whether that was possible."""
+        offset = self.offset(family)
+        return not offset or bool(self.shared.unregister(offset))
 
-    def read_shares(self, engine: Any, family: Family) -> Columns | None:
-        """Return the series of a family of which each process has its own; None for others, and where it has none."""
-        return self._shares.read(engine, self.place(family), family.options.aggregate) if self._is_combined(family) else None
+    def read_values(self, engine: Any, family: Family) -> Columns | None:
+        """Return the series of a family of which each process has its own values; None for others, and where it has none."""
+        if not self._is_combined(family):
+            return None
+        return self._values.read(engine, self.offset(family), family.options.aggregate)
 
-    def expire_shares(self, family: Family, now: float) -> int:
+    def expire_values(self, family: Family, now: float) -> int:
         """Remove those of such a family's series that expired; return how many."""
-        return self._shares.expire(self.place(family), family.options.ttl, now) if self._is_combined(family) else 0
+        return self._values.expire(self.offset(family), family.options.ttl, now) if self._is_combined(family) else 0
 
     def _is_combined(self, family: Family) -> bool:
-        return bool(self.place(family)) and family.options.aggregate not in ("", "last")
+        return bool(self.offset(family)) and family.options.aggregate not in ("", "last")
 
     def check(self) -> None:
-        """Say, once, that the file was replaced or removed: this process then shares only with those that have the old one."""
-        if self.path is None or self._told:
+        """Log, once, that the file was replaced or removed: this process then shares only with those that have the old one."""
+        if self.path is None or self._logged:
             return
         try:
             now = os.stat(self.path)
@@ -155,8 +97,8 @@ class Sharing:
         except OSError:
             gone = True
         if gone:
-            self._told = True
-            _logger.error(
+            self._logged = True
+            logger().error(
                 "%s was replaced or removed while in use: processes that start from now on do not share with this one."
                 " Restart all processes, and remove the file only when none runs.", self.path,
             )  # fmt: skip

@@ -1,16 +1,19 @@
-"""`Shares`: gauges of which each process has its own, combined when they are read."""
+"""`ProcessValues`: gauges of which each process has its own value, combined when they are read."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
 from math import fsum
-from typing import Any
 
 from tallymark.engine.columns import Columns
 from tallymark.engine.text import text_tags
 
-__all__ = ["Shares", "double_of"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["ProcessValues", "double_of"]
 
 
 def _sum(values: list[float]) -> float:
@@ -23,47 +26,47 @@ def _sum(values: list[float]) -> float:
 _COMBINE: dict[str, Callable[[list[float]], float]] = {"sum": _sum, "max": max, "min": min}
 
 
-class Shares:
-    """Reads and ends the series of such gauges, each of which is made up of the shares that processes have in it."""
+class ProcessValues:
+    """Reads and ends the series of such gauges, each of which is made up of the values that processes have in it."""
 
     def __init__(self, shared: Any) -> None:
         self._shared = shared
-        self._marks: dict[int, dict[bytes, tuple[int, float]]] = {}  # by place: what series were like, and since when
+        self._marks: dict[int, dict[bytes, tuple[int, float]]] = {}  # by offset: what series were like, and since when
 
-    def read(self, engine: Any, place: int, aggregate: str) -> Columns | None:
+    def read(self, engine: Any, offset: int, aggregate: str) -> Columns | None:
         """Return the series of a gauge; None where it has none."""
-        shares = self._series(place)
-        found = {text: tags for text in shares if (tags := text_tags(text)) is not None}
+        values = self._series(offset)
+        found = {text: tags for text in values if (tags := text_tags(text)) is not None}
         if not found:
             return None
         return Columns(
             tuple(engine.TagSet(tags) for tags in found.values()),
-            tuple(min(created for created, _ in shares[text]) for text in found),
-            tuple(float(_COMBINE[aggregate]([double_of(word) for _, word in shares[text]])) for text in found),
+            tuple(min(created for created, _ in values[text]) for text in found),
+            tuple(float(_COMBINE[aggregate]([double_of(word) for _, word in values[text]])) for text in found),
         )
 
-    def expire(self, place: int, ttl: float | None, now: float) -> int:
-        """Remove the series of which no share changed for `ttl` seconds; return how many. Otherwise as `Registry.expire`."""
+    def expire(self, offset: int, ttl: float | None, now: float) -> int:
+        """Remove the series of which no value changed for `ttl` seconds; return how many. Otherwise as `Registry.expire`."""
         if ttl is None:
             return 0
-        before, after, removed = self._marks.get(place, {}), {}, 0
-        for text, shares in self._series(place).items():
-            mark = sum(word for _, word in shares) % 2**64
+        before, after, removed = self._marks.get(offset, {}), {}, 0
+        for text, values in self._series(offset).items():
+            mark = sum(word for _, word in values) % 2**64
             present, since = before.get(text, (mark, now))
             if present != mark:
                 since = now
-            if now - since >= ttl and self._shared.expire(place, text, mark):
+            if now - since >= ttl and self._shared.expire(offset, text, mark):
                 removed += 1
             else:
                 after[text] = mark, since
-        self._marks[place] = after
+        self._marks[offset] = after
         return removed
 
-    def _series(self, place: int) -> dict[bytes, list[tuple[float, int]]]:
-        shares: dict[bytes, list[tuple[float, int]]] = {}
-        for text, _, created, (word,) in self._shared.series(place):
-            shares.setdefault(text, []).append((created, word))
-        return shares
+    def _series(self, offset: int) -> dict[bytes, list[tuple[float, int]]]:
+        values: dict[bytes, list[tuple[float, int]]] = {}
+        for text, _, created, (word,) in self._shared.series(offset):
+            values.setdefault(text, []).append((created, word))
+        return values
 
 
 def double_of(word: int) -> float:

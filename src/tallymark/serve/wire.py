@@ -1,4 +1,4 @@
-"""The head of an HTTP/1.x request: from bytes to what an endpoint has to know of it. Pure; no socket is near.
+"""HTTP/1.x on the wire: the head of a request from bytes, and a page to bytes. Pure; no socket is near.
 
 Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). Laxer than they are where it harms nobody: lines may end in a bare LF, and
 `Host` may be missing.
@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
 
-__all__ = ["Request", "RequestError", "parse_head", "take_head"]
+from tallymark.serve.pages import Page, PageRequest
+
+__all__ = ["Request", "RequestError", "encode", "parse_head", "take_head"]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
@@ -17,7 +21,6 @@ _METHOD_START = re.compile(rb"%b(?: |\Z)" % _TOKEN)
 _FIELD = re.compile(rb"(%b):([^\r\0]*)" % _TOKEN)
 _END = re.compile(rb"\r?\n\r?\n")
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
-_WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 
 
 class RequestError(Exception):
@@ -30,18 +33,14 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a request asks for.
+    """A request, and what becomes of its connection.
 
     Attributes:
-        method: as sent; methods are case-sensitive.
-        path: of the target, without the query.
-        gzip: whether the client wants gzip rather than the plain text.
+        asked: what the request asks for.
         keep_alive: whether another request may follow. Never after one with a body, since bodies are not read.
     """
 
-    method: str
-    path: str
-    gzip: bool
+    asked: PageRequest
     keep_alive: bool
 
 
@@ -87,7 +86,7 @@ def parse_head(head: bytes) -> Request:
         raise RequestError(505)
     fields = _fields(rest)
     keep_alive = _keeps_alive(minor, fields) and not _has_body(fields)
-    return Request(method, _path(target), _wants_gzip(fields.get("accept-encoding", "")), keep_alive)
+    return Request(PageRequest(method, *_path_and_query(target), fields), keep_alive)
 
 
 def _fields(lines: list[bytes]) -> dict[str, str]:
@@ -103,11 +102,11 @@ def _fields(lines: list[bytes]) -> dict[str, str]:
     return fields
 
 
-def _path(target: str) -> str:
-    """Return the path of a target in origin form (`/metrics?x`) or absolute form (`http://host/metrics?x`)."""
+def _path_and_query(target: str) -> tuple[str, str]:
+    """Split a target in origin form (`/metrics?x`) or absolute form (`http://host/metrics?x`)."""
     origin = _ORIGIN.match(target)
-    path = target[origin.end() :] if origin else target
-    return re.split("[?#]", path, maxsplit=1)[0] or "/"
+    path, _, query = (target[origin.end() :] if origin else target).partition("#")[0].partition("?")
+    return path or "/", query
 
 
 def _keeps_alive(minor: str, fields: dict[str, str]) -> bool:
@@ -122,12 +121,14 @@ def _has_body(fields: dict[str, str]) -> bool:
     return "transfer-encoding" in fields or length.strip("0") != ""
 
 
-def _wants_gzip(accept_encoding: str) -> bool:
-    """Say whether `Accept-Encoding` asks for gzip and likes it no less than plain text. What is malformed asks for nothing."""
-    weights = {}
-    for item in accept_encoding.lower().split(","):
-        coding, semicolon, parameter = item.partition(";")
-        match = _WEIGHT.fullmatch(parameter.strip())
-        weights[coding.strip()] = float(match[1]) if match else float(not semicolon)
-    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
-    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+def encode(page: Page, *, keep_alive: bool, with_body: bool) -> bytes:
+    """Return a page as a response."""
+    fields = [
+        ("Date", formatdate(usegmt=True)),
+        *page.headers,
+        ("Content-Length", str(len(page.body))),
+        ("Connection", "keep-alive" if keep_alive else "close"),
+    ]
+    lines = [f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}", *[f"{name}: {value}" for name, value in fields]]
+    head = "\r\n".join([*lines, "", ""]).encode("ascii")
+    return head + page.body if with_body else head

@@ -1,0 +1,190 @@
+"""What a snapshot holds of a family: one type of columns for each meaning that numbers can have.
+
+Exporters dispatch on these types with `match`, and on nothing else. Row `i` of every column belongs to one series; `created` is
+in seconds since the epoch, 0 where nobody knows.
+"""
+
+from __future__ import annotations
+
+from math import inf
+
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    from tallymark.engine import TagSet
+    from tallymark.engine.columns import Columns
+    from tallymark.engine.options import FamilyOptions
+
+    Data: TypeAlias = "SumData | GaugeData | SummaryData | HistogramData | ExponentialHistogramData | InfoData | StateSetData"
+    Buckets: TypeAlias = tuple[int, Sequence[int]]
+
+__all__ = [
+    "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData", "SummaryData",
+    "data_of",
+]  # fmt: skip
+
+
+class SumData(Frozen):
+    """Totals: of a counter, which only go up; or what processes that share a gauge add up to, which is not `monotonic`."""
+
+    __slots__ = ("created", "monotonic", "tags", "values")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    values: Sequence[float]
+    monotonic: bool
+
+
+class GaugeData(Frozen):
+    """Values that go up and down."""
+
+    __slots__ = ("created", "tags", "values")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    values: Sequence[float]
+
+
+class SummaryData(Frozen):
+    """How many observations there were, and their sum."""
+
+    __slots__ = ("counts", "created", "sums", "tags")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    counts: Sequence[int]
+    sums: Sequence[float]
+
+
+class HistogramData(Frozen):
+    """Distributions over buckets with explicit bounds.
+
+    Attributes:
+        bounds: upper bounds, inclusive, ascending; one more bucket holds what is above the last.
+        bucket_counts: for each series its observations in each bucket, not cumulative.
+        sums: of the observations of each series.
+        mins: the smallest observation of each series; NaN where there is none.
+        maxs: the largest one.
+    """
+
+    __slots__ = ("bounds", "bucket_counts", "created", "maxs", "mins", "sums", "tags")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    bounds: tuple[float, ...]
+    bucket_counts: Sequence[Sequence[int]]
+    sums: Sequence[float]
+    mins: Sequence[float]
+    maxs: Sequence[float]
+
+    def row(self, row: int) -> HistogramSnapshot:
+        """Return the distribution of one series."""
+        counts = tuple(self.bucket_counts[row])
+        return HistogramSnapshot(self.bounds, counts, self.sums[row], self.mins[row], self.maxs[row])
+
+
+class ExponentialHistogramData(Frozen):
+    """Distributions over buckets whose bounds are powers of `2 ** 2 ** -scale`.
+
+    Source: OpenTelemetry's data model for metrics, section "ExponentialHistogram".
+
+    Attributes:
+        scales: of each series.
+        zero_counts: observations that are 0.
+        positives: for each series the index of its first bucket, and the observations in that one and those after it. Bucket
+            `i` holds what is above `base ** i`, up to `base ** (i + 1)`.
+        negatives: the same for absolute values of observations below 0.
+        sums: of the observations of each series.
+        mins: the smallest observation of each series; NaN where there is none.
+        maxs: the largest one.
+    """
+
+    __slots__ = ("created", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "zero_counts")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    scales: Sequence[int]
+    zero_counts: Sequence[int]
+    positives: Sequence[Buckets]
+    negatives: Sequence[Buckets]
+    sums: Sequence[float]
+    mins: Sequence[float]
+    maxs: Sequence[float]
+
+    def row(self, row: int) -> HistogramSnapshot:
+        """Return the distribution of one series, its buckets with explicit bounds.
+
+        A negative observation that is exactly a bound is told one bucket too high: bounds are inclusive towards 0.
+        """
+        low, below = self.negatives[row]
+        high, above = self.positives[row]
+        edges = [(-self._bound(row, low + i), count) for i, count in reversed(list(enumerate(below)))]
+        edges.append((0.0, self.zero_counts[row]))
+        if above:
+            edges.append((self._bound(row, high), 0))
+        edges += [(self._bound(row, high + i + 1), count) for i, count in enumerate(above)]
+        buckets: dict[float, int] = {}  # bounds beyond what a double can tell apart are one
+        for bound, count in edges:
+            buckets[bound] = buckets.get(bound, 0) + count
+        last = buckets.pop(inf, 0)
+        return HistogramSnapshot(
+            tuple(buckets), (*buckets.values(), last), self.sums[row], self.mins[row], self.maxs[row]
+        )
+
+    def _bound(self, row: int, index: int) -> float:
+        try:
+            return float(2.0 ** (index * 2.0 ** -self.scales[row]))
+        except OverflowError:
+            return inf
+
+
+class InfoData(Frozen):
+    """Facts: they are the tags, and each value is 1."""
+
+    __slots__ = ("created", "tags")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+
+    @property
+    def values(self) -> Sequence[float]:
+        """1 for each series."""
+        return (1.0,) * len(self.tags)
+
+
+class StateSetData(Frozen):
+    """Which of its states something is in: a row for each state, tagged `state`, whose value is 1 or 0."""
+
+    __slots__ = ("created", "tags", "values")
+
+    tags: Sequence[TagSet]
+    created: Sequence[float]
+    values: Sequence[float]
+
+
+DATA_TYPES = (SumData, GaugeData, SummaryData, HistogramData, ExponentialHistogramData, InfoData, StateSetData)
+
+
+def data_of(options: FamilyOptions, columns: Columns) -> Data:
+    """Return what an engine read out of a family, as what the family's kind makes of it."""
+    tags, created = columns.tags, columns.created
+    match options.kind:
+        case "counter":
+            return SumData(tags, created, columns.values, True)
+        case "histogram" | "timer":
+            return HistogramData(
+                tags, created, options.bounds, columns.bucket_counts, columns.sums, columns.mins, columns.maxs
+            )
+        case "info":
+            return InfoData(tags, created)
+        case "stateset":
+            return StateSetData(tags, created, columns.values)
+        case _ if options.aggregate == "sum":
+            return SumData(tags, created, columns.values, False)
+        case _:
+            return GaugeData(tags, created, columns.values)

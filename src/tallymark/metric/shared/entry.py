@@ -1,0 +1,86 @@
+"""`SharedEntry`: what shared memory tells of a family."""
+
+from __future__ import annotations
+
+import json
+
+from tallymark.engine.kinds import INSTRUMENTS, WITH_BUCKETS
+from tallymark.engine.options import FamilyOptions, TagLimits
+from tallymark.frozen import Frozen, replace
+from tallymark.metric.validation import MetricRequest, check_tag_keys, check_ttl
+
+__all__ = ["AGGREGATES", "SharedEntry"]
+
+AGGREGATES = ("last", "sum", "max", "min")
+
+
+class SharedEntry(Frozen):
+    """What shared memory tells of a family, to all processes: the first of them to ask for the metric decides it."""
+
+    __slots__ = ("aggregate", "bounds", "description", "kind", "limits", "name", "tag_keys", "ttl", "unit")
+
+    name: str
+    kind: str
+    unit: str
+    bounds: tuple[float, ...]
+    aggregate: str
+    description: str
+    ttl: float | None
+    limits: TagLimits
+    tag_keys: tuple[str, ...] | None
+
+    @classmethod
+    def of(cls, options: FamilyOptions, description: str) -> SharedEntry:
+        """Return what a family's options tell that all processes must agree on."""
+        return cls(
+            options.name, options.kind, options.unit, options.bounds, options.aggregate or "last", description, options.ttl,
+            options.limits, options.tag_keys,
+        )  # fmt: skip
+
+    def options(self, like: FamilyOptions) -> FamilyOptions:
+        """Return options that agree with this, and else are like those of another family."""
+        return replace(
+            like, name=self.name, kind=self.kind, unit=self.unit, bounds=self.bounds, aggregate=self.aggregate,
+            ttl=self.ttl, limits=self.limits, tag_keys=self.tag_keys,
+        )  # fmt: skip
+
+    def request(self) -> MetricRequest:
+        """Return a request for the same family, to see whether another one fits it."""
+        return MetricRequest(
+            self.kind, self.name, "", self.unit, self.bounds or None, aggregate=self.aggregate, tag_keys=self.tag_keys
+        )
+
+    @classmethod
+    def read(cls, text: bytes | None) -> SharedEntry | None:
+        """Return what a text tells, or None for one that `write` cannot have written."""
+        try:
+            name, _, rest = (text or b"").decode().partition("\n")
+            kind, unit, bounds, aggregate, description, ttl, limits, tag_keys = json.loads(rest)
+            entry = cls(
+                name, kind, unit, tuple(map(float, bounds)), aggregate, description, check_ttl(name, ttl), TagLimits(**limits),
+                None if tag_keys is None else check_tag_keys(name, tag_keys),
+            )  # fmt: skip
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            return None
+        return entry if entry._is_valid() else None
+
+    def _is_valid(self) -> bool:
+        texts = all(isinstance(one, str) for one in (self.kind, self.unit, self.description, *self.limits.disallowed_keys))
+        if not texts or self.kind not in INSTRUMENTS:
+            return False
+        ascending = all(a < b for a, b in zip(self.bounds, self.bounds[1:], strict=False))
+        combines = self.aggregate == "last" or (self.kind == "gauge" and self.aggregate in AGGREGATES)
+        return (self.kind in WITH_BUCKETS) == bool(self.bounds) and ascending and combines
+
+    def write(self) -> bytes:
+        """Return the text that `read` takes."""
+        limits = {name: getattr(self.limits, name) for name in TagLimits.__slots__}
+        rest = [
+            self.kind, self.unit, self.bounds, self.aggregate, self.description, self.ttl, limits, self.tag_keys,
+        ]  # fmt: skip
+        return f"{self.name}\n{json.dumps(rest)}".encode()
+
+    @property
+    def words(self) -> int:
+        """Cells of a series: one, or a count for each bucket, the sum, and the least and greatest value."""
+        return len(self.bounds) + 4 if self.kind in WITH_BUCKETS else 1

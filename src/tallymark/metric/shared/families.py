@@ -1,0 +1,164 @@
+"""`SharedFamilies`: the metrics of a registry that processes share."""
+
+from __future__ import annotations
+
+from weakref import WeakValueDictionary
+
+from tallymark.engine.lock import slow_path
+from tallymark.engine.options import FamilyOptions
+from tallymark.errors import TagError
+from tallymark.metric.families import Families
+from tallymark.metric.validation import conflict_with
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tallymark.engine import Family, TagSet
+    from tallymark.engine.columns import Columns
+    from tallymark.engine.options import FamilyHooks, TagLimits
+    from tallymark.metric.shared.entry import SharedEntry
+    from tallymark.metric.shared.memory import SharedMemory
+
+__all__ = ["SharedFamilies"]
+
+
+class SharedFamilies(Families):
+    """Families that other processes may make, take out and bring back too, at any time.
+
+    Attributes:
+        memory: what they share.
+    """
+
+    __slots__ = ("_by_offset", "memory")
+
+    is_shared = True
+
+    def __init__(self, engine: Any, limits: TagLimits, tags: TagSet, memory: SharedMemory) -> None:
+        super().__init__(engine, limits, tags)
+        self.memory = memory
+        self._by_offset: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory
+
+    def readmit(self, family: Family) -> bool:
+        """Register a family again, for all processes, if need be; return whether its name was free."""
+        with slow_path():
+            if not family.registered:
+                self.sync()  # another process may have taken out who has the name here
+            if not self._is_bound(family):
+                return self._by_name.get(family.options.name) is family  # its records are rejected while there is no space
+            return self.memory.register(family) and super().readmit(family)
+
+    def unregister(self, name: str) -> bool:
+        """Take a family out for all processes, with all its series; return whether it was there."""
+        with slow_path():
+            self.sync()
+            family = self._by_name.get(name)
+            if family is None:
+                return False
+            self._take_out(name, family)
+            if not self.memory.unregister(family):
+                self.hooks.reject(name, "unreachable", lambda: "it cannot be unregistered in shared memory")
+            return True
+
+    def _take_out(self, name: str, family: Family) -> None:
+        if not self.memory.offset(family):  # else it is found again by its offset
+            self._unregistered[name] = family
+        super()._take_out(name, family)
+
+    # Making
+
+    def _make(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
+        found = self.memory.find_or_make(options, description)
+        family = self._at(found[0], found[1].options(options), found[1].description or description, hooks) if found else None
+        # Without an offset, it looks for space again when it is asked for, recorded to, or read.
+        return family or self._unbound(options, description, hooks)
+
+    def _unbound(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
+        made: Family = self._engine.Family(options, hooks, description, self.memory.shared)
+        return made
+
+    def _at(self, offset: int, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family | None:
+        """Return the one family of this registry at an offset, or None where that is damaged."""
+        family = self._by_offset.get(offset)
+        if family is None:
+            family = self._unbound(options, description, hooks)
+            if not self._bind(family, offset):
+                return None
+        return family
+
+    def _bind(self, family: Family, offset: int) -> bool:
+        """Give a family an offset that no other of this registry has; return whether that could be."""
+        if offset in self._by_offset or not self.memory.bind(family, offset):
+            return False
+        self._by_offset[offset] = family
+        return True
+
+    def _is_bound(self, family: Family) -> bool:
+        """Return whether a family is in shared memory, after looking for space if need be."""
+        if self.memory.offset(family):
+            return True
+        found = self.memory.find_or_make(family.options, family.description)
+        return found is not None and _agrees(family, found[1]) and self._bind(family, found[0])
+
+    def _where(self, family: Family) -> str:
+        if self.memory.path is None or not self.memory.offset(family):
+            return ""
+        return f" (defined in {self.memory.path}, which persists; delete it while nothing runs, to start fresh)"
+
+    # Other processes
+
+    def sync(self) -> bool:
+        """Learn what other processes did to the metrics: return whether they took some out, or made new ones."""
+        with slow_path():
+            registered = dict(self.memory.shared.families())
+            gone = [one for one in list(self._by_name.items()) if not registered.get(self.memory.offset(one[1]), True)]
+            for name, family in gone:
+                self._take_out(name, family)
+            made = [offset for offset, is_registered in registered.items() if is_registered and self._adopt(offset)]
+            return bool(gone or made)
+
+    def _adopt(self, offset: int) -> bool:
+        """Take a family in that other processes know; return whether it was new to this one."""
+        entry = self.memory.entry(offset)
+        if entry is None:
+            return False
+        known = self._by_name.get(entry.name)
+        if known is not None:
+            return not self.memory.offset(known) and _agrees(known, entry) and self._bind(known, offset)
+        try:
+            tags = self._engine.TagSet(entry.limits.truncated(entry.name, self._tags))
+        except TagError:  # its limits do not allow our registry's tags; what others record is read all the same
+            tags = self._engine.TagSet()
+        like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)
+        family = self._at(offset, entry.options(like), entry.description, self.hooks)
+        if family is None:
+            return False
+        family.registered = True
+        self._by_name[entry.name] = family
+        return True
+
+    def tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
+        """Return the tags of a metric's series that other processes may have made: all but one."""
+        family = self._by_name.get(name)
+        return [one for one in family.read().tags if one != tags] if family is not None else []
+
+    # Reading
+
+    def refresh(self) -> None:
+        """Get ready to be read as a whole: learn of others' metrics, free what nobody holds."""
+        self.memory.check()
+        self.memory.shared.bury()
+        self.sync()
+
+    def read(self, family: Family) -> Columns:
+        """Return the series of a family, for all processes, after removing what expired."""
+        self.memory.expire_values(family, self.hooks.uptime())
+        return self.memory.read_values(self._engine, family) or family.read()
+
+    def expire(self, family: Family) -> int:
+        """Remove the series of a family that expired; return how many."""
+        return family.expire() + self.memory.expire_values(family, self.hooks.uptime())
+
+
+def _agrees(family: Family, entry: SharedEntry) -> bool:
+    return not conflict_with(family.options, entry.request())

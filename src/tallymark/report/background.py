@@ -1,0 +1,99 @@
+"""`Background`: a service in a thread of its own, from its start to the end of the process.
+
+It is closed at exit, before the interpreter is taken down, and does not go on in a forked child, where its thread is gone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from weakref import WeakSet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Service(Protocol):
+        """What runs in the background. All methods but `run` are called from other threads."""
+
+        def run(self) -> None:
+            """Do the work, in the background's thread, until `stop` is called; then let go of everything."""
+
+        def stop(self) -> None:
+            """Have `run` return soon. At any time, also after it has."""
+
+        def release(self) -> None:
+            """Let go of everything, where `run` was never called."""
+
+        def abandon(self) -> None:
+            """In a forked child: let go of what is the parent's."""
+
+
+__all__ = ["Background"]
+
+
+class Background:
+    """Runs a service in a daemon thread.
+
+    Args:
+        service: what runs.
+        name: of the thread.
+        patience: seconds that `close` waits for the thread.
+    """
+
+    def __init__(self, service: Service, *, name: str, patience: float) -> None:
+        self._service = service
+        self._patience = patience
+        self._forked = False
+        self._thread = threading.Thread(target=service.run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread. Called once.
+
+        Raises:
+            RuntimeError: the system has no thread to give; the service was released.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._service.release()
+            raise
+        _running.add(self)
+
+    def close(self) -> bool:
+        """Stop the service and wait for its thread; return False where that goes on. May be called again, from any thread.
+
+        In a forked child it returns at once, and the parent's service goes on.
+        """
+        if self._forked:
+            return True
+        self._service.stop()
+        if threading.current_thread() is self._thread:  # what the service calls may close it
+            return True
+        self._thread.join(self._patience)
+        return not self._thread.is_alive()
+
+    def _leave_to_parent(self) -> None:
+        self._forked = True
+        self._service.abandon()
+
+
+_running: WeakSet[Background] = WeakSet()
+
+
+def _leave_all_to_parent() -> None:
+    for background in list(_running):
+        background._leave_to_parent()
+
+
+@atexit.register
+def _close_all() -> None:
+    # The threads are daemons and would not keep the process, but one that logs or renders while the interpreter is taken down
+    # may crash it.
+    for background in list(_running):
+        background.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_all_to_parent)
