@@ -475,9 +475,7 @@ def paired(
         patch.setattr(logger, "propagate", False)
         logger.addHandler(log)
         gc.collect()
-        gc.freeze()  # so that the collections after some operations have little to look at
         try:
             yield Pair(log, clock, strict, given, limits)
         finally:
-            gc.unfreeze()
             logger.removeHandler(log)

@@ -18,12 +18,18 @@ Record = Callable[[tm.Registry, Any], float]
 class Floaty:
     """Like a number of numpy."""
 
+    def __repr__(self) -> str:  # a test's id; with an address in it, it would be another in each worker
+        return "Floaty()"
+
     def __float__(self) -> float:
         return 2.5
 
 
 class Indexed:
     """A number by `__index__` only."""
+
+    def __repr__(self) -> str:
+        return "Indexed()"
 
     def __index__(self) -> int:
         return 3

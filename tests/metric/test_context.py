@@ -88,7 +88,7 @@ def has_context() -> bool:
     return "context" in Thread.__init__.__code__.co_varnames
 
 
-@pytest.mark.parametrize("wrong", [None, "registry", object()], ids=repr)
+@pytest.mark.parametrize("wrong", [None, "registry", object()], ids=lambda wrong: type(wrong).__name__)
 def test_use_takes_a_registry(wrong: Any) -> None:
     with pytest.raises(TypeError, match="Registry"), tm.use(wrong):
         pass
