@@ -250,7 +250,7 @@ def test_a_value_that_cannot_be_read_later_is_left_out_and_accounted_for(
     snapshot = told.snapshot()
     assert "process_open_fds" not in snapshot
     assert "process_threads" in snapshot
-    assert value(told, "tallymark_rejected", metric="process_open_fds", reason="callback") >= 1
+    assert value(told, "tallymark_rejected", metric="process_open_fds", reason="collector") >= 1
 
 
 @linux

@@ -58,9 +58,11 @@ def test_keywords_record_to_the_series_with_these_tags(registry: tm.Registry) ->
     assert requests.with_tags(method="GET").value == 3
 
 
-def test_amount_is_positional_only_so_that_a_tag_can_have_its_name(registry: tm.Registry) -> None:
+def test_amount_is_given_by_place_and_a_tag_of_that_name_by_with_tags(registry: tm.Registry) -> None:
     requests = registry.counter("requests")
-    requests.inc(amount=5)
+    with pytest.raises(TypeError, match=r"by place, inc\(2\)"):
+        requests.inc(amount=5)
+    requests.with_tags(amount="5").inc()
     assert requests.with_tags(amount="5").value == 1
 
 
@@ -134,8 +136,11 @@ def test_attributes_say_what_it_is(registry: tm.Registry) -> None:
     assert type(sent).__name__ == "Counter"
 
 
-def test_repr_names_metric_and_tags(registry: tm.Registry) -> None:
-    assert repr(registry.counter("requests", tags={"a": "1"})) == "<Counter requests{a='1'}>"
+def test_repr_shows_metric_tags_value_and_series(registry: tm.Registry) -> None:
+    requests = registry.counter("requests", tags={"a": "1"})
+    requests.inc(2.5)
+    assert repr(requests) == "<Counter requests{a='1'} 2.5>"
+    assert repr(registry.counter("requests")) == "<Counter requests 0 and 1 tagged series>"
 
 
 @pytest.mark.parametrize("kind", ["Counter", "Gauge", "Histogram", "Timer"])

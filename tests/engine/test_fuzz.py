@@ -235,9 +235,9 @@ class World:
             lambda: tag_set[thing],
             lambda: tag_set.get(thing, thing),
             lambda: tag_set.get(*self.arguments()[0], **self.arguments()[1]),
-            lambda: setattr(tag_set, "label_text", thing),
-            lambda: delattr(tag_set, "label_text"),
-            lambda: tag_set.label_text,
+            lambda: tag_set._keep_label_text(thing),
+            lambda: setattr(tag_set, "_label_text", thing),
+            lambda: tag_set._label_text,
             lambda: (list(tag_set), len(tag_set), hash(tag_set), repr(tag_set), list(tag_set.items()), tag_set.__reduce__()),
         )()
 
@@ -559,7 +559,7 @@ one = engine.TagSet()
 try:
     for i in range(200_000):
         other = engine.TagSet(a=i)
-        other.label_text = one
+        other._keep_label_text(one)
         one = other
 except TypeError:  # text alone is fine too
     pass

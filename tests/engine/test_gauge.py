@@ -46,7 +46,8 @@ def test_keywords_record_to_the_series_with_these_tags(registry: tm.Registry) ->
 
 def test_value_and_amount_can_be_tags(registry: tm.Registry) -> None:
     depth = registry.gauge("depth")
-    depth.set(1, value="x", amount="y")
+    series = depth.with_tags(value="x", amount="y")
+    series.set(1)
     assert depth.with_tags(value="x", amount="y").value == 1
 
 

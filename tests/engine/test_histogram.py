@@ -74,10 +74,10 @@ def test_a_snapshot_does_not_change_afterwards(sizes: tm.Histogram) -> None:
 
 def test_keywords_record_to_the_series_with_these_tags(sizes: tm.Histogram) -> None:
     sizes.observe(1432, route="/users")
-    sizes.observe(0.5, route="/users", value="x")
+    sizes.observe(0.5, route="/users", method="x")
     assert sizes.snapshot().count == 0
     assert sizes.with_tags(route="/users").snapshot().sum == 1432
-    assert sizes.with_tags(route="/users", value="x").snapshot().sum == 0.5
+    assert sizes.with_tags(route="/users", method="x").snapshot().sum == 0.5
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf, 10**400])

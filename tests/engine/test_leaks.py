@@ -155,7 +155,7 @@ class Churn:
         tags = self.engine.TagSet(a=self.random.randrange(5000), b="é")
         assert tags != {"a": "x"}
         assert tags.get("z") is None
-        tags.label_text = repr(tags)
+        tags._keep_label_text(repr(tags))
         self.keep(self.others, tags, 80)
         with contextlib.suppress(TypeError):
             self.engine.TagSet({1: 2})

@@ -184,9 +184,9 @@ def test_tag_sets(engine: Any) -> None:
         tags[key], tags.get(key), tags.get("z", strange), tags.get(default=strange, key="z"), key in tags, strange in tags
         list(tags), len(tags), hash(tags), repr(tags), list(tags.items()), list(tags.values()), list(tags.keys())
         tags == mapping, tags != mapping, tags == strange, tags == engine.TagSet(), {key: 1} == tags, tags.__reduce__()
-        tags.label_text = label
-        tags.label_text
-        tags.label_text = None
+        tags._keep_label_text(label)
+        tags._label_text
+        tags._keep_label_text("")
 
     check_unchanged(use, value, key, label, mapping, tags, strange, type(tags), None)
     errors: list[Callable[[], object]] = [

@@ -12,7 +12,8 @@ from recorded import rows, value
 import tallymark as tm
 from tallymark.operational import OperationalMetrics
 
-NAMES = ["operations", "operation_duration", "operation_errors", "events", "amounts"]
+NAMES = ["operations", "operation_duration", "operation_errors"]
+LATER = ["events", "amounts"]
 
 
 def made(registry: tm.Registry) -> list[str]:
@@ -31,12 +32,12 @@ def record_all(ops: OperationalMetrics) -> None:
 
 
 def test_its_metrics(registry: tm.Registry) -> None:
-    OperationalMetrics(registry, in_flight=True)
-    kinds = {
-        family.name: family.kind for family in registry.snapshot().families if family.name in [*NAMES, "operations_in_flight"]
-    }
-    assert kinds == dict(zip(NAMES, ["counter", "timer", "counter", "counter", "histogram"], strict=True)) | {
-        "operations_in_flight": "gauge"
+    record_all(OperationalMetrics(registry, in_flight=True))
+    kinds = {family.name: family.kind for family in registry.snapshot().families if family.name in made(registry)}
+    assert kinds == dict(zip(NAMES, ["counter", "timer", "counter"], strict=True)) | {
+        "operations_in_flight": "gauge",
+        "events": "counter",
+        "amounts": "histogram",
     }
     assert all(family.description for family in registry.snapshot().families)
 
@@ -46,11 +47,21 @@ def test_the_gauge_is_there_on_request_only(registry: tm.Registry) -> None:
     assert made(registry) == NAMES
 
 
+def test_events_and_amounts_are_made_when_they_are_first_used(registry: tm.Registry) -> None:
+    ops = OperationalMetrics(registry)
+    ops.record_event("a", "b")
+    assert made(registry) == [*NAMES, "events"]
+    ops.record_value("a", "b", 1)
+    ops.record_event("a", "b")
+    assert made(registry) == [*NAMES, *LATER]
+    assert value(registry, "events", kind="a", action="b") == 2
+
+
 @pytest.mark.parametrize(("prefix", "start"), [("shop", "shop_"), ("shop_", "shop_"), ("", ""), ("_", "_"), ("a.b", "a.b_")])
 def test_a_prefix_starts_every_name(registry: tm.Registry, prefix: str, start: str) -> None:
     ops = OperationalMetrics(registry, prefix, in_flight=True)
     record_all(ops)
-    assert made(registry) == [start + name for name in [*NAMES, "operations_in_flight"]]
+    assert made(registry) == [start + name for name in [*NAMES, "operations_in_flight", *LATER]]
     assert value(registry, f"{start}operations", operation="auth", status="success") == 2
 
 
@@ -93,7 +104,7 @@ def test_a_second_one_records_to_the_same_series(registry: tm.Registry) -> None:
     record_all(second)
     assert value(registry, "operations", operation="auth", status="success") == 4
     assert value(registry, "operation_errors", operation="auth", error_type="Refused", error_category="") == 2
-    assert made(registry) == [*NAMES, "operations_in_flight"]
+    assert made(registry) == [*NAMES, "operations_in_flight", *LATER]
 
 
 def test_a_name_that_is_taken_by_another_kind_raises(registry: tm.Registry) -> None:
@@ -131,7 +142,7 @@ def test_a_null_registry_records_nothing() -> None:
 
 def test_it_records_after_its_metrics_were_unregistered(ops: OperationalMetrics, registry: tm.Registry) -> None:
     record_all(ops)
-    for name in NAMES:
+    for name in [*NAMES, *LATER]:
         registry.unregister(name)
     record_all(ops)
     assert value(registry, "operations", operation="auth", status="success") == 2
@@ -167,4 +178,4 @@ def test_the_methods_of_the_class_record_too(ops: OperationalMetrics, registry: 
     OperationalMetrics.record_operation(ops, "auth", "success", 0.1, region="eu")
     OperationalMetrics.record_error(ops, "auth", "Refused", region="eu")
     OperationalMetrics.record_event(ops, "security", "login_refused", region="eu")
-    assert [count for name in NAMES[:4] for _, count in rows(registry, name)] == [1, 1, 1, 1]
+    assert [count for name in [*NAMES, "events"] for _, count in rows(registry, name)] == [1, 1, 1, 1]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tallymark as tm
+from tallymark.frozen import replace
 
 
 def value(registry: tm.Registry, name: str, **tags: str) -> float:

@@ -6,13 +6,13 @@ import logging
 import os
 import signal
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tallymark as tm
+from tallymark.frozen import replace
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_name_may_become_another_kinds(pair: Any, caplog: pytest.LogCaptureFix
 def test_a_kind_is_checked_against_what_others_made_since(pair: Any) -> None:
     first, second = pair
     first.counter("n").inc()
-    with pytest.raises(tm.MetricConflictError, match=r"n.* exists already .*; .*metrics says so, which outlives"):
+    with pytest.raises(tm.MetricConflictError, match=r"n.* exists already .*defined in .*metrics, which persists; delete it"):
         second.gauge("n")
     first.unregister("n")
     second.gauge("n").set(1)

@@ -115,8 +115,8 @@ def test_a_callback_that_hangs_does_not_hang_close(registry: tm.Registry, caplog
         assert "still rendering" in caplog.text
         answer.set()
         assert client.read().status == 200  # what was being rendered is still sent
-        server._thread.join(PATIENCE)
-        assert not server._thread.is_alive()
+        server._background._thread.join(PATIENCE)
+        assert not server._background._thread.is_alive()
 
 
 def test_the_applications_event_loop_goes_on_while_a_scrape_is_rendered(registry: tm.Registry) -> None:

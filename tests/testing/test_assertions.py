@@ -126,10 +126,10 @@ def test_since_a_mark(service: RecordingRegistry) -> None:
     )
 
 
-def test_records_that_were_refused_are_told(engine: Any) -> None:
+def test_records_that_were_rejected_are_told(engine: Any) -> None:
     registry = RecordingRegistry(strict=False, engine=engine.name)
     registry.counter("requests").inc(-1)
-    assert failure(registry.assert_recorded, "requests", 1) == ("requests{}: expected 1, but it is 0\nrefused: 1 (negative)")
+    assert failure(registry.assert_recorded, "requests", 1) == ("requests{}: expected 1, but it is 0\nrejected: 1 (negative)")
 
 
 def test_a_record_in_the_default_registry_is_told(recording: RecordingRegistry) -> None:

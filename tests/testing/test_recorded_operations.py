@@ -73,8 +73,94 @@ def test_wrong_types_raise(ops: RecordedOperations, call: Callable[[Any], object
 
 
 def test_bad_context_keys_raise(ops: RecordedOperations) -> None:
-    with pytest.raises(tm.TagError):
-        ops.operation("x", **{"": "y"})
+    with pytest.raises(tm.TagError), ops.operation("x", **{"": "y"}):
+        pass
+    assert ops.calls == ()
+
+
+class Odd(Exception):
+    """One that a classifier knows."""
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+def enter_again(ops: Any) -> None:
+    run = ops.operation("a")
+    run.__enter__()
+    run.__exit__(None, None, None)
+    run.__enter__()
+
+
+def leave_twice(ops: Any) -> None:
+    run = ops.operation("a")
+    run.__enter__()
+    run.__exit__(None, None, None)
+    run.__exit__(None, None, None)
+
+
+def fail_without_a_type(ops: Any) -> None:
+    for nothing in ("", None):
+        with ops.operation("a") as run:
+            run.fail(nothing)
+
+
+def tag_badly_and_raise(ops: Any) -> None:
+    with ops.operation("a") as run:
+        run.tag(**{"not a key": 1})
+        raise KeyError("mine")
+
+
+def tag_what_has_no_text_and_raise(ops: Any) -> None:
+    with ops.operation("a", b=Unprintable()):
+        raise KeyError("mine")
+
+
+def raise_what_the_classifier_knows(ops: Any) -> None:
+    with ops.operation("a"):
+        raise Odd
+
+
+def take_long_ago(ops: Any) -> None:
+    ops.record_operation("a", "success", -1)
+
+
+def use_many_tags(ops: Any) -> None:
+    ops.record_event("a", "b", **{f"k{i}": 1 for i in range(11)})
+
+
+PROGRAMS = [
+    enter_again, leave_twice, fail_without_a_type, tag_badly_and_raise, tag_what_has_no_text_and_raise,
+    raise_what_the_classifier_knows, take_long_ago, use_many_tags,
+]  # fmt: skip
+
+
+def odd(error: BaseException) -> tuple[str, str, str]:
+    return ("odd", "Known", "mine") if isinstance(error, Odd) else tuple(tm.classify(error))  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_does_what_the_real_layer_does(program: Callable[[Any], None]) -> None:
+    registry = RecordingRegistry()
+    real, double = OperationalMetrics(registry, classifier=odd), RecordedOperations(classifier=odd)
+    raised = []
+    for ops in (real, double):
+        try:
+            program(ops)
+            raised.append("")
+        except Exception as error:
+            raised.append(f"{type(error).__name__}: {error}")
+    assert raised[0] == raised[1]
+    operations = [call for call in double.calls if isinstance(call, OperationCall)]
+    errors = [call for call in double.calls if isinstance(call, ErrorCall)]
+    for call in operations:
+        assert registry.total("operations", call.context, operation=call.operation, status=call.status) >= 1
+    for failure in errors:
+        tags = {"error_type": failure.error_type, "error_category": failure.error_category}
+        registry.assert_recorded("operation_errors", 1, failure.context, operation=failure.operation, **tags)
+    assert registry.total("operation_errors") == len(errors)
 
 
 def test_any_keyword_is_context(ops: RecordedOperations) -> None:

@@ -36,7 +36,7 @@ def test_histograms_and_timers_tell_their_distribution(recording: RecordingRegis
 
 def test_any_keyword_is_a_tag(recording: RecordingRegistry) -> None:
     tags = {"self": "a", "name": "b", "value": "c", "mapping": "d"}
-    recording.counter("requests").inc(**tags)
+    recording.counter("requests").with_tags(tags).inc()
     assert recording.recorded("requests", **tags).value == 1
     assert recording.total("requests", **tags) == 1
     assert len(recording.matching("requests", **tags)) == 1

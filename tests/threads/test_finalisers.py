@@ -75,10 +75,10 @@ def test_a_tag_value_that_records_when_it_is_freed(registry: tm.Registry) -> Non
             return "x"
 
         def __del__(self) -> None:
-            root.inc(value="x")
+            root.inc(text="x")
 
     for _ in range(100):
-        root.inc(value=Value())
+        root.inc(text=Value())
     gc.collect()
     assert total(registry) == 200
 

@@ -31,9 +31,9 @@ def value_text(key: str, value: object) -> str:
     """
     if issubclass(type(value), str):
         text = str.__str__(value)
-    elif isinstance(value, _COLLECTIONS):
+    elif issubclass(type(value), _COLLECTIONS):
         raise TypeError(
-            f"tag {key!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag by its keyword,"
+            f"tag {key_text(key)!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag by its keyword,"
             f" inc(method='GET', status='200'), or a mapping of them to with_tags({{'method': 'GET'}})"
         )
     else:

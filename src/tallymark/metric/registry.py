@@ -9,12 +9,11 @@ from _weakref import ref
 from tallymark.engine import load_engine
 from tallymark.engine.options import FamilyHooks, TagLimits
 from tallymark.errors import MetricConflictError
-from tallymark.frozen import replace
 from tallymark.log import logger
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.families import Families
 from tallymark.metric.names import ExpositionNames
-from tallymark.metric.rejections import REJECTED, REJECTED_LIMITS, Rejections
+from tallymark.metric.rejections import REJECTED, Rejections
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 from tallymark.metric.validation import MetricRequest, check_type
 
@@ -91,13 +90,11 @@ class Registry:
         self._reporters: list[Reporter] = []
         self._reading: set[int] = set()  # threads
         self._census_tags: dict[str, TagSet] = {}
-        self._rejected: Counter | None = None
-        self._families.hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
-        self._plain_hooks = self._families.hooks  # of the counter of rejections itself, which must not count its own
-        self._rejections = Rejections(self._rejected_counter, strict)
-        self._families.hooks = replace(self._families.hooks, reject=self._rejections.reject)
+        hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
+        self._rejections = Rejections(self._families, hooks, strict)
+        self._families.hooks = FamilyHooks(self._rejections.reject, hooks.readmit, hooks.now, hooks.uptime)
         if self._families.is_shared:  # later there may be no space for it
-            self._rejected_counter()
+            self._rejections.make_counter()
 
     # Instruments
 
@@ -256,6 +253,8 @@ class Registry:
         return State(gauge, names, tags)
 
     def _family(self, wanted: MetricRequest) -> Family:
+        if wanted.name == REJECTED:
+            self._rejections.make_counter()  # with limits of its own, whoever asks for it first
         is_new = self._families.find(wanted.name) is None
         family = self._families.get(wanted)
         if is_new:
@@ -313,14 +312,6 @@ class Registry:
         """
         recorder: OperationRecorder = self._engine.OperationRecorder(counter, keys, timer, defaults)
         return recorder
-
-    def _rejected_counter(self) -> Counter:
-        if self._rejected is None:
-            wanted = MetricRequest("counter", REJECTED, "Records rejected or redirected.", limits=REJECTED_LIMITS)
-            root: Any = self._families.get(wanted, self._plain_hooks).root
-            self._rejected = root
-        counter: Counter = self._rejected
-        return counter
 
     # Collectors
 

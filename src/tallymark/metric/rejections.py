@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from _weakref import ref
+
 from tallymark.engine.lock import held
 from tallymark.engine.options import TagLimits
 from tallymark.errors import TagError
 from tallymark.log import logger
-from tallymark.metric.validation import REJECTED
+from tallymark.metric.validation import REJECTED, MetricRequest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from tallymark.engine import Counter
+    from tallymark.engine.options import FamilyHooks
+    from tallymark.metric.families import Families
 
 __all__ = ["REJECTED", "REJECTED_LIMITS", "Rejections"]
 
@@ -25,16 +30,34 @@ class Rejections:
     """Accounts for the bad data of one registry, in its counter of that.
 
     Args:
-        counter: returns the counter, which is made when it is first needed.
+        families: of the registry.
+        hooks: of the counter itself, which must not reject what it counts.
         strict: whether to raise too.
     """
 
-    __slots__ = ("_counter", "_logged", "_strict")
+    __slots__ = ("_counter", "_families", "_hooks", "_logged", "_strict")
 
-    def __init__(self, counter: Callable[[], Counter], strict: bool) -> None:
-        self._counter = counter
+    def __init__(self, families: Families, hooks: FamilyHooks, strict: bool) -> None:
+        self._counter: Counter | None = None
+        # An instrument must not keep its registry alive: the garbage collector does not see into the engines' objects.
+        self._families = ref(families)
+        self._hooks = hooks
         self._strict = strict
         self._logged: set[tuple[str, str]] = set()
+
+    def make_counter(self) -> None:
+        """Make the counter, which otherwise is made when it is first needed."""
+        families = self._families()
+        if families is not None:
+            wanted = MetricRequest("counter", REJECTED, "Records rejected or redirected.", limits=REJECTED_LIMITS)
+            root: Any = families.get(wanted, self._hooks).root
+            self._counter = root
+
+    def _count(self, metric: str, reason: str) -> None:
+        if self._counter is None:
+            self.make_counter()
+        if self._counter is not None:  # else the registry is gone, and nobody will read it
+            self._counter.inc(metric=metric, reason=reason)
 
     def reject(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
         """Count a rejection, and log the first of its metric and reason.
@@ -42,14 +65,14 @@ class Rejections:
         Raises:
             ValueError: the registry is strict. `TagError` where the rejection is about tags.
         """
-        self._counter().inc(metric=metric, reason=reason)
+        self._count(metric, reason)
         if self._strict:
             raise (TagError if reason in _TAG_REASONS else ValueError)(f"metric {metric!r}: {detail()}")
         self._log(metric, reason, detail)
 
     def note(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
         """Do the same for what nobody would want an exception for, however strict: a slow collector, say."""
-        self._counter().inc(metric=metric, reason=reason)
+        self._count(metric, reason)
         self._log(metric, reason, detail)
 
     def _log(self, metric: str, reason: str, detail: Callable[[], str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallymark.engine.columns import Columns
 from tallymark.engine.description import labelled, number_text
 from tallymark.frozen import Frozen
 from tallymark.metric.data import (
@@ -58,9 +59,9 @@ class FamilySnapshot(Frozen):
         _set(self, "exposition_name", exposition_name)
 
     @property
-    def columns(self) -> Data:
-        """The series: `data`, by its older name."""
-        return self.data
+    def columns(self) -> Columns:
+        """The series as an engine reads them, whatever they mean; columns that `data` does not have are empty."""
+        return Columns(**{name: getattr(self.data, name, ()) for name in Columns.__match_args__})
 
     @property
     def bounds(self) -> tuple[float, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tallymark.engine.options import check_key
 from tallymark.engine.policy import NO_TAGS
 from tallymark.metric import context as current
 from tallymark.metric.registry import Registry
@@ -77,7 +76,6 @@ class OperationalMetrics:
         self._call_directly("record_error", self._errors)
         gauge = f"{start}operations_in_flight"
         self._in_flight = registry.gauge(gauge, description="Operations under way.") if in_flight else None
-        self._checked_keys: set[str] = set()
 
     def _call_directly(self, method: str, recorder: OperationRecorder) -> None:
         """Have a method of this object be a call into the engine: going through Python would double what it costs."""
@@ -133,14 +131,7 @@ class OperationalMetrics:
 
         Its status is `success`; or, when an exception passes through (which is never swallowed), what the classifier makes of
         it: `error` with an error counted, `timeout` or `cancelled`. The block may say otherwise: see `Operation`.
-
-        Raises:
-            TagError: a tag key is not valid.
         """
-        if not context.keys() <= self._checked_keys:
-            for key in context:
-                check_key(key)
-            self._checked_keys.update(context)
         return Operation(self, name, context)
 
     def _began(self, name: object) -> None:

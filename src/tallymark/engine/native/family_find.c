@@ -5,8 +5,11 @@
 Series *
 family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
 {
-    if (is_overflow(family, base) || size > MAX_TAGS) {
-        return is_overflow(family, base) && is_live(base) ? (Series *)base : NULL;
+    if (is_overflow(family, base)) {
+        return is_live(base) && !has_no_tag(keys, size) ? (Series *)base : NULL;
+    }
+    if (size > MAX_TAGS) {
+        return NULL;
     }
     for (Py_ssize_t i = 0; i < size; i++) {
         if (!PyUnicode_CheckExact(values[i])) {

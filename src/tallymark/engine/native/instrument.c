@@ -31,7 +31,7 @@ instrument_new(PyTypeObject *type, PyObject *Py_UNUSED(args), PyObject *Py_UNUSE
     PyObject *kind = PyObject_GetAttrString((PyObject *)type, "kind");
     PyObject *name = kind == NULL ? NULL : PyObject_GetAttrString((PyObject *)type, "__name__");
     if (name != NULL) {
-        PyErr_Format(PyExc_TypeError, "a %S is made by a registry: use tm.%S(name), or registry.%S(name)", name, kind, kind); /* a subclass may have any kind */
+        PyErr_Format(PyExc_TypeError, "a %S is made by a registry: registry.%S(name), or tm.%S(name)", name, kind, kind); /* a subclass may have any kind */
     }
     Py_XDECREF(kind);
     Py_XDECREF(name);
@@ -119,17 +119,6 @@ record_given(Instrument *self, Tags tags, double value, Update update)
     return recorded == NULL ? -1 : 0;
 }
 
-static int
-has_no_tag(PyObject *kwnames)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(kwnames); i++) {
-        if (is_no_tag(PyTuple_GET_ITEM(kwnames, i))) {
-            return 1;
-        }
-    }
-    return 0;
-}
-
 /* A dict of the keywords of a call, or NULL with an exception. */
 static PyObject *
 keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -163,9 +152,12 @@ find_without_them(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyO
 PyObject *
 record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
 {
-    Instrument *target = !has_tags(kwnames)     ? (Instrument *)Py_NewRef((PyObject *)self)
-                         : has_no_tag(kwnames) ? find_without_them(self, args, nargs, kwnames)
-                                               : family_find_given(self->family, self->series, tags_of_call(args, nargs, kwnames));
+    if (!has_tags(kwnames)) {
+        return record_to((Instrument *)Py_NewRef((PyObject *)self), value, update);
+    }
+    Tags tags = tags_of_call(args, nargs, kwnames);
+    Instrument *target = has_no_tag(tags.keys, tags.size) ? find_without_them(self, args, nargs, kwnames)
+                                                          : family_find_given(self->family, self->series, tags);
     return record_to(target, value, update);
 }
 

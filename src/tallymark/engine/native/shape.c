@@ -196,24 +196,22 @@ plans_forget(Shapes *shapes)
 }
 
 int
-is_no_tag(PyObject *key)
+has_no_tag(PyObject *const *keys, Py_ssize_t size)
 {
-    return PyUnicode_CompareWithASCIIString(key, "amount") == 0 || PyUnicode_CompareWithASCIIString(key, "value") == 0
-           || PyUnicode_CompareWithASCIIString(key, "exemplar") == 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (PyUnicode_CompareWithASCIIString(keys[i], "amount") == 0 || PyUnicode_CompareWithASCIIString(keys[i], "value") == 0
+            || PyUnicode_CompareWithASCIIString(keys[i], "exemplar") == 0) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static int
 may_be_learnt(const Shape *base, PyObject *const *keys, Py_ssize_t size, const Shape *result)
 {
-    if (size < 1 || size > MAX_TAGS || base->size > MAX_TAGS || result->size > MAX_TAGS) {
-        return 0;
-    }
-    for (Py_ssize_t j = 0; j < size; j++) {
-        if (is_no_tag(keys[j])) {
-            return 0;
-        }
-    }
-    return 1;
+    int is_small = size >= 1 && size <= MAX_TAGS && base->size <= MAX_TAGS && result->size <= MAX_TAGS;
+    return is_small && !has_no_tag(keys, size);
 }
 
 void

@@ -126,8 +126,8 @@ plan_find(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t s
     return plan_search(shapes, base, keys, size);
 }
 
-/* Whether a keyword of a record call is no tag: as NO_TAGS of `tallymark.engine.policy`. */
-int is_no_tag(PyObject *key);
+/* Whether one of the keywords of a record call is no tag: as NO_TAGS of `tallymark.engine.policy`. */
+int has_no_tag(PyObject *const *keys, Py_ssize_t size);
 
 /* Learn the plan that leads from `base` to `result`; a failure to remember it is no error. Nor is it learnt for keys that
  * a record call does not take as tags: so such a call always takes the slow path, where that is seen, and costs others nothing. */

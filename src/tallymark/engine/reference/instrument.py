@@ -31,7 +31,7 @@ class Instrument:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError(
-            f"a {type(self).__name__} is made by a registry: use tm.{self.kind}(name), or registry.{self.kind}(name)"
+            f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name), or tm.{self.kind}(name)"
         )
 
     @classmethod
