@@ -45,7 +45,7 @@ def entries() -> dict[str, str]:
                 texts[f"{class_name}_{name}"] = signature(name, member) + (inspect.getdoc(member) or "")
             elif isinstance(member, property):
                 texts[f"{class_name}_{name}"] = inspect.getdoc(member)
-    
+
     return texts
 
 

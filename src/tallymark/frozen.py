@@ -32,7 +32,7 @@ class Frozen:
     __match_args__: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
-        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)
+        cls.__match_args__ = (*cls.__match_args__, *cls.__annotations__)  # type: ignore[misc]
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__

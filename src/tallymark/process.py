@@ -18,7 +18,7 @@ from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Literal
+    from typing import Any, Literal
 
     from tallymark.metric.callback import Callback
     from tallymark.metric.registry import Aggregate
@@ -87,16 +87,14 @@ class ProcessMetric(NamedTuple):
 
     def collect(self) -> list[FamilySnapshot]:
         """Return the metric as it is now."""
-        said = self.read()
+        said: Any = self.read()
         series = [({}, said)] if isinstance(said, int | float) else said
         return [family(self.kind, self.name, series, description=self.description, unit=self.unit)]
 
     def share(self, registry: Registry) -> None:
         """Have the processes that share a registry tell it together."""
         if self.kind == "counter":
-            registry.counter(
-                self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read
-            )
+            registry.counter(self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read)
         else:
             registry.gauge(
                 self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read,

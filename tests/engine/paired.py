@@ -347,7 +347,16 @@ def seen_distribution(name: str, one: tm.HistogramSnapshot) -> Any:
 
 def seen_instrument(one: Any) -> Any:
     shown = repr(one).partition(" sum=")[0] if one.name == ELAPSED else repr(one)
-    facts = shown, [seen_tags(series.tags) for series in one.series()], one.kind, one.name, one.description, one.unit, seen_tags(one.tags), one.tags is one.tags
+    facts = (
+        shown,
+        [seen_tags(series.tags) for series in one.series()],
+        one.kind,
+        one.name,
+        one.description,
+        one.unit,
+        seen_tags(one.tags),
+        one.tags is one.tags,
+    )
     if one.kind in ("counter", "gauge"):
         return *facts, bits([one.value])
     return *facts, one.bounds, seen_distribution(one.name, one.snapshot())

@@ -20,7 +20,9 @@ def distribution(registry: tm.Registry, name: str, /, **tags: str) -> tm.Histogr
 
 def rows(registry: tm.Registry, name: str) -> list[tuple[dict[str, str], float]]:
     """Return tags and value, or number of observations, of each series of a metric that was recorded to."""
-    seen = [(dict(s.tags), float(s.histogram.count) if s.family.bounds else s.value) for s in registry.snapshot() if s.name == name]
+    seen = [
+        (dict(s.tags), float(s.histogram.count) if s.family.bounds else s.value) for s in registry.snapshot() if s.name == name
+    ]
     return sorted([row for row in seen if row[1]], key=repr)
 
 

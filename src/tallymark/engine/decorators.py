@@ -57,6 +57,8 @@ def _function(scope: Scope, function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return within
+
+
 def _coroutine(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def within(*args: Any, **kwargs: Any) -> Any:

@@ -123,7 +123,9 @@ class Policy:
         if exemplar is None:
             return
         if self.options.kind not in ("counter", "histogram", "timer"):
-            raise TypeError(f"metric {self.options.name!r}: a {self.options.kind} takes no exemplar; counters and histograms do")
+            raise TypeError(
+                f"metric {self.options.name!r}: a {self.options.kind} takes no exemplar; counters and histograms do"
+            )
         if not isinstance(exemplar, Mapping):
             raise TypeError(
                 f"metric {self.options.name!r}: an exemplar is a mapping, {{'trace_id': '…'}} say, not a"

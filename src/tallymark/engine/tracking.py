@@ -57,7 +57,9 @@ class ExceptionCount:
     def __init__(self, counter: Counter, exceptions: tuple[type[BaseException], ...]) -> None:
         for one in exceptions:
             if not (isinstance(one, type) and issubclass(one, BaseException)):
-                raise TypeError(f"count_exceptions() takes exception classes, count_exceptions(KeyError, OSError) say, not {one!r}")
+                raise TypeError(
+                    f"count_exceptions() takes exception classes, count_exceptions(KeyError, OSError) say, not {one!r}"
+                )
         self._counter = counter
         self._exceptions = exceptions or (Exception,)
 

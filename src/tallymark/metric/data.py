@@ -132,9 +132,7 @@ class ExponentialHistogramData(Frozen):
         for bound, count in edges:
             buckets[bound] = buckets.get(bound, 0) + count
         last = buckets.pop(inf, 0)
-        return HistogramSnapshot(
-            tuple(buckets), (*buckets.values(), last), self.sums[row], self.mins[row], self.maxs[row]
-        )
+        return HistogramSnapshot(tuple(buckets), (*buckets.values(), last), self.sums[row], self.mins[row], self.maxs[row])
 
     def _bound(self, row: int, index: int) -> float:
         try:
@@ -177,9 +175,7 @@ def data_of(options: FamilyOptions, columns: Columns) -> Data:
         case "counter":
             return SumData(tags, created, columns.values, True)
         case "histogram" | "timer":
-            return HistogramData(
-                tags, created, options.bounds, columns.bucket_counts, columns.sums, columns.mins, columns.maxs
-            )
+            return HistogramData(tags, created, options.bounds, columns.bucket_counts, columns.sums, columns.mins, columns.maxs)
         case "info":
             return InfoData(tags, created)
         case "stateset":

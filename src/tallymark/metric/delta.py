@@ -50,7 +50,9 @@ def _family(before: FamilySnapshot | None, after: FamilySnapshot) -> FamilySnaps
 def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
     """Return the difference. `rows` tells, for each row of `after`, the one of `before` that is the same series."""
     match before, after:
-        case (SumData(), SumData()) | (GaugeData(), GaugeData()):
+        case SumData(), SumData():
+            return replace(after, values=_less(before.values, after.values, rows))
+        case GaugeData(), GaugeData():
             return replace(after, values=_less(before.values, after.values, rows))
         case SummaryData(), SummaryData():
             counts = _less(before.counts, after.counts, rows)

@@ -164,9 +164,7 @@ class Registry:
         """
         if aggregate not in _AGGREGATES:
             raise ValueError(f"gauge {name!r}: aggregate must be 'last', 'sum', 'max' or 'min', not {aggregate!r}")
-        wanted = MetricRequest(
-            "gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate, tag_keys=tag_keys
-        )
+        wanted = MetricRequest("gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate, tag_keys=tag_keys)
         found: Any = self._instrument(wanted, tags, callback)
         gauge: Gauge = found
         return gauge
@@ -342,9 +340,8 @@ class Registry:
         if isinstance(what, str):
             return self._unregister(what)
         if isinstance(what, self._engine.Instrument):
-            family: Any = what._family
-            found = self._families.find(family.options.name)
-            return found is family and self._unregister(family.options.name)
+            found = self._families.find(what.name)
+            return found is not None and found is what._family and self._unregister(what.name)
         return self._collectors is not None and self._collectors.remove(what)
 
     def _unregister(self, name: str) -> bool:

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
     from tallymark.engine.options import FamilyOptions
 
-__all__ = ["REJECTED", "MetricRequest", "check_free", "check_name", "check_tag_keys", "check_ttl", "check_type", "conflict_with", "text"]
+__all__ = [
+    "REJECTED",
+    "MetricRequest",
+    "check_free",
+    "check_name",
+    "check_tag_keys",
+    "check_ttl",
+    "check_type",
+    "conflict_with",
+    "text",
+]
 
 REJECTED = "tallymark_rejected"
 """The counter, tagged by metric and reason, that each registry keeps of the records that it rejected or redirected."""

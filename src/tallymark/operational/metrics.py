@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import timedelta
+    from typing import Any
 
     from tallymark.engine import Histogram, OperationRecorder
     from tallymark.engine.number import Number
@@ -120,7 +121,7 @@ class OperationalMetrics:
         """
         if self._amounts is None:
             self._amounts = self._registry.histogram(f"{self._start}amounts", description="Amounts, by name and category.")
-        tags = context | {"name": name, "category": category}
+        tags: dict[str, Any] = context | {"name": name, "category": category}
         if NO_TAGS.isdisjoint(context):
             self._amounts.observe(value, **tags)
         else:  # a record call does not take them as tags

@@ -25,6 +25,7 @@ from tallymark.serve.wire import RequestError, encode, parse_head, take_head
 
 __all__ = ["Endpoint", "Limits", "listen"]
 
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What clients may cost. Durations in seconds.

@@ -30,9 +30,7 @@ class Instrument:
     _created: float
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise TypeError(
-            f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name), or tm.{self.kind}(name)"
-        )
+        raise TypeError(f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name), or tm.{self.kind}(name)")
 
     @classmethod
     def _make(cls, family: Family, tags: TagSet) -> Self:

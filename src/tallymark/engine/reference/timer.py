@@ -27,9 +27,7 @@ class Timer(Distribution):
 
     kind = "timer"
 
-    def record(
-        self, duration: Number | timedelta, /, *, exemplar: Mapping[str, object] | None = None, **tags: object
-    ) -> None:
+    def record(self, duration: Number | timedelta, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
         """Count a duration, in seconds or as a `timedelta`.
 
         A negative (a clock was set back) or non-finite one is rejected and counted in `tallymark_rejected`.
