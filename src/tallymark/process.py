@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from tallymark.metric.callback import Callback
-    from tallymark.metric.registry import Aggregate
+    from tallymark.metric.instruments import Aggregate
     from tallymark.metric.snapshot import FamilySnapshot
 
 __all__ = ["process_metrics"]

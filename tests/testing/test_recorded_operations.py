@@ -78,7 +78,7 @@ def test_bad_context_keys_raise(ops: RecordedOperations) -> None:
     assert ops.calls == ()
 
 
-class Odd(Exception):
+class OddError(Exception):
     """One that a classifier knows."""
 
 
@@ -120,7 +120,7 @@ def tag_what_has_no_text_and_raise(ops: Any) -> None:
 
 def raise_what_the_classifier_knows(ops: Any) -> None:
     with ops.operation("a"):
-        raise Odd
+        raise OddError
 
 
 def take_long_ago(ops: Any) -> None:
@@ -138,7 +138,7 @@ PROGRAMS = [
 
 
 def odd(error: BaseException) -> tuple[str, str, str]:
-    return ("odd", "Known", "mine") if isinstance(error, Odd) else tuple(tm.classify(error))  # type: ignore[return-value]
+    return ("odd", "Known", "mine") if isinstance(error, OddError) else tuple(tm.classify(error))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

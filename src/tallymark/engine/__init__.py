@@ -7,7 +7,6 @@ one of them.
 from __future__ import annotations
 
 import os
-from importlib import import_module
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def load_engine(name: str | None = None) -> Any:
     if name not in _ENGINES:
         raise ValueError(f"no engine is called {name!r}; there are {' and '.join(map(repr, _ENGINES))}")
     try:
-        return import_module(f"tallymark.engine.{name}")
+        return _import(name)
     except ImportError as error:
         raise ImportError(
             f"Tallymark's {name} engine cannot be loaded ({error}). It is compiled when Tallymark is installed: install a C"
@@ -55,6 +54,16 @@ def load_engine(name: str | None = None) -> Any:
             " `pip install --force-reinstall --no-cache-dir` Tallymark from where you had it. Or unset TALLYMARK_ENGINE: the"
             " reference engine serves then."
         ) from error
+
+
+def _import(name: str) -> ModuleType:
+    if name == "native":
+        from tallymark.engine import native
+
+        return native
+    from tallymark.engine import reference
+
+    return reference
 
 
 def _choose() -> ModuleType:
@@ -65,7 +74,7 @@ def _choose() -> ModuleType:
         module: ModuleType = load_engine(forced)
         return module
     try:
-        return import_module("tallymark.engine.native")
+        return _import("native")
     except ImportError as error:
         from tallymark.log import logger
 
@@ -73,7 +82,7 @@ def _choose() -> ModuleType:
             "the native engine is not built here, so a record takes 10 to 25 times longer (%s)."
             " TALLYMARK_ENGINE=native tells how to get it; TALLYMARK_ENGINE=reference accepts this.", error,
         )  # fmt: skip
-        return import_module("tallymark.engine.reference")
+        return _import("reference")
 
 
 _engine: Any = _choose()

@@ -55,7 +55,7 @@ def render_prometheus(snapshot: Snapshot) -> bytes:
 
 def _names(families: Sequence[FamilySnapshot]) -> list[str]:
     """Return the families' names, made here where no registry gave them."""
-    if all([family.exposition_name for family in families]):
+    if all(family.exposition_name for family in families):
         return [family.exposition_name for family in families]
     keys = [(family.name, family.kind, family.unit) for family in families]
     names = ExpositionNames()

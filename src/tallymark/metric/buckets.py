@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, isfinite
 
 TYPE_CHECKING = False
@@ -78,7 +79,7 @@ def check_bounds(owner: str, buckets: Iterable[float]) -> tuple[float, ...]:
     for bound in bounds:
         if not isfinite(bound):
             raise ValueError(f"{owner}: bound {bound!r} is not finite")
-    for lower, upper in zip(bounds, bounds[1:], strict=False):
+    for lower, upper in pairwise(bounds):
         if not lower < upper:
             raise ValueError(f"{owner}: bounds must ascend, but {upper!r} follows {lower!r}")
     return bounds

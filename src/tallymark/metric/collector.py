@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import inf, isnan
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
@@ -57,9 +58,9 @@ def family(
     Args:
         kind: what the values mean.
         name: as of any metric.
-        series: pairs of tags and value. The value of a counter, gauge, info or stateset is a number; that of a histogram or timer
-            a `HistogramSnapshot`, all with the same bounds; that of a summary a pair of count and sum. A series of a stateset
-            has a tag `state`.
+        series: pairs of tags and value. The value of a counter, gauge, info or stateset is a number; that of a histogram or
+            timer a `HistogramSnapshot`, all with the same bounds; that of a summary a pair of count and sum. A series of a
+            stateset has a tag `state`.
         description: what the metric counts or measures.
         unit: of the values; of a timer always `"seconds"`.
 
@@ -83,7 +84,7 @@ def family(
 
 def _totals(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> SumData:
     totals = tuple(map(to_float, values))
-    if not all([0.0 <= total < inf for total in totals]):
+    if not all(0.0 <= total < inf for total in totals):
         raise ValueError(f"metric {name!r}: a counter's total is a finite number from 0, which one of {totals[:5]!r} is not")
     return SumData(tags, (0.0,) * len(tags), totals, True)
 
@@ -93,14 +94,14 @@ def _gauges(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> GaugeDa
 
 
 def _facts(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> InfoData:
-    if any([to_float(value) != 1.0 for value in values]):
+    if any(to_float(value) != 1.0 for value in values):
         raise ValueError(f"metric {name!r}: the value of an info is always 1")
     return InfoData(tags, (0.0,) * len(tags))
 
 
 def _states(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> StateSetData:
     states = tuple(map(to_float, values))
-    if any(["state" not in one for one in tags]) or not set(states) <= {0.0, 1.0}:
+    if any("state" not in one for one in tags) or not set(states) <= {0.0, 1.0}:
         raise ValueError(f"metric {name!r}: each series of a stateset has a tag 'state', and the value 0 or 1")
     return StateSetData(tags, (0.0,) * len(tags), states)
 
@@ -131,7 +132,7 @@ def _count(name: str, count: Any) -> int:
 
 def _bounds(name: str, bounds: Iterable[Any]) -> tuple[float, ...]:
     found = tuple(map(to_float, bounds))
-    if not all([a < b for a, b in zip(found, found[1:], strict=False)]) or any([isnan(one) or one == inf for one in found]):
+    if not all(a < b for a, b in pairwise(found)) or any(isnan(one) or one == inf for one in found):
         raise ValueError(f"metric {name!r}: bounds ascend and are finite, which {found!r} are not")
     return found
 
@@ -162,7 +163,7 @@ class Collectors:
         if not callable(getattr(collector, "collect", None)):
             raise TypeError(f"a collector has a method collect(), which a {type(collector).__name__} has not")
         kept = [collector if one == collector else one for one in self._collectors]
-        self._collectors = kept if any([one is collector for one in kept]) else [*kept, collector]
+        self._collectors = kept if any(one is collector for one in kept) else [*kept, collector]
 
     def remove(self, collector: object) -> bool:
         """Remove a collector; return whether it was there."""
@@ -195,8 +196,7 @@ class Collectors:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a collector's sys.exit() or CancelledError is not the end of a scrape
-            failure = _failure(error)
-            self._rejections.reject(name, "collector", lambda: f"the collector failed: {failure}")
+            self._rejections.reject(name, "collector", failure_text("the collector", error))
             return []
         took = monotonic() - start
         if took > SLOW:
@@ -204,11 +204,16 @@ class Collectors:
         return families
 
 
-def _failure(error: BaseException) -> str:
-    try:
-        return repr(error)
-    except Exception:
-        return type(error).__name__
+def failure_text(who: str, error: BaseException) -> Callable[[], str]:
+    """Return what tells that someone failed, and how, when it is called."""
+
+    def tell() -> str:
+        try:
+            return f"{who} failed: {error!r}"
+        except Exception:  # the exception's own code fails too
+            return f"{who} failed: {type(error).__name__}"
+
+    return tell
 
 
 def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:

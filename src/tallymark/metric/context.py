@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tallymark.engine import Counter, Gauge, Histogram, Timer
     from tallymark.engine.options import TagLimits
     from tallymark.metric.callback import Callback
-    from tallymark.metric.registry import Aggregate
+    from tallymark.metric.instruments import Aggregate
     from tallymark.metric.state import State
 
 __all__ = ["counter", "gauge", "histogram", "info", "registry", "state", "timer", "use"]
@@ -50,7 +50,7 @@ class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         variable, token = self._tokens.pop()
-        try:
+        try:  # noqa: SIM105 - contextlib would have to be imported
             variable.reset(token)
         except ValueError:
             # The block ends in another context than it began in, as in a generator that another task or thread closes. That

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Buckets: TypeAlias = tuple[int, Sequence[int]]
 
 __all__ = [
-    "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData", "SummaryData",
-    "data_of",
+    "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
+    "SummaryData", "data_of",
 ]  # fmt: skip
 
 

@@ -30,9 +30,10 @@ __all__ = ["delta"]
 def delta(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return `after`, less what `before` held already: what was recorded between the two. Pure: it knows no clock.
 
-    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and exponential histograms are as in
-    `after`. A series that is gone is left out; one that was removed and came back has started from nothing. Of a
-    distribution, `min` and `max` are exact where they are new, and else the edges of the outermost buckets that changed.
+    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
+    exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
+    from nothing. Of a distribution, `min` and `max` are exact where they are new, and else the edges of the outermost buckets
+    that changed.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import WeakValueDictionary
-
 from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyOptions
 from tallymark.errors import MetricConflictError
@@ -12,6 +10,7 @@ from tallymark.metric.validation import check_free, check_name, conflict_with
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+    from weakref import WeakValueDictionary
 
     from tallymark.engine import Family, TagSet
     from tallymark.engine.columns import Columns
@@ -41,7 +40,7 @@ class Families:
         self._tags = tags
         self._by_name: dict[str, Family] = {}
         # Someone still holds an instrument of these: a record or a new request brings the same objects back.
-        self._unregistered: WeakValueDictionary[str, Family] = WeakValueDictionary()
+        self._unregistered: WeakValueDictionary[str, Family] | dict[str, Family] = {}
 
     def all(self) -> list[Family]:
         """Return the registered families, in the order of their creation."""
@@ -103,9 +102,16 @@ class Families:
             family = self._by_name.get(name)
             if family is None:
                 return False
-            self._unregistered[name] = family
+            self._remember(name, family)
             self._take_out(name, family)
             return True
+
+    def _remember(self, name: str, family: Family) -> None:
+        if not self._unregistered:  # few registries take anything out
+            from weakref import WeakValueDictionary
+
+            self._unregistered = WeakValueDictionary()
+        self._unregistered[name] = family
 
     def _take_out(self, name: str, family: Family) -> None:
         try:

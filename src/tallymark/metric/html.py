@@ -23,7 +23,8 @@ def table(families: Iterable[FamilySnapshot]) -> str:
     every = [series for family in families for series in family]
     rows = "".join([_row(series) for series in every[:_MOST]])
     more = f'<tr><td colspan="4">and {len(every) - _MOST} more series</td></tr>' if len(every) > _MOST else ""
-    return f"<table><thead><tr><th>metric</th><th>kind</th><th>tags</th><th>value</th></tr></thead><tbody>{rows}{more}</tbody></table>"
+    head = "<tr><th>metric</th><th>kind</th><th>tags</th><th>value</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{rows}{more}</tbody></table>"
 
 
 def _row(series: SeriesView) -> str:

@@ -88,7 +88,7 @@ class ExpositionNames:
         number, free = self._numbers.get(wanted, 1), wanted
         if number > 1:
             free = f"{stem}_{number}{total}"
-        while any([self._owners.get(sample, key) != key for sample in _samples(free, key[1])]):
+        while any(self._owners.get(sample, key) != key for sample in _samples(free, key[1])):
             number += 1
             free = f"{stem}_{number}{total}"
         self._numbers[wanted] = number

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from _thread import get_ident
 from _weakref import ref
+from time import monotonic, time
 
 from tallymark.engine import load_engine
 from tallymark.engine.options import FamilyHooks, TagLimits
 from tallymark.errors import MetricConflictError
 from tallymark.log import logger
-from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.families import Families
+from tallymark.metric.instruments import Instruments
 from tallymark.metric.names import ExpositionNames
 from tallymark.metric.rejections import REJECTED, Rejections
-from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 from tallymark.metric.validation import MetricRequest, check_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Any, Literal, Protocol, Self, TypeAlias
 
-    from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, OperationRecorder, TagSet, Timer
-    from tallymark.metric.callback import Callback, CallbackInstrument
-    from tallymark.metric.collector import Collector, Collectors
-    from tallymark.metric.state import State
+    from tallymark.engine import Counter, Family, Gauge, Instrument, OperationRecorder, TagSet, Timer
+    from tallymark.metric.callback import Callback
+    from tallymark.metric.collector import Collector
+    from tallymark.metric.reader import Reader
+    from tallymark.metric.snapshot import Snapshot
 
-    Aggregate: TypeAlias = Literal["last", "sum", "max", "min"]
     EngineName: TypeAlias = Literal["native", "reference"]
 
     class Reporter(Protocol):
@@ -40,10 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Registry"]
 
-_AGGREGATES = (None, "", "last", "sum", "max", "min")
 
-
-class Registry:
+class Registry(Instruments):
     """The metrics of one service. Its methods get or create instruments: the same name gives the same object.
 
     A programming error raises at once. Bad data never does: a negative or non-finite increment, a non-finite observation, a tag
@@ -85,170 +81,13 @@ class Registry:
         self._self_metrics = self_metrics
         self._names = ExpositionNames()
         self._infos: dict[str, Gauge] = {}
-        self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
-        self._collectors: Collectors | None = None  # most registries have none
         self._reporters: list[Reporter] = []
-        self._reading: set[int] = set()  # threads
-        self._census_tags: dict[str, TagSet] = {}
-        hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
+        self._made_reader: Reader | None = None
+        hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time, monotonic)
         self._rejections = Rejections(self._families, hooks, strict)
         self._families.hooks = FamilyHooks(self._rejections.reject, hooks.readmit, hooks.now, hooks.uptime)
         if self._families.is_shared:  # later there may be no space for it
             self._rejections.make_counter()
-
-    # Instruments
-
-    def counter(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        tags: Mapping[str, object] | None = None,
-        tag_keys: Iterable[str] | None = None,
-        ttl: float | None = None,
-        limits: TagLimits | None = None,
-        callback: Callback | None = None,
-    ) -> Counter:
-        """Get or create a counter: a total that only goes up.
-
-        Args:
-            name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
-            description: what it counts. The first that is not empty stays.
-            unit: of what it counts, `"bytes"` say; exporters append it to the name.
-            tags: returns the series with these tags, instead of the one without.
-            tag_keys: declares the keys that series have, `("method", "status")` say: another one raises `TagError`, one may be
-                left out, and `with_tags("GET", "200")` gives the values of all by place.
-            ttl: seconds after which a series that did not change is removed (see `expire`).
-            limits: on the tags and series of this metric, instead of the registry's. Like `ttl`, what its first request says.
-            callback: called whenever the registry is read. Returns the total, or pairs of tags and total, one for each series.
-                Where processes share the registry, it is called in the process that is read, returns the total of that one,
-                and the counter is the sum of what all have returned.
-
-        Raises:
-            MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
-            ValueError: the name is not valid, or `ttl` is not positive.
-            TagError: a tag key is not valid or not allowed, or there are too many tags.
-            TypeError: an argument is of the wrong type.
-        """
-        wanted = MetricRequest("counter", name, description, unit, ttl=ttl, limits=limits, tag_keys=tag_keys)
-        found: Any = self._instrument(wanted, tags, callback)
-        counter: Counter = found
-        return counter
-
-    def gauge(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        tags: Mapping[str, object] | None = None,
-        tag_keys: Iterable[str] | None = None,
-        ttl: float | None = None,
-        limits: TagLimits | None = None,
-        callback: Callback | None = None,
-        aggregate: Aggregate | None = None,
-    ) -> Gauge:
-        """Get or create a gauge: a value that goes up and down. Arguments and errors as for `counter`, and these.
-
-        A callback returns the present value; where processes share the registry, it is called in the process that is read, and
-        returns the value of that one.
-
-        Args:
-            aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
-                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` shows, and a snapshot combines all. The value
-                of a process that died leaves a sum; it stays in a maximum or minimum.
-
-        Raises:
-            ValueError: also where `aggregate` is none of these.
-        """
-        if aggregate not in _AGGREGATES:
-            raise ValueError(f"gauge {name!r}: aggregate must be 'last', 'sum', 'max' or 'min', not {aggregate!r}")
-        wanted = MetricRequest("gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate, tag_keys=tag_keys)
-        found: Any = self._instrument(wanted, tags, callback)
-        gauge: Gauge = found
-        return gauge
-
-    def histogram(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        unit: str = "",
-        tags: Mapping[str, object] | None = None,
-        tag_keys: Iterable[str] | None = None,
-        ttl: float | None = None,
-        limits: TagLimits | None = None,
-        buckets: Iterable[float] | None = None,
-    ) -> Histogram:
-        """Get or create a histogram: how values are distributed. Arguments and errors as for `counter`, and these.
-
-        Args:
-            buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS`
-                for `"bytes"`, `VALUE_BUCKETS` for others.
-
-        Raises:
-            MetricConflictError: also where the metric has other bounds.
-            ValueError: also where the bounds are not valid.
-        """
-        found: Any = self._with_buckets("histogram", name, description, unit, tags, tag_keys, ttl, limits, buckets)
-        histogram: Histogram = found
-        return histogram
-
-    def timer(
-        self,
-        name: str,
-        *,
-        description: str = "",
-        tags: Mapping[str, object] | None = None,
-        tag_keys: Iterable[str] | None = None,
-        ttl: float | None = None,
-        limits: TagLimits | None = None,
-        buckets: Iterable[float] | None = None,
-    ) -> Timer:
-        """Get or create a timer: a histogram of seconds, with `DURATION_BUCKETS` by default. Otherwise as `histogram`."""
-        found: Any = self._with_buckets("timer", name, description, "seconds", tags, tag_keys, ttl, limits, buckets)
-        timer: Timer = found
-        return timer
-
-    def info(self, name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
-        """Tell facts that seldom change, as the tags of a gauge `name_info` with the value 1. Another call replaces them.
-
-        Raises:
-            MetricConflictError: the name belongs to another kind.
-            TagError: a tag key is not valid or not allowed, or there are too many tags.
-        """
-        family = self._family(MetricRequest("info", name if name.endswith("_info") else f"{name}_info"))
-        gauge: Any = family.root
-        series: Gauge = gauge.with_tags(mapping, **tags)
-        series.set(1.0)
-        before = self._infos.get(gauge.name)
-        self._infos[gauge.name] = series
-        if before is not None and before is not series:
-            before.remove()
-        for other in self._families.tags_of_others(gauge.name, series.tags):
-            gauge.with_tags(other).remove()
-        return series
-
-    def state(
-        self, name: str, states: Iterable[str], *, description: str = "", tags: Mapping[str, object] | None = None
-    ) -> State:
-        """Get or create a state: which one of `states` something is in. Each is a series of the metric, tagged `state`.
-
-        Raises:
-            MetricConflictError: the name belongs to another kind.
-            TypeError: `states` is not a collection of texts.
-            ValueError: `states` is empty, or names one twice.
-        """
-        from tallymark.metric.state import State
-
-        names = [] if isinstance(states, str) else list(states)
-        if not all(isinstance(state, str) for state in names) or isinstance(states, str):
-            raise TypeError(f"state {name!r}: states must be a collection of str")
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"state {name!r}: states must be one or more, each named once, not {names!r}")
-        gauge: Any = self._family(MetricRequest("stateset", name, description)).root
-        return State(gauge, names, tags)
 
     def _family(self, wanted: MetricRequest) -> Family:
         if wanted.name == REJECTED:
@@ -261,41 +100,6 @@ class Registry:
             if clash:
                 logger().warning("%s", clash)
         return family
-
-    def _instrument(
-        self, wanted: MetricRequest, tags: Mapping[str, object] | None, callback: Callback | None = None
-    ) -> Instrument:
-        root = self._family(wanted).root
-        instrument = root.with_tags(tags) if tags else root
-        if callback is not None:
-            from tallymark.metric.callback import CallbackInstrument
-
-            if not callable(callback):
-                raise TypeError(f"metric {wanted.name!r}: callback must be callable, not {type(callback).__name__}")
-            observed: Any = instrument
-            called = CallbackInstrument(observed, callback, shared=self._families.is_shared)
-            self._callbacks[wanted.name, instrument.tags] = called
-        return instrument
-
-    def _with_buckets(
-        self,
-        kind: str,
-        name: str,
-        description: str,
-        unit: str,
-        tags: Mapping[str, object] | None,
-        tag_keys: Iterable[str] | None,
-        ttl: float | None,
-        limits: TagLimits | None,
-        buckets: Iterable[float] | None,
-    ) -> Instrument:
-        from tallymark.metric.buckets import check_bounds, default_bounds
-
-        bounds = None if buckets is None else check_bounds(f"{kind} {name!r}", buckets)
-        default = default_bounds(unit)
-        return self._instrument(
-            MetricRequest(kind, name, description, unit, bounds, default, ttl, limits, None, tag_keys), tags
-        )
 
     def _operation_recorder(
         self, counter: Counter, keys: tuple[str, ...], *, timer: Timer | None = None, defaults: tuple[str, ...] = ()
@@ -311,6 +115,12 @@ class Registry:
         recorder: OperationRecorder = self._engine.OperationRecorder(counter, keys, timer, defaults)
         return recorder
 
+    def _add_callback(self, instrument: Any, callback: Callback) -> None:
+        self._reader().add_callback(instrument, callback)
+
+    def _tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
+        return self._families.tags_of_others(name, tags)
+
     # Collectors
 
     def register(self, collector: Collector) -> None:
@@ -323,11 +133,7 @@ class Registry:
         Raises:
             TypeError: it has no such method.
         """
-        if self._collectors is None:
-            from tallymark.metric.collector import Collectors
-
-            self._collectors = Collectors(self._rejections, self._tags)
-        self._collectors.add(collector)
+        self._reader().collectors.add(collector)
 
     def unregister(self, what: str | Instrument | Collector) -> bool:
         """Take a metric and all its series out of the registry, or a collector; return whether it was there.
@@ -342,11 +148,10 @@ class Registry:
         if isinstance(what, self._engine.Instrument):
             found = self._families.find(what.name)
             return found is not None and found is what._family and self._unregister(what.name)
-        return self._collectors is not None and self._collectors.remove(what)
+        return self._reader().collectors.remove(what)
 
     def _unregister(self, name: str) -> bool:
-        for key in [key for key in list(self._callbacks) if key[0] == name]:
-            del self._callbacks[key]
+        self._reader().remove_callbacks(name)
         return self._families.unregister(name)
 
     def _check_not_taken(self, name: str) -> None:
@@ -377,9 +182,8 @@ class Registry:
 
     def close(self) -> None:
         """Close the reporters and forget callbacks and collectors. Instruments stay harmless to use. May be called again."""
-        self._callbacks.clear()
-        if self._collectors is not None:
-            self._collectors.clear()
+        if self._made_reader is not None:
+            self._made_reader.clear()
         while self._reporters:
             try:
                 self._reporters.pop().close()
@@ -400,61 +204,18 @@ class Registry:
         A series is there if it was recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
         untagged series. A callback or collector that takes a snapshot itself sees what instruments hold, and asks nobody.
         """
-        self._families.refresh()
-        thread = get_ident()
-        if thread in self._reading:
-            return self._snapshot(set(), asks=False)
-        self._reading.add(thread)
-        try:
-            return self._snapshot(self._ask_callbacks(), asks=True)
-        finally:
-            self._reading.discard(thread)
+        return self._reader().snapshot()
 
-    def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
-        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # a series that they do not name is not there
-        families = [
-            self._read(family)
-            for family in self._families.all()
-            if family.options.name not in failed and not (family.options.name in silent and family.empty)
-        ]
-        if asks and self._collectors is not None:
-            families += self._collectors.families([family.name for family in families])
-        if families and self._self_metrics:
-            families.append(self._census(families))
-        return Snapshot(tuple(self._named(families)), time.time())
+    def _reader(self) -> Reader:
+        """Return what reads this registry, made when it is first needed: a service need not load it to record."""
+        if self._made_reader is None:
+            from tallymark.metric.reader import Reader
 
-    def _read(self, family: Family) -> FamilySnapshot:
-        options = family.options
-        data = data_of(options, self._families.read(family))
-        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
-
-    def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
-        keys = [(family.name, family.kind, family.unit) for family in families]
-        self._names.give(keys)
-        return [
-            FamilySnapshot(family.name, family.kind, family.description, family.unit, family.data, self._names.of(*key))
-            for family, key in zip(families, keys, strict=True)
-        ]
-
-    def _ask_callbacks(self) -> set[str]:
-        """Refresh the instruments that have a callback; return the names of the metrics whose callback failed."""
-        failed = set()
-        for (name, _), called in list(self._callbacks.items()):
-            try:
-                called.refresh()
-            except (Exception, SystemExit) as error:
-                failed.add(name)
-                failure = repr(error)
-                self._rejections.reject(name, "callback", lambda failure=failure: f"its callback failed: {failure}")  # type: ignore[misc]
-        return failed
-
-    def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
-        now = time.time()
-        # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
-        self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
-        sizes = [float(len(family)) for family in families]
-        data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
-        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", data)
+            made = Reader(
+                self._engine, self._families, self._rejections, self._names, self._tags, self_metrics=self._self_metrics
+            )
+            self._made_reader = self._made_reader or made  # a signal handler may have been first
+        return self._made_reader
 
     def __repr__(self) -> str:
         families = self._families.all()

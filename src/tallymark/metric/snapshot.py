@@ -179,7 +179,7 @@ class Snapshot(Frozen):
         raise KeyError(name)
 
     def __contains__(self, name: object) -> bool:
-        return any([family.name == name for family in self.families])
+        return any(family.name == name for family in self.families)
 
     def find(self, name: str, mapping: Mapping[str, str] | None = None, /, **tags: str) -> SeriesView | None:
         """Return the series of metric `name` with exactly these tags, or None."""

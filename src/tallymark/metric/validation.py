@@ -164,7 +164,7 @@ def check_tag_keys(name: str, tag_keys: Iterable[str]) -> tuple[str, ...]:
 
 
 def conflict_with(options: FamilyOptions, wanted: MetricRequest) -> str:
-    """Return how a request differs from the metric that has its name; empty where it does not. Omitted options match anything."""
+    """Return how a request differs from the metric of its name; empty: not at all. Omitted options match anything."""
     asked = (
         ("kind", wanted.kind, options.kind),
         ("unit", wanted.unit or options.unit, options.unit),

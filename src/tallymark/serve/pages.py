@@ -1,4 +1,7 @@
-"""The pages that are served: from a request to status, headers and body. No socket is near, and none repeats what a request says."""
+"""The pages that are served: from a request to status, headers and body. No socket is near.
+
+No page repeats what a request says.
+"""
 
 from __future__ import annotations
 
@@ -101,7 +104,7 @@ ROUTES: dict[str, Callable[[PageRequest, Registry], Page]] = {
 
 
 def _wants_gzip(accept_encoding: str) -> bool:
-    """Return True if `Accept-Encoding` asks for gzip and likes it no less than plain text. What is malformed asks for nothing."""
+    """Return True if `Accept-Encoding` asks for gzip, no less than for plain text. What is malformed asks for nothing."""
     weights = {}
     for item in accept_encoding.lower().split(","):
         coding, semicolon, parameter = item.partition(";")

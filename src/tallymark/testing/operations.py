@@ -24,9 +24,10 @@ C = TypeVar("C", OperationCall, ErrorCall)
 
 
 class RecordedOperations(OperationalMetrics):
-    """`OperationalMetrics` for tests: keeps the calls, and records them to a registry of its own, as strict as they come.
+    """`OperationalMetrics` for tests: keeps the calls, and records them to a strict registry of its own.
 
-    So it raises what the real layer raises, and raises for bad data too (a negative duration, say), which a service only counts.
+    So it raises what the real layer raises. For bad data (a negative duration, say) it raises what that raises in a strict
+    registry.
 
     Args:
         classifier: as for `OperationalMetrics`.

@@ -59,7 +59,7 @@ class Gauge(Scalar):
         self.inc(amount, **tags)
 
     def track_in_progress(self, /, **tags: object) -> InProgress:
-        """Return what counts how many are under way: adds 1 for a `with` block, or, as a decorator, for each call of a function.
+        """Return what adds 1 for the time of a `with` block, or, as a decorator, of each call of a function.
 
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.

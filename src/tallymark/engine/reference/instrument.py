@@ -72,8 +72,8 @@ class Instrument:
 
         Raises:
             TagError: a key is not valid or not allowed, or the series would have too many tags.
-            TypeError: a key is not a `str`, a value is a collection, or what is given by place is neither one mapping nor a value
-                for each declared key.
+            TypeError: a key is not a `str`, a value is a collection, or what is given by place is neither one mapping nor a
+                value for each declared key.
         """
         if given:
             tags = self._family.policy.given_tags(given, tags)

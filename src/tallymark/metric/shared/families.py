@@ -62,7 +62,7 @@ class SharedFamilies(Families):
 
     def _take_out(self, name: str, family: Family) -> None:
         if not self.memory.offset(family):  # else it is found again by its offset
-            self._unregistered[name] = family
+            self._remember(name, family)
         super()._take_out(name, family)
 
     # Making

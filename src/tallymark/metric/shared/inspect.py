@@ -9,8 +9,8 @@ from typing import Any
 
 from tallymark.engine import load_engine
 from tallymark.engine.text import text_tags
-from tallymark.metric.shared.file import open_to_read
 from tallymark.metric.shared.entry import SharedEntry
+from tallymark.metric.shared.file import open_to_read
 from tallymark.metric.shared.process_values import double_of
 
 __all__ = ["inspect"]

@@ -1,0 +1,222 @@
+"""`Instruments`: what a registry and the front door of the package offer to make instruments."""
+
+from __future__ import annotations
+
+from tallymark.metric.validation import MetricRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any, Literal, TypeAlias
+
+    from tallymark.engine import Counter, Family, Gauge, Histogram, Instrument, TagSet, Timer
+    from tallymark.engine.options import TagLimits
+    from tallymark.metric.callback import Callback
+    from tallymark.metric.state import State
+
+    Aggregate: TypeAlias = Literal["last", "sum", "max", "min"]
+
+__all__ = ["Instruments"]
+
+_AGGREGATES = (None, "", "last", "sum", "max", "min")
+
+
+class Instruments:
+    """Gets or creates instruments: the same name gives the same object. A `Registry` keeps their families."""
+
+    _infos: dict[str, Gauge]
+
+    def _family(self, wanted: MetricRequest) -> Family:
+        """Return the family that a request is for, made if need be."""
+        raise NotImplementedError
+
+    def _add_callback(self, instrument: Any, callback: Callback) -> None:
+        """Have a callback tell the value of a counter or gauge."""
+        raise NotImplementedError
+
+    def _tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
+        """Return the tags of a metric's series that other processes may have made: all but one."""
+        raise NotImplementedError
+
+    def counter(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        unit: str = "",
+        tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
+        ttl: float | None = None,
+        limits: TagLimits | None = None,
+        callback: Callback | None = None,
+    ) -> Counter:
+        """Get or create a counter: a total that only goes up.
+
+        Args:
+            name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
+            description: what it counts. The first that is not empty stays.
+            unit: of what it counts, `"bytes"` say; exporters append it to the name.
+            tags: returns the series with these tags, instead of the one without.
+            tag_keys: declares the keys that series have, `("method", "status")` say: another one raises `TagError`, one may be
+                left out, and `with_tags("GET", "200")` gives the values of all by place.
+            ttl: seconds after which a series that did not change is removed (see `expire`).
+            limits: on the tags and series of this metric, instead of the registry's. Like `ttl`, what its first request says.
+            callback: called whenever the registry is read. Returns the total, or pairs of tags and total, one for each series.
+                Where processes share the registry, it is called in the process that is read, returns the total of that one,
+                and the counter is the sum of what all have returned.
+
+        Raises:
+            MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
+            ValueError: the name is not valid, or `ttl` is not positive.
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+            TypeError: an argument is of the wrong type.
+        """
+        wanted = MetricRequest("counter", name, description, unit, ttl=ttl, limits=limits, tag_keys=tag_keys)
+        found: Any = self._instrument(wanted, tags, callback)
+        counter: Counter = found
+        return counter
+
+    def gauge(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        unit: str = "",
+        tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
+        ttl: float | None = None,
+        limits: TagLimits | None = None,
+        callback: Callback | None = None,
+        aggregate: Aggregate | None = None,
+    ) -> Gauge:
+        """Get or create a gauge: a value that goes up and down. Arguments and errors as for `counter`, and these.
+
+        A callback returns the present value; where processes share the registry, it is called in the process that is read, and
+        returns the value of that one.
+
+        Args:
+            aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
+                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` shows, and a snapshot combines all. The value
+                of a process that died leaves a sum; it stays in a maximum or minimum.
+
+        Raises:
+            ValueError: also where `aggregate` is none of these.
+        """
+        if aggregate not in _AGGREGATES:
+            raise ValueError(f"gauge {name!r}: aggregate must be 'last', 'sum', 'max' or 'min', not {aggregate!r}")
+        wanted = MetricRequest("gauge", name, description, unit, ttl=ttl, limits=limits, aggregate=aggregate, tag_keys=tag_keys)
+        found: Any = self._instrument(wanted, tags, callback)
+        gauge: Gauge = found
+        return gauge
+
+    def histogram(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        unit: str = "",
+        tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
+        ttl: float | None = None,
+        limits: TagLimits | None = None,
+        buckets: Iterable[float] | None = None,
+    ) -> Histogram:
+        """Get or create a histogram: how values are distributed. Arguments and errors as for `counter`, and these.
+
+        Args:
+            buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS`
+                for `"bytes"`, `VALUE_BUCKETS` for others.
+
+        Raises:
+            MetricConflictError: also where the metric has other bounds.
+            ValueError: also where the bounds are not valid.
+        """
+        found: Any = self._with_buckets("histogram", name, description, unit, tags, tag_keys, ttl, limits, buckets)
+        histogram: Histogram = found
+        return histogram
+
+    def timer(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        tags: Mapping[str, object] | None = None,
+        tag_keys: Iterable[str] | None = None,
+        ttl: float | None = None,
+        limits: TagLimits | None = None,
+        buckets: Iterable[float] | None = None,
+    ) -> Timer:
+        """Get or create a timer: a histogram of seconds, with `DURATION_BUCKETS` by default. Otherwise as `histogram`."""
+        found: Any = self._with_buckets("timer", name, description, "seconds", tags, tag_keys, ttl, limits, buckets)
+        timer: Timer = found
+        return timer
+
+    def info(self, name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
+        """Tell facts that seldom change, as the tags of a gauge `name_info` with the value 1. Another call replaces them.
+
+        Raises:
+            MetricConflictError: the name belongs to another kind.
+            TagError: a tag key is not valid or not allowed, or there are too many tags.
+        """
+        family = self._family(MetricRequest("info", name if name.endswith("_info") else f"{name}_info"))
+        gauge: Any = family.root
+        series: Gauge = gauge.with_tags(mapping, **tags)
+        series.set(1.0)
+        before = self._infos.get(gauge.name)
+        self._infos[gauge.name] = series
+        if before is not None and before is not series:
+            before.remove()
+        for other in self._tags_of_others(gauge.name, series.tags):
+            gauge.with_tags(other).remove()
+        return series
+
+    def state(
+        self, name: str, states: Iterable[str], *, description: str = "", tags: Mapping[str, object] | None = None
+    ) -> State:
+        """Get or create a state: which one of `states` something is in. Each is a series of the metric, tagged `state`.
+
+        Raises:
+            MetricConflictError: the name belongs to another kind.
+            TypeError: `states` is not a collection of texts.
+            ValueError: `states` is empty, or names one twice.
+        """
+        from tallymark.metric.state import State
+
+        names = [] if isinstance(states, str) else list(states)
+        if not all(isinstance(state, str) for state in names) or isinstance(states, str):
+            raise TypeError(f"state {name!r}: states must be a collection of str")
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"state {name!r}: states must be one or more, each named once, not {names!r}")
+        gauge: Any = self._family(MetricRequest("stateset", name, description)).root
+        return State(gauge, names, tags)
+
+    def _instrument(
+        self, wanted: MetricRequest, tags: Mapping[str, object] | None, callback: Callback | None = None
+    ) -> Instrument:
+        root = self._family(wanted).root
+        instrument = root.with_tags(tags) if tags else root
+        if callback is not None:
+            if not callable(callback):
+                raise TypeError(f"metric {wanted.name!r}: callback must be callable, not {type(callback).__name__}")
+            self._add_callback(instrument, callback)
+        return instrument
+
+    def _with_buckets(
+        self,
+        kind: str,
+        name: str,
+        description: str,
+        unit: str,
+        tags: Mapping[str, object] | None,
+        tag_keys: Iterable[str] | None,
+        ttl: float | None,
+        limits: TagLimits | None,
+        buckets: Iterable[float] | None,
+    ) -> Instrument:
+        from tallymark.metric.buckets import check_bounds, default_bounds
+
+        bounds = None if buckets is None else check_bounds(f"{kind} {name!r}", buckets)
+        default = default_bounds(unit)
+        return self._instrument(
+            MetricRequest(kind, name, description, unit, bounds, default, ttl, limits, None, tag_keys), tags
+        )

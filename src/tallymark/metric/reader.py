@@ -1,0 +1,126 @@
+"""`Reader`: reads a registry as a whole, after asking those who know what it does not."""
+
+from __future__ import annotations
+
+import time
+from _thread import get_ident
+
+from tallymark.metric.callback import CallbackInstrument
+from tallymark.metric.collector import Collectors, failure_text
+from tallymark.metric.data import GaugeData, data_of
+from tallymark.metric.rejections import REJECTED
+from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from tallymark.engine import Counter, Family, Gauge, TagSet
+    from tallymark.metric.callback import Callback
+    from tallymark.metric.families import Families
+    from tallymark.metric.names import ExpositionNames
+    from tallymark.metric.rejections import Rejections
+
+__all__ = ["Reader"]
+
+
+class Reader:
+    """Takes the snapshots of one registry.
+
+    Attributes:
+        collectors: what is asked for further families.
+    """
+
+    def __init__(
+        self,
+        engine: Any,
+        families: Families,
+        rejections: Rejections,
+        names: ExpositionNames,
+        tags: TagSet,
+        *,
+        self_metrics: bool,
+    ) -> None:
+        self.collectors = Collectors(rejections, tags)
+        self._engine = engine
+        self._families = families
+        self._rejections = rejections
+        self._names = names
+        self._tags = tags
+        self._self_metrics = self_metrics
+        self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
+        self._threads: set[int] = set()  # that are in the midst of a snapshot
+        self._census_tags: dict[str, TagSet] = {}
+
+    def add_callback(self, instrument: Counter | Gauge, callback: Callback) -> None:
+        """Have a callback tell the value of an instrument; it takes the place of the one that did so before."""
+        called = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
+        self._callbacks[instrument.name, instrument.tags] = called
+
+    def remove_callbacks(self, name: str) -> None:
+        """Forget the callbacks of a metric."""
+        for key in [key for key in list(self._callbacks) if key[0] == name]:
+            self._callbacks.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all callbacks and collectors."""
+        self._callbacks.clear()
+        self.collectors.clear()
+
+    def snapshot(self) -> Snapshot:
+        """Return what the registry holds now. One that a callback or collector takes asks nobody: else it would never end."""
+        self._families.refresh()
+        thread = get_ident()
+        if thread in self._threads:
+            return self._snapshot(set(), asks=False)
+        self._threads.add(thread)
+        try:
+            return self._snapshot(self._ask_callbacks(), asks=True)
+        finally:
+            self._threads.discard(thread)
+
+    def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
+        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # a series that they do not name is not there
+        families = [
+            self._read(family)
+            for family in self._families.all()
+            if family.options.name not in failed and not (family.options.name in silent and family.empty)
+        ]
+        if asks:
+            families += self.collectors.families([family.name for family in families])
+        if families and self._self_metrics:
+            families.append(self._census(families))
+        return Snapshot(tuple(self._named(families)), time.time())
+
+    def _ask_callbacks(self) -> set[str]:
+        """Refresh the instruments that have a callback; return the names of the metrics whose callback failed."""
+        failed = set()
+        for (name, _), called in list(self._callbacks.items()):
+            try:
+                called.refresh()
+            except (Exception, SystemExit) as error:
+                failed.add(name)
+                self._rejections.reject(name, "callback", failure_text("its callback", error))
+        return failed
+
+    def _read(self, family: Family) -> FamilySnapshot:
+        options = family.options
+        data = data_of(options, self._families.read(family))
+        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
+
+    def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
+        now = time.time()
+        # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
+        self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
+        sizes = [float(len(family)) for family in families]
+        data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
+        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", data)
+
+    def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
+        keys = [(family.name, family.kind, family.unit) for family in families]
+        self._names.give(keys)
+        return [
+            FamilySnapshot(family.name, family.kind, family.description, family.unit, family.data, self._names.of(*key))
+            for family, key in zip(families, keys, strict=True)
+        ]
