@@ -169,3 +169,15 @@ class FamilyHooks(Frozen):
     readmit: Callable[[Family], bool]
     now: Callable[[], float]
     uptime: Callable[[], float]
+
+    def __init__(
+        self,
+        reject: Callable[[str, str, Callable[[], str]], None],
+        readmit: Callable[[Family], bool],
+        now: Callable[[], float],
+        uptime: Callable[[], float],
+    ) -> None:
+        _set(self, "reject", reject)
+        _set(self, "readmit", readmit)
+        _set(self, "now", now)
+        _set(self, "uptime", uptime)

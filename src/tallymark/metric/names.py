@@ -28,17 +28,17 @@ def exposition_name(name: str, kind: str, unit: str) -> str:
 
     What is not allowed becomes `_`, a unit is a suffix (`_seconds` for timers), and counters end in `_total`.
     """
-    plain = _mangled(name, "_:")
-    stem = plain.removesuffix("_total") or plain if kind == "counter" else plain
-    ending = "_".join([part for part in _mangled(unit, "").split("_") if part])
-    if ending and not stem.endswith(f"_{ending}") and stem != ending:
-        stem = f"{stem}_{ending}"
+    stem = name if name.isascii() and name.isidentifier() else _mangled(name, "_:")
+    if kind == "counter":
+        stem = stem.removesuffix("_total") or stem
+    if unit:
+        ending = "_".join([part for part in _mangled(unit, "").split("_") if part])
+        if ending and not stem.endswith(f"_{ending}") and stem != ending:
+            stem = f"{stem}_{ending}"
     return f"{stem}_total" if kind == "counter" else stem
 
 
 def _mangled(text: str, allowed: str) -> str:
-    if text.isascii() and text.isidentifier():
-        return text
     return "".join([c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in text])
 
 
@@ -57,11 +57,12 @@ class ExpositionNames:
         """Take note of a new metric; return what to log where another has its name, else nothing."""
         key = (name, kind, unit)
         wanted = exposition_name(*key)
-        other = None
+        other = key
         for sample in _samples(wanted, kind):
             first = self._claims.setdefault(sample, key)
-            other = other or (first if first[0] != name else None)
-        if other is None:
+            if first is not key and first[0] != name:
+                other = first
+        if other is key:
             return ""
         winner, loser = (key, other) if self._is_before(key, other, wanted) else (other, key)
         return (

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Registry"]
 
+_DEFAULT_LIMITS = TagLimits()
+
 
 class Registry(Instruments):
     """The metrics of one service. Its methods get or create instruments: the same name gives the same object.
@@ -74,7 +76,7 @@ class Registry(Instruments):
         self_metrics: bool = True,
     ) -> None:
         self._engine = load_engine(engine)
-        limits = TagLimits() if limits is None else limits
+        limits = _DEFAULT_LIMITS if limits is None else limits
         check_type("limits", limits, TagLimits)
         self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
         self._families = _families(self._engine, limits, self._tags, shared, shared_limit)

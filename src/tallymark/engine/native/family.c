@@ -5,53 +5,71 @@
 
 #include "docs.h"
 
+/* A limit as a number: 0 with `*value`, or -1 with an exception. What is beyond the range of a size is as good as no limit. */
+static int
+read_limit(PyObject *limits, const char *name, Py_ssize_t *value)
+{
+    int too_many = 0;
+    PyObject *limit = PyObject_GetAttrString(limits, name);
+    long long read = limit == NULL ? -1 : PyLong_AsLongLongAndOverflow(limit, &too_many);
+    Py_XDECREF(limit);
+    *value = too_many || read > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)read;
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static int
+family_read_limits(Family *self)
+{
+    Py_ssize_t max_series = 0;
+    PyObject *limits = PyObject_GetAttrString(self->options, "limits");
+    int result = limits == NULL || read_limit(limits, "max_series", &max_series) < 0
+                         || read_limit(limits, "max_value_length", &self->max_value_length) < 0
+                         || read_limit(limits, "max_key_length", &self->max_key_length) < 0
+                         || read_limit(limits, "max_tags", &self->max_tags) < 0
+                         || (self->disallowed_keys = PyObject_GetAttrString(limits, "disallowed_keys")) == NULL
+                     ? -1
+                     : 0;
+    Py_XDECREF(limits);
+    self->max_series = max_series > UINT32_MAX ? UINT32_MAX : (uint32_t)max_series;
+    return result;
+}
+
 /* Declared keys are exact str, so that a lookup may use them as they are: 0, or -1 with an exception. */
 static int
-family_check_declared(const Family *self)
+family_check_keys(const Family *self)
 {
-    Py_ssize_t n = PyTuple_Check(self->tag_keys) ? PyTuple_GET_SIZE(self->tag_keys) : 0;
-    int valid = self->tag_keys == Py_None || PyTuple_Check(self->tag_keys);
+    int valid = PyTuple_Check(self->disallowed_keys) && (self->tag_keys == Py_None || PyTuple_Check(self->tag_keys));
+    Py_ssize_t n = valid && self->tag_keys != Py_None ? PyTuple_GET_SIZE(self->tag_keys) : 0;
     for (Py_ssize_t i = 0; i < n; i++) {
         valid = valid && PyUnicode_CheckExact(PyTuple_GET_ITEM(self->tag_keys, i));
     }
     if (!valid) {
-        PyErr_SetString(PyExc_TypeError, "tag_keys must be None or a tuple of str");
+        PyErr_SetString(PyExc_TypeError, "disallowed_keys must be a tuple, and tag_keys None or a tuple of str");
     }
     return valid ? 0 : -1;
 }
 
-/* Set up from FamilyOptions and FamilyHooks: 0, or -1 with an exception. */
+/* Set up from FamilyOptions: 0, or -1 with an exception. */
 static int
 family_read_options(Family *self)
 {
-    PyObject *limits = NULL, *ttl = NULL, *max_series = NULL, *max_length = NULL;
+    PyObject *ttl = NULL;
     int result = -1;
     if ((self->name = PyObject_GetAttrString(self->options, "name")) == NULL
         || (self->kind = PyObject_GetAttrString(self->options, "kind")) == NULL
         || (self->unit = PyObject_GetAttrString(self->options, "unit")) == NULL
         || (self->bounds_tuple = PyObject_GetAttrString(self->options, "bounds")) == NULL
         || (self->tag_keys = PyObject_GetAttrString(self->options, "tag_keys")) == NULL
-        || (ttl = PyObject_GetAttrString(self->options, "ttl")) == NULL
-        || (limits = PyObject_GetAttrString(self->options, "limits")) == NULL
-        || (max_series = PyObject_GetAttrString(limits, "max_series")) == NULL
-        || (max_length = PyObject_GetAttrString(limits, "max_value_length")) == NULL) {
+        || (ttl = PyObject_GetAttrString(self->options, "ttl")) == NULL || family_read_limits(self) < 0) {
         goto error;
     }
     self->ttl = ttl == Py_None ? 0.0 : PyFloat_AsDouble(ttl);
-    int too_many;
-    long long most = PyLong_AsLongLongAndOverflow(max_series, &too_many);
-    self->max_series = too_many || most > UINT32_MAX ? UINT32_MAX : (uint32_t)most;
-    long long longest = PyLong_AsLongLongAndOverflow(max_length, &too_many);
-    self->max_value_length = too_many || longest > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)longest;
-    if (PyErr_Occurred() || family_check_declared(self) < 0) {
+    if (PyErr_Occurred() || family_check_keys(self) < 0) {
         goto error;
     }
     result = 0;
 error:
-    Py_XDECREF(limits);
     Py_XDECREF(ttl);
-    Py_XDECREF(max_series);
-    Py_XDECREF(max_length);
     return result;
 }
 
@@ -109,6 +127,27 @@ family_choose_kind(Family *self)
     return 0;
 }
 
+/* The tags of a root, and overflow="true": a new reference, or NULL with an exception. Those of the last root are known, since all
+ * families of a registry have one. */
+static TagSet *
+overflow_tags_of(TagSet *tags, State *state)
+{
+    if (state->last_root_tags == tags) {
+        return (TagSet *)Py_NewRef((PyObject *)state->last_overflow_tags);
+    }
+    PyObject *checked_tags = borrowed(state, CHECKED_TAGS);
+    PyObject *overflow = checked_tags == NULL ? NULL : Py_BuildValue("{s:s}", "overflow", "true");
+    PyObject *items = overflow == NULL ? NULL : PyObject_CallFunctionObjArgs(checked_tags, (PyObject *)tags, overflow, NULL);
+    TagSet *found = items == NULL ? NULL : tagset_from_sorted(state, items);
+    Py_XDECREF(overflow);
+    Py_XDECREF(items);
+    if (found != NULL) {
+        state->last_root_tags = tags;
+        state->last_overflow_tags = found;
+    }
+    return found;
+}
+
 static int
 family_make_root(Family *self)
 {
@@ -123,12 +162,7 @@ family_make_root(Family *self)
         self->root = family_series(self, (TagSet *)tags);
     }
     if (self->root != NULL) {
-        PyObject *checked_tags = borrowed(self->state, CHECKED_TAGS);
-        PyObject *overflow = checked_tags == NULL ? NULL : Py_BuildValue("{s:s}", "overflow", "true");
-        PyObject *items = overflow == NULL ? NULL : PyObject_CallFunctionObjArgs(checked_tags, tags, overflow, NULL);
-        self->overflow_tags = items == NULL ? NULL : tagset_from_sorted(self->state, items);
-        Py_XDECREF(overflow);
-        Py_XDECREF(items);
+        self->overflow_tags = overflow_tags_of((TagSet *)tags, self->state);
     }
     Py_DECREF(tags);
     return self->overflow_tags == NULL ? -1 : family_now(self, "now", &self->root->created);
@@ -191,9 +225,6 @@ family_dealloc(PyObject *op)
     table_clear(&self->table);
     arena_clear(&self->series);
     arena_clear(&self->cells);
-    for (uint32_t i = 0; i < N_CHECKED; i++) {
-        shape_release(&self->state->shapes, self->checked[i]);
-    }
     PyMem_Free(self->bounds);
     Py_XDECREF(self->instrument_type);
     Py_XDECREF(self->options);
@@ -205,6 +236,7 @@ family_dealloc(PyObject *op)
     Py_XDECREF(self->unit);
     Py_XDECREF(self->bounds_tuple);
     Py_XDECREF(self->tag_keys);
+    Py_XDECREF(self->disallowed_keys);
     type->tp_free(op);
     Py_DECREF(type);
 }

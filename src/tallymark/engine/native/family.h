@@ -7,8 +7,6 @@
 #include "arena.h"
 #include "directory.h"
 
-#define N_CHECKED 8
-
 typedef struct Family {
     PyObject_HEAD
     State *state; /* borrowed: the type keeps the module */
@@ -21,17 +19,15 @@ typedef struct Family {
     uint32_t n_bounds; /* 0 where it does not have buckets */
     uint32_t max_series, taken; /* taken: live series that count towards the limit */
     double ttl; /* 0 for none */
-    Py_ssize_t max_value_length;
+    Py_ssize_t max_value_length, max_key_length, max_tags;
     Shared *shared;      /* owned; NULL for private memory */
     SharedFamily *place; /* in it; NULL where there was no room yet */
     uint64_t seen;       /* the version of it that the table is true to */
     User user;           /* of it */
     char registered, has_buckets;
-    Shape *checked[N_CHECKED]; /* shapes whose keys are known to be within the limits */
-    uint32_t n_checked;
     PyObject *options, *policy, *hooks, *description;
     PyObject *name, *kind, *unit, *bounds_tuple;
-    PyObject *tag_keys; /* declared keys, exact str, or None */
+    PyObject *tag_keys, *disallowed_keys; /* tuples; None where no keys are declared */
     PyObject *weaklist;
 } Family;
 

@@ -84,31 +84,47 @@ family_find(Family *family, const Series *base, PyObject *tags)
     return found;
 }
 
+/* Whether a text is one of a tuple: 1, 0, or -1 where the tuple holds something else, so that only Python can tell. */
 static int
-shape_is_checked(const Family *family, const Shape *shape)
+is_among(PyObject *tuple, PyObject *key)
 {
-    for (uint32_t i = 0; i < N_CHECKED && i < family->n_checked; i++) {
-        if (family->checked[i] == shape) {
-            return 1;
+    int found = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        PyObject *one = PyTuple_GET_ITEM(tuple, i);
+        if (!PyUnicode_CheckExact(one)) {
+            return -1;
+        }
+        found = found || str_equal(one, key);
+    }
+    return found;
+}
+
+/* Whether a series may have these keys, for sure; if not, the policy says why, or that it may. That a key is a valid one is known
+ * of every shape. As `Policy.canonical`. */
+static int
+may_have_keys(const Family *family, const Shape *shape)
+{
+    if (shape->size > family->max_tags) {
+        return 0;
+    }
+    for (uint32_t i = 0; i < shape->size; i++) {
+        PyObject *key = shape->keys[i];
+        if (PyUnicode_GET_LENGTH(key) > family->max_key_length || is_among(family->disallowed_keys, key) != 0) {
+            return 0;
+        }
+        if (family->tag_keys != Py_None && is_among(family->tag_keys, key) != 1 && !tagset_has_key(family->root->tags, key)) {
+            return 0;
         }
     }
-    return 0;
+    return 1;
 }
 
-static void
-shape_was_checked(Family *family, Shape *shape)
-{
-    Shape **place = &family->checked[family->n_checked++ % N_CHECKED];
-    shape_release(&family->state->shapes, *place);
-    *place = shape_retain(shape);
-}
-
-/* Make a series from tags that need no mending; NULL without an exception where they may. */
+/* Make a series from tags that need no change; NULL without an exception where they may. */
 static Instrument *
 family_make_planned(Family *family, const Series *base, const Plan *plan, PyObject *const *texts)
 {
     PyObject *values[MAX_TAGS];
-    if (!shape_is_checked(family, plan->result)) {
+    if (!may_have_keys(family, plan->result)) {
         return NULL;
     }
     for (uint32_t i = 0; i < base->tags->shape->size; i++) {
@@ -196,9 +212,6 @@ family_find_given(Family *family, const Series *base, Tags tags)
         }
         if (exact) {
             plan_learn(&family->state->shapes, base->tags->shape, tags.keys, tags.size, found->tags->shape);
-        }
-        if (!shape_is_checked(family, found->tags->shape)) {
-            shape_was_checked(family, found->tags->shape);
         }
     }
 done:

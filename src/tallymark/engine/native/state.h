@@ -19,6 +19,7 @@ typedef struct State {
     PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
     PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
     Shapes shapes;
+    struct TagSet *last_root_tags, *last_overflow_tags; /* of the family that was made last: borrowed, and NULL when one of them goes */
     Pointers tagsets; /* all tag sets that exist: borrowed, each takes itself out */
     /* Objects kept for the next one of their size, so that a bound series or a `with` block costs no allocation. */
     PyObject *spare_instruments[MAX_SPARES];

@@ -139,6 +139,9 @@ tagset_dealloc(PyObject *op)
     PyTypeObject *type = Py_TYPE(op);
     State *state = state_of_type(type);
     pointers_remove(&state->tagsets, self, tagset_hash_of);
+    if (self == state->last_root_tags || self == state->last_overflow_tags) {
+        state->last_root_tags = state->last_overflow_tags = NULL;
+    }
     for (uint32_t i = 0; i < self->shape->size; i++) {
         Py_DECREF(self->values[i]);
     }
@@ -165,6 +168,12 @@ tagset_lookup_borrowed(const TagSet *self, PyObject *key)
         }
     }
     return NULL;
+}
+
+int
+tagset_has_key(const TagSet *self, PyObject *key)
+{
+    return tagset_lookup_borrowed(self, key) != NULL;
 }
 
 int

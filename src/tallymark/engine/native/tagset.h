@@ -21,6 +21,9 @@ TagSet *tagset_from_sorted(State *state, PyObject *items);
 /* Add the tags of a set to a dict: 0, or -1 with an exception. */
 int tagset_fill(const TagSet *self, PyObject *dict);
 
+/* Whether a set has a tag with this key. */
+int tagset_has_key(const TagSet *self, PyObject *key);
+
 /* Whether a set has all tags of another. */
 int tagset_has_all(const TagSet *self, const TagSet *wanted);
 
