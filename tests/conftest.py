@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Any
 
+import hypothesis  # noqa: F401 - when it is imported it asks the collector who refers to what, which is not told of what is frozen
 import pytest
 
 import tallymark as tm
