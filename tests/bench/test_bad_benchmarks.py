@@ -10,6 +10,8 @@ import pytest
 from tallymark.bench.result import load_run
 from tallymark.cli import main
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--quick", "--processes", "1", "--values", "1", "--timeout", "4")
 GOOD = "def bench_good(b):\n    for _ in b.loop():\n        [].copy()\n"
 

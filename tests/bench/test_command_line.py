@@ -12,6 +12,8 @@ from bench_results import NEW, OLD
 
 from tallymark.bench.result import load_run
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--quick", "--processes", "2", "--values", "2")
 
 SHOP = """

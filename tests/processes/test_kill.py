@@ -15,6 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import tallymark as tm
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 8
 KILLS = int(os.environ.get("TALLYMARK_KILLS", "100"))
 # Half of the cases, for ten seconds; `make soak` runs all, for longer.

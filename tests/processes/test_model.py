@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TAGS = ("a", "b")
 IDLE = ("idle",)
 NOBODY = -1
