@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
 C_SOURCES := $(wildcard src/tallymark/engine/native/*.[ch] src/tallymark/bench/*.[ch])
 
-# Tests run in as many processes as there are cores, and those of named files in one: `make test ARGS=tests/metric/test_null.py`.
+# Tests run in as many processes as there are cores, those of named files in one: `make test ARGS=tests/metric/test_null.py`.
 WORKERS ?= $(if $(findstring tests/,$(ARGS)),0,auto)
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Where it is set, as in many containers, each of the thousand interpreters that the tests start compiles all that it imports.
@@ -21,8 +21,9 @@ demo: $(DEMO_READY)
 test: $(READY)
 	$(PYTEST) $(ARGS)
 
-# After each edit, in half a minute: all tests but those marked as slow.
+# After each edit, in half a minute: lint, and all tests but those marked as slow.
 quick: $(READY)
+	$(BIN)/ruff check .
 	$(PYTEST) -m 'not slow' $(ARGS)
 
 # The whole benchmark plan, in a quarter of an hour; `make bench ARGS=--quick` takes a minute.

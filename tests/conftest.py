@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import gc
+import signal
 from typing import Any
 
+import hypothesis  # noqa: F401 - when it is imported it asks the collector who refers to what, which is not told of what is frozen
 import pytest
 
 import tallymark as tm
 from tallymark.engine import load_engine
 
 ENGINES = ["native", "reference"]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard by programs that tests start: what a shell starts in the background ignores it, and so would they."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -29,6 +29,7 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_examples_pass() -> None:
     assert re.search(r"\b[1-9]\d* passed", run("-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES))
 

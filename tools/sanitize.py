@@ -53,7 +53,8 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     """
     counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py"]
     served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]
-    pytest = [sys.executable, "-m", "pytest", "-q", *(f"--ignore={path}" for path in counting + served), *arguments]
+    workers = ["--numprocesses", "auto", "--dist", "worksteal"]
+    pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
     yield [*pytest, "tests/engine", "tests/threads"]
     yield [*pytest, "--timeout=300", "--deselect=tests/processes/test_shared.py::test_nothing_is_allocated", "tests/processes"]
 

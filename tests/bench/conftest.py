@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tallymark.cli import main
+
 
 class Bench:
     """A directory with benchmark files, and `tallymark bench` in it."""
@@ -37,3 +39,23 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def bench_here(bench, capsys, monkeypatch):
+    """The same command in this process, for what starts no benchmarks: where another of the same kind had its own process."""
+
+    def run(*arguments, status=0):
+        monkeypatch.chdir(bench.root)
+        capsys.readouterr()
+        assert main(["bench", *map(str, arguments)]) == status
+        said = capsys.readouterr()
+        return said.out + said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def benches(tmp_path_factory):
+    """A directory for all tests of a module."""
+    return Bench(tmp_path_factory.mktemp("benches"))

@@ -14,6 +14,8 @@ import pytest
 from tallymark.bench.allocations import CAN_TRACE_OBJECTS
 from tallymark.bench.fixture import Allocs, PerRun
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 needs_objects = pytest.mark.skipif(not CAN_TRACE_OBJECTS, reason="objects are counted on Python 3.13 and later")

@@ -1,6 +1,16 @@
-"""Benchmarks that misbehave: one clear line each, the others still run, the exit status tells."""
+"""Benchmarks that misbehave: one clear line each, the others still run, the exit status tells.
+
+All of them are in one run, with a good one: what a bad one could do to others, it can do to any of these.
+"""
+
+from dataclasses import replace
 
 import pytest
+
+from tallymark.bench.result import load_run
+from tallymark.cli import main
+
+pytestmark = pytest.mark.slow
 
 QUICK = ("--quick", "--processes", "1", "--values", "1", "--timeout", "4")
 GOOD = "def bench_good(b):\n    for _ in b.loop():\n        [].copy()\n"
@@ -19,54 +29,82 @@ BAD = {
     "killed by SIGKILL": "import os, signal\n    for _ in b.loop():\n        os.kill(os.getpid(), signal.SIGKILL)",
     "b.bytes_processed must be a number of bytes, not 'many'": "b.bytes_processed = 'many'\n    list(b.loop())",
 }
+NOT_IMPORTED = {
+    "does not import: raises ModuleNotFoundError: No module named 'no_such' (line 1)": "import no_such",
+    "does not import: raises SyntaxError": "def f(:",
+    "does not import: ends the process: SystemExit(None)": "import sys; sys.exit()",
+    "does not import: takes too long": "import time; time.sleep(100)",
+}
+ODD = {
+    "prints (": "print('x' * 100_000)",
+    "changes the garbage collector's settings": "import gc; gc.disable()",
+    "retains ": "kept.append(object())",
+}
+
+
+def name(said):
+    """Return the name of the file that has what is said of it."""
+    return f"bench_{[*BAD, *NOT_IMPORTED, *ODD].index(said)}.py"
+
+
+@pytest.fixture(scope="module")
+def output(benches):
+    for said, body in BAD.items():
+        benches.write(f"bad/{name(said)}", f"def bench_bad(b):\n    {body}\n")
+    for said, source in NOT_IMPORTED.items():
+        benches.write(f"bad/{name(said)}", source)
+    benches.write("bad/bench_good.py", GOOD)
+    return benches("run", *QUICK, "bad", "-o", "bad.json", status=1)
+
+
+def check_status(benches, directory, *names):
+    """Check that a run of these alone, and of the good one, is told to have failed."""
+    run = load_run(benches.root / "bad.json")
+    (good,) = [one for one in run.benchmarks if one.name == "bad/bench_good.py::bench_good"]
+    replace(run, benchmarks=(good,)).save(directory / "good.json")
+    assert main(["bench", "show", str(directory / "good.json")]) == 0
+    alone = tuple(one for one in run.benchmarks if one.name in names)
+    assert len(alone) == len(names)
+    replace(run, benchmarks=(*alone, good)).save(directory / "alone.json")
+    assert main(["bench", "show", str(directory / "alone.json")]) == 1
 
 
 @pytest.mark.parametrize("said", BAD)
-def test_one_line_and_the_others_still_run(bench, said):
-    bench.write("bench_bad.py", f"def bench_bad(b):\n    {BAD[said]}\n")
-    bench.write("bench_good.py", GOOD)
-    output = bench("run", *QUICK, status=1)
-    (line,) = [line for line in output.splitlines() if line.startswith("FAILED")]
-    assert line.startswith("FAILED bench_bad.py::bench_bad: ")
+def test_one_line_and_the_others_still_run(benches, output, said, tmp_path):
+    (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
+    assert line.startswith(f"FAILED bad/{name(said)}::bench_bad: ")
     assert said in line
-    assert any(line.startswith("bench_good.py::bench_good ") for line in output.splitlines())
+    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    check_status(benches, tmp_path, f"bad/{name(said)}::bench_bad")
 
 
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        (
-            "import no_such",
-            "does not import: raises ModuleNotFoundError: No module named 'no_such' (line 1)",
-        ),
-        ("def f(:", "does not import: raises SyntaxError"),
-        ("import sys; sys.exit()", "does not import: ends the process: SystemExit(None)"),
-        ("import time; time.sleep(100)", "does not import: takes too long"),
-    ],
-)
-def test_a_file_that_does_not_import(bench, source, said):
-    bench.write("bench_bad.py", source)
-    bench.write("bench_good.py", GOOD)
-    output = bench("run", *QUICK, status=1)
-    assert f"FAILED bench_bad.py: {said}" in output
-    assert "bench_good.py::bench_good " in output
+@pytest.mark.parametrize("said", NOT_IMPORTED)
+def test_a_file_that_does_not_import(benches, output, said, tmp_path):
+    (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
+    assert line.startswith(f"FAILED bad/{name(said)}: {said}")
+    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    check_status(benches, tmp_path, f"bad/{name(said)}")
 
 
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ("print('x' * 100_000)", "prints ("),
-        ("import gc; gc.disable()", "changes the garbage collector's settings"),
-        ("kept.append(object())", "retains "),
-    ],
-)
-def test_what_is_odd_is_measured_with_a_warning(bench, body, said):
-    bench.write("bench_odd.py", f"kept = []\ndef bench_odd(b):\n    for _ in b.loop():\n        {body}\n")
-    output = bench("run", *QUICK)
-    assert f"WARN bench_odd.py:2 bench_odd {said}" in output
+def test_nothing_else_fails(output):
+    assert len([line for line in output.splitlines() if line.startswith("FAILED")]) == len(BAD) + len(NOT_IMPORTED)
 
 
-def test_a_child_that_ends_within_the_operation_is_fine(bench):
+@pytest.fixture(scope="module")
+def odd_output(benches):
+    for said, body in ODD.items():
+        source = f"kept = []\ndef bench_odd(b):\n    for _ in b.loop():\n        {body}\n"
+        benches.write(f"odd/{name(said)}", source)
     child = "pid = os.fork()\n        if not pid: os._exit(0)\n        os.waitpid(pid, 0)"
-    bench.write("bench_fork.py", f"import os\ndef bench_fork(b):\n    for _ in b.loop():\n        {child}\n")
-    assert "FAILED" not in bench("run", *QUICK)
+    benches.write("odd/bench_fork.py", f"import os\ndef bench_fork(b):\n    for _ in b.loop():\n        {child}\n")
+    return benches("run", *QUICK, "odd")
+
+
+@pytest.mark.parametrize("said", ODD)
+def test_what_is_odd_is_measured_with_a_warning(odd_output, said):
+    assert f"WARN odd/{name(said)}:2 bench_odd {said}" in odd_output
+
+
+def test_a_child_that_ends_within_the_operation_is_fine(odd_output):
+    assert "FAILED" not in odd_output
+    assert any(line.startswith("odd/bench_fork.py::bench_fork ") for line in odd_output.splitlines())

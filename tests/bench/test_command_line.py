@@ -12,6 +12,8 @@ from bench_results import NEW, OLD
 
 from tallymark.bench.result import load_run
 
+pytestmark = pytest.mark.slow
+
 QUICK = ("--quick", "--processes", "2", "--values", "2")
 
 SHOP = """
@@ -68,17 +70,17 @@ def test_select_and_markdown(shop):
     assert "size=3" not in said
 
 
-def test_a_comparison_and_its_gate(bench, results):
-    said = bench("compare", "old.json", "new.json", "--html", "c.html")
+def test_a_comparison_and_its_gate(bench, bench_here, results):
+    said = bench_here("compare", "old.json", "new.json", "--html", "c.html")
     assert "-97.3%" in said
     said = bench("compare", "old.json", "new.json", "--gate", "time:3%,allocs:0,bytes:0", status=1)
     (line,) = [line for line in said.splitlines() if line.startswith("GATE")]
     assert line == "GATE bench_shop.py::bench_sold_out: failed on the new side: raises KeyError: 'x' (line 43)"
     assert "<svg" in (bench.root / "c.html").read_text()
-    said = bench("compare", "new.json", "old.json", "--gate", "time:3%,allocs:0", status=1)
+    said = bench_here("compare", "new.json", "old.json", "--gate", "time:3%,allocs:0", status=1)
     assert "GATE bench_shop.py::bench_order: allocs 0 -> 9, and 0 more is allowed" in said
     assert "bench_shop.py::bench_order: time +" in said
-    assert bench("compare", "old.json", "new.json", "--markdown").startswith("| ")
+    assert bench_here("compare", "old.json", "new.json", "--markdown").startswith("| ")
     assert "'speed:1' is not one of" in bench("compare", "old.json", "new.json", "--gate", "speed:1", status=2)
 
 

@@ -32,6 +32,8 @@ from tallymark.bench.allocations import (
     tracing_objects,
 )
 
+pytestmark = pytest.mark.slow
+
 needs_objects = pytest.mark.skipif(not CAN_TRACE_OBJECTS, reason="objects are counted on Python 3.13 and later")
 
 PRELUDE = """

@@ -158,6 +158,7 @@ def test_without_source_there_is_no_warning():
     assert find_initialisation(print, {}) == []
 
 
+@pytest.mark.slow
 def test_a_slow_operation_is_run_a_few_times(find):
     body = "        calls.append(1)\n        import time\n        time.sleep(0.2)\n        str(calls)"
     header = HEADER + "calls = []\n"

@@ -94,6 +94,7 @@ def test_what_is_retained_is_told():
     assert counts(bench_copy)["allocations"]["retained"] == 0
 
 
+@pytest.mark.slow
 def test_what_never_settles_is_told():
     def bench_grows(b):
         work = []

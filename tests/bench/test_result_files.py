@@ -56,6 +56,7 @@ def changed(data, at, value):
     return data
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(PLACES), ANYTHING)
 def test_a_damaged_run_is_read_or_refused_in_one_line(at, value):

@@ -15,6 +15,8 @@ from tallymark.bench.errors import BenchError
 from tallymark.bench.result import ProcessTimes, TimeResult
 from tallymark.bench.stats import holm, mann_whitney, median_interval, ratio_interval, split_noise
 
+pytestmark = pytest.mark.slow
+
 # Process medians of one operation in µs, recorded on a machine that was now and then busy; the second side had 5 % more to do.
 CALM = [4.212, 4.211, 4.288, 4.218, 4.221, 4.202, 4.211, 4.217, 4.213, 4.230]
 BUSY = [4.376, 4.200, 4.205, 5.762, 4.239, 4.217, 4.470, 5.510, 4.228, 4.254]

@@ -24,6 +24,8 @@ from tallymark.bench.benchmark import run_once, variant_name, variants
 from tallymark.bench.load import functions, load_file
 from tallymark.bench.passes import CheckPass
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FILES = sorted(BENCHMARKS.rglob("bench_*.py"))
 

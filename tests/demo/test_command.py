@@ -19,6 +19,8 @@ import tallymark as tm
 from tallymark import cli
 from tallymark.demo import run
 
+pytestmark = pytest.mark.slow
+
 # What makes no sense
 
 

@@ -14,6 +14,8 @@ from demo_process import Demo, Outcome, poll, running_demo
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = ("auth", "query", "cache")
 STATUSES = ("success", "error", "timeout")
 

@@ -100,6 +100,7 @@ def test_a_client_that_stays_connected_does_not_keep_the_server_from_ending(regi
     connection.close()
 
 
+@pytest.mark.slow
 def test_at_the_end_of_the_load_all_requests_were_answered(registry: tm.Registry) -> None:
     threads = set(threading.enumerate())
     enough = threading.Event()

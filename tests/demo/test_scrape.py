@@ -14,7 +14,10 @@ from urllib.error import URLError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import pytest
 from demo_process import poll, running_demo
+
+pytestmark = pytest.mark.slow
 
 CONFIGURATION = """
 global:

@@ -19,6 +19,8 @@ from paired import Given
 
 import tallymark as tm
 
+pytestmark = pytest.mark.slow
+
 Pick: TypeAlias = Callable[[Sequence[Any]], Any]
 """Chooses one of several: hypothesis does, or a seed."""
 

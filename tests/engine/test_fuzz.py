@@ -24,6 +24,8 @@ import pytest
 import tallymark as tm
 from tallymark.engine import load_engine
 
+pytestmark = pytest.mark.slow
+
 SEEDS = [range(4), range(4, 8), range(8, 12)]
 """Each range is a process: what hostile objects leave behind must not meet another test."""
 

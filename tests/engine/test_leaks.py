@@ -255,6 +255,7 @@ def growth(engine: Any, name: str) -> dict[str, int]:
 
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory is resident"),
     pytest.mark.timeout(120 * max(1.0, SCALE)),
 ]

@@ -236,6 +236,7 @@ def test_timings(registry: tm.Registry) -> None:
         check_unchanged(wrong, timing, timer, value)
 
 
+@pytest.mark.slow
 def test_timed_functions(registry: tm.Registry) -> None:
     timer = registry.timer("n")
     error, argument = ZeroDivisionError(), object()
@@ -296,6 +297,7 @@ def test_tallies(registry: tm.Registry, engine: Any) -> None:
         check_unchanged(wrong, *things)
 
 
+@pytest.mark.slow
 def test_a_strict_refusal_while_a_timed_function_raises(strict_registry: tm.Registry) -> None:
     root = strict_registry.timer("n")
     error, result = ZeroDivisionError(), object()

@@ -127,6 +127,7 @@ def test_of_a_long_file_whole_lines_are_read(files: Files) -> None:
     assert detect_host(root=files(content), environ={}).memory_limit == 4096
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["0::/a\n", "0::" + "/a" * 30_000 + "\n", "4:cpu:/\n3:memory:/a/../a\n"])
 def test_many_groups_and_mounts_take_little_reading(line: str, files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
@@ -194,6 +195,7 @@ values = st.text(st.characters(), max_size=300) | st.lists(st.sampled_from(["clo
 )
 
 
+@pytest.mark.slow
 @given(content=st.dictionaries(st.sampled_from(PATHS), content), environ=st.dictionaries(st.sampled_from(VARIABLES), values))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_there_detection_does_not_fail(

@@ -10,6 +10,8 @@ from apps.celery_app import work
 from billiard.exceptions import WorkerLostError
 from recipes import WORKERS, poll, running
 
+pytestmark = pytest.mark.slow
+
 TASKS = 150
 KILLS = 6
 

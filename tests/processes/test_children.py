@@ -15,6 +15,8 @@ import pytest
 import tallymark as tm
 from tallymark.engine import load_engine
 
+pytestmark = pytest.mark.slow
+
 PLACES = 511
 
 

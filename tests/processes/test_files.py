@@ -179,6 +179,7 @@ print("sound")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_no_mutation_of_a_file_crashes_a_reader_or_a_writer(tmp_path: Path) -> None:
     good = fill(tmp_path / "good")

@@ -149,6 +149,7 @@ def test_what_is_no_number_combines_too(shared: tm.Registry, waiting: Any) -> No
     assert math.isnan(value(shared, "depth"))
 
 
+@pytest.mark.slow
 def test_a_maximum_over_many_lives_needs_no_room_for_each(shared: tm.Registry, children: Any) -> None:
     gauge = shared.gauge("peak", aggregate="max")
     used = []

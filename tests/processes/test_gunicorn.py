@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from recipes import APPS, KILLS, WORKERS, check_service
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("how", ["file", "file, preloaded", "inherited"])
 @pytest.mark.parametrize("worker_class", ["sync", "gthread"])

@@ -121,6 +121,7 @@ def test_what_changed_unseen_does_not_expire(pair: Any, monkeypatch: pytest.Monk
     assert series(second, "n") == {(("a", "1"),): 1}
 
 
+@pytest.mark.slow
 def test_a_series_that_another_process_removes_meanwhile_expires_once(path: Path, children: Any) -> None:
     """A reader that waits for the lock to end a series finds it ended, and does not count it out of the limit again."""
     registry = tm.Registry(engine="native", shared=path, limits=tm.TagLimits(max_series=3))

@@ -242,6 +242,7 @@ def test_the_reference_engine_says_that_it_cannot(path: Path) -> None:
         tm.Registry(engine="native", shared=True, shared_limit=10)
 
 
+@pytest.mark.slow
 def test_a_signal_that_kills_leaves_nothing_behind(shared: tm.Registry, children: Any) -> None:
     counter = shared.counter("n")
     for _ in range(30):

@@ -13,6 +13,8 @@ import pytest
 import tallymark as tm
 from tallymark.metric.rejections import REJECTED
 
+pytestmark = pytest.mark.slow
+
 
 def rejected(registry: tm.Registry, **tags: str) -> float:
     found = registry.snapshot().find(REJECTED, tags)

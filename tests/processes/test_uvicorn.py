@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from recipes import WORKERS, check_service
+
+pytestmark = pytest.mark.slow
 
 
 def test_what_was_answered_is_in_the_total(tmp_path: Path) -> None:

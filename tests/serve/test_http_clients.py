@@ -145,6 +145,7 @@ def test_clients_that_leave_at_any_point(server: Server, data: bytes, leave: obj
     assert eventually(lambda: open_connections(server) == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", [Client.close, reset])
 @pytest.mark.parametrize("option", [b"close", b"keep-alive"])
 def test_clients_that_leave_in_the_middle_of_a_large_response(registry: tm.Registry, option: bytes, leave: object) -> None:
@@ -173,6 +174,7 @@ def test_slow_clients_do_not_hold_up_a_scrape(server: Server) -> None:
         client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"GET /", b"\r\n", b""])
 def test_dripping_bytes_does_not_extend_the_deadline_of_a_head(registry: tm.Registry, data: bytes) -> None:
     with limited(registry, head=0.6) as server, Client(server) as client:
@@ -198,6 +200,7 @@ def drips_until_closed(client: Client, data: bytes) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_reading_a_little_does_not_extend_the_deadline_of_a_response(registry: tm.Registry) -> None:
     with limited(large(registry), response=0.5) as server, Client(server, receive_buffer=4096) as client:
         client.send(b"GET /metrics HTTP/1.1\r\n\r\n")
@@ -221,6 +224,7 @@ def test_an_idle_connection_is_closed_in_the_end(registry: tm.Registry) -> None:
         assert client.is_closed()
 
 
+@pytest.mark.slow
 def test_an_idle_connection_outlives_the_deadline_of_a_head(registry: tm.Registry) -> None:
     with limited(registry, idle=60, head=1, response=1) as server, Client(server) as client:
         assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
@@ -250,6 +254,7 @@ def test_beyond_the_limit_the_connection_that_has_waited_longest_is_closed(regis
             client.close()
 
 
+@pytest.mark.slow
 def test_a_flood_of_connections_does_not_keep_a_scrape_out(server: Server) -> None:
     flood = [Client(server) for _ in range(300)]
     for client in flood:
@@ -260,6 +265,7 @@ def test_a_flood_of_connections_does_not_keep_a_scrape_out(server: Server) -> No
         client.close()
 
 
+@pytest.mark.slow
 def test_scrapes_at_the_same_time(registry: tm.Registry) -> None:
     responses: list[Response] = []
     with serve(0, registry=large(registry)) as server:

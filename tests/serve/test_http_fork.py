@@ -94,6 +94,7 @@ def test_a_living_child_holds_neither_the_port_nor_the_connections(registry: tm.
             os.waitpid(child, 0)
 
 
+@pytest.mark.slow
 def test_the_child_is_left_without_warnings(registry: tm.Registry) -> None:
     server = [serve(0, registry=registry)]
     client = Client(server[0])

@@ -199,6 +199,7 @@ client.close()
     assert (result.returncode, result.stdout, result.stderr) == (0, "b'HTTP/1.1 200 OK'\n", "")
 
 
+@pytest.mark.slow
 def test_running_out_of_descriptors_is_logged_once_and_gets_over() -> None:
     script = """
 import contextlib, resource, socket, time, tallymark as tm

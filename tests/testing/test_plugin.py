@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pytest_run import run_pytest
 
+pytestmark = pytest.mark.slow
+
 SERVICE = """
     import tallymark as tm
 

@@ -13,7 +13,7 @@ import pytest
 import tallymark as tm
 
 # The plugin's default way to end a test that hangs is the very signal that is used here.
-pytestmark = pytest.mark.timeout(60, method="thread")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60, method="thread")]
 
 EVERY = 0.0002
 SECONDS = 0.4
