@@ -59,7 +59,7 @@ def test_a_gc_callback_records_and_creates_during_records_and_creations(registry
     try:
         for i in range(300):
             newest = i
-            root.observe(1, i=i)
+            root.observe(1, i=f"é{i}")  # what is not ASCII is checked in Python, which has things to collect
             root.observe(1)
     finally:
         gc.callbacks.remove(callback)
