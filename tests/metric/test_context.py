@@ -98,3 +98,31 @@ def test_a_null_registry_can_be_used() -> None:
     with tm.use(tm.NullRegistry()):
         tm.counter("n").inc()
         assert list(tm.registry().snapshot()) == []
+
+
+def test_as_a_decorator_it_holds_for_each_call() -> None:
+    registry = tm.Registry()
+
+    @tm.use(registry)
+    def count() -> tm.Registry:
+        tm.counter("calls").inc()
+        return tm.registry()
+
+    @tm.use(registry)
+    async def count_later() -> None:
+        await asyncio.sleep(0)
+        tm.counter("calls").inc()
+
+    assert count() is count() is registry
+    asyncio.run(count_later())
+    assert registry.counter("calls").value == 3
+    assert tm.registry() is not registry
+
+
+def test_a_block_that_ends_in_another_context_ends_quietly() -> None:
+    """As in a generator that another thread closes: the sync `yield` dependencies of FastAPI."""
+    registry = tm.Registry()
+    block = tm.use(registry)
+    contextvars.copy_context().run(block.__enter__)
+    block.__exit__(None, None, None)
+    assert tm.registry() is not registry

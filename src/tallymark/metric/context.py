@@ -8,15 +8,19 @@ from tallymark.metric.registry import Registry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from contextvars import Token
     from types import TracebackType
+    from typing import ParamSpec, TypeVar
 
     from tallymark.engine import Counter, Gauge, Histogram, Timer
     from tallymark.engine.options import TagLimits
     from tallymark.metric.callback import Callback
     from tallymark.metric.instruments import Aggregate
     from tallymark.metric.state import State
+
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 __all__ = ["counter", "gauge", "histogram", "info", "registry", "state", "timer", "use"]
 
@@ -31,6 +35,8 @@ def registry() -> Registry:
 
 class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
     """Make a registry the current one within a `with` block, and in the async tasks that are started there.
+
+    As a decorator, it does so for each call of a function.
 
     Raises:
         TypeError: `registry` is not a `Registry`.
@@ -56,6 +62,19 @@ class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
             # The block ends in another context than it began in, as in a generator that another task or thread closes. That
             # context never had this registry, so there is nothing to undo.
             pass
+
+    def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Return `function`, in which the registry is the current one.
+
+        Raises:
+            TypeError: `function` cannot be called.
+        """
+        from tallymark.engine.decorators import scoped
+
+        return scoped(lambda: use(self._registry), function)
+
+    def __repr__(self) -> str:
+        return f"<use {self._registry!r}>"
 
 
 def counter(
