@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     inspect.set_defaults(run=_inspect)
     inspect.add_argument("path", metavar="PATH", help="what Registry(shared=PATH) was given; it is opened to be read alone")
+    form = inspect.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON, for programs")
+    form.add_argument("--prometheus", action="store_true", help="print the metrics as a scrape would: Prometheus text")
     add_bench(commands)
     return parser
 
@@ -64,10 +67,34 @@ def _demo(options: argparse.Namespace) -> None:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from tallymark.metric.shared.inspect import inspect
+    from tallymark.metric.shared.contents import read_contents
+    from tallymark.metric.shared.inspect import json_text, snapshot_of, text_lines
 
-    for line in inspect(options.path):
-        print(line.encode(errors="backslashreplace").decode())
+    contents = read_contents(options.path)
+    if options.prometheus:
+        from tallymark.export.prometheus import render_prometheus
+
+        _print_exposition(render_prometheus(snapshot_of(contents)))
+        return
+    for line in (json_text(contents),) if options.json else text_lines(contents):
+        _print_encodable(line)
+
+
+def _print_encodable(text: str) -> None:
+    """Print a text, of which the output cannot encode a part, with that part as backslash escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _print_exposition(exposition: bytes) -> None:
+    """Print a format, as it is; on a terminal with its control characters as backslash escapes."""
+    from tallymark.metric.shared.printable import printable
+
+    if sys.stdout.isatty():
+        for line in exposition.decode().removesuffix("\n").split("\n"):
+            _print_encodable(printable(line))
+    else:
+        sys.stdout.buffer.write(exposition)
 
 
 def _seconds(text: str) -> float:

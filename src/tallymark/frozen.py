@@ -71,6 +71,6 @@ class Frozen:
         return type(self)(**(fields | changes))
 
 
-def replace(value: F, **changes: Any) -> F:
+def replace(value: F, /, **changes: Any) -> F:
     """Return a copy of `value` with other values of some fields. (`copy.replace` does the same, from Python 3.13.)"""
     return value.__replace__(**changes)

@@ -12,11 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from tallymark.errors import SharedFileError
+from tallymark.metric.shared.printable import printable
 
 __all__ = ["open_to_read", "open_to_share"]
 
 # What a file system without files that have no name yet answers.
 _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+
+_MAGIC = 0x4B524D594C4C4154.to_bytes(8, sys.byteorder)
+"""What all files that registries share begin with, of whatever version (shared.c)."""
+
+_FOREIGN = "is not a file that registries share"
 
 
 def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int) -> tuple[Any, Path | None]:
@@ -43,20 +49,23 @@ def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int
     with _explained(path):
         fd = _open_or_make(engine, path, limit)
         with _closing(fd):
-            return _mapped(engine, fd, path, writable=True), path
+            return _mapped(engine, fd, path), path
 
 
 def open_to_read(engine: Any, path: str | os.PathLike[str]) -> Any:
     """Map a file that processes share, to look at it alone: nothing that is done with it can change it.
 
     Raises:
-        SharedFileError: the file cannot be used; it says why, and what to do.
+        SharedFileError: it is missing, foreign, damaged or of another version, or cannot be read; it says which.
     """
-    found = Path(path)
-    with _explained(found):
-        fd = os.open(found, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would keep us waiting for a writer
-        with _closing(fd):
-            return _mapped(engine, fd, found, writable=False)
+    shown = printable(str(path))
+    with _explained_to_reader(shown):
+        if stat.S_ISREG(os.stat(path).st_mode):  # to open a FIFO may wait, and to open a device may do something to it
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            with _closing(fd):
+                if _is_ours(fd):
+                    return engine.Shared(fd, False)
+    raise SharedFileError(f"{shown} {_FOREIGN}")
 
 
 @contextlib.contextmanager
@@ -76,6 +85,20 @@ def _explained(path: Path | str) -> Iterator[None]:
     except OSError as error:
         remedy = "choose a directory that this process may write to, on a local file system with space"
         raise SharedFileError(f"{path}: cannot be shared: {error.strerror or error}; {remedy}") from error
+
+
+@contextlib.contextmanager
+def _explained_to_reader(shown: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise SharedFileError(f"{shown}: there is no such file") from None
+    except PermissionError:
+        raise SharedFileError(f"{shown}: this user may not read it") from None
+    except OSError as error:
+        raise SharedFileError(f"{shown}: cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise SharedFileError(f"{shown}: {error}") from None
 
 
 def _open_or_make(engine: Any, path: Path, limit: int) -> int:
@@ -116,14 +139,19 @@ def _unseen(path: Path) -> tuple[int, str | None]:
     return os.open(name, flags | os.O_CREAT | os.O_EXCL, 0o600), name
 
 
-def _mapped(engine: Any, fd: int, path: Path, writable: bool) -> Any:
+def _mapped(engine: Any, fd: int, path: Path) -> Any:
     status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode) or not _is_ours(fd):
+        raise SharedFileError(f"{path} {_FOREIGN}; nothing was changed. Choose another path")
     remedy = "nothing was changed. Remove it if no process uses it, or choose another path"
-    if not stat.S_ISREG(status.st_mode):
-        raise SharedFileError(f"{path}: it is no regular file; {remedy}")
-    if writable and status.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid():
         raise SharedFileError(f"{path}: it belongs to another user (uid {status.st_uid}); {remedy}")
     try:
-        return engine.Shared(fd, writable)
+        return engine.Shared(fd)
     except ValueError as error:
         raise SharedFileError(f"{path}: {error}; {remedy}") from None
+
+
+def _is_ours(fd: int) -> bool:
+    """Return whether a regular file begins like those that registries share, whatever else is in it."""
+    return os.pread(fd, len(_MAGIC), 0) == _MAGIC

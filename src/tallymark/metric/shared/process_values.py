@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["ProcessValues", "double_of"]
+__all__ = ["ProcessValues", "combine", "double_of"]
 
 
 def _sum(values: list[float]) -> float:
@@ -24,6 +24,11 @@ def _sum(values: list[float]) -> float:
 
 
 _COMBINE: dict[str, Callable[[list[float]], float]] = {"sum": _sum, "max": max, "min": min}
+
+
+def combine(aggregate: str, values: list[float]) -> float:
+    """Return what the values that processes have in a gauge make up: their `"sum"`, `"max"` or `"min"`."""
+    return float(_COMBINE[aggregate](values))
 
 
 class ProcessValues:
@@ -42,7 +47,7 @@ class ProcessValues:
         return Columns(
             tuple(engine.TagSet(tags) for tags in found.values()),
             tuple(min(created for created, _ in values[text]) for text in found),
-            tuple(float(_COMBINE[aggregate]([double_of(word) for _, word in values[text]])) for text in found),
+            tuple(combine(aggregate, [double_of(word) for _, word in values[text]]) for text in found),
         )
 
     def expire(self, offset: int, ttl: float | None, now: float) -> int:

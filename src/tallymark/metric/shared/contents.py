@@ -1,0 +1,154 @@
+"""`Contents`: what is in a file that processes share, read once into plain data. Reading changes nothing in the file."""
+
+from __future__ import annotations
+
+import time
+from math import nan
+
+from tallymark.engine import load_engine
+from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.kinds import WITH_BUCKETS
+from tallymark.engine.text import text_tags
+from tallymark.errors import SharedFileError
+from tallymark.frozen import Frozen
+from tallymark.metric.shared.entry import SharedEntry
+from tallymark.metric.shared.file import open_to_read
+from tallymark.metric.shared.printable import printable
+from tallymark.metric.shared.process_values import double_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import TypeAlias
+
+    Slot: TypeAlias = tuple[bytes, int, float, tuple[int, ...]]  # as the engine reads it: text, owner, created, cells
+
+__all__ = ["Contents", "FamilyContents", "LivingProcess", "SeriesContents", "Space", "read_contents"]
+
+_ALL, _RETIRED = 0xFFFFFFFF, 0xFFFFFFFE  # owners (slot.h)
+_CROWD = 511  # the place of all processes that found none free: it never ends
+
+
+class Space(Frozen):
+    """Bytes that are used, that the file has, and that it may grow to; and how many requests for space were refused."""
+
+    __slots__ = ("limit", "refused", "size", "used")
+
+    used: int
+    size: int
+    limit: int
+    refused: int
+
+
+class LivingProcess(Frozen):
+    """A process that has the file open to record.
+
+    Attributes:
+        place: its number in the file.
+        since: when it opened the file, in seconds since the epoch.
+    """
+
+    __slots__ = ("pid", "place", "since")
+
+    place: int
+    pid: int
+    since: float
+
+
+class SeriesContents(Frozen):
+    """One series; or, of a gauge of which each process has its own value, the value of one process.
+
+    Attributes:
+        tags: None where they are damaged.
+        process: the place of the process that has this value; None where there is no such process.
+        ended: whether the processes that recorded the value have ended.
+        created: in seconds since the epoch.
+        value: None where it is damaged.
+    """
+
+    __slots__ = ("created", "ended", "process", "tags", "value")
+
+    tags: dict[str, str] | None
+    process: int | None
+    ended: bool
+    created: float
+    value: float | HistogramSnapshot | None
+
+
+class FamilyContents(Frozen):
+    """One metric.
+
+    Attributes:
+        offset: where it is in the file.
+        registered: False after `unregister`.
+        entry: what the file tells of it; None where that is damaged.
+        series: of the metric, in the order of their creation. None are read of a metric that is damaged.
+    """
+
+    __slots__ = ("entry", "offset", "registered", "series")
+
+    offset: int
+    registered: bool
+    entry: SharedEntry | None
+    series: tuple[SeriesContents, ...]
+
+
+class Contents(Frozen):
+    """All that is in a file.
+
+    Attributes:
+        time: when it was read, in seconds since the epoch.
+    """
+
+    __slots__ = ("families", "path", "processes", "space", "time")
+
+    path: str
+    time: float
+    space: Space
+    processes: tuple[LivingProcess, ...]
+    families: tuple[FamilyContents, ...]
+
+
+def read_contents(path: str | os.PathLike[str]) -> Contents:
+    """Read a file that registries share.
+
+    Raises:
+        SharedFileError: it is missing, foreign, damaged or of another version, or cannot be read here; it says which.
+    """
+    try:
+        shared = open_to_read(load_engine("native"), path)
+    except ImportError as error:
+        raise SharedFileError(f"{printable(str(path))}: {error}") from None
+    found = [(offset, registered, shared.text(offset), shared.series(offset)) for offset, registered in shared.families()]
+    # After the series, so that no process whose values were read is taken for one that ended before.
+    processes = tuple([LivingProcess(place, pid, since) for place, pid, _, since in shared.processes()])
+    living = {process.place for process in processes}
+    families = tuple([_family(offset, registered, text, slots, living) for offset, registered, text, slots in found])
+    usage = shared.usage()
+    space = Space(**{name: usage[name] for name in Space.__match_args__})
+    return Contents(str(path), time.time(), space, processes, families)
+
+
+def _family(offset: int, registered: bool, text: bytes | None, slots: list[Slot], living: set[int]) -> FamilyContents:
+    entry = SharedEntry.read(text)
+    series = () if entry is None else tuple([_series(entry, slot, living) for slot in slots])
+    return FamilyContents(offset, registered, entry, series)
+
+
+def _series(entry: SharedEntry, slot: Slot, living: set[int]) -> SeriesContents:
+    text, owner, created, cells = slot
+    process = None if owner in (_ALL, _RETIRED) else owner
+    ended = owner == _RETIRED or (owner < _CROWD and owner not in living)
+    return SeriesContents(text_tags(text), process, ended, created, _value(entry, cells))
+
+
+def _value(entry: SharedEntry, cells: tuple[int, ...]) -> float | HistogramSnapshot | None:
+    if len(cells) != entry.words:
+        return None
+    if entry.kind not in WITH_BUCKETS:
+        return double_of(cells[0])
+    n_buckets = len(entry.bounds) + 1
+    total, least, most = map(double_of, cells[n_buckets:])
+    if least > most:  # nothing was observed
+        least = most = nan
+    return HistogramSnapshot(entry.bounds, cells[:n_buckets], total, least, most)
