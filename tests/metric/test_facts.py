@@ -67,3 +67,22 @@ def test_a_null_registry_takes_them_too() -> None:
     state = registry.state("worker", ["a", "b"])
     state.set("a")
     assert list(registry.snapshot()) == []
+
+
+def test_facts_that_were_removed_are_not_there(registry: tm.Registry) -> None:
+    registry.info("service", version="1.2").remove()
+    state = registry.state("worker", ["a"])
+    registry.gauge("other").set(1)
+    for series in state._series.values():
+        series.remove()
+    assert [family.name for family in registry.snapshot().families] == ["other", "tallymark_series"]
+
+
+def test_a_snapshot_tells_facts_and_states_from_gauges(registry: tm.Registry) -> None:
+    registry.info("service", version="1.2")
+    registry.state("worker", ["a", "b"]).set("b")
+    snapshot = registry.snapshot()
+    assert (snapshot["service_info"].kind, type(snapshot["service_info"].data)) == ("info", tm.InfoData)
+    assert (snapshot["worker"].kind, type(snapshot["worker"].data)) == ("stateset", tm.StateSetData)
+    with pytest.raises(tm.MetricConflictError, match="'info'"):
+        registry.gauge("service_info")

@@ -81,11 +81,11 @@ class Reader:
             self._threads.discard(thread)
 
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
-        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # a series that they do not name is not there
+        called = {name for name, _ in list(self._callbacks)}
         families = [
             self._read(family)
             for family in self._families.all()
-            if family.options.name not in failed and not (family.options.name in silent and family.empty)
+            if family.options.name not in failed and not (family.empty and _hides_when_empty(family, called))
         ]
         if asks:
             families += self.collectors.families([family.name for family in families])
@@ -124,3 +124,9 @@ class Reader:
             FamilySnapshot(family.name, family.kind, family.description, family.unit, family.data, self._names.of(*key))
             for family, key in zip(families, keys, strict=True)
         ]
+
+
+def _hides_when_empty(family: Family, called: set[str]) -> bool:
+    """Return True for a metric whose untagged series says nothing, when it has no other: a 0 of a callback, say, is a lie."""
+    options = family.options
+    return options.name == REJECTED or options.name in called or options.kind in ("info", "stateset")
