@@ -16,9 +16,9 @@ from plan import lifetimes, memory, original, tables
 from plan.criteria import criteria
 from plan.figures import Figures
 from tallymark.bench import RunResult
-from tallymark.bench.progress import progress_bar
-from tallymark.bench.report import Table, remarks, run_table
-from tallymark.bench.tables import plain, show_table
+from tallymark.bench.show.progress import progress_bar
+from tallymark.bench.show.report import Table, remarks, run_table
+from tallymark.bench.show.tables import plain, show_table
 
 
 def gather(options: argparse.Namespace) -> Figures:

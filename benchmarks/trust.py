@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from tallymark.bench import QUICK, Comparison, Settings, Side, compare, measure
+from tallymark.bench import QUICK, Comparison, Settings, Target, compare, measure
 
 ITEMS = 1000
 FILE = """
@@ -33,9 +33,9 @@ def comparisons(runs: int, items: int, settings: Settings) -> Iterator[Compariso
             root = Path(directory) / name
             root.mkdir()
             (root / "bench_sum.py").write_text(FILE.format(items=length))
-            sides.append(Side(name, root=str(root)))
+            sides.append(Target(name, root=str(root)))
         for _ in range(runs):
-            yield compare(*measure(sides=sides, settings=settings))
+            yield compare(*measure(targets=sides, settings=settings))
 
 
 def found(runs: int, items: int, settings: Settings) -> int:

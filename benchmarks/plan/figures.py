@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tallymark.bench import BenchmarkResult, RunResult, Settings, Side, measure
-from tallymark.bench.measure import Progress
+from tallymark.bench import BenchmarkResult, RunResult, Settings, Target, measure
+from tallymark.bench.measure.measure import Progress
 
 BENCHMARKS = Path(__file__).parent.parent
 ROOT = BENCHMARKS.parent
@@ -88,7 +88,7 @@ def take(quick: bool, progress: Progress) -> RunResult:
     """Measure every benchmark below `benchmarks/`, interleaved; with `quick`, those that tell most."""
     select: Callable[[str], bool] | str = _is_quick if quick else ""
     (run,) = measure(
-        ["benchmarks"], sides=[Side(root=str(ROOT))], settings=QUICK if quick else FULL, select=select, progress=progress
+        ["benchmarks"], targets=[Target(root=str(ROOT))], settings=QUICK if quick else FULL, select=select, progress=progress
     )
     return run
 
@@ -99,7 +99,7 @@ def confirm(run: RunResult, progress: Progress) -> RunResult:
     One process is all that `--quick` gives a row; where that says that something does not hold, it must say so again.
     """
     settings = replace(QUICK, processes=5, most=3.0)
-    (again,) = measure(["benchmarks"], sides=[Side(root=str(ROOT))], settings=settings, select=_is_ours, progress=progress)
+    (again,) = measure(["benchmarks"], targets=[Target(root=str(ROOT))], settings=settings, select=_is_ours, progress=progress)
     better = {one.name: one for one in again.benchmarks}
     return replace(run, benchmarks=tuple(better.get(one.name, one) for one in run.benchmarks))
 
@@ -107,7 +107,7 @@ def confirm(run: RunResult, progress: Progress) -> RunResult:
 def replay(progress: Progress) -> RunResult:
     """Measure the post-mortem's benchmarks, with the search for initialisation."""
     settings = replace(QUICK, processes=2, passes=("allocations", "initialisation", "time"))
-    (run,) = measure([POST_MORTEM], sides=[Side(root=str(ROOT))], settings=settings, progress=progress)
+    (run,) = measure([POST_MORTEM], targets=[Target(root=str(ROOT))], settings=settings, progress=progress)
     return run
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from plan import tables
 from plan.criteria import criteria
 from plan.figures import ROOT, Figures, load
-from tallymark.bench.markdown import escape, table_markdown
-from tallymark.bench.report import Table
+from tallymark.bench.show.markdown import escape, table_markdown
+from tallymark.bench.show.report import Table
 
 FIGURES = ROOT / "docs" / "figures" / "figures.json"
 PAGES = ("README.md", "docs/performance.md", "docs/pooling.md", "docs/processes.md")

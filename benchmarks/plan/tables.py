@@ -7,7 +7,7 @@ from plan.figures import Figure, Figures, pivot
 from plan.lifetimes import FEW, MANY
 from plan.memory import PEERS, SERIES, STRATEGIES
 from plan.original import COUNTERPARTS
-from tallymark.bench.report import NONE, Table
+from tallymark.bench.show.report import NONE, Table
 from tallymark.bench.units import format_bytes, format_count, format_seconds
 
 #: Columns of the peers' table: what it is called, its file, its parameter.

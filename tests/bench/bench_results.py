@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tallymark.bench.result import (
+from tallymark.bench.result.result import (
     AllocationResult,
     BenchmarkResult,
     ColdResult,

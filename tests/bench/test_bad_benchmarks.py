@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tallymark.bench.result import load_run
+from tallymark.bench.result.result import load_run
 from tallymark.cli import main
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ import time
 import pytest
 from bench_results import NEW, OLD
 
-from tallymark.bench.result import load_run
+from tallymark.bench.result.result import load_run
 
 pytestmark = pytest.mark.slow
 

@@ -3,8 +3,8 @@
 import pytest
 from bench_results import benchmark, counted, times
 
-from tallymark.bench.findings import judge
-from tallymark.bench.result import ColdResult, WarmupResult
+from tallymark.bench.result.findings import judge
+from tallymark.bench.result.result import ColdResult, WarmupResult
 
 
 def kinds(**changed):

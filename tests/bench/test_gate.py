@@ -3,10 +3,10 @@
 import pytest
 from bench_results import benchmark, counted, run, times
 
-from tallymark.bench.compare import compare
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.compare.gate import parse_gate
 from tallymark.bench.errors import GateError
-from tallymark.bench.gate import parse_gate
-from tallymark.bench.result import BenchmarkResult
+from tallymark.bench.result.result import BenchmarkResult
 
 
 def violations(gate, old, new, **more):

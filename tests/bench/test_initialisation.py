@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tallymark.bench.benchmark import variants
-from tallymark.bench.initialisation import find_initialisation
-from tallymark.bench.load import functions, load_file
+from tallymark.bench.discover import functions, load_file
+from tallymark.bench.measure.initialisation import find_initialisation
 
 CORPUS = Path(__file__).with_name("corpus")
 KNOWN_MISS = {"bench_client_in_with"}  # what is made in a `with` is not seen into

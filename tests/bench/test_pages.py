@@ -6,8 +6,8 @@ from html.parser import HTMLParser
 import pytest
 from bench_results import NEW, OLD, benchmark, run, times
 
-from tallymark.bench.compare import compare
-from tallymark.bench.html import comparison_html, run_html
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.show.html import comparison_html, run_html
 
 VOID = {"meta", "circle", "line"}
 

@@ -9,9 +9,9 @@ from tallymark.bench import allocations
 from tallymark.bench.allocations import counting
 from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variant_name, variants
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
-from tallymark.bench.passes.counted import find_period
-from tallymark.bench.passes.timed import falls
+from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
+from tallymark.bench.measure.passes.counted import find_period
+from tallymark.bench.measure.passes.timed import falls
 
 
 def measured(function, one):
@@ -170,7 +170,7 @@ def test_changing_the_collector_is_noticed_and_undone():
 
 @pytest.mark.skipif(not allocations.CAN_TRACE_OBJECTS, reason="objects by type need CPython 3.13")
 def test_objects_by_type():
-    from tallymark.bench.passes import ObjectPass
+    from tallymark.bench.measure.passes import ObjectPass
 
     def bench_dict(b):
         for _ in b.loop():

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from bench_results import NEW, OLD, benchmark, run
 
-from tallymark.bench.compare import compare
-from tallymark.bench.markdown import comparison_markdown, run_markdown
-from tallymark.bench.tables import show_cold, show_comparison, show_run
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.show.markdown import comparison_markdown, run_markdown
+from tallymark.bench.show.tables import show_cold, show_comparison, show_run
 
 GOLDEN = Path(__file__).with_name("golden")
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallymark.bench.errors import ResultFileError
-from tallymark.bench.pyperf import from_pyperf, to_pyperf
-from tallymark.bench.result import load_run, run_from_json
+from tallymark.bench.result.pyperf import from_pyperf, to_pyperf
+from tallymark.bench.result.result import load_run, run_from_json
 
 
 def plain(result):

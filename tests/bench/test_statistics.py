@@ -10,10 +10,10 @@ from bench_results import NEW, OLD, benchmark, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tallymark.bench.compare import compare
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.compare.stats import holm, mann_whitney, median_interval, ratio_interval, split_noise
 from tallymark.bench.errors import BenchError
-from tallymark.bench.result import ProcessTimes, TimeResult
-from tallymark.bench.stats import holm, mann_whitney, median_interval, ratio_interval, split_noise
+from tallymark.bench.result.result import ProcessTimes, TimeResult
 
 pytestmark = pytest.mark.slow
 

@@ -21,8 +21,8 @@ from plan import lifetimes, memory, original, publish, tables
 from plan.criteria import criteria
 from plan.figures import Figure, Figures
 from tallymark.bench.benchmark import run_once, variant_name, variants
-from tallymark.bench.load import functions, load_file
-from tallymark.bench.passes import CheckPass
+from tallymark.bench.discover import functions, load_file
+from tallymark.bench.measure.passes import CheckPass
 
 pytestmark = pytest.mark.slow
 
@@ -149,7 +149,7 @@ def test_an_operation_that_is_many_is_shown_as_one() -> None:
 
 
 def _result(name: str, seconds: float, allocs: float) -> Any:
-    from tallymark.bench.result import AllocationResult, BenchmarkResult, ProcessTimes, TimeResult
+    from tallymark.bench.result.result import AllocationResult, BenchmarkResult, ProcessTimes, TimeResult
 
     time = TimeResult((ProcessTimes(1, (seconds,)),))
     return BenchmarkResult(name, time=time, allocations=AllocationResult(allocs, 0.0))

@@ -22,14 +22,14 @@ from tallymark.bench.allocations import (
     tracing_objects,
 )
 from tallymark.bench.benchmark import Benchmark, parametrize
-from tallymark.bench.compare import Comparison, compare
+from tallymark.bench.compare.compare import Comparison, compare
+from tallymark.bench.compare.gate import Gate, parse_gate
 from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
 from tallymark.bench.fixture import Allocs, PerRun
-from tallymark.bench.gate import Gate, parse_gate
-from tallymark.bench.measure import measure
-from tallymark.bench.result import BenchmarkResult, Finding, RunResult, load_run
+from tallymark.bench.measure.measure import measure
+from tallymark.bench.measure.target import Target
+from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, load_run
 from tallymark.bench.settings import QUICK, Settings
-from tallymark.bench.side import Side
 
 __all__ = [
     "QUICK",
@@ -48,7 +48,7 @@ __all__ = [
     "ResultFileError",
     "RunResult",
     "Settings",
-    "Side",
+    "Target",
     "allocations_per_op",
     "compare",
     "counting",

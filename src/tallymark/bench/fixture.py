@@ -66,7 +66,7 @@ class Allocs:
 
         Raises TypeError for a coroutine function: what is async is not supported.
         """
-        _refuse_async(fn)
+        _reject_async(fn)
         loop = _looped(fn)
         with _undisturbed():
             n = _warm(loop)
@@ -116,7 +116,7 @@ def called_with(function: Callable[..., object], values: Mapping[str, object]) -
     return functools.partial(function, *[values[parameter.name] for parameter in given])
 
 
-def _refuse_async(fn: Callable[..., object]) -> None:
+def _reject_async(fn: Callable[..., object]) -> None:
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
             "async functions are not supported: calling one only makes a coroutine, and what it awaits cannot be told from the"

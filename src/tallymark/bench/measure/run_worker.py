@@ -1,4 +1,4 @@
-"""Asking a fresh process for one pass, and believing none of what it does: it may print, hang, crash or fork."""
+"""Runs one pass in a fresh process, and trusts nothing that it does: it may print, hang, crash or fork."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from tallymark.bench.side import Side
+from tallymark.bench.measure.target import Target
 
 Answer = dict[str, Any]
 
 _COLD = Path(__file__).with_name("cold.py")
 
 
-def ask(side: Side, request: dict[str, Any], timeout: float) -> Answer:
+def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answer:
     """Run a request in a worker, and return its answer; what went wrong is under `failed`, in one line."""
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
-        problem, printed = _run(side, ["-m", "tallymark.bench.worker", text], file, timeout)
+        problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout)
         file.seek(0)
         answers = [json.loads(line) for line in file.read().splitlines()]
     failed = [one for one in answers if "failed" in one]
@@ -34,10 +34,10 @@ def ask(side: Side, request: dict[str, Any], timeout: float) -> Answer:
     return {**answers[0], "printed": printed}
 
 
-def ask_cold(side: Side, file: str, function: str, index: int, timeout: float) -> Answer:
+def run_cold(target: Target, file: str, function: str, index: int, timeout: float) -> Answer:
     """Time a first operation in a fresh process; see cold.py."""
     with tempfile.TemporaryFile("w+") as answer:
-        problem, _ = _run(side, [str(_COLD), file, function, str(index), str(answer.fileno())], answer, timeout)
+        problem, _ = _run(target, [str(_COLD), file, function, str(index), str(answer.fileno())], answer, timeout)
         answer.seek(0)
         numbers = [float(one) for one in answer.read().split()]
     if problem or len(numbers) != 3:
@@ -45,14 +45,14 @@ def ask_cold(side: Side, file: str, function: str, index: int, timeout: float) -
     return dict(zip(("imports", "setup", "first"), numbers, strict=True))
 
 
-def _run(side: Side, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
+def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
     """Run a Python; return what went wrong, or nothing, and how many bytes it printed."""
-    path = os.pathsep.join([*side.path, *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
     try:
         process = subprocess.Popen(  # noqa: S603
-            [side.python, *arguments],
-            cwd=side.root,
+            [target.python, *arguments],
+            cwd=target.root,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ def _run(side: Side, arguments: list[str], answer: IO[Any], timeout: float) -> t
             start_new_session=True,  # so that all of its children can be killed, and Ctrl-C reaches the parent alone
         )
     except OSError as error:
-        return f"{side.python} does not start: {error.strerror or error}", 0
+        return f"{target.python} does not start: {error.strerror or error}", 0
     said, complaints = _Drain(process.stdout), _Drain(process.stderr)
     try:
         status = process.wait(timeout)
@@ -73,7 +73,7 @@ def _run(side: Side, arguments: list[str], answer: IO[Any], timeout: float) -> t
         process.wait()
         said.end()
         complaints.end()
-    return _problem(side.python, status, complaints.tail), said.size
+    return _problem(target.python, status, complaints.tail), said.size
 
 
 def _problem(python: str, status: int, complaint: bytes) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tallymark.bench.compare import Comparison
-from tallymark.bench.report import (
+from tallymark.bench.compare.compare import Comparison
+from tallymark.bench.result.result import RunResult, TimeResult
+from tallymark.bench.show.report import (
     Table,
     about,
     cold_table,
@@ -17,7 +18,6 @@ from tallymark.bench.report import (
     run_table,
     totals_table,
 )
-from tallymark.bench.result import RunResult, TimeResult
 from tallymark.bench.units import format_seconds
 
 WIDTH, ROW, MARGIN = 640, 26, 60

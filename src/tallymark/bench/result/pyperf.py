@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallymark.bench.errors import ResultFileError
-from tallymark.bench.result import BenchmarkResult, ProcessTimes, RunResult, TimeResult
+from tallymark.bench.result.result import BenchmarkResult, ProcessTimes, RunResult, TimeResult
 
 VERSION = "1.0"
 

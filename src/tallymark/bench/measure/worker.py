@@ -1,6 +1,6 @@
 """A process that runs one pass of one benchmark, and answers with one line of JSON on a descriptor of its own.
 
-`python -m tallymark.bench.worker REQUEST`: what the benchmark prints is not mistaken for the answer.
+`python -m tallymark.bench.measure.worker REQUEST`: what the benchmark prints is not mistaken for the answer.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from tallymark.bench import allocations, passes
+from tallymark.bench import allocations
 from tallymark.bench.benchmark import Benchmark, Skipped, run_once, variants
-from tallymark.bench.environment import describe
+from tallymark.bench.discover import functions, listing, load_file
 from tallymark.bench.errors import BenchError, BenchmarkFileError
-from tallymark.bench.load import functions, listing, load_file
+from tallymark.bench.measure import passes
+from tallymark.bench.measure.environment import describe
 
 Function = Callable[..., Any]
 Answer = dict[str, Any]
@@ -133,7 +134,7 @@ def _collections(function: Function, params: dict[str, Any], request: dict[str, 
 
 
 def _initialisation(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
-    from tallymark.bench.initialisation import find_initialisation
+    from tallymark.bench.measure.initialisation import find_initialisation
 
     return {"findings": [vars(finding) for finding in find_initialisation(function, params)]}
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tallymark.bench.compare.stats import CONFIDENCE, Interval, holm, mann_whitney, median_interval, ratio_interval, split_noise
 from tallymark.bench.errors import BenchError
-from tallymark.bench.result import AllocationResult, BenchmarkResult, ColdResult, Finding, RunResult, TimeResult
-from tallymark.bench.stats import CONFIDENCE, Interval, holm, mann_whitney, median_interval, ratio_interval, split_noise
+from tallymark.bench.result.result import AllocationResult, BenchmarkResult, ColdResult, Finding, RunResult, TimeResult
 
 SPREAD_LIMIT = 0.10  # above it a side is called noisy
 HINT = "comparing needs SciPy: pip install 'tallymark[bench]'"

@@ -16,7 +16,7 @@ from tallymark.bench.errors import BenchError
 
 
 @dataclass(frozen=True)
-class Side:
+class Target:
     """An interpreter, the directory that benchmark files are found from, and where it imports from before its own packages."""
 
     name: str = "this"
@@ -26,7 +26,7 @@ class Side:
 
 
 @contextlib.contextmanager
-def resolve(name: str, setup: str = "") -> Iterator[Side]:
+def resolve(name: str, setup: str = "") -> Iterator[Target]:
     """Find what a name on the command line means: a virtual environment, a Python, a directory, or a git revision.
 
     A revision is checked out into a directory of its own, and removed at the end. `setup` is a command that is run in each
@@ -34,9 +34,9 @@ def resolve(name: str, setup: str = "") -> Iterator[Side]:
     """
     path = Path(name)
     if path.is_file() and os.access(path, os.X_OK):
-        yield Side(name, str(path.absolute()))
+        yield Target(name, str(path.absolute()))
     elif (path / "bin" / "python").exists():
-        yield Side(name, str((path / "bin" / "python").absolute()))
+        yield Target(name, str((path / "bin" / "python").absolute()))
     elif path.is_dir():
         yield _directory(name, path.resolve(), setup)
     else:
@@ -44,13 +44,13 @@ def resolve(name: str, setup: str = "") -> Iterator[Side]:
             yield _directory(name, root, setup)
 
 
-def _directory(name: str, root: Path, setup: str) -> Side:
+def _directory(name: str, root: Path, setup: str) -> Target:
     if setup:
         done = subprocess.run(shlex.split(setup), cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
             raise BenchError(f"{name}: `{setup}` failed: {(done.stderr or done.stdout).strip()[-500:]}")
     sources = [str(one) for one in (root / "src", root) if one.is_dir()]
-    return Side(name, sys.executable, str(root), tuple(sources))
+    return Target(name, sys.executable, str(root), tuple(sources))
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench import allocations
-from tallymark.bench.result import Finding
-from tallymark.bench.rewrite import Rewritten, rewrite
+from tallymark.bench.measure.rewrite import Rewritten, rewrite
+from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES = 16, 5
 BUDGET = 1.0  # seconds

@@ -1,4 +1,4 @@
-"""The commands of `tallymark bench`."""
+"""`tallymark bench`, and the commands that it has."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tallymark.bench.compare import compare
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.compare.gate import parse_gate
 from tallymark.bench.errors import BenchError, GateError
-from tallymark.bench.gate import parse_gate
-from tallymark.bench.markdown import comparison_markdown, run_markdown
-from tallymark.bench.measure import measure
-from tallymark.bench.progress import progress_bar
-from tallymark.bench.result import RunResult, load_run
+from tallymark.bench.measure.measure import measure
+from tallymark.bench.measure.target import Target, resolve
+from tallymark.bench.result.result import RunResult, load_run
 from tallymark.bench.settings import QUICK, Settings
-from tallymark.bench.side import Side, resolve
-from tallymark.bench.tables import show_cold, show_comparison, show_run
+from tallymark.bench.show.markdown import comparison_markdown, run_markdown
+from tallymark.bench.show.progress import progress_bar
+from tallymark.bench.show.tables import show_cold, show_comparison, show_run
+
+__all__ = ["configure"]
 
 EPILOG = """\
 exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line makes no sense, 130 interrupted (what was
 measured until then is shown and written)."""
 
 
-def add_parser(commands: Any) -> None:
-    """Add the command `bench` and its own commands to a parser's commands."""
-    summary = "measure benchmarks: time, allocations and bytes per operation, cold and steady apart"
-    bench = commands.add_parser("bench", help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=EPILOG)
-    own = bench.add_subparsers(title="commands", metavar="COMMAND", required=True)
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's own commands, and their options, to its parser."""
+    parser.epilog = EPILOG
+    own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(own, "run", "run the benchmarks in files, and in bench_*.py below directories", _run)
     run.add_argument("files", nargs="*", metavar="FILE", help="files and directories (default: the current one)")
     _measuring(run)
@@ -89,7 +90,7 @@ def _rendering(parser: argparse.ArgumentParser) -> None:
 
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
-    """Run a command; what the toolkit refuses is one line, and a status."""
+    """Run a command; what the toolkit rejects is one line, and a status."""
     try:
         status: int = run(options)
     except GateError as error:
@@ -120,11 +121,11 @@ def _shown(run: RunResult, options: argparse.Namespace) -> int:
     if options.output:
         run.save(options.output)
     if options.pyperf:
-        from tallymark.bench.pyperf import to_pyperf
+        from tallymark.bench.result.pyperf import to_pyperf
 
         Path(options.pyperf).write_text(json.dumps(to_pyperf(run)), encoding="utf-8")
     if options.html:
-        from tallymark.bench.html import run_html
+        from tallymark.bench.show.html import run_html
 
         Path(options.html).write_text(run_html(run), encoding="utf-8")
     if options.markdown:
@@ -145,9 +146,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 def _ab(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
-        sides: list[Side] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
+        targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
         progress = stack.enter_context(progress_bar())
-        old, new = measure(options.files, sides=sides, settings=_settings(options), select=options.select, progress=progress)
+        old, new = measure(
+            options.files, targets=targets, settings=_settings(options), select=options.select, progress=progress
+        )
     return max(_compared(old, new, options), _status([old, new]))
 
 
@@ -158,7 +161,7 @@ def _compared(old: RunResult, new: RunResult, options: argparse.Namespace) -> in
         new.save(f"{options.output}-new.json")
     comparison = compare(old, new)
     if options.html:
-        from tallymark.bench.html import comparison_html
+        from tallymark.bench.show.html import comparison_html
 
         Path(options.html).write_text(comparison_html(comparison), encoding="utf-8")
     if options.markdown:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from tallymark.bench.compare import Comparison
-from tallymark.bench.report import (
+from tallymark.bench.compare.compare import Comparison
+from tallymark.bench.result.result import RunResult
+from tallymark.bench.show.report import (
     Table,
     about,
     cold_table,
@@ -16,7 +17,6 @@ from tallymark.bench.report import (
     run_table,
     totals_table,
 )
-from tallymark.bench.result import RunResult
 
 
 def show_run(run: RunResult, stream: TextIO) -> None:

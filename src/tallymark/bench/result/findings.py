@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tallymark.bench.result import BenchmarkResult, Finding
+from tallymark.bench.result.result import BenchmarkResult, Finding
 
 _RETAINED = 0.01  # blocks per operation: less is a list or a dict that grows once in a while, within what one reading tells
 _NOISY = 0.10

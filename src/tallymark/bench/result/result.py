@@ -196,7 +196,7 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
     except (ValueError, RecursionError) as error:
         raise ResultFileError(f"{path}: not JSON: {error}") from None
     if isinstance(data, dict) and data.get("format") != FORMAT and "benchmarks" in data and "metadata" in data:
-        from tallymark.bench.pyperf import from_pyperf
+        from tallymark.bench.result.pyperf import from_pyperf
 
         return from_pyperf(data, str(path))
     return run_from_json(data, str(path))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallymark.bench import allocations
-from tallymark.bench.passes.guard import Batch, Guard, clock, repeat
+from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
 
 
 class AllocationPass:

@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tallymark.bench.ask import Answer, ask, ask_cold
-from tallymark.bench.findings import judge
-from tallymark.bench.load import find_files
-from tallymark.bench.passes.timed import CALM
-from tallymark.bench.result import BenchmarkResult, Finding, RunResult, build
+from tallymark.bench.discover import find_files
+from tallymark.bench.measure.passes.timed import CALM
+from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
+from tallymark.bench.measure.target import Target
+from tallymark.bench.result.findings import judge
+from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, build
 from tallymark.bench.settings import Settings
-from tallymark.bench.side import Side
 
 Progress = Callable[[int, int, str], None]
 
@@ -35,16 +35,16 @@ Progress = Callable[[int, int, str], None]
 def measure(
     paths: Sequence[str] = (),
     *,
-    sides: Sequence[Side] = (Side(),),
+    targets: Sequence[Target] = (Target(),),
     settings: Settings | None = None,
     select: str | Callable[[str], bool] = "",
     progress: Progress = lambda done, total, name: None,
 ) -> list[RunResult]:
-    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each side; return a run for each.
+    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
 
     Args:
-        paths: files and directories, from each side's root; the default is that root.
-        sides: what to measure; the processes of several are interleaved.
+        paths: files and directories, from each target's root; the default is that root.
+        targets: what to measure; the processes of several are interleaved.
         settings: how much.
         select: a text that the names of benchmarks must have in them, or what tells whether to measure a name.
         progress: is called with what is done, how much there is, and what comes next.
@@ -54,7 +54,7 @@ def measure(
     """
     settings = settings or Settings()
     wanted = select if callable(select) else partial(_has, select)
-    measured = [_Sided(side, settings) for side in sides]
+    measured = [_OnTarget(target, settings) for target in targets]
     with contextlib.suppress(KeyboardInterrupt):
         for one in measured:
             one.find(paths, wanted)
@@ -78,7 +78,7 @@ def _has(text: str, name: str) -> bool:
     return text in name
 
 
-def _tasks(measured: Sequence[_Sided], settings: Settings) -> Iterator[tuple[_Job, str]]:
+def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[_Job, str]]:
     jobs = [job for one in measured for job in one.jobs]
     for name in settings.passes:
         if name not in ("time", "cold"):
@@ -90,9 +90,9 @@ def _tasks(measured: Sequence[_Sided], settings: Settings) -> Iterator[tuple[_Jo
 
 @dataclass
 class _Job:
-    """One benchmark on one side, and what is known of it so far."""
+    """One benchmark on one target, and what is known of it so far."""
 
-    side: Side
+    target: Target
     settings: Settings
     file: str
     listed: dict[str, Any]
@@ -108,19 +108,19 @@ class _Job:
     def do(self, name: str) -> None:
         began = time.perf_counter()
         if name == "cold":
-            answer = ask_cold(self.side, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
+            answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
         elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
             return
         else:
-            answer = self._ask(name)
+            answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
                 # A frame chunk at this depth of the stack, perhaps.
-                answer = min(answer, self._ask(name, depth=7), key=_arenas)
+                answer = min(answer, self._run(name, depth=7), key=_arenas)
         self._take(name, answer)
         if name == "time":
             self.spent += time.perf_counter() - began
 
-    def _ask(self, name: str, depth: int = 0) -> Answer:
+    def _run(self, name: str, depth: int = 0) -> Answer:
         settings = self.settings
         request = {
             "task": name,
@@ -133,7 +133,7 @@ class _Job:
             "freelists": settings.freelists,
             "depth": depth,
         }
-        return ask(self.side, request, settings.timeout)
+        return run_worker(self.target, request, settings.timeout)
 
     def _take(self, name: str, answer: Answer) -> None:
         if "unavailable" in answer:
@@ -201,23 +201,23 @@ def _arenas(answer: Answer) -> float:
     return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
 
 
-class _Sided:
-    """All benchmarks of one side."""
+class _OnTarget:
+    """All benchmarks of one target."""
 
-    def __init__(self, side: Side, settings: Settings) -> None:
-        self.side, self._settings = side, settings
+    def __init__(self, target: Target, settings: Settings) -> None:
+        self.target, self._settings = target, settings
         self.jobs: list[_Job] = []
         self.complete = False
         self._broken: list[BenchmarkResult] = []
         self._environment: dict[str, Any] = {}
 
     def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
-        """Ask a worker of this side what is in each file."""
-        root = Path(self.side.root)
+        """Ask a worker of this target what is in each file."""
+        root = Path(self.target.root)
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = ask(self.side, request, self._settings.timeout)
+            answer = run_worker(self.target, request, self._settings.timeout)
             self._environment = answer.get("environment", self._environment)
             if "failed" in answer:
                 reason = f"does not import: {answer['failed']}"
@@ -225,7 +225,7 @@ class _Sided:
             for one in answer.get("benchmarks", ()):
                 name = f"{shown}::{one['name']}"
                 if wanted(name):
-                    self.jobs.append(_Job(self.side, self._settings, str(file.resolve()), one, name))
+                    self.jobs.append(_Job(self.target, self._settings, str(file.resolve()), one, name))
 
     def disturbed(self) -> list[_Job]:
         """Return the benchmarks that have fewer calm processes than they should, and time left."""
@@ -241,5 +241,5 @@ class _Sided:
     def result(self) -> RunResult:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
-        environment = {"side": self.side.name, **self._environment}
+        environment = {"side": self.target.name, **self._environment}
         return RunResult(environment, asdict(self._settings), tuple(found), now, self.complete)

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from tallymark.bench import allocations
-from tallymark.bench.passes.guard import Batch, Guard, clock, repeat
+from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
 
 
 class TimePass:

@@ -1,0 +1,1 @@
+"""Comparing two results: statistics, and gates that fail."""

@@ -1,0 +1,1 @@
+"""Results: what was measured, as plain data and as files; what is doubtful about it."""

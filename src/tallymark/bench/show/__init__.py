@@ -1,0 +1,1 @@
+"""Showing results and comparisons: reports as data, and tables, Markdown and HTML of them."""

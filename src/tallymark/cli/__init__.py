@@ -1,0 +1,69 @@
+"""The command `tallymark`: a module for each of its commands, loaded when that is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from tallymark.version import __version__
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "demo": "run a small service under load, show how it does, and serve its metrics for curl or Prometheus",
+    "inspect": "look into a file that processes share: their metrics, the processes, the space used",
+    "bench": "measure benchmarks: time, allocations and bytes per operation, cold and steady apart",
+}
+"""Each command, which is a module of this package with a function `configure(parser)`, and what it is for."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line, by default that of the process; return the exit status.
+
+    0: done. 1: it could not be done. 2: the command line makes no sense (from argparse, as `SystemExit`). 130: interrupted.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if sys.stdout is None:  # `tallymark demo >&-`
+        print("tallymark: standard output is closed", file=sys.stderr)
+        return 1
+    parser = _parser(given)
+    options = parser.parse_args(given)
+    if "run" not in options:
+        parser.print_help(sys.stderr)
+        return 2
+    try:
+        status = int(options.run(options) or 0)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `tallymark demo | head`: the reader has seen enough
+        _discard_output()
+    except OSError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    else:
+        return status
+    return 0
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """Return a parser of all commands, which knows the options of the one that is asked for."""
+    parser = argparse.ArgumentParser(prog="tallymark", description="Metrics for Python services.")
+    parser.add_argument("--version", action="version", version=f"tallymark {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    asked = next((argument for argument in given if not argument.startswith("-")), None)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        if name == asked:
+            import_module(f"tallymark.cli.{name}").configure(command)
+    return parser
+
+
+def _discard_output() -> None:
+    # What is still buffered would be written when the interpreter ends, and fail again.
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
