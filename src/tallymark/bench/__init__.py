@@ -22,7 +22,8 @@ from tallymark.bench.allocations import (
     tracing_objects,
 )
 from tallymark.bench.benchmark import Benchmark, parametrize
-from tallymark.bench.compare.compare import Comparison, compare
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.compare.gate import Gate, parse_gate
 from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
 from tallymark.bench.fixture import Allocs, PerRun

@@ -8,13 +8,9 @@ import inspect
 import itertools
 import linecache
 import os
-import sys
 import time
-import tracemalloc
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import FrameType
 
 from tallymark.bench.allocations import (
     CAN_TRACE_OBJECTS,
@@ -26,19 +22,17 @@ from tallymark.bench.allocations import (
     mark,
     objects_created,
 )
+from tallymark.bench.sites import ENTERED, LEFT, Site, churn_sites, retained_sites, undisturbed
 
 __all__ = ["Allocs", "PerRun", "available", "called_with"]
 
 Loop = Callable[[Iterable[None]], None]
-Site = tuple[str, int]
 Row = tuple[str, float, float | None]
 
 #: Seconds that the shorter of the two readings takes at most, so that a slow function is not called a thousand times.
 READING = 0.02
 MOST, FEWEST = 1000, 3
 SITES = 5  # lines named for each kind of cost
-#: Slots of marks: from the end of one trace event to the beginning of the next.
-LEFT, ENTERED = 62, 63
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ class Allocs:
         """
         _reject_async(fn)
         loop = _looped(fn)
-        with _undisturbed():
+        with undisturbed():
             n = _warm(loop)
             allocs, size = allocations_per_op(loop, n)
             objects = objects_created(loop, n) if CAN_TRACE_OBJECTS else None
@@ -132,22 +126,6 @@ def _looped(fn: Callable[[], object]) -> Loop:
     return loop
 
 
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Suspend the collector, and coverage and debuggers: what they allocate for each line is not the function's."""
-    enabled, tracing, profiling = gc.isenabled(), sys.gettrace(), sys.getprofile()
-    gc.disable()
-    sys.settrace(None)
-    sys.setprofile(None)
-    try:
-        yield
-    finally:
-        sys.setprofile(profiling)
-        sys.settrace(tracing)
-        if enabled:
-            gc.enable()
-
-
 def _warm(loop: Loop) -> int:
     """Run until two readings in a row are the same, ten times at most; return how many calls a reading shall have."""
     loop(itertools.repeat(None, 1))
@@ -207,9 +185,9 @@ def _message(fn: Callable[[], object], cost: PerRun, rows: list[Row]) -> str:
         kinds = sorted(cost.objects.items(), key=lambda item: (-item[1], item[0]))
         lines += ["", "  objects created: " + ", ".join(f"{kind} {count:g}" for kind, count in kinds)]
     if cost.allocs > 0:
-        lines += ["", "  allocated at, as far as tracing can tell:", *_rendered(_churn_sites(fn), "allocations")]
+        lines += ["", "  allocated at, as far as tracing can tell:", *_rendered(churn_sites(fn), "allocations")]
     if cost.retained > 0:
-        lines += ["", "  retained, allocated at:", *_rendered(_retained_sites(fn), "blocks")]
+        lines += ["", "  retained, allocated at:", *_rendered(retained_sites(fn), "blocks")]
     return "\n".join(lines)
 
 
@@ -230,78 +208,3 @@ def _rendered(sites: list[tuple[Site, float, float]], unit: str) -> list[str]:
 def _relative(file: str) -> str:
     here = os.path.relpath(file)
     return file if here.startswith("..") else here
-
-
-class _Lines:
-    """A trace function that charges what is allocated between two of its events to the line that ran.
-
-    What it allocates by itself is not charged, nor is the frame object that a call would do without were it not traced.
-    """
-
-    def __init__(self) -> None:
-        self.costs: dict[Site, list[int]] = {}
-        self._stack: list[Site | None] = [None]
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> _Lines:
-        mark(ENTERED)
-        self._charge(frame if event == "call" else None)
-        if event == "call":
-            self._stack.append((frame.f_code.co_filename, frame.f_lineno))
-        elif event == "line":
-            self._stack[-1] = (frame.f_code.co_filename, frame.f_lineno)
-        elif event == "return" and len(self._stack) > 1:
-            self._stack.pop()
-        mark(LEFT)
-        return self
-
-    def _charge(self, made: FrameType | None) -> None:
-        site = self._stack[-1]
-        if site is not None:
-            spent = counts_between(LEFT, ENTERED)
-            cost = self.costs.setdefault(site, [0, 0])
-            cost[0] += max(0, spent.allocs - (made is not None))
-            cost[1] += max(0, spent.bytes - (0 if made is None else sys.getsizeof(made)))
-
-
-def _churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
-    """Return the lines that allocate, those that allocate most first: for each, the least of some runs.
-
-    What the first runs note, and keep, comes from the free lists that the function would have been served from.
-    """
-    lines, least = _Lines(), dict[Site, tuple[int, ...]]()
-    with _undisturbed(), counting():
-        for _ in range(7):
-            sys.settrace(lines)
-            try:
-                fn()
-            finally:
-                sys.settrace(None)
-            for site, cost in lines.costs.items():
-                least[site] = min(least.get(site, tuple(cost)), tuple(cost))
-                cost[:] = 0, 0
-    found = [(site, float(count), float(size)) for site, (count, size) in least.items() if count]
-    return sorted(found, key=lambda item: (-item[1], -item[2], item[0]))
-
-
-def _retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:
-    """Return the lines whose allocations are kept, per call, as tracemalloc sees them: a pass of its own, as it is slow."""
-    started = not tracemalloc.is_tracing()
-    if started:
-        tracemalloc.start()
-    try:
-        fn()
-        before = tracemalloc.take_snapshot()
-        for _ in range(times):
-            fn()
-        gc.collect()
-        after = tracemalloc.take_snapshot()
-    finally:
-        if started:
-            tracemalloc.stop()
-    ignored = {__file__, tracemalloc.__file__}
-    grown = [
-        ((each.traceback[0].filename, each.traceback[0].lineno), each.count_diff / times, each.size_diff / times)
-        for each in after.compare_to(before, "lineno")
-        if each.count_diff > 0 and each.traceback[0].filename not in ignored
-    ]
-    return sorted(grown, key=lambda item: (-item[1], -item[2], item[0]))

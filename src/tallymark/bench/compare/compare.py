@@ -8,10 +8,18 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
-from tallymark.bench.compare.stats import CONFIDENCE, Interval, holm, mann_whitney, median_interval, ratio_interval, split_noise
+from tallymark.bench.compare.comparison import (
+    BenchmarkComparison,
+    ColdComparison,
+    Comparison,
+    CountComparison,
+    TimeComparison,
+    TimeSide,
+)
+from tallymark.bench.compare.stats import CONFIDENCE, holm, mann_whitney, median_interval, ratio_interval, split_noise
 from tallymark.bench.errors import BenchError
 from tallymark.bench.result.result import AllocationResult, BenchmarkResult, ColdResult, Finding, RunResult, TimeResult
 
@@ -28,118 +36,6 @@ COMPARABLE: Mapping[str, tuple[str, ...]] = {
     "machine": ("cpu", "machine"),
     "counting of allocations": ("allocations",),
 }
-
-
-@dataclass(frozen=True)
-class TimeSide:
-    """The process medians of one side, in seconds per operation."""
-
-    processes: int
-    median: float
-    interval: Interval  # of the median, by order statistics
-    minimum: float  # the smallest process median
-    minimum_quantile: float  # with 95 % confidence, the minimum lies below this quantile of all process medians
-    spread: float  # half the interquartile range as a share of the median
-
-
-@dataclass(frozen=True)
-class TimeComparison:
-    """The times of two sides.
-
-    `ratio` is new / old, of the medians of process medians; None when a median is not above 0, as the empty loop's share is
-    subtracted. `p` is Mann-Whitney's, two-sided; `adjusted` is Holm's over all benchmarks. `noise` is the share by which an
-    A/A comparison may differ: None when it is neither given nor to be estimated.
-    """
-
-    old: TimeSide
-    new: TimeSide
-    ratio: float | None
-    interval: Interval | None  # of the ratio, by bootstrap
-    p: float
-    adjusted: float
-    significant: bool
-    noise: float | None
-
-    @property
-    def change(self) -> float | None:
-        """How much longer the new side takes, as a share: 0.03 is 3 % slower."""
-        return None if self.ratio is None else self.ratio - 1
-
-    @property
-    def differs(self) -> bool:
-        """Whether the sides differ significantly, and by more than the machine's noise."""
-        return self.significant and abs(self.change or 0.0) > (self.noise or 0.0)
-
-
-@dataclass(frozen=True)
-class CountComparison:
-    """A count per operation on both sides. No statistics: counts are exact, or else their repetitions say how far off."""
-
-    old: float
-    new: float
-    exact: bool = True  # on both sides all repetitions agree
-    apart: bool = True  # the repetitions of the two sides do not overlap
-
-    @property
-    def delta(self) -> float:
-        return round(self.new - self.old, 9)
-
-
-@dataclass(frozen=True)
-class ColdComparison:
-    """What the first use costs on both sides; `allocs` and `bytes` are of the first operation on fresh state."""
-
-    old: ColdResult
-    new: ColdResult
-    allocs: CountComparison | None = None
-    bytes: CountComparison | None = None
-
-    @property
-    def dearer(self) -> bool:
-        return self.allocs is not None and self.allocs.delta > 0
-
-
-@dataclass(frozen=True)
-class BenchmarkComparison:
-    """A benchmark that is on both sides. A section is None where a side has not measured it."""
-
-    old: BenchmarkResult
-    new: BenchmarkResult
-    time: TimeComparison | None = None
-    allocs: CountComparison | None = None
-    bytes: CountComparison | None = None
-    objects: CountComparison | None = None
-    types: dict[str, float] = field(default_factory=dict)  # objects by type: the differences, largest first
-    cold: ColdComparison | None = None
-    findings: tuple[Finding, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.new.name
-
-    @property
-    def measured(self) -> bool:
-        return self.old.status == self.new.status == "ok"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two runs compared. `findings` are about the runs; those about one benchmark are with it."""
-
-    old: RunResult
-    new: RunResult
-    alpha: float
-    noise: float | None  # as given, or the median of the benchmarks' estimates
-    benchmarks: tuple[BenchmarkComparison, ...]
-    only_old: tuple[str, ...] = ()
-    only_new: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-    def __getitem__(self, name: str) -> BenchmarkComparison:
-        for one in self.benchmarks:
-            if one.name == name:
-                return one
-        raise KeyError(name)
 
 
 def compare(old: RunResult, new: RunResult, *, alpha: float = 0.05, noise: float | None = None) -> Comparison:

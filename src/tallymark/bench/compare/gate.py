@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tallymark.bench.compare.compare import BenchmarkComparison, Comparison, CountComparison, TimeComparison
+from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, CountComparison, TimeComparison
 from tallymark.bench.errors import GateError
 from tallymark.bench.units import format_count, format_p, format_percent
 

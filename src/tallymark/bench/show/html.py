@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from tallymark.bench.compare.compare import Comparison
+from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import RunResult, TimeResult
 from tallymark.bench.show.report import (
     Table,

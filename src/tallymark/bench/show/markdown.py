@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tallymark.bench.compare.compare import Comparison
+from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import RunResult
 from tallymark.bench.show.report import Table, about, comparison_about, comparison_remarks, comparison_table, remarks, run_table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tallymark.bench.compare.compare import BenchmarkComparison, Comparison, CountComparison, TimeComparison, TimeSide
+from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, CountComparison, TimeComparison, TimeSide
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
 from tallymark.bench.units import format_bytes, format_count, format_p, format_percent, format_rate, format_seconds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from tallymark.bench.compare.compare import Comparison
+from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import RunResult
 from tallymark.bench.show.report import (
     Table,
