@@ -1,4 +1,4 @@
-"""What is no tag, whatever it looks like to people who come from elsewhere: `amount=`, `value=`, `exemplar=`, and collections."""
+"""What is no tag, though people who come from elsewhere may think so: `amount=`, `value=`, `exemplar=`, and collections."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_number_by_keyword_is_a_type_error_that_names_both_remedies(
 
 @pytest.mark.parametrize("name", ["amount", "value"])
 def test_a_number_by_keyword_alone_is_a_type_error_too(call: Callable[..., None], registry: tm.Registry, name: str) -> None:
-    with pytest.raises(TypeError, match=rf"by place, inc\(2\)|positional argument"):
+    with pytest.raises(TypeError, match=r"by place, inc\(2\)|positional argument"):
         call(**{name: 5})
     assert recorded(registry) == {}
 
@@ -87,7 +87,7 @@ def test_with_tags_takes_any_name_for_a_tag(call: Callable[..., None], name: str
     bound = instrument.with_tags(**{name: "x"})
     assert bound.tags == {name: "x"}
     assert bound is instrument.with_tags({name: "x"})
-    with pytest.raises(TypeError, match="mapping|by place|takes no exemplar"):
+    with pytest.raises(TypeError, match=r"mapping|by place|takes no exemplar"):
         call(1, **{name: "x"})
 
 
