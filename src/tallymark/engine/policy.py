@@ -61,7 +61,7 @@ class Policy:
         if declared is None:
             return
         for key in tags:
-            if key not in declared and key not in self.options.tags:
+            if key not in declared and key not in self.options.tags and tags != {**self.options.tags, "overflow": "true"}:
                 raise TagError(
                     f"metric {self.options.name!r}: tag key {key!r} is not declared; tag_keys are"
                     f" {', '.join(declared) or '(none)'}"

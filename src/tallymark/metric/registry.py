@@ -8,6 +8,7 @@ from _weakref import ref
 
 from tallymark.engine import load_engine
 from tallymark.engine.options import FamilyHooks, TagLimits
+from tallymark.engine.text import as_tags
 from tallymark.errors import MetricConflictError
 from tallymark.log import logger
 from tallymark.metric.data import GaugeData, data_of
@@ -266,7 +267,7 @@ class Registry:
         self, wanted: MetricRequest, tags: Mapping[str, object] | None, callback: Callback | None = None
     ) -> Instrument:
         root = self._family(wanted).root
-        instrument = root.with_tags(tags) if tags else root
+        instrument = root.with_tags(as_tags(tags, {})) if tags else root  # else one text is a value by place
         if callback is not None:
             from tallymark.metric.callback import CallbackInstrument
 

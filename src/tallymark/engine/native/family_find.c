@@ -197,7 +197,8 @@ family_find_given(Family *family, const Series *base, Tags tags)
         if (exact) {
             plan_learn(&family->state->shapes, base->tags->shape, tags.keys, tags.size, found->tags->shape);
         }
-        if (!shape_is_checked(family, found->tags->shape)) {
+        /* The overflow series is allowed for its value: another one with its key may not be. */
+        if (!shape_is_checked(family, found->tags->shape) && !is_overflow(family, found->series)) {
             shape_was_checked(family, found->tags->shape);
         }
     }
