@@ -27,6 +27,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """Show it everything again: libraries that are imported for the last lines of a run ask it who refers to their objects."""
+    gc.unfreeze()
+
+
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Any:
     """The module of an engine. One that is missing is an error, never a skip."""

@@ -106,6 +106,29 @@ class SlowFloat(float):
     """A float that is no `float`."""
 
 
+class Subscripted(int):
+    """A number that looks like a collection."""
+
+    def __getitem__(self, key: Any) -> int:
+        raise RuntimeError("no")
+
+
+class Odd(Mapping[str, str]):
+    """A mapping that cannot be read."""
+
+    def __getitem__(self, key: str) -> str:
+        raise RuntimeError("no")
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+    def __len__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return "Odd()"
+
+
 class LongTime(timedelta):
     def total_seconds(self) -> float:
         return 7  # an int
@@ -116,12 +139,30 @@ PLAIN_VALUES = ("a", "b", "c", "d", "e", "f")
 ODD_VALUES = (
     "", 1, 10**30, True, None, 1.5, float("nan"), b"a", Colour.RED, Text.A, StrText.A, Text.LONG, OtherStr("a"),
     PrintsSubclass(), Unprintable(), "é", "ж", "日本", "😀", "aé日😀", "\udc80", "a\ud800b", "\\udc80", "\0", 'q"\\\n',
-    "x" * 200, "x" * 201, "é" * 201, "😀" * 300, "true", (1, 2),
+    "x" * 200, "x" * 201, "é" * 201, "😀" * 300, "true", (1, 2), [], ["a"], {}, {"a": "b"}, {"a"}, frozenset(),
+    UserDict(a="b"), Odd(), Subscripted(4), range(2), bytearray(b"a"),
 )  # fmt: skip
+EXEMPLARS = (
+    None, {}, {"trace_id": "4f79"}, UserDict(trace_id=1), {"trace_id": "x" * 200}, {"trace_id": Unprintable()}, {"a b": "c"},
+    {5: "a"}, {"a": []}, Odd(), "4f79", 5, ["a"], OtherStr("a"),
+)  # fmt: skip
+TAG_KEYS = (None, None, ("a", "b"), ["a", "b"], ("b", "a"), ("a",), (), ("a", "b", "c", "value"), (Text.A, "exemplar"))
+ODD_TAG_KEYS = ("ab", {"a", "b"}, ("a", "a"), ("",), (5,), 5)
+CAUGHT = (
+    (),
+    (),
+    (KeyError,),
+    (ZeroDivisionError,),
+    (KeyError, ArithmeticError),
+    (BaseException,),
+    (5,),
+    (KeyError, "x"),
+    (int,),
+)
 PLAIN_KEYS = ("a", "b", "c")
 ODD_KEYS = (
-    "self", "amount", "tags", "mapping", "le", "overflow", "metric", "é", "a.b", "a_b", "_x", "k" * 6, OtherStr("a"), Text.A,
-    "", "1a", "a b", "k" * 101, "é ", "\udc80",
+    "self", "amount", "value", "exemplar", "tags", "mapping", "le", "overflow", "metric", "é", "a.b", "a_b", "_x", "k" * 6,
+    OtherStr("a"), Text.A, "", "1a", "a b", "k" * 101, "é ", "\udc80",
 )  # fmt: skip
 NOT_TEXT = (1, None, b"a")
 PLAIN_NUMBERS = (1.0, 0.5, 2, 1, 0, 0.1, 1e300, 0.0)
@@ -261,6 +302,60 @@ class WithTags:
     def __call__(self, world: World) -> Any:
         one = world.at(self.at)
         return None if one is None else one.with_tags(self.given.for_engine(world.engine), **self.tags)
+
+
+@dataclass(frozen=True)
+class ByPlace:
+    """Name a series by values for the declared keys."""
+
+    at: int
+    values: tuple[Any, ...]
+    tags: dict[str, Any]
+
+    def __call__(self, world: World) -> Any:
+        one = world.at(self.at)
+        return None if one is None else one.with_tags(*self.values, **self.tags)
+
+
+@dataclass(frozen=True)
+class Series:
+    """List the live series, and the places of those that are held."""
+
+    at: int
+
+    def __call__(self, world: World) -> Any:
+        one = world.at(self.at)
+        listed = [] if one is None else one.series()
+        places = [[place for place, held in enumerate(world.held) if held is series] for series in listed]
+        return [(str(series.tags), place) for series, place in zip(listed, places, strict=True)]
+
+
+@dataclass(frozen=True)
+class Track:
+    """Count what is in progress, or the exceptions, of a `with` block or of a function; of either, one that raises."""
+
+    at: int
+    decorates: bool
+    fails: bool
+    exceptions: tuple[Any, ...]
+    tags: dict[str, Any]
+
+    def __call__(self, world: World) -> Any:
+        one = world.at(self.at)
+        if one is None or one.kind not in ("counter", "gauge"):
+            return None
+        counts = one.kind == "counter"
+        scope = one.count_exceptions(*self.exceptions, **self.tags) if counts else one.track_in_progress(**self.tags)
+
+        def work() -> str:
+            if self.fails:
+                raise ZeroDivisionError("work")
+            return repr(one)
+
+        if self.decorates:
+            return scope(work)()
+        with scope as entered, entered:
+            return work(), repr(scope)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,10 @@ COUNTER = p.Create("counter", "n", {})
 GAUGE_WITH_TTL = p.Create("gauge", "n", {"ttl": 5})
 ONE_SERIES = p.Create("counter", "n", {"limits": tm.TagLimits(max_series=1)})
 A = {"a": "1"}
+NO_TAGS: tuple[dict[str, Any], ...] = (
+    {"exemplar": 5, "amount": 1}, {"amount": 1, "exemplar": 5}, {"amount": 1, "exemplar": {"": ""}}, {"exemplar": None},
+    {"exemplar": {"": ""}, "value": 1}, {"exemplar": {"b": "c"}}, {"b": {}, "exemplar": {"": ""}},
+)  # fmt: skip
 
 WORTH_A_NAME: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "a tuple is no number": ({}, [COUNTER, *[p.Record(0, 0, (amount,), {}) for amount in ((), (5.0,), (1, 2))]]),
@@ -72,6 +76,39 @@ WORTH_A_NAME: dict[str, tuple[dict[str, Any], list[Any]]] = {
         [
             p.Create("counter", "n", {"limits": tm.TagLimits(max_value_length=4)}),
             *[p.Record(0, 0, (), {"a": value}) for value in "1221"],
+        ],
+    ),
+    "a call site that another metric learnt takes no undeclared key": (
+        {},
+        [
+            COUNTER, p.Create("counter", "m", {"tag_keys": ("a",)}),
+            *[p.Record(at, 0, (), {"a": "1", "b": value}) for value in "11" for at in (0, 1)],
+            *[p.Record(at, 0, (), {"b": value}) for value in "11" for at in (0, 1)],
+        ],
+    ),
+    "declared keys let the overflow series be named, and nothing like it": (
+        {},
+        [
+            p.Create("counter", "n", {"tag_keys": ("a",), "limits": tm.TagLimits(max_series=1)}),
+            *[
+                p.WithTags(0, Given("none", {}), tags)
+                for tags in ({"overflow": "true"}, {"overflow": "false"}, {"overflow": "true", "a": "1"}, A, {"a": "2"}) * 2
+            ],
+        ],
+    ),
+    "an exemplar and a number by keyword, in either order": (
+        {},
+        [
+            *[p.Create(kind, kind, {}) for kind in p.KINDS],
+            *[p.Record(at, 0, (), {**keywords, **A}) for at in range(4) for keywords in NO_TAGS],
+        ],
+    ),
+    "a series that is listed is the one that is held": (
+        {},
+        [
+            COUNTER, p.Series(0), *[p.WithTags(0, Given("none", {}), {"a": value}) for value in "123"], p.Series(0),
+            p.Remove(2), p.Series(0), p.LetGo(1), p.Series(0), p.Series(1), p.Record(1, 0, (), {}), p.Series(0),
+            p.Unregister("n"), p.Series(0),
         ],
     ),
     "a name that is an enum member is its text": ({}, [p.Create("counter", p.Text.A, {}), p.Record(0, 0, (), {})]),
@@ -128,6 +165,7 @@ def create(pick: Pick) -> p.Create:
         "ttl": pick(p.ODD_TTLS) if pick((False,) * 9 + (True,)) else pick(p.TTLS),
         "limits": pick(p.LIMITS),
         "tags": given(pick),
+        "tag_keys": pick(p.ODD_TAG_KEYS) if pick((False,) * 9 + (True,)) else pick(p.TAG_KEYS),
     }
     if kind != "timer":
         options["unit"] = pick(p.UNITS)
@@ -142,7 +180,15 @@ def place(pick: Pick) -> int:
 
 def record(pick: Pick) -> p.Record:
     amount = () if pick((False, False, True)) else (some(pick, p.PLAIN_NUMBERS, p.ODD_NUMBERS),)
-    return p.Record(place(pick), pick(range(4)), amount, tags(pick))
+    return p.Record(place(pick), pick(range(4)), amount, keywords(pick))
+
+
+def keywords(pick: Pick) -> dict[Any, Any]:
+    """Tags of a record call, and now and then what is none, somewhere among them."""
+    if pick((False,) * 7 + (True,)):
+        none = {"exemplar": pick(p.EXEMPLARS)} if pick((True, True, False)) else {pick(("amount", "value")): 1}
+        return {**tags(pick), **none, **tags(pick)}
+    return tags(pick)
 
 
 def since(pick: Pick) -> p.Since:
@@ -155,6 +201,19 @@ def block(pick: Pick) -> p.Block:
 
 def with_tags(pick: Pick) -> p.WithTags:
     return p.WithTags(place(pick), given(pick), tags(pick))
+
+
+def by_place(pick: Pick) -> p.ByPlace:
+    values = tuple([some(pick, p.PLAIN_VALUES, p.ODD_VALUES) for _ in range(pick((0, 1, 1, 2, 2, 2, 3, 4)))])
+    return p.ByPlace(place(pick), values, tags(pick, (0, 0, 0, 1)))
+
+
+def listed(pick: Pick) -> p.Series:
+    return p.Series(place(pick))
+
+
+def track(pick: Pick) -> p.Track:
+    return p.Track(place(pick), pick((False, True)), pick((False, True)), pick(p.CAUGHT), tags(pick))
 
 
 def tag_set(pick: Pick) -> p.MakeTagSet:
@@ -174,12 +233,18 @@ def lifecycle(pick: Pick) -> Any:
     return make(place(pick))
 
 
+MAKERS: tuple[Callable[[Pick], Any], ...] = (
+    create, record, record, record, record, record, since, block, with_tags, with_tags, by_place, track, listed, tag_set,
+    lifecycle,
+)  # fmt: skip
+
+
 def seeded(seed: int) -> tuple[dict[str, Any], list[Any]]:
     """Return the arguments of `paired` and the operations that a seed stands for."""
     pick = random.Random(seed).choice
     operations = [create(pick), create(pick)]
     while len(operations) < LENGTH:
-        make = pick((create, record, record, record, record, record, since, block, with_tags, with_tags, tag_set, lifecycle))
+        make = pick(MAKERS)
         operations.append(make(pick))
     return setting(pick), operations
 
@@ -261,7 +326,7 @@ class Engines(RuleBasedStateMachine):
     def with_tags(self, operation: p.WithTags) -> None:
         self.pair.do(operation)
 
-    @rule(operation=st.one_of(from_hypothesis(since), from_hypothesis(block), from_hypothesis(tag_set)))
+    @rule(operation=st.one_of([from_hypothesis(make) for make in (since, block, by_place, track, listed, tag_set)]))
     def other(self, operation: Any) -> None:
         self.pair.do(operation)
 

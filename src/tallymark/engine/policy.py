@@ -61,7 +61,7 @@ class Policy:
         if declared is None:
             return
         for key in tags:
-            if key not in declared and key not in self.options.tags:
+            if key not in declared and key not in self.options.tags and tags != {**self.options.tags, "overflow": "true"}:
                 raise TagError(
                     f"metric {self.options.name!r}: tag key {key!r} is not declared; tag_keys are"
                     f" {', '.join(declared) or '(none)'}"
@@ -103,15 +103,15 @@ class Policy:
         Raises:
             TypeError: a keyword gives what is given by place, or an exemplar that cannot be one.
         """
+        if "exemplar" in tags:  # first, as where it is an argument of its own
+            tags = dict(tags)
+            self.check_exemplar(tags.pop("exemplar"))
         for name in ("amount", "value"):
             if name in tags:
                 raise TypeError(
                     f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by place, inc(2) say;"
                     f" for a tag of that name, use with_tags({name}=…)"
                 )
-        if "exemplar" in tags:
-            tags = dict(tags)
-            self.check_exemplar(tags.pop("exemplar"))
         return tags
 
     def check_exemplar(self, exemplar: object) -> None:

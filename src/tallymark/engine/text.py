@@ -9,7 +9,7 @@ from tallymark.errors import TagError
 
 __all__ = ["as_tags", "checked_tags", "key_text", "text_tags", "value_text"]
 
-_COLLECTIONS = (list, tuple, set, frozenset, Mapping)
+_COLLECTIONS = (list, tuple, set, frozenset)
 
 
 def key_text(key: object) -> str:
@@ -31,7 +31,7 @@ def value_text(key: str, value: object) -> str:
     """
     if issubclass(type(value), str):
         text = str.__str__(value)
-    elif issubclass(type(value), _COLLECTIONS):
+    elif _is_collection(type(value)):
         raise TypeError(
             f"tag {key_text(key)!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag by its keyword,"
             f" inc(method='GET', status='200'), or a mapping of them to with_tags({{'method': 'GET'}})"
@@ -42,6 +42,11 @@ def value_text(key: str, value: object) -> str:
         except Exception as error:
             raise TagError(f"str() of a tag value of type {type(value).__name__} failed") from error
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_collection(kind: type) -> bool:
+    # The abstract class is asked last: it takes its time, and most values cannot be subscripted.
+    return issubclass(kind, _COLLECTIONS) or (hasattr(kind, "__getitem__") and issubclass(kind, Mapping))
 
 
 def as_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallymark.engine.text import as_tags
 from tallymark.metric.validation import MetricRequest
 
 TYPE_CHECKING = False
@@ -194,7 +195,7 @@ class Instruments:
         self, wanted: MetricRequest, tags: Mapping[str, object] | None, callback: Callback | None = None
     ) -> Instrument:
         root = self._family(wanted).root
-        instrument = root.with_tags(tags) if tags else root
+        instrument = root.with_tags(as_tags(tags, {})) if tags else root  # else one text is a value by place
         if callback is not None:
             if not callable(callback):
                 raise TypeError(f"metric {wanted.name!r}: callback must be callable, not {type(callback).__name__}")

@@ -149,12 +149,14 @@ def check_tag_keys(name: str, tag_keys: Iterable[str]) -> tuple[str, ...]:
     """Return declared keys as exact texts.
 
     Raises:
-        TypeError: they are not a collection of texts.
+        TypeError: they are not texts in an order.
         TagError: one cannot be a tag key.
         ValueError: one is named twice.
     """
-    if isinstance(tag_keys, str):
-        raise TypeError(f"metric {name!r}: tag_keys must be a collection of str, ({tag_keys!r},) say, not one str")
+    if isinstance(tag_keys, str | set | frozenset) or not hasattr(type(tag_keys), "__iter__"):
+        # A set's order differs from one process to the next, and values by place would go to other keys.
+        kind = type(tag_keys).__name__
+        raise TypeError(f"metric {name!r}: tag_keys must be a tuple or list of str, ('method', 'status') say, not a {kind}")
     keys = tuple([text(f"metric {name!r}: a tag key", key) for key in tag_keys])
     for key in keys:
         check_key(key)

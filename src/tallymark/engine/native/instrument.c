@@ -44,8 +44,8 @@ takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least)
     if (nargs >= least && nargs <= 1) {
         return 1;
     }
-    PyErr_Format(PyExc_TypeError, "%s() takes %s positional argument but %zd were given", method,
-                 least == 0 ? "at most one" : "one", nargs);
+    PyErr_Format(PyExc_TypeError, "%s() takes %s positional argument, %s(2) say, but %zd were given", method,
+                 least == 0 ? "at most one" : "one", method, nargs);
     return 0;
 }
 

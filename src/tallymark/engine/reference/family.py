@@ -66,9 +66,8 @@ class Family:
         """Return the series with the tags of `base` and `tags`. A new one is dormant. The overflow series takes no tags."""
         if base._tags is self._overflow_tags and base is not self.root:
             return base
-        merged = base._tags._items.copy()
-        for key, value in tags.items():
-            merged[key] = value if type(value) is str else self.policy.text(key, value)
+        given: dict[str, Any] = {**base._tags._items, **tags}
+        merged = {key: value if type(value) is str else self.policy.text(key, value) for key, value in given.items()}
         series: Any = self._live.get(tuple(sorted(merged.items())))
         if series is None:
             series = self._series(TagSet._of(tuple(self.policy.canonical(merged).items())))
