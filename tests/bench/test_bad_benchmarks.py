@@ -12,7 +12,7 @@ from tallymark.cli import main
 
 pytestmark = pytest.mark.slow
 
-QUICK = ("--quick", "--processes", "1", "--values", "1", "--timeout", "4")
+QUICK = ("--quick", "--processes", "1", "--values", "1")
 GOOD = "def bench_good(b):\n    for _ in b.loop():\n        [].copy()\n"
 
 BAD = {
@@ -54,7 +54,7 @@ def output(benches):
     for said, source in NOT_IMPORTED.items():
         benches.write(f"bad/{name(said)}", source)
     benches.write("bad/bench_good.py", GOOD)
-    return benches("run", *QUICK, "bad", "-o", "bad.json", status=1)
+    return benches("run", *QUICK, "--timeout", "4", "bad", "-o", "bad.json", status=1)
 
 
 def check_status(benches, directory, *names):
