@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from _thread import get_ident
 
 from tallymark.metric.callback import CallbackInstrument
@@ -91,7 +90,7 @@ class Reader:
             families += self.collectors.families([family.name for family in families])
         if families and self._self_metrics:
             families.append(self._census(families))
-        return Snapshot(tuple(self._named(families)), time.time())
+        return Snapshot(tuple(self._named(families)), self._families.hooks.now())
 
     def _ask_callbacks(self) -> set[str]:
         """Refresh the instruments that have a callback; return the names of the metrics whose callback failed."""
@@ -110,7 +109,7 @@ class Reader:
         return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
-        now = time.time()
+        now = self._families.hooks.now()
         # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
         self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
         sizes = [float(len(family)) for family in families]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from _weakref import ref
-from time import monotonic, time
 
 from tallymark.engine import load_engine
 from tallymark.engine.options import FamilyHooks, TagLimits
@@ -85,7 +85,7 @@ class Registry(Instruments):
         self._infos: dict[str, Gauge] = {}
         self._reporters: list[Reporter] = []
         self._made_reader: Reader | None = None
-        hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time, monotonic)
+        hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
         self._rejections = Rejections(self._families, hooks, strict)
         self._families.hooks = FamilyHooks(self._rejections.reject, hooks.readmit, hooks.now, hooks.uptime)
         if self._families.is_shared:  # later there may be no space for it
