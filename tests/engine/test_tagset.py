@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
-from collections.abc import Hashable, Mapping
+import sys
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import pytest
@@ -193,3 +194,19 @@ def test_a_series_holds_its_tag_set(registry: tm.Registry) -> None:
     identity = id(registry.counter("n").with_tags(a="1").tags)
     gc.collect()
     assert id(registry.counter("n").with_tags(a="1").tags) == identity
+
+
+TWINS = [lambda: "a".upper(), lambda: chr(65), lambda: "".join(["me", "thod"]), lambda: "ß".upper(), lambda: "é".upper()]
+
+
+@pytest.mark.parametrize("key", TWINS, ids=lambda key: key())
+def test_keys_of_one_text_are_one_key_however_they_came_to_be(engine: Any, key: Callable[[], str]) -> None:
+    """CPython 3.12 may hold two interned objects of one text."""
+    first, second = key(), sys.intern(key())
+    assert engine.TagSet({first: "x"}) is engine.TagSet({second: "x"})
+    registry = tm.Registry(engine=engine.name)
+    counter = registry.counter("n")
+    counter.with_tags({key(): "x"}).inc()
+    counter.inc(**{sys.intern(key()): "x"})
+    counter.inc(**{key(): "x"})
+    assert [one.value for one in registry.snapshot()["n"]] == [3]

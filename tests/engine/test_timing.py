@@ -273,3 +273,23 @@ def test_one_timing_can_decorate_and_be_entered(timer: tm.Timer) -> None:
     with timing:
         assert one(1) + two(2) == 3
     assert timer.snapshot().count == 3
+
+
+def test_what_a_strict_registry_rejects_tells_of_the_exception_that_passed(strict_registry: tm.Registry) -> None:
+    timer = strict_registry.timer("took")
+
+    @timer.time()
+    def work() -> None:
+        raise KeyError("the real trouble")
+
+    block = timer.time()
+    strict_registry.unregister("took")
+    taken = strict_registry.gauge("took")
+    with pytest.raises(ValueError, match="its name now belongs") as function:
+        work()
+    with pytest.raises(ValueError, match="its name now belongs") as within, block:
+        raise KeyError("the real trouble")
+    for caught in (function, within):
+        assert isinstance(caught.value.__context__, KeyError)
+        assert caught.value.__context__.__traceback__ is not None
+    assert taken.value == 0

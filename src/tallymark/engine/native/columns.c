@@ -1,4 +1,4 @@
-/* Reading a family out, in columns: no object is made for a series. */
+/* Reading a family out, in columns: no object is made for a series. Each row is copied at once. */
 #include "instrument.h"
 
 PyObject *family_read(PyObject *op, PyObject *ignored);
@@ -22,20 +22,11 @@ rows_of(const Family *self, const Series **rows)
 
 typedef PyObject *(*Entry)(const Family *self, const Series *series);
 
-static PyObject *
-column(const Family *self, const Series **rows, Py_ssize_t n, Entry entry)
-{
-    PyObject *tuple = PyTuple_New(n);
-    for (Py_ssize_t i = 0; tuple != NULL && i < n; i++) {
-        PyObject *value = entry(self, rows[i]);
-        if (value == NULL) {
-            Py_CLEAR(tuple);
-            break;
-        }
-        PyTuple_SET_ITEM(tuple, i, value);
-    }
-    return tuple;
-}
+/* The columns of a kind, in the order in which a row's entries are read. */
+typedef struct {
+    Entry entry;
+    int column;
+} Reading;
 
 static PyObject *
 entry_tags(const Family *Py_UNUSED(self), const Series *series)
@@ -76,9 +67,11 @@ bucket_counts_of(const Family *self, const Cell *cells)
     return counts;
 }
 
+/* Last: who observes counts first, and adds to the sum then. So no sum that was read has more in it than the counts. */
 static PyObject *
 entry_bucket_counts(const Family *self, const Series *series)
 {
+    atomic_thread_fence(memory_order_acquire);
     return bucket_counts_of(self, series->cells);
 }
 
@@ -106,17 +99,52 @@ entry_max(const Family *self, const Series *series)
     return PyFloat_FromDouble(extreme_of(self, series->cells, MAX(self)));
 }
 
+/* Copy one row whole, before the next: other processes go on to record. 0, or -1 with an exception. */
+static int
+read_row(const Family *self, const Series *series, PyObject *columns, Py_ssize_t row, const Reading *readings, int n)
+{
+    for (int i = 0; i < n; i++) {
+        PyObject *value = readings[i].entry(self, series);
+        if (value == NULL) {
+            return -1;
+        }
+        PyTuple_SET_ITEM(PyTuple_GET_ITEM(columns, readings[i].column), row, value);
+    }
+    return 0;
+}
+
+/* Columns of `n` rows, those that the kind does not have empty: a tuple of tuples, or NULL with an exception. */
+static PyObject *
+make_columns(Py_ssize_t n_columns, Py_ssize_t n, const Reading *readings, int n_readings)
+{
+    PyObject *columns = PyTuple_New(n_columns);
+    for (Py_ssize_t i = 0; columns != NULL && i < n_columns; i++) {
+        int is_read = 0;
+        for (int j = 0; j < n_readings; j++) {
+            is_read = is_read || readings[j].column == i;
+        }
+        PyObject *column = PyTuple_New(is_read ? n : 0);
+        if (column == NULL) {
+            Py_CLEAR(columns);
+            break;
+        }
+        PyTuple_SET_ITEM(columns, i, column);
+    }
+    return columns;
+}
+
 /* Rows may come and go only while Python code runs, and none does before the columns are complete: tuples of floats, ints and
  * tag sets are made, which nothing can interrupt but a collection that their tuples set off. So collecting waits. */
 PyObject *
-family_read(PyObject *op, PyObject *ignored)
+family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
+    static const Reading numbers[] = {{entry_value, 2}, {entry_tags, 0}, {entry_created, 1}};
+    static const Reading histograms[] = {{entry_sum, 4}, {entry_min, 5}, {entry_max, 6}, {entry_bucket_counts, 3},
+                                         {entry_tags, 0}, {entry_created, 1}};
     Family *self = (Family *)op;
-    static const Entry numbers[] = {entry_tags, entry_created, entry_value};
-    static const Entry histograms[] = {entry_tags, entry_created, NULL, entry_bucket_counts, entry_sum, entry_min, entry_max};
-    const Entry *entries = self->has_buckets ? histograms : numbers;
-    Py_ssize_t n_columns = self->has_buckets ? 7 : 3;
-    int complete = 0;
+    const Reading *readings = self->has_buckets ? histograms : numbers;
+    int n_readings = self->has_buckets ? 6 : 3, complete = 0;
+    PyObject *columns = NULL;
 
     PyObject *expired = PyObject_CallMethod(op, "expire", NULL);
     if (expired == NULL) {
@@ -124,21 +152,17 @@ family_read(PyObject *op, PyObject *ignored)
     }
     Py_DECREF(expired);
     int collecting = PyGC_Disable();
-    PyObject *columns = PyTuple_New(n_columns);
     const Series **rows = PyMem_Malloc((self->table.n_rows + 1) * sizeof *rows);
-    if (columns == NULL || rows == NULL) {
+    if (rows == NULL) {
         PyErr_NoMemory();
         goto done;
     }
     Py_ssize_t n = rows_of(self, rows);
-    for (Py_ssize_t i = 0; i < n_columns; i++) {
-        PyObject *made = entries[i] == NULL ? PyTuple_New(0) : column(self, rows, n, entries[i]);
-        if (made == NULL) {
-            goto done;
-        }
-        PyTuple_SET_ITEM(columns, i, made);
+    columns = make_columns(self->has_buckets ? 7 : 3, n, readings, n_readings);
+    complete = columns != NULL;
+    for (Py_ssize_t i = 0; complete && i < n; i++) {
+        complete = read_row(self, rows[i], columns, i, readings, n_readings) == 0;
     }
-    complete = 1;
 done:
     PyMem_Free(rows);
     if (collecting) { /* before any Python code runs, which may want it otherwise */
@@ -147,6 +171,5 @@ done:
     PyObject *make = complete ? borrowed(self->state, COLUMNS) : NULL;
     PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
     Py_XDECREF(columns);
-    (void)ignored;
     return result;
 }

@@ -28,6 +28,8 @@ static inline void
 distribution_observe(const Family *family, Cell *cells, double value)
 {
     cell_count_one(&cells[bucket_of(family->bounds, family->n_bounds, value)]);
+    atomic_thread_fence(memory_order_release); /* a reader that sees it in the sum sees it counted; who is killed here leaves a
+                                                  count whose value is in no sum */
     cell_add(&cells[SUM(family)], value);
     cell_lower(&cells[MIN(family)], value);
     cell_raise(&cells[MAX(family)], value);

@@ -259,7 +259,7 @@ static int
 is_unchanged(const Family *self, Series *series, double now)
 {
     double mark = family_mark(self, series);
-    if (mark == series->mark || (Py_IS_NAN(mark) && Py_IS_NAN(series->mark))) { /* NaN is not equal to itself */
+    if (is_same_mark(mark, series->mark)) {
         return 1;
     }
     series->mark = mark;

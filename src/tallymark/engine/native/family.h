@@ -75,6 +75,13 @@ Series *family_series(Family *family, TagSet *tags);
 /* What differs after any record. */
 double family_mark(const Family *family, const Series *series);
 
+/* Whether nothing was recorded between two marks. NaN is not equal to itself. */
+static inline int
+is_same_mark(double mark, double other)
+{
+    return mark == other || (Py_IS_NAN(mark) && Py_IS_NAN(other));
+}
+
 /* Read a clock of the registry, "now" or "uptime": 0, or -1 with an exception. */
 int family_now(Family *family, const char *clock, double *now);
 

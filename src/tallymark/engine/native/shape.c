@@ -76,6 +76,19 @@ pointers_remove(Pointers *table, const void *entry, uint64_t (*hash_of)(const vo
     table->used--;
 }
 
+/* Keys are told apart by their text. Interning does not make them one object: CPython 3.12 may hold two interned str of one text,
+ * and keeps every interned one for ever. */
+static int
+keys_equal(const Shape *shape, PyObject *const *keys)
+{
+    for (uint32_t i = 0; i < shape->size; i++) {
+        if (!str_equal(shape->keys[i], keys[i])) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 Shape *
 shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size)
 {
@@ -86,7 +99,7 @@ shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size)
     Pointers *table = &shapes->shapes;
     for (size_t at = hash & table->mask; table->slots != NULL && table->slots[at] != NULL; at = (at + 1) & table->mask) {
         Shape *shape = table->slots[at];
-        if (shape->hash == hash && shape->size == size && memcmp(shape->keys, keys, size * sizeof *keys) == 0) {
+        if (shape->hash == hash && shape->size == size && keys_equal(shape, keys)) {
             return shape_retain(shape);
         }
     }
@@ -131,6 +144,17 @@ plan_hash(const Shape *base, PyObject *const *keys, Py_ssize_t size)
     return mixed(hash);
 }
 
+/* Keys of the same text may be other objects: those of the call at hand are the likelier ones next time. */
+static void
+plan_remember_keys(Plan *plan, PyObject *const *keys)
+{
+    for (uint32_t i = 0; i < plan->size; i++) {
+        if (plan->given[i].key != keys[i] && PyUnicode_CHECK_INTERNED(keys[i])) {
+            Py_SETREF(plan->given[i].key, Py_NewRef(keys[i]));
+        }
+    }
+}
+
 Plan *
 plan_search(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t size)
 {
@@ -152,6 +176,7 @@ plan_search(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t
                 i++;
             }
             if (i == size) {
+                plan_remember_keys(plan, keys);
                 return *plan_recent(shapes, base, keys, size) = plan;
             }
         }

@@ -15,7 +15,7 @@ typedef struct Shape {
     uint32_t references;
     uint32_t size;
     uint64_t hash;
-    PyObject *keys[]; /* exact interned str, ascending */
+    PyObject *keys[]; /* exact str, ascending */
 } Shape;
 
 typedef struct Plan {
@@ -27,7 +27,7 @@ typedef struct Plan {
     uint8_t to[MAX_TAGS];         /* where value j of the call belongs in the result */
     uint8_t kept[MAX_TAGS];       /* where value i of the base belongs in the result; GIVEN if it is overridden */
     struct {
-        PyObject *key;            /* interned */
+        PyObject *key;            /* the object that was last seen, as a call site gives the same one each time */
         uint64_t hash;            /* its part of a tag's hash */
     } given[];                    /* what the call names, in its order */
 } Plan;
@@ -88,7 +88,7 @@ key_hash(PyObject *key)
     return str_hash(key) * 31;
 }
 
-/* The shape with these keys (interned, ascending); a new reference, or NULL with an exception. */
+/* The shape with these keys (exact str, ascending); a new reference, or NULL with an exception. */
 Shape *shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size);
 void shape_release(Shapes *shapes, Shape *shape);
 

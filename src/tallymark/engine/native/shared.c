@@ -16,6 +16,7 @@
 #define STEP (UINT64_C(1) << 20) /* the file grows by so much */
 #define LEAST_LIMIT (CHAINS + STEP)
 #define MOST_LIMIT (UINT64_C(1) << 39)
+#define COPIED (off_t)(1 << 20) /* read at once, of a file that is copied */
 
 /* So many chains that one is short even where the memory is full. */
 static uint64_t
@@ -53,7 +54,7 @@ header_checksum(const Header *header)
 static uint64_t
 known_size(Shared *shared, uint64_t wanted)
 {
-    if (wanted > shared->known) {
+    if (wanted > shared->known && shared->writable) {
         struct stat status;
         uint64_t size = atomic_load(&shared->header->size);
         if (size > shared->known && size <= shared->limit && shared_is_open(shared) && fstat(shared->fd, &status) == 0
@@ -74,15 +75,22 @@ shared_at(Shared *shared, uint64_t offset, uint64_t size)
     return shared->base + offset;
 }
 
-/* Have the disk's blocks for a part of the file, so that writing there cannot fail: 0, or an error number. */
+/* Have the disk's blocks for a part of the file, so that writing there cannot fail: 0, or an error number. Not
+ * posix_fallocate(): where the file system cannot do it, that writes zeros over what is there, cells of others among it. */
 static int
 allocate(int fd, uint64_t from, uint64_t to)
 {
-    int failed;
-    do {
-        failed = posix_fallocate(fd, (off_t)from, (off_t)(to - from));
-    } while (failed == EINTR);
-    return failed;
+#ifdef __linux__
+    while (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0) {
+        if (errno != EINTR) {
+            return errno;
+        }
+    }
+    return 0;
+#else
+    (void)fd, (void)from, (void)to;
+    return EOPNOTSUPP; /* open_to_share() says so */
+#endif
 }
 
 uint64_t
@@ -146,38 +154,70 @@ what_is_wrong(const Header *header, uint64_t file_size)
     return NULL;
 }
 
+/* Map a file that this process changes, as others do. */
+static void *
+map_to_share(const Shared *self, const struct stat *status)
+{
+    int has_holes = (uint64_t)status->st_blocks * 512 < self->known; /* a copy may have some */
+    if (has_holes && (errno = allocate(self->fd, 0, self->known)) != 0) {
+        return MAP_FAILED;
+    }
+    return mmap(NULL, self->limit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
+}
+
+/* Copy a file that this process only looks at. Its owner may be hostile, and would change what was checked before it is used, or
+ * cut the file off under the mapping. Holes cost no memory. */
+static void *
+copy_to_read(const Shared *self)
+{
+    char *base = mmap(NULL, self->known, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    off_t at = 0, end = (off_t)self->known;
+    while (base != MAP_FAILED && (at = lseek(self->fd, at, SEEK_DATA)) >= 0 && at < end) {
+        ssize_t n = pread(self->fd, base + at, (size_t)(end - at < COPIED ? end - at : COPIED), at);
+        if (n <= 0) {
+            break;
+        }
+        at += n;
+    }
+    return base;
+}
+
 static int
 shared_map(Shared *self, int fd)
 {
     struct stat status;
     Header header;
-    if ((self->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0 || fstat(self->fd, &status) < 0) {
+    memset((void *)&header, 0, sizeof header);
+    if ((self->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
-    self->device = status.st_dev;
-    self->inode = status.st_ino;
-    memset((void *)&header, 0, sizeof header);
+    /* The header first: the file may grow meanwhile, and is then longer than the header says, not shorter. */
     ssize_t n = pread(self->fd, (void *)&header, sizeof header, 0);
+    if (fstat(self->fd, &status) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        return -1;
+    }
     const char *wrong = n < (ssize_t)sizeof header ? "it is too short" : what_is_wrong(&header, (uint64_t)status.st_size);
     if (wrong != NULL) {
         PyErr_SetString(PyExc_ValueError, wrong);
         return -1;
     }
+    self->device = status.st_dev;
+    self->inode = status.st_ino;
     self->limit = header.limit;
     self->known = atomic_load(&header.size);
-    if (self->writable && (errno = allocate(self->fd, 0, self->known)) != 0) { /* a copy may have holes */
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    int protection = self->writable ? PROT_READ | PROT_WRITE : PROT_READ;
-    void *base = mmap(NULL, self->limit, protection, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
+    self->mapped = self->writable ? self->limit : self->known;
+    void *base = self->writable ? map_to_share(self, &status) : copy_to_read(self);
     if (base == MAP_FAILED) {
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
     self->base = base;
     self->header = base;
+    if (!self->writable) { /* the copy is of another moment: what was checked holds */
+        memcpy(base, (void *)&header, sizeof header);
+    }
     return 0;
 }
 
@@ -225,7 +265,7 @@ shared_dealloc(PyObject *op)
     }
     int is_open = self->fd >= 0 && shared_is_open(self);
     if (self->base != NULL) {
-        munmap(self->base, self->limit);
+        munmap(self->base, self->mapped);
     }
     if (is_open) {
         close(self->fd); /* and with it and the mapping goes the lock on our place */

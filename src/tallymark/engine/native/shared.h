@@ -57,7 +57,7 @@ typedef struct {
     PyObject_HEAD
     char *base;
     Header *header;
-    uint64_t limit, known; /* bytes mapped; bytes known to be in the file */
+    uint64_t limit, known, mapped; /* bytes that the file may grow to; known to be in it; mapped */
     int fd, writable;
     dev_t device; /* of the file, and its number there: other code may close `fd`, and get another file by its number */
     ino_t inode;

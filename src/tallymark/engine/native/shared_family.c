@@ -273,7 +273,7 @@ family_kill(Family *family, Series *series)
     if (slot_is_live(slot)) { /* another process may have been first */
         atomic_store(&slot->state, DEAD); /* before the look: who begins to record from now on does so to a new series */
         step(family->shared);
-        killed = family_mark(family, series) == series->mark || Py_IS_NAN(series->mark);
+        killed = is_same_mark(family_mark(family, series), series->mark);
         if (killed) {
             slot_died(family->shared, family->place, slot);
         }

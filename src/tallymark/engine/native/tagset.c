@@ -76,7 +76,6 @@ tagset_from_sorted(State *state, PyObject *items)
     while (PyDict_Next(items, &position, &key, &value)) {
         texts[i] = Py_NewRef(key);
         texts[size + i] = Py_NewRef(value);
-        PyUnicode_InternInPlace(&texts[i]);
         i++;
     }
     Shape *shape = shape_get(&state->shapes, texts, (uint32_t)size);

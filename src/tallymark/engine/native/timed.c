@@ -13,6 +13,23 @@ typedef struct {
     PyObject *function, *dict, *weaklist;
 } Timed;
 
+/* Have the exception that is set tell of one that passed before it, as in an `except` block. Steals. */
+static void
+raise_in_context(PyObject *type_steal, PyObject *value_steal, PyObject *traceback_steal)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_NormalizeException(&type_steal, &value_steal, &traceback_steal);
+    if (traceback_steal != NULL) {
+        PyException_SetTraceback(value_steal, traceback_steal);
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    PyException_SetContext(value, value_steal); /* steals */
+    PyErr_Restore(type, value, traceback);
+    Py_DECREF(type_steal);
+    Py_XDECREF(traceback_steal);
+}
+
 static PyObject *
 timed_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -36,10 +53,10 @@ timed_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames
     }
     PyObject *recorded = timer_record_seconds(self->timer, NULL, 0, NULL, seconds);
     if (recorded == NULL) { /* a strict registry rejected it */
+        if (result == NULL) {
+            raise_in_context(type, value, traceback);
+        }
         Py_CLEAR(result);
-        Py_XDECREF(type);
-        Py_XDECREF(value);
-        Py_XDECREF(traceback);
         return NULL;
     }
     Py_DECREF(recorded);

@@ -83,8 +83,12 @@ def _explained(path: Path | str) -> Iterator[None]:
     except SharedFileError:
         raise
     except OSError as error:
+        reason = error.strerror or str(error)
         remedy = "choose a directory that this process may write to, on a local file system with space"
-        raise SharedFileError(f"{path}: cannot be shared: {error.strerror or error}; {remedy}") from error
+        if error.errno == errno.EOPNOTSUPP:
+            reason = "its file system cannot set space aside (fallocate), so a record could fail later"
+            remedy = "choose a directory on another one: tmpfs, ext4, XFS and Btrfs can"
+        raise SharedFileError(f"{path}: cannot be shared: {reason}; {remedy}") from error
 
 
 @contextlib.contextmanager
