@@ -14,7 +14,7 @@ from tallymark.log import logger
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.families import Families
 from tallymark.metric.names import ExpositionNames
-from tallymark.metric.rejections import REJECTED, Rejections
+from tallymark.metric.rejections import REJECTED, Rejections, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 from tallymark.metric.validation import MetricRequest, check_type
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Registry"]
 
+_CENSUS = "tallymark_series"
 _AGGREGATES = (None, "", "last", "sum", "max", "min")
 
 
@@ -419,7 +420,8 @@ class Registry:
             if family.options.name not in failed and not (family.options.name in silent and family.empty)
         ]
         if asks and self._collectors is not None:
-            families += self._collectors.families([family.name for family in families])
+            taken = [family.name for family in families]
+            families += self._collectors.families([*taken, _CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
         return Snapshot(tuple(self._named(families)), time.time())
@@ -443,9 +445,11 @@ class Registry:
         for (name, _), called in list(self._callbacks.items()):
             try:
                 called.refresh()
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a callback's sys.exit() or CancelledError is not the end of a scrape
                 failed.add(name)
-                failure = repr(error)
+                failure = failure_text(error)
                 self._rejections.reject(name, "callback", lambda failure=failure: f"its callback failed: {failure}")  # type: ignore[misc]
         return failed
 
@@ -455,7 +459,7 @@ class Registry:
         self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
         sizes = [float(len(family)) for family in families]
         data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
-        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", data)
+        return FamilySnapshot(_CENSUS, "gauge", "Live series, by metric.", "", data)
 
     def __repr__(self) -> str:
         families = self._families.all()
