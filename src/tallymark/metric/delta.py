@@ -94,4 +94,4 @@ def _observed(then: HistogramSnapshot | None, whole: HistogramSnapshot) -> Histo
         return HistogramSnapshot(whole.bounds, counts, 0.0, nan, nan)
     edges = (-inf, *whole.bounds, inf)
     least, most = max(edges[changed[0]], whole.min), min(edges[changed[-1] + 1], whole.max)
-    return HistogramSnapshot(whole.bounds, counts, whole.sum - then.sum, least, most)
+    return HistogramSnapshot(whole.bounds, counts, _minus(whole.sum, then.sum), least, most)
