@@ -3,9 +3,9 @@
 The pytest plugin `tallymark.testing.plugin` gives a test a fresh registry. Nothing here needs pytest otherwise.
 """
 
+from tallymark.operational import Operation
 from tallymark.testing.calls import Call, ErrorCall, EventCall, OperationCall, ValueCall
 from tallymark.testing.current import use_everywhere
-from tallymark.operational import Operation
 from tallymark.testing.operations import RecordedOperations
 from tallymark.testing.recorder import Recorder, RecordingRegistry
 from tallymark.testing.series import RecordedSeries
@@ -23,3 +23,7 @@ __all__ = [
     "ValueCall",
     "use_everywhere",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
