@@ -78,6 +78,10 @@ _HOMES = {
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 _PACKAGES = ("bench", "export", "testing")
 
+# The first import of any of its modules would put the package `tallymark.serve` where the function is looked for.
+__import__("tallymark.serve")
+del globals()["serve"]
+
 __all__ = [
     "DURATION_BUCKETS",
     "PROMETHEUS_CONTENT_TYPE",

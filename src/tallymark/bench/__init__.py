@@ -62,3 +62,7 @@ __all__ = [
     "parse_gate",
     "tracing_objects",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import inf, isnan
+from math import inf, isfinite
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,7 @@ from tallymark.metric.data import (
     SumData,
     SummaryData,
 )
+from tallymark.metric.rejections import Rejections, failure_text
 from tallymark.metric.snapshot import FamilySnapshot
 from tallymark.metric.validation import check_name, text
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from typing import Any, Literal
 
     from tallymark.metric.data import Data
-    from tallymark.metric.rejections import Rejections
 
     Kind = Literal["counter", "gauge", "histogram", "timer", "summary", "info", "stateset"]
 
@@ -83,24 +83,24 @@ def family(
 
 
 def _totals(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> SumData:
-    totals = tuple(map(to_float, values))
+    totals = _floats(name, values)
     if not all(0.0 <= total < inf for total in totals):
         raise ValueError(f"metric {name!r}: a counter's total is a finite number from 0, which one of {totals[:5]!r} is not")
     return SumData(tags, (0.0,) * len(tags), totals, True)
 
 
 def _gauges(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> GaugeData:
-    return GaugeData(tags, (0.0,) * len(tags), tuple(map(to_float, values)))
+    return GaugeData(tags, (0.0,) * len(tags), _floats(name, values))
 
 
 def _facts(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> InfoData:
-    if any(to_float(value) != 1.0 for value in values):
+    if not set(_floats(name, values)) <= {1.0}:
         raise ValueError(f"metric {name!r}: the value of an info is always 1")
     return InfoData(tags, (0.0,) * len(tags))
 
 
 def _states(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> StateSetData:
-    states = tuple(map(to_float, values))
+    states = _floats(name, values)
     if any("state" not in one for one in tags) or not set(states) <= {0.0, 1.0}:
         raise ValueError(f"metric {name!r}: each series of a stateset has a tag 'state', and the value 0 or 1")
     return StateSetData(tags, (0.0,) * len(tags), states)
@@ -108,7 +108,7 @@ def _states(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> StateSe
 
 def _summaries(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> SummaryData:
     counts = tuple([_count(name, count) for count, _ in values])
-    return SummaryData(tags, (0.0,) * len(tags), counts, tuple([to_float(total) for _, total in values]))
+    return SummaryData(tags, (0.0,) * len(tags), counts, _floats(name, [total for _, total in values]))
 
 
 def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> HistogramData:
@@ -120,8 +120,15 @@ def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> His
     for value, row in zip(values, counts, strict=True):
         if _bounds(name, value.bounds) != bounds or len(row) != len(bounds) + 1:
             raise ValueError(f"metric {name!r}: all series have the same bounds, and one bucket more than bounds")
-    columns = [tuple([to_float(getattr(value, column)) for value in values]) for column in ("sum", "min", "max")]
+    columns = [_floats(name, [getattr(value, column) for value in values]) for column in ("sum", "min", "max")]
     return HistogramData(tags, (0.0,) * len(tags), bounds, tuple(counts), *columns)
+
+
+def _floats(name: str, values: Iterable[Any]) -> tuple[float, ...]:
+    try:
+        return tuple(map(to_float, values))
+    except OverflowError:
+        raise ValueError(f"metric {name!r}: a number is too large for a double") from None
 
 
 def _count(name: str, count: Any) -> int:
@@ -131,8 +138,8 @@ def _count(name: str, count: Any) -> int:
 
 
 def _bounds(name: str, bounds: Iterable[Any]) -> tuple[float, ...]:
-    found = tuple(map(to_float, bounds))
-    if not all(a < b for a, b in pairwise(found)) or any(isnan(one) or one == inf for one in found):
+    found = _floats(name, bounds)
+    if not all(a < b for a, b in pairwise(found)) or not all(map(isfinite, found)):
         raise ValueError(f"metric {name!r}: bounds ascend and are finite, which {found!r} are not")
     return found
 
@@ -189,14 +196,15 @@ class Collectors:
 
     def _ask(self, collector: Collector) -> list[FamilySnapshot]:
         """Return a collector's families, all of them or, where it fails, none."""
-        name = str(getattr(collector, "name", "") or type(collector).__name__)
+        name = _name_of(collector)
         start = monotonic()
         try:
             families = [_checked(one, self._tags) for one in collector.collect()]
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a collector's sys.exit() or CancelledError is not the end of a scrape
-            self._rejections.reject(name, "collector", failure_text("the collector", error))
+            failure = failure_text(error)
+            self._rejections.reject(name, "collector", lambda: f"the collector failed: {failure}")
             return []
         took = monotonic() - start
         if took > SLOW:
@@ -204,16 +212,14 @@ class Collectors:
         return families
 
 
-def failure_text(who: str, error: BaseException) -> Callable[[], str]:
-    """Return what tells that someone failed, and how, when it is called."""
-
-    def tell() -> str:
-        try:
-            return f"{who} failed: {error!r}"
-        except Exception:  # the exception's own code fails too
-            return f"{who} failed: {type(error).__name__}"
-
-    return tell
+def _name_of(collector: Collector) -> str:
+    try:
+        name: object = getattr(collector, "name", "")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # it may be a property, and fail as collect() may
+        name = ""
+    return name if type(name) is str and name else type(collector).__name__
 
 
 def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:

@@ -32,8 +32,8 @@ def delta(before: Snapshot, after: Snapshot) -> Snapshot:
 
     Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
     exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
-    from nothing. Of a distribution, `min` and `max` are exact where they are new, and else the edges of the outermost buckets
-    that changed.
+    from nothing, and so has a total that a callback or collector tells and that is less than it was. Of a distribution, `min`
+    and `max` are exact where they are new, and else the edges of the outermost buckets that changed.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
@@ -51,11 +51,14 @@ def _family(before: FamilySnapshot | None, after: FamilySnapshot) -> FamilySnaps
 def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
     """Return the difference. `rows` tells, for each row of `after`, the one of `before` that is the same series."""
     match before, after:
+        case SumData(monotonic=True), SumData(monotonic=True):
+            return replace(after, values=_grown(before.values, after.values, rows))
         case SumData(), SumData():
             return replace(after, values=_less(before.values, after.values, rows))
         case GaugeData(), GaugeData():
             return replace(after, values=_less(before.values, after.values, rows))
         case SummaryData(), SummaryData():
+            rows = [None if i is None or after.counts[row] < before.counts[i] else i for row, i in enumerate(rows)]
             counts = _less(before.counts, after.counts, rows)
             return replace(after, counts=counts, sums=_less(before.sums, after.sums, rows))
         case HistogramData(), HistogramData() if before.bounds == after.bounds:
@@ -72,6 +75,10 @@ def _less(before: Sequence[N], after: Sequence[N], rows: Sequence[int | None]) -
     return tuple([now if row is None else _minus(now, before[row]) for now, row in zip(after, rows, strict=True)])
 
 
+def _grown(before: Sequence[float], after: Sequence[float], rows: Sequence[int | None]) -> tuple[float, ...]:
+    return _less(before, after, [None if i is None or after[row] < before[i] else i for row, i in enumerate(rows)])
+
+
 def _minus(now: N, then: N) -> N:
     return type(now)(0) if now == then else now - then  # infinities are equal too
 
@@ -80,9 +87,11 @@ def _observed(then: HistogramSnapshot | None, whole: HistogramSnapshot) -> Histo
     if then is None:
         return whole
     counts = tuple([late - early for late, early in zip(whole.bucket_counts, then.bucket_counts, strict=True)])
+    if any(count < 0 for count in counts):
+        return whole
     changed = [bucket for bucket, count in enumerate(counts) if count]
     if not changed:
         return HistogramSnapshot(whole.bounds, counts, 0.0, nan, nan)
     edges = (-inf, *whole.bounds, inf)
     least, most = max(edges[changed[0]], whole.min), min(edges[changed[-1] + 1], whole.max)
-    return HistogramSnapshot(whole.bounds, counts, whole.sum - then.sum, least, most)
+    return HistogramSnapshot(whole.bounds, counts, _minus(whole.sum, then.sum), least, most)

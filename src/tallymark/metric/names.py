@@ -6,6 +6,8 @@ get a number. What a metric was once exported as it stays while the process runs
 
 from __future__ import annotations
 
+from tallymark.engine.lock import slow_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -39,49 +41,81 @@ def exposition_name(name: str, kind: str, unit: str) -> str:
 
 
 def _mangled(text: str, allowed: str) -> str:
+    if text.isascii() and text.isidentifier():
+        return text
     return "".join([c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in text])
 
 
 class ExpositionNames:
-    """The names of one registry's metrics: given when a metric is first read, and kept from then on."""
+    """The names of one registry's metrics: given when they are first read, and kept from then on."""
 
-    __slots__ = ("_claims", "_given", "_numbers", "_owners")
+    __slots__ = ("_claims", "_given", "_numbers", "_owners", "_waiting")
 
     def __init__(self) -> None:
-        self._claims: dict[str, Key] = {}  # who was the first to want a sample's name
+        self._waiting: dict[str, Key] = {}  # the metrics that have no name yet, the oldest first
+        self._claims: dict[str, Key] = {}  # whose the names of samples will be
         self._given: dict[Key, str] = {}
-        self._owners: dict[str, Key] = {}  # of the names of samples
+        self._owners: dict[str, Key] = {}  # whose they are
         self._numbers: dict[str, int] = {}  # the last one that a stem got, so that many of one name are not counted anew
 
     def claim(self, name: str, kind: str, unit: str) -> str:
         """Take note of a new metric; return what to log where another has its name, else nothing."""
         key = (name, kind, unit)
+        with slow_path():
+            if key in self._given or self._waiting.get(name) == key:
+                return ""
+            if name in self._waiting:  # it was unregistered before anybody read it
+                self._withdraw(self._waiting.pop(name))
+            self._waiting[name] = key
+            return self._contest(key)
+
+    def _contest(self, key: Key) -> str:
+        """Find out who will have the name that a new metric wants, and return what to log."""
         wanted = exposition_name(*key)
-        other = key
-        for sample in _samples(wanted, kind):
-            first = self._claims.setdefault(sample, key)
-            if first is not key and first[0] != name:
-                other = first
-        if other is key:
+        samples = _samples(wanted, key[1])
+        others: dict[Key, str] = {}
+        for sample in samples:
+            other = self._owners.get(sample) or self._claims.get(sample)
+            if other is not None:
+                others.setdefault(other, sample)
+        keeping = [other for other in others if not self._yields(other, key, wanted)]
+        if not keeping:
+            for other in others:
+                self._withdraw(other)
+            self._claims.update(dict.fromkeys(samples, key))
+        if not others:
             return ""
-        winner, loser = (key, other) if self._is_before(key, other, wanted) else (other, key)
+        other = keeping[0] if keeping else next(iter(others))
+        winner, loser = (other, key) if keeping else (key, other)
         return (
-            f"metrics {other[0]!r} and {name!r} have one name in Prometheus, {wanted!r}: {winner[0]!r} keeps it,"
-            f" and {loser[0]!r} gets a number; rename one of them"
+            f"{other[1]} {other[0]!r} and {key[1]} {key[0]!r} have one name in Prometheus, {others[other]!r}: {winner[0]!r}"
+            f" keeps it, and {loser[0]!r} gets a number; rename one of them"
         )
 
+    def _yields(self, older: Key, key: Key, wanted: str) -> bool:
+        return older not in self._given and key[0] == wanted and older[0] != exposition_name(*older)
+
+    def _withdraw(self, key: Key) -> None:
+        for sample in _samples(exposition_name(*key), key[1]):
+            if self._claims.get(sample) == key:
+                del self._claims[sample]
+
     def give(self, metrics: Iterable[Key]) -> None:
-        """Give names to those of the metrics that have none, the oldest first."""
+        """Give names to all metrics that have none: those that were claimed, read or not, and these. The oldest first."""
         new = [key for key in metrics if key not in self._given]
-        for key in sorted(new, key=lambda key: exposition_name(*key) != key[0]):
-            self._given[key] = self._free(key)
+        if not new:
+            return
+        with slow_path():
+            new = list(dict.fromkeys([*self._waiting.values(), *new]))
+            for key in sorted(new, key=lambda key: exposition_name(*key) != key[0]):
+                if key not in self._given:
+                    self._given[key] = self._free(key)
+            self._waiting.clear()
+            self._claims.clear()
 
     def of(self, name: str, kind: str, unit: str) -> str:
         """Return the name that a metric was given."""
         return self._given[name, kind, unit]
-
-    def _is_before(self, key: Key, older: Key, wanted: str) -> bool:
-        return older not in self._given and key[0] == wanted and older[0] != exposition_name(*older)
 
     def _free(self, key: Key) -> str:
         wanted = exposition_name(*key)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from _thread import get_ident
 
 from tallymark.metric.callback import CallbackInstrument
-from tallymark.metric.collector import Collectors, failure_text
+from tallymark.metric.collector import Collectors
 from tallymark.metric.data import GaugeData, data_of
-from tallymark.metric.rejections import REJECTED
+from tallymark.metric.rejections import REJECTED, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
 TYPE_CHECKING = False
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tallymark.metric.rejections import Rejections
 
 __all__ = ["Reader"]
+
+_CENSUS = "tallymark_series"
 
 
 class Reader:
@@ -87,7 +89,8 @@ class Reader:
             if family.options.name not in failed and not (family.empty and _hides_when_empty(family, called))
         ]
         if asks:
-            families += self.collectors.families([family.name for family in families])
+            taken = [family.name for family in families]
+            families += self.collectors.families([*taken, _CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
         return Snapshot(tuple(self._named(families)), self._families.hooks.now())
@@ -98,9 +101,12 @@ class Reader:
         for (name, _), called in list(self._callbacks.items()):
             try:
                 called.refresh()
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # a callback's sys.exit() or CancelledError is not the end of a scrape
                 failed.add(name)
-                self._rejections.reject(name, "callback", failure_text("its callback", error))
+                failure = f"its callback failed: {failure_text(error)}"
+                self._rejections.reject(name, "callback", lambda failure=failure: failure)  # type: ignore[misc]
         return failed
 
     def _read(self, family: Family) -> FamilySnapshot:
@@ -114,7 +120,7 @@ class Reader:
         self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
         sizes = [float(len(family)) for family in families]
         data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
-        return FamilySnapshot("tallymark_series", "gauge", "Live series, by metric.", "", data)
+        return FamilySnapshot(_CENSUS, "gauge", "Live series, by metric.", "", data)
 
     def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
         keys = [(family.name, family.kind, family.unit) for family in families]

@@ -19,11 +19,21 @@ if TYPE_CHECKING:
     from tallymark.engine.options import FamilyHooks
     from tallymark.metric.families import Families
 
-__all__ = ["REJECTED", "REJECTED_LIMITS", "Rejections"]
+__all__ = ["REJECTED", "REJECTED_LIMITS", "Rejections", "failure_text"]
 
 REJECTED_LIMITS = TagLimits(max_tags=100, max_value_length=255, max_series=100_000)
 
 _TAG_REASONS = {"max_series", "unprintable", "value_too_long"}
+
+
+def failure_text(error: BaseException) -> str:
+    """Return what to say of an exception that somebody else's code raised, whatever its `repr` does."""
+    try:
+        return repr(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return type(error).__name__
 
 
 class Rejections:

@@ -130,7 +130,8 @@ class SeriesView(Frozen):
         match self.family.data:
             case HistogramData() | ExponentialHistogramData() as data:
                 return data.row(self.row)
-        raise AttributeError(f"{self.kind} {self.name!r} has no distribution; read .value")
+        remedy = ".count and .sum" if isinstance(self.family.data, SummaryData) else ".value"
+        raise AttributeError(f"{self.kind} {self.name!r} has no distribution; read {remedy}")
 
     @property
     def count(self) -> int:

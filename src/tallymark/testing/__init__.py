@@ -23,3 +23,7 @@ __all__ = [
     "ValueCall",
     "use_everywhere",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

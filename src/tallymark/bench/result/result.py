@@ -181,6 +181,7 @@ class RunResult:
         partial.replace(target)
 
     def to_json(self) -> dict[str, Any]:
+        """Return what `save` writes, as plain data."""
         return {"format": FORMAT, "version": VERSION, **asdict(self)}
 
 
