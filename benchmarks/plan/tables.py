@@ -96,11 +96,11 @@ def peers_table(figures: Figures, columns: tuple[str, ...] = tuple(CLIENTS)) -> 
 
 
 def headline(figures: Figures) -> str:
-    """Return in a sentence what one record costs each client."""
+    """Return what one record costs each client, as a sentence."""
     clients = {"native": "Tallymark", "prometheus_client": "`prometheus_client`", "OpenTelemetry": "OpenTelemetry"}
     found = {name: one for key, name in clients.items() if (one := client(figures, key, "inc_two_tags"))}
     costs = [f"{name} {format_seconds(one.time)} and {one.allocs:.0f} allocations" for name, one in found.items()]
-    return f"`inc()` with 2 tags costs {', '.join(costs)}."
+    return f"`inc()` with 2 tags: {', '.join(costs)}."
 
 
 def client(figures: Figures, name: str, op: str) -> Figure | None:
