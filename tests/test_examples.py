@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,13 @@ import tallymark as tm
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PAGES = [
-    example
-    for page in ("operational.md", "facts.md")
-    for example in re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
-]
+DOCS = ROOT / "docs"
+PAGES = ("facts.md", "guide.md", "operational.md")
+
+
+def blocks(page: str) -> list[str]:
+    """Return the Python examples of a page."""
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def run(*command: str | Path) -> str:
@@ -40,7 +43,35 @@ def test_the_shop_serves_its_customers() -> None:
         assert re.search(rf"^{name}\{{.*\}} [\d.]+$", text, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("example", range(len(PAGES)))
-def test_the_examples_of_the_docs_run(example: int) -> None:
+@pytest.mark.parametrize(("page", "example"), [(page, example) for page in PAGES for example in range(len(blocks(page)))])
+def test_the_examples_of_the_docs_run(page: str, example: int, request: pytest.FixtureRequest) -> None:
+    names: dict[str, Any] = {"__name__": "example"}
     with tm.use(tm.Registry(strict=True)):
-        exec(PAGES[example], {"__name__": "example"})
+        exec(blocks(page)[example], names)
+    for name, test in names.items():
+        if name.startswith("test_"):
+            test(request.getfixturevalue("metrics"))
+
+
+def test_the_benchmarks_of_the_guide_are_those_of_the_examples() -> None:
+    shown = re.findall(r"def bench_\w+\(b\):\n(?: .*\n)+", "".join(blocks("guide.md")))
+    source = (EXAMPLES / "benchmarks" / "bench_post_mortem.py").read_text(encoding="utf-8")
+    assert len(shown) == 2
+    assert all(one in source for one in shown)
+
+
+def anchor(heading: str) -> str:
+    """Return what a link to a heading ends in."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_the_links_of_the_docs_lead_somewhere(page: str) -> None:
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        path, _, part = target.partition("#")
+        linked = DOCS / path if path else DOCS / page
+        assert linked.exists(), target
+        if part:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(encoding="utf-8"), re.MULTILINE)
+            assert part in map(anchor, headings), target

@@ -11,33 +11,51 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 
 from plan.figures import Figures, pivot
-from plan.tables import CLIENTS, OPS, client
+from plan.tables import client
 
 mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "tallymark", "font.size": 9, "axes.spines.top": False})
 mpl.rcParams.update({"axes.spines.right": False, "figure.facecolor": "white", "savefig.facecolor": "white"})
 
-_SHOWN = ("inc", "inc_two_tags", "observe", "record_operation")
-_COLOURS = dict(
-    zip(CLIENTS, ("#0b6e4f", "#7fb69e", "#d1495b", "#edae49", "#8d6a9f", "#5b7db1", "#30638e", "#9a9a9a"), strict=True)
-)
+_SHOWN = {"inc": "inc()", "observe": "observe()", "inc_two_tags": "inc(),\n2 tags"}
+_BARS = {
+    "native": ("Tallymark", "#0b6e4f"),
+    "prometheus_client": ("prometheus_client", "#d1495b"),
+    "OpenTelemetry": ("OpenTelemetry", "#edae49"),
+}
 
 
 def draw_records(figures: Figures, path: Path) -> None:
-    """Draw what a record costs each client, on a logarithmic scale."""
-    drawing, axes = plt.subplots(1, len(_SHOWN), figsize=(11, 3), layout="constrained")
-    for plot, op in zip(axes, _SHOWN, strict=True):
-        found = {name: one for name in CLIENTS if (one := client(figures, name, op))}
-        names = list(reversed(found))
-        times = [found[name].time * 1e9 for name in names]
-        shown = ["Tallymark" if name == "native" else "Tallymark in Python" if name == "reference" else name for name in names]
-        bars = plot.barh(shown, times, color=[_COLOURS[name] for name in names])
-        plot.bar_label(bars, [f"{time:,.0f} ns" for time in times], padding=2, fontsize=8)
-        plot.set(title=OPS[op], xscale="log", xlim=(min(times) / 2, max(times) * 12))
-        plot.xaxis.set_visible(False)
-        plot.spines[["bottom", "left"]].set_visible(False)
-        plot.tick_params(left=False)
-    drawing.suptitle(f"Nanoseconds per record, logarithmic ({figures.command})", fontsize=9)
+    """Draw what a record costs, on one linear scale: the cheapest first, in each operation and among the operations."""
+    drawing, plot = plt.subplots(figsize=(12, 7.6), layout="constrained")
+    drawing.get_layout_engine().set(w_pad=0.25, h_pad=0.2)
+    rows = sorted([found for op in _SHOWN if (found := _bars(figures, op))], key=lambda row: row[1][0][1])
+    top = 0.0
+    for op, bars in rows:
+        for name, time in bars:
+            label, colour = _BARS[name]
+            drawn = plot.barh(top, time, color=colour, height=0.82)
+            plot.bar_label(
+                drawn, [f"{label} {time:,.0f} ns"], padding=9, fontsize=25, weight="bold" if name == "native" else "normal"
+            )
+            top += 1
+        plot.text(-80, top - len(bars) / 2 - 0.5, _SHOWN[op], fontsize=26, ha="right", va="center")
+        top += 0.6
+    plot.set(xlim=(0, max(bars[-1][1] for _, bars in rows) * 1.66 if rows else 1), ylim=(top - 0.8, -0.7))
+    plot.axis("off")
+    plot.set_title("Time of one record: shorter is better", fontsize=28, loc="left", x=-0.2, y=1.02)
+    drawing.supxlabel(f"nanoseconds, linear · {_origin(figures)}", fontsize=15, color="#555555")
     _save(drawing, path)
+
+
+def _bars(figures: Figures, op: str) -> tuple[str, list[tuple[str, float]]] | None:
+    """Return an operation, and what it takes each client in nanoseconds, the quickest first."""
+    times = {name: one.time * 1e9 for name in _BARS if (one := client(figures, name, op))}
+    return (op, sorted(times.items(), key=lambda bar: bar[1])) if times else None
+
+
+def _origin(figures: Figures) -> str:
+    known = figures.environment
+    return f"{figures.command}, {known.get('implementation')} {known.get('python')}, {known.get('cpu')}"
 
 
 def draw_growth(figures: Figures, path: Path) -> None:

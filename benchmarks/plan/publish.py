@@ -16,7 +16,7 @@ from tallymark.bench.show.markdown import escape, table_markdown
 from tallymark.bench.show.report import Table
 
 FIGURES = ROOT / "docs" / "figures" / "figures.json"
-PAGES = ("README.md", "docs/performance.md", "docs/pooling.md", "docs/processes.md")
+PAGES = ("README.md", "docs/guide.md", "docs/performance.md", "docs/pooling.md", "docs/processes.md")
 
 _BLOCK = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 
@@ -61,6 +61,8 @@ def block(name: str, figures: Figures) -> str:
     """Return what a block holds: a table, or text; and below each table the command that made it."""
     if name == "post_mortem":
         return "```\n" + "\n".join(figures.post_mortem) + "\n```\n\n" + _origin(figures)
+    if name == "headline":
+        return f"{tables.headline(figures)} {_origin(figures)}"
     return table_markdown(BLOCKS[name](figures)) + "\n\n" + _origin(figures)
 
 

@@ -95,6 +95,14 @@ def peers_table(figures: Figures, columns: tuple[str, ...] = tuple(CLIENTS)) -> 
     return Table(("", *columns, "native to prometheus_client", "to OpenTelemetry"), tuple(rows))
 
 
+def headline(figures: Figures) -> str:
+    """Return what one record costs each client, as a sentence."""
+    clients = {"native": "Tallymark", "prometheus_client": "`prometheus_client`", "OpenTelemetry": "OpenTelemetry"}
+    found = {name: one for key, name in clients.items() if (one := client(figures, key, "inc_two_tags"))}
+    costs = [f"{name} {format_seconds(one.time)} and {one.allocs:.0f} allocations" for name, one in found.items()]
+    return f"`inc()` with 2 tags: {', '.join(costs)}."
+
+
 def client(figures: Figures, name: str, op: str) -> Figure | None:
     """Return the figure of one client's operation."""
     file, engine = CLIENTS[name]

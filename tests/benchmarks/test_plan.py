@@ -172,6 +172,19 @@ def test_charts_are_drawn(tmp_path: Path, committed: Figures) -> None:
         assert committed.command in text
 
 
+def test_the_chart_of_records_shows_the_committed_figures(committed: Figures) -> None:
+    chart = publish.FIGURES.with_name("records.svg").read_text(encoding="utf-8")
+    for op in ("inc", "inc_two_tags", "observe"):
+        for name, label in (
+            ("native", "Tallymark"),
+            ("prometheus_client", "prometheus_client"),
+            ("OpenTelemetry", "OpenTelemetry"),
+        ):
+            found = tables.client(committed, name, op)
+            assert found is not None
+            assert f">{label} {found.time * 1e9:,.0f} ns<" in chart
+
+
 @pytest.mark.parametrize("name", ["floor", "strategy native"])
 def test_what_held_series_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SERIES", 500)

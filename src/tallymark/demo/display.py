@@ -13,7 +13,9 @@ from tallymark.demo.table import HEADINGS, Row, plain_text
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Display", "make_display"]
+__all__ = ["Display", "make_display", "rich_table"]
+
+_STYLES = {"operation": "bold cyan", "errors": "red", "timeouts": "yellow"}
 
 
 class Display(Protocol):
@@ -78,10 +80,10 @@ class LiveDisplay:
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
     def show(self, rows: Sequence[Row]) -> None:
-        self._live.update(_rich_table(rows), refresh=True)
+        self._live.update(rich_table(rows), refresh=True)
 
     def summarise(self, rows: Sequence[Row]) -> None:
-        self._console.print(_rich_table(rows))
+        self._console.print(rich_table(rows))
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -91,12 +93,14 @@ class LiveDisplay:
         self._live.stop()
 
 
-def _rich_table(rows: Sequence[Row]) -> Table:
+def rich_table(rows: Sequence[Row]) -> Table:
+    """Return the table for Rich to print. `ImportError` where Rich is not installed."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD)
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "operation" else "right")
+        table.add_column(heading, justify="left" if heading == "operation" else "right", style=_STYLES.get(heading))
     for row in rows:
         table.add_row(*row.cells())
     return table

@@ -56,7 +56,7 @@ class Load:
                     connection.close()
 
     def _turn(self) -> bool:
-        """Wait until a request is due; say whether to make it."""
+        """Wait until a request is due; return False if there is to be none."""
         with self._lock:
             now = monotonic()
             due = self._due = max(self._due + self._interval, now)

@@ -23,7 +23,7 @@ __all__ = ["run"]
 _FURTHER_PORTS = 100
 
 
-def run(*, seconds: float, port: int, rate: float) -> None:
+def run(*, seconds: float, port: int, rate: float, display: Display | None = None) -> None:
     """Run a measured service under load, and show how it does; at the end print a summary, and the metrics as they then are.
 
     Ends when the time is up, or at SIGINT or SIGTERM. Must be called in the main thread.
@@ -32,6 +32,7 @@ def run(*, seconds: float, port: int, rate: float) -> None:
         seconds: how long; 0 for no end but a signal.
         port: where metrics are served, or the next free one of the hundred that follow; 0 for any that is free.
         rate: most requests a second.
+        display: where the table is shown; by default what suits standard output.
 
     Raises:
         OSError: the metrics cannot be served, or standard output cannot be written to.
@@ -41,7 +42,7 @@ def run(*, seconds: float, port: int, rate: float) -> None:
     service = Service(registry, Backend())
     with stop_on_signals() as stop, _serve_nearby(registry, port) as metrics:
         print(f"{_greeting(metrics, port)} The service is under load{_ending(seconds)}.\n", flush=True)
-        display = make_display()
+        display = display or make_display()
         first = registry.snapshot()
         with serve_operations(service) as service_port, Load(service_port, rate), display:
             _watch(registry, display, stop, seconds)

@@ -23,7 +23,7 @@ class Stop:
         self._wishes.put(signal_number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the wish is stated, but no longer than `seconds`; say whether it was. It stays stated."""
+        """Wait until the wish is stated, but no longer than `seconds`; return True if it was. It stays stated."""
         try:
             wish = self._wishes.get(timeout=seconds)
         except Empty:
