@@ -1,7 +1,8 @@
 """The whole benchmark plan: `python benchmarks/run.py [--quick] [--go DIR] [--publish]`, which is `make bench`.
 
-Every benchmark below this directory runs through Tallymark's own toolkit, in fresh processes, in random order round by round,
-so that what else the machine does meets all sides alike. It ends with what must hold, and fails if something does not.
+The plan is what `make bench` runs: every benchmark below this directory, with Tallymark's own toolkit. They run in fresh
+processes, in random order round by round, so that what else the machine does affects all of them alike. The run ends with the
+criteria, and fails if one is not met.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from tallymark.bench.show.tables import plain, show_table
 
 
 def gather(options: argparse.Namespace) -> Figures:
-    """Measure all there is to measure."""
+    """Measure everything that the options ask for."""
     theirs = original.recorded()
     source = "recorded on another machine: benchmarks/original/baseline.txt"
     if options.go:
@@ -56,7 +57,7 @@ def _figures(options: argparse.Namespace, run: RunResult, theirs: dict[str, dict
 
 
 def show(figures: Figures) -> bool:
-    """Print every table; return whether all that was measured holds."""
+    """Print every table; return True if every criterion that was measured is met."""
     for title, table in sections(figures):
         if table.rows:
             print(f"## {title}\n")
@@ -76,9 +77,9 @@ def _holds(figures: Figures) -> bool:
 
 
 def sections(figures: Figures) -> list[tuple[str, Table]]:
-    """Return the tables with their titles, in the order of the plan."""
+    """Return the tables with their titles, in the order of the report."""
     return [
-        ("The document's benchmarks, steady and cold", tables.document_table(figures)),
+        ("The benchmarks of the Go library's tag-map optimisation plan, steady and cold", tables.document_table(figures)),
         ("The Go original (time, allocs; " + figures.original_source + ")", tables.original_table(figures)),
         ("Strategies for tags (time, allocs, bytes)", tables.strategies_table(figures)),
         ("The garbage collector meanwhile", tables.pressure_table(figures)),
@@ -96,12 +97,10 @@ def sections(figures: Figures) -> list[tuple[str, Table]]:
 def main() -> int:
     """Measure, show, and publish if asked; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about a minute: the rows that tell most, one process each")
-    parser.add_argument("--go", type=Path, metavar="DIR", help="the Go original's checkout: run its benchmarks too")
-    parser.add_argument("--publish", action="store_true", help="write the figures, charts and tables of README and docs anew")
-    parser.add_argument(
-        "--again", type=Path, metavar="FILE", help="show, or publish, figures that were saved, measuring nothing"
-    )
+    parser.add_argument("--quick", action="store_true", help="about a minute: the most telling rows, one process each")
+    parser.add_argument("--go", type=Path, metavar="DIR", help="a checkout of the Go original: run its benchmarks too")
+    parser.add_argument("--publish", action="store_true", help="rewrite the figures, charts and tables in README and docs")
+    parser.add_argument("--again", type=Path, metavar="FILE", help="show or publish saved figures, and measure nothing")
     options = parser.parse_args()
     try:
         figures = measured.load(options.again) if options.again else gather(options)

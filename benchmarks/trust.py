@@ -1,9 +1,9 @@
-"""How far the toolkit's own comparisons can be trusted: what is the same must not be called different, and 5 % must be found.
+"""How far the toolkit's comparisons can be trusted: equal code must not be called different, and 5 % more work must be found.
 
     python benchmarks/trust.py --runs 40 --slower 10
 
-Both sides run the same file in the same interpreter, interleaved, as `tallymark bench ab` runs them. For the second count, one
-side's operation has 5 % more to do: a sum over 5 % more items.
+Both sides run the same file in the same interpreter, interleaved, as `tallymark bench ab` runs them. For the second count, the
+op of the new side has 5 % more to do: a sum over 5 % more items.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ def bench_sum(b):
 
 
 def comparisons(runs: int, items: int, settings: Settings) -> Iterator[Comparison]:
-    """Yield comparisons of one side's operation over `ITEMS` items with the other's over so many."""
+    """Yield comparisons: the op of the old side sums `ITEMS` items, that of the new side `items`."""
     with tempfile.TemporaryDirectory() as directory:
-        sides = []
+        targets = []
         for name, length in (("old", ITEMS), ("new", items)):
             root = Path(directory) / name
             root.mkdir()
             (root / "bench_sum.py").write_text(FILE.format(items=length))
-            sides.append(Target(name, root=str(root)))
+            targets.append(Target(name, root=str(root)))
         for _ in range(runs):
-            yield compare(*measure(targets=sides, settings=settings))
+            yield compare(*measure(targets=targets, settings=settings))
 
 
 def found(runs: int, items: int, settings: Settings) -> int:
-    """Return how many of so many comparisons say that the sides differ, and print each."""
+    """Return how many of `runs` comparisons say that the sides differ; print each."""
     count = 0
     for comparison in comparisons(runs, items, settings):
         (one,) = comparison.benchmarks
@@ -53,9 +53,9 @@ def found(runs: int, items: int, settings: Settings) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=40, help="comparisons of the same with the same (default: 40)")
+    parser.add_argument("--runs", type=int, default=40, help="comparisons of equal code (default: 40)")
     parser.add_argument("--slower", type=int, default=10, help="comparisons with 5 %% more work (default: 10)")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter values, for a first look")
     options = parser.parse_args()
     settings = replace(QUICK if options.quick else Settings(), passes=("time",))
     print("the same on both sides:")

@@ -1,6 +1,6 @@
-"""The same plan where nothing is there yet: each operation makes its own registry or cache first, which a service does once.
+"""The same benchmarks, cold: each op first makes its own registry or cache, which a service makes once.
 
-These benchmarks measure initialisation, on purpose. A warning says so of each, unless a run leaves the search for it out.
+These benchmarks measure initialisation on purpose. Each gets a warning about it, unless a run leaves that pass out.
 """
 
 import tallymark as tm

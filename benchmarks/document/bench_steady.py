@@ -1,7 +1,7 @@
-"""The benchmark plan of the document that Tallymark grew from, by its names: each operation in steady state, on warm caches.
+"""The benchmarks of the Go library's tag-map optimisation plan, with its names: each op in steady state, on warm caches.
 
-The varied workloads are written out, nine records or three an operation, so that choosing among them costs nothing; what is
-shown is one record.
+The varied workloads are written out, nine or three records in an op, so that no time goes into choosing among them. The figures
+are of one record.
 """
 
 import tallymark as tm

@@ -35,6 +35,6 @@ def bench_inc_one_of(b, series):
 def bench_inc_all_in_turn(b, series):
     counter, users = populated(series)
     in_turn = itertools.cycle(users)
-    next(itertools.islice(in_turn, series, series), None)  # the first time round, it makes a list of its own
+    next(itertools.islice(in_turn, series, series), None)  # the first time through, cycle() makes a list of its own
     for _, user in zip(b.loop(), in_turn):  # noqa: B905
         counter.inc(method="GET", user=user)

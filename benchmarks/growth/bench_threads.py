@@ -1,6 +1,6 @@
 """How the cost of a record grows with the number of threads that record to the same series at once.
 
-An operation is `RECORDS` records, shared out among threads that are there before it begins.
+An op is `RECORDS` records, divided among threads that started before it.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""datadog's DogStatsd: each record is formatted, and sent over UDP to a socket of this machine."""
+"""datadog's DogStatsd: each record is formatted, and sent over UDP to a socket on this machine."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""What a sceptic would write: a dict. It loses counts over threads, and is read, rendered and limited by nobody."""
+"""The least that code could do: a dict. It loses counts when threads share it, and nothing reads, renders or limits it."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry's SDK, with a reader, without which it records nothing. Attributes are made once: it is given that."""
+"""OpenTelemetry's SDK, with a reader: without one it records nothing. Attributes are made once, which is in its favour."""
 
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader

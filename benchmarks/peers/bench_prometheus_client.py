@@ -1,4 +1,4 @@
-"""prometheus_client, in the way of calling it that costs least: label values by place, in the order declared."""
+"""prometheus_client, called in the way that costs least: label values by position, in the order declared."""
 
 import prometheus_client as pc
 

@@ -1,4 +1,4 @@
-"""statsd: each record is formatted, and sent over UDP to a socket of this machine. It has no tags."""
+"""statsd: each record is formatted, and sent over UDP to a socket on this machine. It has no tags."""
 
 import contextlib
 import socket

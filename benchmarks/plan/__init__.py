@@ -1,1 +1,5 @@
-"""What `make bench` measures, and what becomes of it: figures -> tables, criteria, charts -> terminal, pages."""
+"""The benchmark plan, which is what `make bench` runs: figures -> tables, criteria, charts -> terminal, pages.
+
+"The Go original" is the Go metrics library that Tallymark grew from. The directory `document/` has the benchmarks of that
+library's tag-map optimisation plan; `original/` has the figures of the library's own benchmarks.
+"""

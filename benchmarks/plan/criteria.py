@@ -1,4 +1,4 @@
-"""What must hold: the document's success criteria, and the claims that Tallymark makes. Each with its figure."""
+"""What must hold: the success criteria of the Go library's tag-map optimisation plan, and Tallymark's claims; with figures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _STRATEGIES = "tag_strategies/bench_strategies.py::bench_"
 _OURS = "peers/bench_tallymark.py::bench_"
 _SHARED = "processes/bench_shared.py::bench_"
 
-#: Rows that set something up, or format: they allocate, and no claim is made for them.
+#: Rows that set something up or format text. They allocate, and Tallymark claims nothing about them.
 _SETS_UP = ("bench_create", "bench_first", "bench_render")
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """Something that must hold; `met` is None where nothing was measured that could tell."""
+    """Something that must hold. `met` is None if what it needs was not measured."""
 
     text: str
     figure: str
@@ -26,7 +26,7 @@ class Criterion:
 
 
 def criteria(figures: Figures) -> list[Criterion]:
-    """Return each criterion, in the document's order first."""
+    """Return the criteria: those of the tag-map optimisation plan first, in its order."""
     return [
         *_document(figures),
         Criterion("0 functional regressions: one suite passes on every strategy", figures.suite or "-", _suite(figures)),

@@ -1,4 +1,4 @@
-"""Figures: what was measured of each benchmark, small enough to be committed beside the pages that show them."""
+"""Figures: the numbers of each benchmark, small enough to be committed beside the pages that show them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PASSES = ("allocations", "collections", "time")
 FULL = Settings(processes=5, values=9, shortest=0.004, budget=0.6, most=4.0, passes=_PASSES)
 QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, passes=("allocations", "time"))
 
-#: Some operations are many at once: what is shown is one of them.
+#: Some ops do many records at once; the figures are of one record.
 MANY = {"bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3}
 
-#: What `--quick` leaves out: what takes long, and what is told by another row.
+#: What `--quick` leaves out: slow rows, and rows that add little to another.
 _LEFT_OUT = re.compile(
     r"series=1|engine=reference|bench_create|bench_first|growth/bench_(series|tags)|threads=[48]|bench_threads.*(prom|open)"
     r"|cold_start|bench_tags\[|bench_with_inc|bench_inc_mapping|one_tag|timed_function|aioprom"
@@ -35,7 +35,7 @@ _LEFT_OUT = re.compile(
 
 @dataclass(frozen=True)
 class Figure:
-    """One benchmark, in seconds, requests at the allocators, and bytes, per operation."""
+    """One benchmark: seconds, requests at the allocators, and bytes, per op."""
 
     time: float
     spread: float
@@ -43,8 +43,8 @@ class Figure:
     bytes: float
     total_allocs: int = 0  # of the whole pass: Go's MemAllocs
     total_bytes: int = 0
-    collections: float | None = None  # of the garbage collector, in 1,000 operations
-    pause: float | None = None  # seconds, in 1,000 operations
+    collections: float | None = None  # of the garbage collector, in 1,000 ops
+    pause: float | None = None  # seconds, in 1,000 ops
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _rounded(value: Any) -> Any:
 
 
 def take(quick: bool, progress: Progress) -> RunResult:
-    """Measure every benchmark below `benchmarks/`, interleaved; with `quick`, those that tell most."""
+    """Measure every benchmark below `benchmarks/`, interleaved; with `quick`, the most telling ones."""
     select: Callable[[str], bool] | str = _is_quick if quick else ""
     (run,) = measure(
         ["benchmarks"], targets=[Target(root=str(ROOT))], settings=QUICK if quick else FULL, select=select, progress=progress
@@ -94,9 +94,9 @@ def take(quick: bool, progress: Progress) -> RunResult:
 
 
 def confirm(run: RunResult, progress: Progress) -> RunResult:
-    """Measure the native engine's rows again, with more processes, and put them in place of those of a quick run.
+    """Measure the native engine's rows again, with more processes, and replace those of a quick run.
 
-    One process is all that `--quick` gives a row; where that says that something does not hold, it must say so again.
+    `--quick` gives a row only one process. If that says that a criterion is not met, more processes must say so too.
     """
     settings = replace(QUICK, processes=5, most=3.0)
     (again,) = measure(["benchmarks"], targets=[Target(root=str(ROOT))], settings=settings, select=_is_ours, progress=progress)
@@ -112,7 +112,7 @@ def replay(progress: Progress) -> RunResult:
 
 
 def condense(benchmarks: Iterable[BenchmarkResult]) -> tuple[dict[str, Figure], dict[str, str]]:
-    """Return the figures of what was measured, and the reasons of what failed, by short name."""
+    """Return the figures of what was measured, and the reasons for what failed, by short name."""
     found = {short(one.name): one for one in benchmarks}
     failed = {name: one.reason for name, one in found.items() if one.status != "ok"}
     return {name: _figure(name, one) for name, one in found.items() if one.time and one.allocations}, failed
@@ -149,7 +149,7 @@ def _is_quick(name: str) -> bool:
 
 
 def run_suite() -> str:
-    """Run the tests of the tag strategies; return `pass`, or the last lines of what they say."""
+    """Run the tests of the tag strategies; return `pass`, or the last lines of their output."""
     command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
     tests = str(ROOT / "tests" / "benchmarks" / "test_strategies.py")
     ran = subprocess.run([*command, tests], cwd=ROOT, capture_output=True, text=True)

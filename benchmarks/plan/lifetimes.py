@@ -1,7 +1,7 @@
 """What workers that come and go leave behind: `python benchmarks/plan/lifetimes.py CLIENT`, in a fresh process.
 
-A thousand forked workers live one after the other, each recording to 100 series. It prints JSON: the seconds of a scrape, and
-the bytes on disk, after ten of them and after all.
+A thousand forked workers run one after the other, and each records to 100 series. It prints JSON: the seconds of a scrape and
+the bytes on disk, after ten workers and after all.
 """
 
 from __future__ import annotations

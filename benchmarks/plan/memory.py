@@ -1,7 +1,7 @@
 """What holding series costs: `python benchmarks/plan/memory.py HOLDER` makes 100,000 of them in a fresh process.
 
-It prints JSON: bytes of resident memory a series, objects that the garbage collector must look at a series, and the
-seconds of a full collection with all of them alive. The texts of the tags are made before, and are in no figure.
+It prints JSON: for each series the bytes of resident memory and the objects that the garbage collector must visit; and the
+seconds of a full collection while all series live. The texts of the tags are made first, and are in no figure.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def floor(users: Sequence[str]) -> Any:
 
 
 def strategy(name: str) -> Callable[[Sequence[str]], Any]:
-    """Return what holds a bound instrument for each series, as one does to record often."""
+    """Return a holder that keeps a bound instrument for each series, as code that records often does."""
 
     def hold(users: Sequence[str]) -> Any:
         sys.path.insert(0, str(Path(__file__).parent.parent / "tag_strategies"))

@@ -1,4 +1,4 @@
-"""The Go original beside Tallymark: figures that were recorded, or, where its checkout is given, measured in this session."""
+"""The Go library that Tallymark grew from, to compare with: recorded figures, or new ones if its checkout is given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LINE = re.compile(r"^Benchmark(\w+?)(?:-\d+)?\s+(?:\d+\s+)?([\d.]+)\s+ns/op\s+(
 _STEADY = "document/bench_steady.py::bench_"
 _COLD = "document/bench_cold_start.py::bench_"
 
-#: The original's benchmark, ours, and how many times cheaper ours must be at least (0: reported alone).
+#: The original's benchmark, ours, and how many times cheaper ours must be at least (0: only reported).
 COUNTERPARTS: dict[str, tuple[str, float]] = {
     **{f"{kind}With": (f"{_STEADY}{kind.lower()}_with", 4.0) for kind in ("Counter", "Gauge", "Histogram", "Timer")},
     **{f"{kind}Tags": (f"{_STEADY}{kind.lower()}_tags", 4.0) for kind in ("Counter", "Gauge", "Histogram", "Timer")},
@@ -33,7 +33,7 @@ COUNTERPARTS: dict[str, tuple[str, float]] = {
 
 
 def parse(text: str) -> dict[str, dict[str, float]]:
-    """Return seconds, bytes and allocations per operation by benchmark, from what `go test -bench` prints."""
+    """Return seconds, bytes and allocations per op by benchmark, from what `go test -bench` prints."""
     found = {}
     for line in text.splitlines():
         if match := _LINE.match(line.strip()):
@@ -43,12 +43,12 @@ def parse(text: str) -> dict[str, dict[str, float]]:
 
 
 def recorded() -> dict[str, dict[str, float]]:
-    """Return the figures that were recorded."""
+    """Return the recorded figures."""
     return parse(BASELINE.read_text(encoding="utf-8"))
 
 
 def rerun(checkout: Path, go: str = "go") -> dict[str, dict[str, float]]:
-    """Run the benchmarks of the original's checkout. Raises ValueError, saying why, when that yields none."""
+    """Run the benchmarks of the original's checkout. Raises ValueError, with the reason, if none runs."""
     command = [go, "test", "-run", "^$", "-bench", ".", "-benchmem", "./..."]
     try:
         ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True)

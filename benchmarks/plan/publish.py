@@ -1,6 +1,6 @@
-"""Publishing: the figures, their charts, and the tables in README and docs, which nobody writes by hand.
+"""Publishes the figures, their charts, and the tables in README and docs, which nobody edits by hand.
 
-A page marks where a table goes: what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` is written anew.
+A page marks where a table goes: the text between `<!-- begin NAME -->` and `<!-- end NAME -->` is replaced.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def publish(figures: Figures) -> None:
 
 
 def fill(page: str, figures: Figures) -> str:
-    """Return a page with the tables of its blocks written anew."""
+    """Return a page with new tables in its blocks."""
     return _BLOCK.sub(lambda found: f"{found[1]}{block(found[2], figures)}\n{found[3]}", page)
 
 
 def block(name: str, figures: Figures) -> str:
-    """Return what a block holds: a table, or text; and below each table the command that made it."""
+    """Return what a block holds: a table or text, and below it the command that made it."""
     if name == "post_mortem":
         return "```\n" + "\n".join(figures.post_mortem) + "\n```\n\n" + _origin(figures)
     if name == "headline":

@@ -1,4 +1,4 @@
-"""Figures as tables: one for each question that the plan asks."""
+"""Figures as tables: one for each question that the benchmark plan asks."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OPS = {
 
 
 def document_table(figures: Figures) -> Table:
-    """The document's benchmarks: steady, and cold beside it."""
+    """The benchmarks of the Go library's tag-map optimisation plan: steady, and cold beside it."""
     headers = ("", "time", "AllocsPerOp", "BytesPerOp", "MemAllocs", "MemBytes", "GC/1000", "cold: time", "allocs", "bytes")
     steady = {row: one[""] for row, one in pivot(figures.benchmarks, "document/bench_steady.py").items()}
     cold = {row: one[""] for row, one in pivot(figures.benchmarks, "document/bench_cold_start.py").items()}
@@ -104,7 +104,7 @@ def headline(figures: Figures) -> str:
 
 
 def client(figures: Figures, name: str, op: str) -> Figure | None:
-    """Return the figure of one client's operation."""
+    """Return the figure of one client for a row."""
     file, engine = CLIENTS[name]
     function, _, params = op.partition(",")
     given = ",".join(filter(None, (f"engine={engine}" if engine else "", params)))
@@ -202,7 +202,7 @@ def original_table(figures: Figures) -> Table:
 
 
 def criteria_table(found: list[Criterion]) -> Table:
-    """What must hold, whether it does, and by how much."""
+    """Each criterion, its figure, and whether it is met."""
     said = {True: "pass", False: "FAIL", None: "-"}
     return Table(("criterion", "figure", ""), tuple((one.text, one.figure, said[one.met]) for one in found))
 

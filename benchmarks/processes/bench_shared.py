@@ -1,4 +1,4 @@
-"""A registry that processes share, and one that is a process' own: the same records."""
+"""The same records to a registry that processes share, and to one that belongs to a single process."""
 
 import tallymark as tm
 from tallymark.bench import parametrize

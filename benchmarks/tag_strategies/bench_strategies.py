@@ -1,4 +1,4 @@
-"""What each strategy for tags costs: to bind tags, to chain, to record with them, to read them; few and many."""
+"""What each strategy for tags costs: to bind tags, to chain, to record with them, and to read them; with few and many."""
 
 from copied import COPY_KINDS, CopyOperations
 from strategies import STRATEGIES

@@ -1,7 +1,7 @@
-"""`pool`, the document's proposal: the dicts that hold tags are taken from a pool, and go back to it.
+"""`pool`, the proposal of the Go library's tag-map optimisation plan: dicts for tags come from a pool, and go back to it.
 
-In CPython that is a pool before a pool: the interpreter keeps up to 80 freed dicts on a list of its own, so the allocation that
-a pool would save is mostly not there, and what remains is the pool's own bookkeeping, in Python.
+In CPython that is a pool in front of a pool: the interpreter keeps up to 80 freed dicts on a list of its own, so in most
+cases the allocation that a pool would save does not happen. What remains is the cost of the pool itself, in Python.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from copied import Key, Totals
 
 
 class Pool:
-    """Dicts to be used again: at most `size`, which are empty while they are here.
+    """Dicts to use again: at most `size`, all empty while they are in the pool.
 
-    Safe over threads, as a deque's `pop` and `append` are atomic.
+    Safe with threads, as a deque's `pop` and `append` are atomic.
     """
 
     def __init__(self, size: int = 256) -> None:
@@ -28,7 +28,7 @@ class Pool:
             return {}
 
     def scratch(self) -> dict[str, str]:
-        """Take a dict for the length of one record."""
+        """Take a dict for one record."""
         return self.take()
 
     def give(self, tags: dict[str, str]) -> None:
@@ -41,8 +41,8 @@ class PoolAsProposed(Pool):
 
     `defer tagMapPool.Put(clearMap(tags))` looks like 'clear, then put back, when done'. But Go evaluates what is given to a
     deferred call at the `defer`: the map is cleared *before* use and goes back dirty. A record that begins with that same
-    line is spared, for it clears what the last one left. Whoever else takes a map from the pool, trusting it to be empty as
-    `New` makes them, inherits the tags of a stranger.
+    line has no fault, as it clears what the last one left. Other code that takes a map from the pool expects it to be empty, as
+    `New` makes it, and gets the tags of a stranger.
     """
 
     def scratch(self) -> dict[str, str]:

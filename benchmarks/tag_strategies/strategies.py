@@ -1,7 +1,7 @@
 """The strategies for tags, behind one interface: what `with_tags`, `inc` and `tags` of Tallymark's counters promise.
 
-They differ in what becomes of the tags between the call and the series. All but the last two are here to be measured and
-found wanting, and live nowhere in the library.
+They differ in what they do with the tags between the call and the series. Only the last two are in the library; the others are
+here only to be measured.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class TaggedCounter(Protocol):
 
     @property
     def tags(self) -> Mapping[str, str]:
-        """The tags; changing what is returned changes no series."""
+        """The tags. A change to the returned mapping changes no series."""
 
     @property
     def value(self) -> float:
-        """What was added to the series of these tags."""
+        """The sum of what was added to the series of these tags."""
 
 
 #: What makes an untagged counter, by strategy.

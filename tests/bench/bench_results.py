@@ -1,4 +1,4 @@
-"""Results made by hand, for tests of what is told of them."""
+"""Results made by hand, for tests of reports about them."""
 
 from __future__ import annotations
 

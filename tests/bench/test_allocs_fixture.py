@@ -1,4 +1,4 @@
-"""The pytest plugin that holds functions to a number of allocations, in runs of pytest of its own."""
+"""The pytest plugin that limits allocations of functions; where it needs one, in a run of pytest of its own."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_is_made_once_is_not_counted() -> None:
     assert Allocs().per_run(lambda: cache.setdefault("a", abc)).allocs == 0
 
 
-def test_what_warms_up_slowly_is_waited_for() -> None:
+def test_a_slow_warm_up_is_waited_for() -> None:
     calls = itertools.count()
     held: list[object] = []
     assert (
@@ -82,14 +82,14 @@ def test_fractions_are_kept() -> None:
     assert Allocs().per_run(lambda: bytes(1000) if next(turns) else None).allocs == pytest.approx(1 / 7, abs=0.001)
 
 
-def test_what_is_retained() -> None:
+def test_retained_blocks_are_counted() -> None:
     held: list[object] = []
     cost = Allocs().per_run(lambda: held.append(bytes(1000)))
     assert cost.allocs == pytest.approx(1, abs=0.01)
     assert cost.retained == pytest.approx(1, abs=0.01)
 
 
-def test_what_comes_and_goes_is_not_retained() -> None:
+def test_what_is_freed_later_is_not_retained() -> None:
     recent: deque[object] = deque(maxlen=100)
     assert Allocs().per_run(lambda: recent.append(bytes(1000))).retained == 0
 
@@ -129,7 +129,7 @@ async def generator() -> Any:
 
 
 @pytest.mark.parametrize("function", [coroutine, generator])
-def test_async_functions_are_refused(function: Any) -> None:
+def test_async_functions_are_rejected(function: Any) -> None:
     with pytest.raises(TypeError, match="async functions are not supported"):
         Allocs().per_run(function)
 
@@ -137,7 +137,7 @@ def test_async_functions_are_refused(function: Any) -> None:
 # What a check says.
 
 
-def test_what_costs_nothing_passes() -> None:
+def test_a_function_that_costs_nothing_passes() -> None:
     assert Allocs().check(nothing).allocs == 0
 
 
@@ -152,7 +152,7 @@ def test_over_a_limit(limits: Any) -> None:
         Allocs().check(text, **limits)
 
 
-def test_a_failure_says_what_and_where() -> None:
+def test_a_failure_names_costs_and_lines() -> None:
     with pytest.raises(AssertionError) as failure:
         Allocs().check(helper)
     said = str(failure.value)
@@ -180,7 +180,7 @@ def test_a_failure_names_lines_that_allocate_and_no_others() -> None:
     assert str(failure.value).count("test_allocs_fixture.py:") == 1
 
 
-def test_a_failure_says_what_is_retained() -> None:
+def test_a_failure_names_what_is_retained() -> None:
     held: list[object] = []
 
     def keep() -> None:
@@ -362,7 +362,7 @@ def test_the_marker(pytest_run: Any) -> None:
     ])  # fmt: skip
 
 
-def test_async_tests_are_refused_where_a_plugin_runs_them(pytest_run: Any) -> None:
+def test_async_tests_are_rejected_where_a_plugin_runs_them(pytest_run: Any) -> None:
     source = """
         import pytest
 

@@ -1,6 +1,6 @@
-"""Benchmarks that misbehave: one clear line each, the others still run, the exit status tells.
+"""Benchmarks that misbehave: one clear line each, the others still run, and the exit status is 1.
 
-All of them are in one run, with a good one: what a bad one could do to others, it can do to any of these.
+All of them are in one run, with a good one: a bad one that harms others would harm one of these.
 """
 
 from dataclasses import replace
@@ -17,10 +17,10 @@ GOOD = "def bench_good(b):\n    for _ in b.loop():\n        [].copy()\n"
 
 BAD = {
     "raises ValueError: bad thing (line 3)": "for _ in b.loop():\n        raise ValueError('bad\\nthing')",
-    "never loops: it needs `for _ in b.loop():` around the operation": "pass",
+    "never loops: it needs `for _ in b.loop():` around the op": "pass",
     "loops twice": "list(b.loop())\n    list(b.loop())",
     "leaves its loop early": "for _ in b.loop():\n        break",
-    "takes too long: killed after 4 s; make the operation smaller, or raise --timeout": (
+    "takes too long: killed after 4 s; make the op smaller, or raise --timeout": (
         "import time\n    for _ in b.loop():\n        time.sleep(100)"
     ),
     "forks: the child came back into b.loop()": "import os\n    for _ in b.loop():\n        os.fork()",
@@ -101,10 +101,10 @@ def odd_output(benches):
 
 
 @pytest.mark.parametrize("said", ODD)
-def test_what_is_odd_is_measured_with_a_warning(odd_output, said):
+def test_an_odd_benchmark_is_measured_with_a_warning(odd_output, said):
     assert f"WARN odd/{name(said)}:2 bench_odd {said}" in odd_output
 
 
-def test_a_child_that_ends_within_the_operation_is_fine(odd_output):
+def test_a_child_that_ends_within_the_op_is_fine(odd_output):
     assert "FAILED" not in odd_output
     assert any(line.startswith("odd/bench_fork.py::bench_fork ") for line in odd_output.splitlines())

@@ -1,6 +1,6 @@
-"""Counting allocations: exact, by thread, beside tracemalloc and every allocator, and without a trace when it ends.
+"""Counting allocations: exact, by thread, beside tracemalloc and with every allocator; no hook is left when it ends.
 
-What replaces the process's allocators is tried in processes of its own.
+Tests that replace the process's allocators run in processes of their own.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def allocating(operation: Callable[[], object], threads: int = 2) -> Iterator[No
 # What is counted.
 
 
-def test_nothing_is_nothing() -> None:
+def test_a_function_that_does_nothing_asks_for_nothing() -> None:
     assert counted(lambda: None) == (0,) * 8
 
 
@@ -124,7 +124,7 @@ def test_a_request_that_is_passed_on_counts_once() -> None:
     assert counts == Counts(allocs=1, bytes=100_000 + 33, reallocs=0, frees=1, raw=0, mem=0, obj=1, arenas=0)
 
 
-def test_requests_are_told_by_domain() -> None:
+def test_requests_are_counted_by_domain() -> None:
     held: list[bytearray] = []
 
     def array() -> None:
@@ -167,7 +167,7 @@ def test_what_is_kept_is_not_freed() -> None:
     assert counts.obj - counts.frees == 1
 
 
-def test_a_request_that_fails_is_none() -> None:
+def test_a_request_that_fails_does_not_count() -> None:
     def too_much() -> None:
         with suppress(MemoryError):
             bytearray(sys.maxsize - 1)
@@ -233,7 +233,7 @@ def test_other_threads_do_not_change_the_count() -> None:
     assert others > 0
 
 
-def test_nothing_of_other_threads_where_there_are_none() -> None:
+def test_without_other_threads_their_count_is_zero() -> None:
     with counting():
         mark(0)
         held = [object() for _ in range(100)]
@@ -316,7 +316,7 @@ def test_an_exception_ends_it() -> None:
     assert not _allocs.is_installed()
 
 
-def test_what_is_asked_for_while_not_counting_is_not_counted() -> None:
+def test_requests_outside_of_counting_are_not_counted() -> None:
     with counting():
         mark(0)
     held = [bytes(1000) for _ in range(1000)]
@@ -325,7 +325,7 @@ def test_what_is_asked_for_while_not_counting_is_not_counted() -> None:
     assert counts_between(0, 1).allocs < len(held)
 
 
-def test_refusals() -> None:
+def test_wrong_uses_are_rejected() -> None:
     with pytest.raises(RuntimeError, match="allocations are not being counted"):
         mark(0)
     with pytest.raises(RuntimeError, match="allocations are not being counted"):
@@ -454,7 +454,7 @@ def test_a_process_may_end_while_it_counts() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
-def test_a_child_counts_on() -> None:
+def test_a_forked_child_goes_on_counting() -> None:
     run("""
         with counting():
             mark(0)
@@ -522,7 +522,7 @@ def test_tracemalloc_within() -> None:
 
 def test_tracemalloc_started_within_and_left_on() -> None:
     run("""
-        on_top = "another hook was set on top of those that count allocations.*was tracemalloc started since.*stop it before"
+        on_top = "another hook lies on top of those that count allocations.*was tracemalloc started since.*stop it before"
         with pytest.raises(RuntimeError, match=on_top), counting():
             tracemalloc.start()
         with pytest.raises(RuntimeError, match="allocations are not being counted"):
@@ -545,15 +545,15 @@ def test_tracemalloc_started_within_and_left_on() -> None:
 def test_tracemalloc_stopped_from_beneath() -> None:
     run("""
         tracemalloc.start()
-        beneath = "were removed from beneath.*tracemalloc.*what was counted is too little"
-        with pytest.raises(RuntimeError, match=beneath), counting():
+        removed = "hooks that count allocations were removed.*tracemalloc.*so the counts are too low: stop it after"
+        with pytest.raises(RuntimeError, match=removed), counting():
             tracemalloc.stop()
-            with pytest.raises(RuntimeError, match="were removed from beneath"), counting():
+            with pytest.raises(RuntimeError, match="hooks that count allocations were removed"), counting():
                 pass
         assert not _allocs.is_installed()
         assert known() == KNOWN
         tracemalloc.start()
-        with pytest.raises(RuntimeError, match="were removed from beneath"), counting():
+        with pytest.raises(RuntimeError, match="hooks that count allocations were removed"), counting():
             tracemalloc.stop()
             tracemalloc.start()
         assert not _allocs.is_installed()
@@ -587,7 +587,7 @@ def test_types_of_one_name_are_added_up() -> None:
 
 
 @needs_objects
-def test_more_types_than_are_told_apart() -> None:
+def test_more_types_than_the_table_holds() -> None:
     types = [type(f"T{i}", (), {}) for i in range(1000)]
     with tracing_objects() as created:
         for each in types:
@@ -601,7 +601,7 @@ def test_more_types_than_are_told_apart() -> None:
 
 
 @needs_objects
-def test_types_are_let_go() -> None:
+def test_types_are_released() -> None:
     import weakref
 
     kind = type("Gone", (), {})
@@ -625,7 +625,7 @@ def test_objects_of_this_thread_only() -> None:
 
 
 @needs_objects
-def test_only_one_traces_objects() -> None:
+def test_only_one_block_traces_objects() -> None:
     with tracing_objects() as created:
         held = [{} for _ in range(3)]
         with pytest.raises(RuntimeError, match="objects are being traced already"), tracing_objects():
@@ -651,7 +651,7 @@ def test_objects_beside_tracemalloc() -> None:
         assert created["dict"] >= 1
         tracemalloc.stop()
         assert objects_created(loop) == {"dict": 1}
-        with pytest.raises(RuntimeError, match="took over the tracing of objects: what was counted is too little"):
+        with pytest.raises(RuntimeError, match="took over the tracing of objects, so the counts are too low"):
             with tracing_objects():
                 tracemalloc.start()
         tracemalloc.stop()
@@ -682,22 +682,22 @@ def test_without_a_compiler() -> None:
         assert "the extension tallymark.bench._allocs was not built: install a C compiler and reinstall" in reason, reason
         assert allocations.CAN_TRACE_OBJECTS is False
 
-        def refused(operation):
+        def rejected(operation):
             try:
                 operation()
             except RuntimeError as error:
                 assert str(error) == reason, error
             else:
-                raise AssertionError("not refused")
+                raise AssertionError("not rejected")
 
-        refused(allocations.counting().__enter__)
-        refused(allocations.tracing_objects().__enter__)
-        refused(lambda: allocations.mark(0))
-        refused(lambda: allocations.counts_between(0, 1))
-        refused(lambda: allocations.others_between(0, 1))
-        refused(lambda: allocations.allocations_per_op(list))
-        refused(lambda: allocations.objects_created(list))
-        refused(lambda: Allocs().per_run(list))
+        rejected(allocations.counting().__enter__)
+        rejected(allocations.tracing_objects().__enter__)
+        rejected(lambda: allocations.mark(0))
+        rejected(lambda: allocations.counts_between(0, 1))
+        rejected(lambda: allocations.others_between(0, 1))
+        rejected(lambda: allocations.allocations_per_op(list))
+        rejected(lambda: allocations.objects_created(list))
+        rejected(lambda: Allocs().per_run(list))
         """
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", dedent(run_without)], capture_output=True, text=True, timeout=60, check=False
@@ -705,7 +705,7 @@ def test_without_a_compiler() -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_with_it() -> None:
+def test_with_a_compiler() -> None:
     assert available() == ""
     assert (sys.version_info >= (3, 13)) == CAN_TRACE_OBJECTS
     assert not tracemalloc.is_tracing()

@@ -1,4 +1,4 @@
-"""Warnings as data: what each is told from."""
+"""Warnings as data: which numbers give which warning."""
 
 import pytest
 from bench_results import benchmark, counted, times
@@ -33,8 +33,8 @@ def test_each_fault_has_its_warning_with_the_line(changed, kind):
     assert finding.line == 14
 
 
-def test_a_warning_tells_its_figure():
+def test_a_warning_names_its_figure():
     (finding,) = judge(benchmark(cold=None, allocations=counted(1, 56, retained=0.5)))
-    assert "retains 0.5 blocks per operation" in finding.message
+    assert "retains 0.5 blocks per op" in finding.message
     (finding,) = judge(benchmark(cold=ColdResult(0.01, 1e-6, 2e-6, 60e-6)))
     assert "60 µs, 43 times" in finding.message

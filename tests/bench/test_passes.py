@@ -1,4 +1,4 @@
-"""The passes of a loop, in this process: what they run, and what they make of it."""
+"""The passes of a loop, in this process: what they run, and what they report."""
 
 import gc
 import itertools
@@ -78,13 +78,13 @@ def test_allocations_are_exact_and_fractions_are_kept():
     assert found["warmup"]["period"] == 4
 
 
-def test_totals_are_what_all_counted_operations_requested():
+def test_totals_are_what_all_counted_ops_requested():
     found = counts(bench_copy)["allocations"]
     assert found["total_allocs"] == found["ops"]
     assert found["total_bytes"] == found["ops"] * found["bytes"]
 
 
-def test_what_is_retained_is_told():
+def test_retained_blocks_are_reported():
     def bench_retains(b):
         kept = []
         for _ in b.loop():
@@ -95,7 +95,7 @@ def test_what_is_retained_is_told():
 
 
 @pytest.mark.slow
-def test_what_never_settles_is_told():
+def test_an_op_that_never_settles_is_reported():
     def bench_grows(b):
         work = []
         for _ in b.loop():
@@ -115,7 +115,7 @@ def test_cold_free_lists_cost_more():
     assert counts(bench_tuple)["allocations"]["allocs"] == 0
 
 
-def test_the_first_operation_alone():
+def test_the_first_op_alone():
     ran = []
 
     def bench_counts(b):
@@ -128,14 +128,14 @@ def test_the_first_operation_alone():
         assert measured(bench_counts, FirstPass(counted=True)).counts.allocs >= 2
 
 
-def test_times_are_taken_in_values_of_enough_operations():
+def test_a_value_times_enough_ops():
     found = measured(bench_copy, TimePass(4, 0.001, 0.5))
     assert len(found.values) == 4
     assert found.loops > 100
     assert found.warmup >= 1000
 
 
-def test_a_slow_operation_is_cut_short_and_still_has_a_value():
+def test_a_slow_op_is_cut_short_and_still_has_a_value():
     def bench_slow(b):
         for _ in b.loop():
             sum(range(300_000))
@@ -194,7 +194,7 @@ def test_periods(series, period):
     assert find_period(series) == period
 
 
-def test_a_trend_is_told_from_noise():
+def test_a_trend_is_told_apart_from_noise():
     assert falls([10.0, 9.0, 8.0, 7.5, 7.0])
     assert not falls([7.0, 7.1, 6.95, 7.05, 7.0])
     assert not falls([7.0, 7.5, 8.0, 9.0, 10.0])
@@ -208,10 +208,10 @@ def test_a_trend_is_told_from_noise():
         (lambda b: next(iter(b.loop())), "leaves its loop early"),
     ],
 )
-def test_a_loop_that_is_none_is_refused(function, said):
-    with pytest.raises(BenchmarkFileError) as refused:
+def test_a_wrong_loop_is_rejected(function, said):
+    with pytest.raises(BenchmarkFileError) as rejected:
         run_once(function, {}, Batches(3))
-    assert said in str(refused.value)
+    assert said in str(rejected.value)
 
 
 def test_a_loop_runs_its_batches():

@@ -1,4 +1,4 @@
-"""What a user sees of a result: golden texts of tables, remarks and Markdown."""
+"""Reports as a user sees them: golden texts of tables, remarks and Markdown."""
 
 import io
 from pathlib import Path

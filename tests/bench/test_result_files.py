@@ -1,4 +1,4 @@
-"""Result files: what is written is read again, and what is not right is refused in one line."""
+"""Result files: what is written can be read again, and a wrong file is rejected in one line."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_a_run_is_read_as_it_was_written(result, tmp_path):
 
 
 def paths(data, at=()):
-    """Every place in a document."""
+    """Yield the path to every value in a document."""
     yield at
     items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     for key, value in items:
@@ -38,12 +38,12 @@ ANYTHING = st.one_of(
 )
 
 
-def refusal(read, data, origin):
-    """Return what a reader refuses data with, or None if it takes them."""
+def rejection(read, data, origin):
+    """Return the error with which a reader rejects data, or None if it accepts them."""
     try:
         read(data, origin)
-    except ResultFileError as refused:
-        return str(refused)
+    except ResultFileError as rejected:
+        return str(rejected)
     return None
 
 
@@ -59,8 +59,8 @@ def changed(data, at, value):
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(PLACES), ANYTHING)
-def test_a_damaged_run_is_read_or_refused_in_one_line(at, value):
-    said = refusal(run_from_json, changed(plain(OLD), at, value), "a.json")
+def test_a_damaged_run_is_read_or_rejected_in_one_line(at, value):
+    said = rejection(run_from_json, changed(plain(OLD), at, value), "a.json")
     assert said is None or (said.startswith("a.json: ") and "\n" not in said)
 
 
@@ -78,12 +78,12 @@ def test_a_damaged_run_is_read_or_refused_in_one_line(at, value):
     ],
 )
 def test_what_is_wrong_is_named(at, value, said):
-    with pytest.raises(ResultFileError) as refused:
+    with pytest.raises(ResultFileError) as rejected:
         run_from_json(changed(plain(OLD), at, value), "a.json")
-    assert said in str(refused.value)
+    assert said in str(rejected.value)
 
 
-def test_files_that_are_none(tmp_path):
+def test_files_that_are_no_results_are_rejected(tmp_path):
     for text in (b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000):
         path = tmp_path / "a.json"
         path.write_bytes(text)
@@ -132,6 +132,6 @@ def test_pyperf_benchmarks_that_hold_no_times_are_skipped():
 
 @settings(max_examples=200, deadline=None)
 @given(st.sampled_from([at for at in paths(to_pyperf(TIMED)) if at]), ANYTHING)
-def test_a_damaged_pyperf_file_is_read_or_refused_in_one_line(at, value):
-    said = refusal(from_pyperf, changed(to_pyperf(TIMED), at, value), "p.json")
+def test_a_damaged_pyperf_file_is_read_or_rejected_in_one_line(at, value):
+    said = rejection(from_pyperf, changed(to_pyperf(TIMED), at, value), "p.json")
     assert said is None or (said.startswith("p.json: ") and "\n" not in said)

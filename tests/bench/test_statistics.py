@@ -1,4 +1,4 @@
-"""The statistics of comparisons, against SciPy, against textbooks, and against what they promise."""
+"""The statistics of comparisons, checked against SciPy, textbooks and their own promises."""
 
 import math
 import random
@@ -135,12 +135,12 @@ def test_five_percent_are_found_between_processes_that_differ_by_two():
     assert found >= 40
 
 
-def test_too_few_processes_are_told():
+def test_too_few_processes_are_reported():
     (one,) = compare(*(run(benchmark("x", time=TimeResult(tuple(ProcessTimes(1, (v,)) for v in (1.0, 2.0))))),) * 2).benchmarks
     assert any("p cannot reach 0.05 with 2 + 2 processes" in finding.message for finding in one.findings)
 
 
-def test_runs_that_are_not_alike_are_told():
+def test_runs_that_are_not_alike_are_reported():
     other = run(*NEW.benchmarks)
     other.environment.update(OLD.environment)
     assert compare(OLD, NEW).findings == ()
@@ -160,12 +160,12 @@ def test_times_that_vanish_in_the_empty_loop_have_no_ratio():
 
 
 @pytest.mark.parametrize("wrong", [{"alpha": 0}, {"alpha": 1}, {"noise": -0.1}, {"noise": math.nan}])
-def test_what_is_out_of_range_is_refused(wrong):
+def test_a_value_out_of_range_is_rejected(wrong):
     with pytest.raises(ValueError, match="must"):
         compare(OLD, NEW, **wrong)
 
 
-def test_without_scipy_the_remedy_is_told(monkeypatch):
+def test_without_scipy_the_error_names_the_remedy(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "scipy.stats", None)
     with pytest.raises(BenchError, match=r"pip install 'tallymark\[bench\]'"):
         compare(OLD, NEW)

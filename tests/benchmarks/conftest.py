@@ -1,4 +1,4 @@
-"""The benchmarks' own modules are found as they find each other: from their directories."""
+"""Puts the directories of the benchmarks on the import path, where their modules find each other."""
 
 from __future__ import annotations
 

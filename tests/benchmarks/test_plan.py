@@ -1,4 +1,4 @@
-"""The plan of benchmarks: every one runs, criteria tell good from bad, and the pages show what was measured."""
+"""The benchmark plan: every benchmark runs, criteria tell good figures from bad, and the pages show the committed figures."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_original_is_run_again_where_it_is_given(tmp_path: Path) -> None:
     assert original.rerun(tmp_path, go) == {"CounterWith": {"time": pytest.approx(400.5e-9), "bytes": 416, "allocs": 3}}
 
 
-def test_an_original_that_runs_nothing_is_refused(tmp_path: Path) -> None:
+def test_an_original_that_runs_nothing_is_rejected(tmp_path: Path) -> None:
     go = fake_go(tmp_path, "echo 'go: cannot find main module' >&2; exit 1")
     with pytest.raises(ValueError, match=r"--go .*: ran no benchmark|cannot find main module"):
         original.rerun(tmp_path, go)
@@ -98,7 +98,7 @@ def test_an_original_that_runs_nothing_is_refused(tmp_path: Path) -> None:
         original.rerun(tmp_path, str(tmp_path / "missing"))
 
 
-def test_what_is_committed_holds(committed: Figures) -> None:
+def test_the_committed_figures_meet_every_criterion(committed: Figures) -> None:
     assert not [one for one in criteria(committed) if one.met is not True]
     assert not committed.failed
 
@@ -131,7 +131,7 @@ def test_a_suite_that_fails_is_a_criterion_not_met(committed: Figures) -> None:
     assert any("suite" in one.text for one in criteria(replace(committed, suite="1 failed")) if one.met is False)
 
 
-def test_what_was_not_measured_is_neither_met_nor_missed() -> None:
+def test_a_criterion_that_was_not_measured_is_neither_met_nor_missed() -> None:
     nothing = Figures("make bench", {}, "", {})
     assert all(one.met is None for one in criteria(nothing))
     assert all(not table.rows for table in (tables.peers_table(nothing), tables.document_table(nothing)))
@@ -143,7 +143,7 @@ def test_quick_measures_what_most_criteria_need(committed: Figures) -> None:
     assert [one.text for one in quick if one.met is None] == [one.text for one in quick if "flat in" in one.text]
 
 
-def test_an_operation_that_is_many_is_shown_as_one() -> None:
+def test_the_figure_of_an_op_with_many_records_is_of_one() -> None:
     one = measured.condense([_result("benchmarks/growth/bench_threads.py::bench_tallymark[threads=2]", 4.0, 80_000)])[0]
     assert one == {"growth/bench_threads.py::bench_tallymark[threads=2]": Figure(0.0001, 0.0, 2.0, 0.0)}
 
@@ -186,7 +186,7 @@ def test_the_chart_of_records_shows_the_committed_figures(committed: Figures) ->
 
 
 @pytest.mark.parametrize("name", ["floor", "strategy native"])
-def test_what_held_series_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cost_of_held_series(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "SERIES", 500)
     found = memory.hold(name)
     assert set(found) == {"bytes", "tracked", "collect", "create"}
@@ -194,7 +194,7 @@ def test_what_held_series_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("client", lifetimes.CLIENTS)
-def test_what_workers_leave_behind(client: str) -> None:
+def test_the_cost_of_workers_that_have_ended(client: str) -> None:
     program = f"from plan.lifetimes import *; print(json.dumps(live({client!r}, 12)))"
     ran = subprocess.run([sys.executable, "-c", program], cwd=BENCHMARKS, check=True, capture_output=True, text=True)
     found = json.loads(ran.stdout)

@@ -1,4 +1,4 @@
-"""The strategies for tags keep one contract, but for the pool as it was proposed, which leaks the tags of strangers."""
+"""The strategies for tags keep one contract, except the pool as it was proposed, which leaks the tags of strangers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_bound_counter_keeps_its_tags_while_others_come_and_go(counter: Tagged
     assert kept.tags == {"user": "kept"}
 
 
-def test_what_tags_returns_changes_nothing(counter: TaggedCounter) -> None:
+def test_changing_the_returned_tags_changes_nothing(counter: TaggedCounter) -> None:
     bound = counter.with_tags(a="1")
     with contextlib.suppress(TypeError):  # frozen: better still
         bound.tags["a"] = "2"  # type: ignore[index]
@@ -98,7 +98,7 @@ def test_the_pool_as_proposed_leaks_the_tags_of_strangers() -> None:
     assert counter.with_tags(route="/").tags == {"user": "ada", "token": "secret", "route": "/"}
 
 
-def test_its_records_alone_are_spared() -> None:
+def test_records_alone_do_not_show_the_fault() -> None:
     """Each begins by clearing what the last one left: why the fault passes a test of records alone."""
     totals = Totals()
     counter = PooledCounter(PoolAsProposed(), totals=totals)

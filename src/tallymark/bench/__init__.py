@@ -8,7 +8,8 @@
         for _ in b.loop():
             json.dumps(document)                         # measured
 
-`tallymark.bench.allocations` counts allocations by itself; `allocs`, a fixture of pytest, holds functions to a limit.
+`tallymark.bench.allocations` counts allocations alone. The pytest fixture `allocs` fails a test whose function allocates more
+than a limit.
 """
 
 from tallymark.bench.allocations import (

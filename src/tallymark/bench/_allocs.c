@@ -5,8 +5,8 @@
  * still be inside a hook long after it was removed. So a hook keeps the original's ctx and ignores the one it is given, and
  * reads the original through one pointer, to what is never changed and never freed: whatever is seen, it works.
  *
- * Allocators are a matter of the process, and so is all state here that is not of a thread: it is guarded by the GIL, and no
- * interpreter with a GIL of its own can import this. */
+ * Allocators belong to the process, and so does all state here that is not a thread's. The GIL guards it, and no interpreter
+ * with a GIL of its own can import this module. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stdatomic.h>
@@ -17,7 +17,7 @@
 
 enum { N_DOMAINS = 3, N_SLOTS = 64, ALL_DOMAINS = (1 << N_DOMAINS) - 1 };
 
-/* A depth that no chain of allocators reaches: requests made at it are looked for, and not counted. */
+/* A depth that no chain of allocators reaches: a request made there shows which hooks it passes, and is not counted. */
 enum { PROBE = 1 << 20 };
 
 static const PyMemAllocatorDomain domains[N_DOMAINS] = {PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ};
@@ -61,7 +61,7 @@ original(int domain)
     return &atomic_load_explicit(&originals[domain], memory_order_acquire)->allocator;
 }
 
-/* A request that fails is none: nothing will be freed for it. */
+/* A request that fails does not count: nothing will be freed for it. */
 static inline void
 leave(Thread *t, int domain, const void *block, size_t size)
 {
@@ -131,7 +131,7 @@ static const PyMemAllocatorEx hooks[N_DOMAINS] = {
     {NULL, malloc_2, calloc_2, realloc_2, free_2},
 };
 
-/* Arenas are asked for by pymalloc and for the stacks of Python frames. */
+/* pymalloc asks for arenas, and so do the stacks of Python frames. */
 static void *
 alloc_arena(void *Py_UNUSED(ctx), size_t size)
 {
@@ -146,8 +146,8 @@ same(const PyMemAllocatorEx *one, const PyMemAllocatorEx *other)
         && one->realloc == other->realloc && one->free == other->free;
 }
 
-/* Make a domain's present allocator the original that its hook calls. What is remembered lives as long as the process; there
- * is one for each kind of allocator, a handful. */
+/* Make a domain's present allocator the original that its hook calls. An original lives as long as the process; there is
+ * one for each kind of allocator, a handful. */
 static int
 remember_original(int domain)
 {
@@ -233,11 +233,11 @@ hook(void)
 
 #define ABSENT "allocations are not being counted"
 #define LOST                                                                                                                \
-    "the hooks that count allocations were removed from beneath (was tracemalloc started before them, and stopped since?): " \
-    "what was counted is too little"
+    "the hooks that count allocations were removed (was tracemalloc started before the counting, and stopped since?), so "  \
+    "the counts are too low: stop it after the counting ends"
 #define COVERED                                                                                                             \
-    "another hook was set on top of those that count allocations, and they cannot be removed from beneath it (was "          \
-    "tracemalloc started since?): stop it before the counting ends"
+    "another hook lies on top of those that count allocations, so that they cannot be removed (was tracemalloc started "    \
+    "since?): stop it before the counting ends"
 
 static PyObject *
 install(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
@@ -348,7 +348,7 @@ static int n_types;
 static unsigned long long of_other_types;
 static uint64_t tracing, last_tracing; /* the number of the tracing that goes on, or 0 */
 
-/* There is one slot for tracers: what had it (tracemalloc, which on 3.13 keeps it even when stopped) is called on. */
+/* There is one slot for a tracer. The previous one is still called (tracemalloc, which on 3.13 stays even when stopped). */
 static PyRefTracer previous;
 static void *previous_data;
 
@@ -456,7 +456,7 @@ start_objects(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     PyRefTracer present = PyRefTracer_GetTracer(&data);
-    if (present != on_object) { /* it is ours when one that took over has put it back */
+    if (present != on_object) { /* it is ours if another that took over has put ours back */
         previous = present;
         previous_data = data;
         if (PyRefTracer_SetTracer(on_object, NULL) < 0) {
@@ -479,7 +479,7 @@ stop_objects(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     tracing = 0;
     if (PyRefTracer_GetTracer(&data) != on_object) {
         PyErr_SetString(PyExc_RuntimeError, "something else (was tracemalloc started or stopped?) took over the tracing of "
-                                            "objects: what was counted is too little");
+                                            "objects, so the counts are too low");
     }
     else if (PyRefTracer_SetTracer(previous, previous_data) == 0) {
         counts = objects_by_name();
@@ -493,7 +493,7 @@ stop_objects(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyMethodDef methods[] = {
     {"install", install, METH_NOARGS, "Count allocations from now on, those of each thread apart. May be nested."},
     {"uninstall", uninstall, METH_NOARGS, "Undo one install; the last removes every hook."},
-    {"is_installed", is_installed, METH_NOARGS, "Whether any hook is set."},
+    {"is_installed", is_installed, METH_NOARGS, "Return True if any hook is set."},
     {"mark", mark, METH_O, "Keep, in a slot of this thread from 0 to 63, what was requested so far. Allocates nothing."},
     {"between", (PyCFunction)(void (*)(void))between, METH_FASTCALL,
      "Return this thread's (allocs, bytes, reallocs, frees, raw, mem, obj, arenas, allocs of others) between two marks."},
@@ -507,7 +507,7 @@ static PyMethodDef methods[] = {
 static int
 fill(PyObject *module)
 {
-    /* A thread may see a hook before it sees what was stored ahead of it: let it find an original, if an older one. */
+    /* A thread may see a hook before it sees the original that was stored earlier: let it find one, even if older. */
     for (int i = 0; i < N_DOMAINS; i++) {
         if (atomic_load(&originals[i]) == NULL && remember_original(i) < 0) {
             return -1;

@@ -1,4 +1,4 @@
-"""What operations ask of CPython's allocators, counted exactly and by thread; on 3.13 and later, the objects they create.
+"""What ops ask of CPython's allocators, counted exactly and by thread; on 3.13 and later, the objects they create.
 
 with counting():
     mark(0)
@@ -43,10 +43,10 @@ CAN_TRACE_OBJECTS: bool = _allocs is not None and _allocs.CAN_TRACE_OBJECTS
 
 
 class Allocations(NamedTuple):
-    """What one operation asks of the allocators. Fractions are kept: they are what happens once in a while.
+    """What one op asks of the allocators. A fraction is a cost of some ops only.
 
     Attributes:
-        allocs: allocations, on whichever of CPython's allocator domains they enter.
+        allocs: allocations, in any of CPython's allocator domains.
         bytes: bytes asked for by these and by reallocations.
     """
 
@@ -58,14 +58,14 @@ class Counts(NamedTuple):
     """What one thread asked of the allocators. `later - earlier` is what it asked for in between.
 
     Attributes:
-        allocs: allocations: the sum of those that entered by the domains `raw`, `mem` and `obj`. One that pymalloc passes on to
-            the raw domain counts once, where it entered.
+        allocs: allocations: the sum of `raw`, `mem` and `obj`. One that pymalloc passes on to the raw domain counts once, in
+            the domain where it entered.
         bytes: bytes asked for by these and by reallocations, which ask for the whole of a block's new size.
-        reallocs: reallocations of a block; of none is an allocation.
-        frees: blocks given back, whichever thread asked for them.
-        raw: allocations by the raw domain.
-        mem: allocations by the mem domain.
-        obj: allocations by the obj domain.
+        reallocs: reallocations of a block; a reallocation of no block is an allocation.
+        frees: blocks freed, whichever thread asked for them.
+        raw: allocations in the raw domain.
+        mem: allocations in the mem domain.
+        obj: allocations in the obj domain.
         arenas: arenas that pymalloc, or the stack of Python's frames, asked the system for.
     """
 
@@ -101,10 +101,11 @@ _between: Callable[[int, int], tuple[int, ...]] = _unavailable if _allocs is Non
 def counting() -> Iterator[None]:
     """Count the allocations of every thread within the block. May be nested.
 
-    Raises RuntimeError if they cannot be counted; and at the end, if another hook was set on top (tracemalloc was started
-    within the block: stop it within the block too), or if the hooks were removed from beneath (tracemalloc was stopped, that
-    was started before the block), as the counts are too low then. Hooks that another was set on top of have to stay; the next
-    such block removes them.
+    Raises RuntimeError if allocations cannot be counted. Raises it at the end of the block, too, in two cases:
+
+    - Another hook lies on top of ours: tracemalloc was started within the block, and must be stopped within it. Our hooks have
+      to stay; the next such block removes them.
+    - Our hooks were removed, so that the counts are too low: tracemalloc was started before the block and stopped within it.
     """
     if _allocs is None:
         raise RuntimeError(_missing)
@@ -129,8 +130,8 @@ def others_between(first: int, second: int) -> int:
 def tracing_objects() -> Iterator[dict[str, int]]:
     """Count the objects that this thread creates within the block, reused memory or not: a dict by the name of their type.
 
-    It is filled when the block ends. Types beyond the first 896 are counted as `other`. Raises RuntimeError before Python 3.13,
-    within another such block, and at the end if something else took over (tracemalloc was started or stopped within the block).
+    The dict is filled when the block ends. Types beyond the first 896 are counted as `other`. Raises RuntimeError before Python
+    3.13 and within another such block; and at the end, if tracemalloc was started or stopped within the block.
     """
     if not CAN_TRACE_OBJECTS:
         raise RuntimeError(_missing or f"objects are counted on Python 3.13 and later; this is {sys.version.split()[0]}")
@@ -145,7 +146,7 @@ def tracing_objects() -> Iterator[dict[str, int]]:
 def objects_created(loop: Callable[[Iterable[None]], object], n: int = 1000) -> dict[str, float]:
     """Return how many objects one iteration of `loop` creates, by the name of their type: see `allocations_per_op`.
 
-    Types of which none are created are left out. Raises as `tracing_objects` does.
+    Types without objects are left out. Raises as `tracing_objects` does.
     """
     loop(itertools.repeat(None, n))
     readings = []
@@ -160,9 +161,9 @@ def objects_created(loop: Callable[[Iterable[None]], object], n: int = 1000) -> 
 
 
 def allocations_per_op(loop: Callable[[Iterable[None]], object], n: int = 1000) -> Allocations:
-    """Return the allocations of one iteration of `loop`, a function that runs its operation once for each item it is given.
+    """Return the allocations of one iteration of `loop`, a function that runs its op once for each item it is given.
 
-    The operations are warmed up first. What the loop itself costs once cancels out: `(A(3n) - A(n)) / 2n`, the median of five.
+    The ops are warmed up first. What the loop itself costs once cancels out: `(A(3n) - A(n)) / 2n`, the median of five.
     """
     loop(itertools.repeat(None, n))
     collecting = gc.isenabled()
@@ -179,7 +180,7 @@ def allocations_per_op(loop: Callable[[Iterable[None]], object], n: int = 1000) 
 
 
 def count_loop(loop: Callable[[Iterable[None]], object], n: int) -> Counts:
-    """Return what n iterations of `loop` ask for, after one that is not counted: earlier counts were taken from free lists."""
+    """Return what n iterations of `loop` ask for, after one that is not counted: it refills free lists."""
     iterations = itertools.repeat(None, n)
     with counting():
         loop(itertools.repeat(None, 1))

@@ -1,4 +1,4 @@
-"""What a benchmark's author writes with: `def bench_name(b): setup; for _ in b.loop(): operation`."""
+"""What a benchmark is written with: `def bench_name(b): setup; for _ in b.loop(): op`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["Benchmark", "Pass", "Skipped", "parametrize", "variants"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Skipped(Exception):  # noqa: N818  # it is no error
-    """Raised by `b.skip`, through the benchmark."""
+class Skipped(Exception):  # noqa: N818  # not an error
+    """Raised by `b.skip`, to end the benchmark."""
 
 
 class Pass(Protocol):
-    """One way of running a loop: how many operations, and what is read between them."""
+    """One way to run a loop: how many ops, and what is read between them."""
 
     def batches(self) -> Iterator[Iterable[None]]:
-        """Yield the iterations of each batch; what stands around a `yield` runs right before and right after its operations."""
+        """Yield the iterations of each batch. Code around a `yield` runs right before and right after the batch's ops."""
         ...
 
 
 class Benchmark:
-    """The `b` of a benchmark: its loop, and what it says of itself.
+    """The `b` of a benchmark: its loop, and what it reports about itself.
 
     Attributes:
-        bytes_processed: bytes that one operation works on, for a throughput beside the time; None if that has no meaning.
+        bytes_processed: bytes that one op works on, to show a throughput beside the time; None for no throughput.
     """
 
     def __init__(self, measured: Pass) -> None:
@@ -39,10 +39,10 @@ class Benchmark:
         self._pass = measured
 
     def loop(self) -> Iterator[None]:
-        """Return the iterations to run the operation in. Only they are measured: what stands before and after is not.
+        """Return the iterations to run the op in. Only ops are measured, not the code before and after the loop.
 
-        An iteration costs what one of `itertools.repeat` does: no Python code runs between two operations, and nothing is
-        allocated. Raises BenchmarkFileError the second time.
+        An iteration costs as much as one of `itertools.repeat`: between two ops no Python code runs, and nothing is
+        allocated. Raises BenchmarkFileError when it is called twice.
         """
         if self.looped:
             raise BenchmarkFileError("loops twice: a benchmark has one b.loop(); write two benchmarks")
@@ -54,12 +54,12 @@ class Benchmark:
         self.finished = True
 
     def skip(self, reason: str = "") -> None:
-        """End the benchmark here: it is reported as skipped, with the reason."""
+        """End the benchmark here. It is reported as skipped, with the reason."""
         raise Skipped(reason)
 
 
 def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
-    """Run a benchmark once for each combination of values, given to it as keyword arguments.
+    """Run a benchmark once for each combination of values, which it gets as keyword arguments.
 
     @parametrize(size=[10, 1000])
     def bench_encode(b, size): ...
@@ -67,7 +67,7 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
     names = list(values)
     combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*values.values())]
     if not combinations:
-        raise BenchmarkFileError("parametrize: there are no values")
+        raise BenchmarkFileError("parametrize: a parameter has no values; give each at least one")
 
     def mark(function: F) -> F:
         function.__bench_params__ = combinations  # type: ignore[attr-defined]
@@ -93,7 +93,7 @@ def run_once(function: Callable[..., Any], params: dict[str, Any], measured: Pas
     b = Benchmark(measured)
     function(b, **params)
     if not b.looped:
-        raise BenchmarkFileError("never loops: it needs `for _ in b.loop():` around the operation")
+        raise BenchmarkFileError("never loops: it needs `for _ in b.loop():` around the op")
     if not b.finished:
-        raise BenchmarkFileError("leaves its loop early: a break or return inside `for _ in b.loop():`")
+        raise BenchmarkFileError("leaves its loop early: remove the break or return inside `for _ in b.loop():`")
     return b

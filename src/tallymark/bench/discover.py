@@ -30,12 +30,13 @@ def find_files(paths: Sequence[str]) -> list[Path]:
         else:
             raise BenchmarkFileError(f"{path}: no such file or directory")
     if not found:
-        raise BenchmarkFileError(f"no {PREFIX}*.py in {', '.join(paths or ['.'])}")
+        where = ", ".join(paths or ["."])
+        raise BenchmarkFileError(f"no {PREFIX}*.py in {where}: name a file or a directory that has benchmarks")
     return list(dict.fromkeys(found))
 
 
 def load_file(path: str) -> ModuleType:
-    """Import a benchmark file, with its directory first on the path, as a script has it."""
+    """Import a benchmark file, with its directory first on the import path, as for a script."""
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     name = Path(path).stem
     module = ModuleType(name)

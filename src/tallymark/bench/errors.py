@@ -1,10 +1,10 @@
-"""What the toolkit raises. Each says what is wrong and what to do."""
+"""The toolkit's errors. Each message says what is wrong and what to do."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """The base of what `tallymark.bench` raises."""
+    """The base class of the errors of `tallymark.bench`."""
 
 
 class BenchmarkFileError(BenchError):
@@ -16,4 +16,4 @@ class ResultFileError(BenchError):
 
 
 class GateError(BenchError):
-    """A gate's text cannot be understood."""
+    """The text of a gate is not valid."""

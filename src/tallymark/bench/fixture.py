@@ -1,4 +1,4 @@
-"""What the `allocs` fixture does: measure a function in steady state, hold it to a limit, and say where it allocates."""
+"""The `allocs` fixture: measures a function in steady state, checks its limits, and names the lines that allocate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Allocs", "PerRun", "available", "called_with"]
 Loop = Callable[[Iterable[None]], None]
 Row = tuple[str, float, float | None]
 
-#: Seconds that the shorter of the two readings takes at most, so that a slow function is not called a thousand times.
+#: The shorter of the two readings takes at most so many seconds: a slow function is not called a thousand times.
 READING = 0.02
 MOST, FEWEST = 1000, 3
 SITES = 5  # lines named for each kind of cost
@@ -37,13 +37,13 @@ SITES = 5  # lines named for each kind of cost
 
 @dataclass(frozen=True)
 class PerRun:
-    """What one call of a function costs in steady state. Fractions are what happens once in a while: 0.14 is one call in seven.
+    """What one call of a function costs in steady state. A fraction is a cost of some calls only: 0.14 is one call in seven.
 
     Attributes:
         allocs: requests at CPython's allocators, by the calling thread.
         bytes: bytes asked for by these and by reallocations.
-        objects: objects created, by the name of their type; None before Python 3.13, which cannot tell.
-        retained: blocks that were requested and are not given back, with garbage collected.
+        objects: objects created, by the name of their type; None before Python 3.13, which cannot count them.
+        retained: blocks requested and not freed, after a garbage collection.
     """
 
     allocs: float
@@ -53,12 +53,12 @@ class PerRun:
 
 
 class Allocs:
-    """Measures what functions allocate. A function is called many times: some hundred, or thousands if it is fast."""
+    """Measures what functions allocate. A function is called many times: about a hundred, or thousands if it is fast."""
 
     def per_run(self, fn: Callable[[], object]) -> PerRun:
         """Return what one call of fn costs once it is warm.
 
-        Raises TypeError for a coroutine function: what is async is not supported.
+        Raises TypeError for a coroutine function: async code is not supported.
         """
         _reject_async(fn)
         loop = _looped(fn)
@@ -83,11 +83,11 @@ class Allocs:
             fn: a function without arguments, to be called many times.
             allocs: requests at CPython's allocators.
             bytes: bytes asked for by these and by reallocations.
-            objects: objects created, in all or by the name of their type; types that are not named may be created then. Before
-                Python 3.13 this cannot be counted: the test is skipped, once the other limits hold.
-            retained: blocks requested and not given back.
+            objects: objects created: a limit for all, or limits by type name, and then other types have none. Before Python
+                3.13 objects cannot be counted: the test is skipped if the other limits hold.
+            retained: blocks requested and not freed.
 
-        Raises AssertionError with what was measured, and the lines it comes from as far as they can be told.
+        Raises AssertionError with what was measured, and the lines that allocate, as far as tracing finds them.
         """
         __tracebackhide__ = True
         cost = self.per_run(fn)
@@ -103,18 +103,18 @@ class Allocs:
 
 
 def called_with(function: Callable[..., object], values: Mapping[str, object]) -> Callable[[], object]:
-    """Return a function that calls another with the values its parameters name. By position, as that allocates nothing."""
+    """Return a function that calls another with the values for its parameters: by position, as that allocates nothing."""
     given = [parameter for name, parameter in inspect.signature(function).parameters.items() if name in values]
     if any(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in given):
-        raise TypeError("what is measured cannot have keyword-only arguments: passing these allocates in itself")
+        raise TypeError(f"{_name(function)} has keyword-only arguments, and passing them allocates: make them positional")
     return functools.partial(function, *[values[parameter.name] for parameter in given])
 
 
 def _reject_async(fn: Callable[..., object]) -> None:
     if inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn):
         raise TypeError(
-            "async functions are not supported: calling one only makes a coroutine, and what it awaits cannot be told from the"
-            " event loop's own allocations. Measure the plain functions that it calls"
+            f"{_name(fn)}: async functions are not supported, as a call only makes a coroutine, and its allocations cannot be"
+            " told apart from the event loop's. Measure the plain functions that it calls"
         )
 
 
@@ -127,7 +127,7 @@ def _looped(fn: Callable[[], object]) -> Loop:
 
 
 def _warm(loop: Loop) -> int:
-    """Run until two readings in a row are the same, ten times at most; return how many calls a reading shall have."""
+    """Run until two readings in a row are equal, at most ten times; return the number of calls for a reading."""
     loop(itertools.repeat(None, 1))
     start = time.perf_counter()
     loop(itertools.repeat(None, FEWEST))
@@ -143,7 +143,7 @@ def _warm(loop: Loop) -> int:
 
 
 def _retained(loop: Loop, n: int) -> float:
-    """Return the blocks that a call keeps: the least of three readings, as what comes and goes is kept in one by chance."""
+    """Return the blocks that a call keeps: the least of three readings, as one may catch a block that is freed later."""
     least = float("inf")
     for _ in range(3):
         least = min(least, (_kept(loop, 3 * n) - _kept(loop, n)) / (2 * n))
@@ -191,7 +191,7 @@ def _message(fn: Callable[[], object], cost: PerRun, rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _name(fn: Callable[[], object]) -> str:
+def _name(fn: Callable[..., object]) -> str:
     target = fn.func if isinstance(fn, functools.partial) else fn
     return getattr(target, "__qualname__", None) or repr(target)
 

@@ -7,7 +7,7 @@
     def test_the_whole_body_allocates_nothing():
         requests.inc(method="GET")
 
-Both call what they measure repeatedly, some hundred to some ten thousand times. What is async is not supported.
+Both call the measured code many times, from about a hundred to about ten thousand. Async code is not supported.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MARKER = "max_allocs"
 
 @pytest.fixture
 def allocs() -> Allocs:
-    """Measures and limits what functions allocate. The test is skipped, with the reason, where that cannot be counted."""
+    """Measures and limits what functions allocate. Skips the test, with the reason, where they cannot be counted."""
     return _measure()
 
 
@@ -52,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker(MARKER) is None:
         return
-    # These are run past the hook below, or wrapped in an event loop before it: the limit would be ignored, or be the loop's.
+    # Such a test does not reach the hook below, or reaches it inside an event loop. The limit would be ignored, or count the
+    # loop's allocations too.
     if not isinstance(item, pytest.Function) or (item.cls is not None and issubclass(item.cls, TestCase)):
         pytest.fail(f"{MARKER} measures test functions and methods of plain classes, not {type(item).__name__}", pytrace=False)
     if inspect.iscoroutinefunction(item.obj):

@@ -12,14 +12,14 @@ class Settings:
     """How much to measure of each benchmark; the default takes under 20 seconds, `QUICK` under 3.
 
     Attributes:
-        processes: fresh processes whose times are taken; the unit of statistics.
-        values: values in each.
-        shortest: seconds that the operations of a value take at least.
-        cold: fresh processes whose first operation is timed.
-        budget: seconds that a pass may take, about, before it is cut short.
-        most: seconds of times, over all processes of a benchmark, after which no further process is begun (but three are).
+        processes: fresh processes that are timed; one process is one observation in the statistics.
+        values: values in each process; a value is the mean time of many ops.
+        shortest: least seconds for the ops of one value, all together.
+        cold: fresh processes whose first op is timed.
+        budget: about how many seconds a pass may take before it is cut short.
+        most: seconds of timing, over all processes of a benchmark, after which no new process starts; three always run.
         timeout: seconds after which a process is killed.
-        freelists: `hot`, or `cold` to empty CPython's free lists before each operation whose allocations are counted.
+        freelists: `hot`, or `cold` to empty CPython's free lists before each op whose allocations are counted.
         passes: what to measure.
     """
 

@@ -15,7 +15,7 @@ __all__ = ["ENTERED", "LEFT", "Site", "churn_sites", "retained_sites", "undistur
 
 Site = tuple[str, int]
 
-#: Slots of marks: from the end of one trace event to the beginning of the next.
+#: Slots for marks: the end of one trace event, and the beginning of the next.
 LEFT, ENTERED = 62, 63
 
 
@@ -38,7 +38,7 @@ def undisturbed() -> Iterator[None]:
 class Lines:
     """A trace function that charges what is allocated between two of its events to the line that ran.
 
-    What it allocates by itself is not charged, nor is the frame object that a call would do without were it not traced.
+    It does not charge its own allocations, nor the frame object, which a call without tracing does not make.
     """
 
     def __init__(self) -> None:
@@ -67,9 +67,9 @@ class Lines:
 
 
 def churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
-    """Return the lines that allocate, those that allocate most first: for each, the least of some runs.
+    """Return the lines that allocate, the largest first; for each, the least of seven runs.
 
-    What the first runs note, and keep, comes from the free lists that the function would have been served from.
+    The first runs read too much: the trace keeps records, and takes them from free lists that would serve the function.
     """
     lines, least = Lines(), dict[Site, tuple[int, ...]]()
     with undisturbed(), counting():
@@ -87,7 +87,7 @@ def churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
 
 
 def retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:
-    """Return the lines whose allocations are kept, per call, as tracemalloc sees them: a pass of its own, as it is slow."""
+    """Return the lines whose allocations are not freed, per call, as tracemalloc sees them. It is slow, so it runs apart."""
     started = not tracemalloc.is_tracing()
     if started:
         tracemalloc.start()

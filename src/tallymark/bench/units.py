@@ -16,7 +16,7 @@ def format_seconds(seconds: float) -> str:
 
 
 def format_bytes(size: float, signed: bool = False) -> str:
-    """Return a size in bytes as `920 B`, `0.14 B` or `12.0 KiB`; below 10 KiB to the byte, as sizes per operation are exact."""
+    """Return a size in bytes as `920 B`, `0.14 B` or `12.0 KiB`; below 10 KiB to the byte, as sizes per op are exact."""
     if abs(size) < 10240:
         return f"{format_count(size, signed)} B"
     return _sign(size, signed) + _scaled(size, _SIZES)
@@ -28,7 +28,7 @@ def format_rate(per_second: float) -> str:
 
 
 def format_count(count: float, signed: bool = False) -> str:
-    """Return a count per operation: `9` when it is whole, else its fraction, as in `0.14`; `2.00` is not quite `2`."""
+    """Return a count per op: `9` when it is whole, else its fraction, as in `0.14`; `2.00` is not quite `2`."""
     if not math.isfinite(count):
         return "-"
     if count == round(count):
@@ -45,7 +45,7 @@ def format_percent(share: float, signed: bool = False) -> str:
 
 
 def format_p(p: float) -> str:
-    """Return a probability with three decimals; one below them is `<0.001`, as it is never 0."""
+    """Return a probability with three decimals; a smaller one is `<0.001`, as it is never 0."""
     return "<0.001" if p < 0.0005 else f"{p:.3f}"
 
 
@@ -65,7 +65,7 @@ def _scaled(value: float, scale: Sequence[tuple[float, str]]) -> str:
 
 
 def _digits(number: float) -> str:
-    """Return a number with three significant digits, or more when it has more before the point."""
+    """Return a number with three significant digits, or more if it has more before the decimal point."""
     exponent = math.floor(math.log10(abs(number)))
     rounded = round(number, 2 - exponent) if exponent < 2 else round(number)
     return f"{rounded:.{max(0, min(9, 2 - math.floor(math.log10(abs(rounded) or 1))))}f}"

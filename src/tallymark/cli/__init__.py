@@ -1,4 +1,4 @@
-"""The command `tallymark`: a module for each of its commands, loaded when that is asked for."""
+"""The command `tallymark`. Each of its commands is a module, which is loaded only when that command is asked for."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tallymark.version import __version__
 __all__ = ["main"]
 
 COMMANDS = {
-    "demo": "run a small service under load, show how it does, and serve its metrics for curl or Prometheus",
-    "inspect": "look into a file that processes share: their metrics, the processes, the space used",
-    "bench": "measure benchmarks: time, allocations and bytes per operation, cold and steady apart",
+    "demo": "run a small service under load, show its metrics live, and serve them for curl or Prometheus",
+    "inspect": "show what is in a file that processes share: metrics, processes, and space used",
+    "bench": "measure benchmarks: time, allocations and bytes per op, cold and steady apart",
 }
 """Each command, which is a module of this package with a function `configure(parser)`, and what it is for."""
 
@@ -23,7 +23,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line, by default that of the process; return the exit status.
 
-    0: done. 1: it could not be done. 2: the command line makes no sense (from argparse, as `SystemExit`). 130: interrupted.
+    0: done. 1: the command failed. 2: the command line is not valid (from argparse, as `SystemExit`). 130: interrupted.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     if sys.stdout is None:  # `tallymark demo >&-`
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
-    """Return a parser of all commands, which knows the options of the one that is asked for."""
+    """Return a parser of all commands, with the options of the one that is asked for."""
     parser = argparse.ArgumentParser(prog="tallymark", description="Metrics for Python services.")
     parser.add_argument("--version", action="version", version=f"tallymark {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

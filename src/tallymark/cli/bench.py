@@ -1,4 +1,4 @@
-"""`tallymark bench`, and the commands that it has."""
+"""`tallymark bench` and its own commands."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from tallymark.bench.show.tables import show_cold, show_comparison, show_run
 __all__ = ["configure"]
 
 EPILOG = """\
-exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line makes no sense, 130 interrupted (what was
+exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line is not valid, 130 interrupted (what was
 measured until then is shown and written)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's own commands, and their options, to its parser."""
+    """Add the command's own commands and their options to its parser."""
     parser.epilog = EPILOG
     own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(own, "run", "run the benchmarks in files, and in bench_*.py below directories", _run)
@@ -42,16 +42,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show.add_argument("result", metavar="RESULT.json", help="written by `run -o`, or by pyperf")
     _writing(show)
     cold = _command(own, "cold", "show what first use costs: fresh process, fresh state, steady", _cold)
-    cold.add_argument("result", metavar="RESULT.json")
+    cold.add_argument("result", metavar="RESULT.json", help="written by `run -o`")
     compare = _command(own, "compare", "compare two results: what differs, and whether it is more than noise", _compare)
-    compare.add_argument("old", metavar="OLD.json")
-    compare.add_argument("new", metavar="NEW.json")
+    compare.add_argument("old", metavar="OLD.json", help="result of the old side, written by `run -o`, or by pyperf")
+    compare.add_argument("new", metavar="NEW.json", help="result of the new side")
     _comparing(compare)
     ab = _command(own, "ab", "measure two revisions, directories or environments, interleaved, and compare them", _ab)
-    ab.add_argument("old", metavar="A", help="a git revision, a checkout's directory, a virtual environment, or a Python")
-    ab.add_argument("new", metavar="B")
-    ab.add_argument("files", nargs="*", metavar="FILE", help="from each side's own directory")
-    ab.add_argument("--setup", default="", metavar="COMMAND", help="run in each checkout first, to build an extension, say")
+    ab.add_argument("old", metavar="A", help="old side: a git revision, a directory, a virtual environment, or a Python")
+    ab.add_argument("new", metavar="B", help="new side: any of these")
+    ab.add_argument("files", nargs="*", metavar="FILE", help="files and directories, in each side's own directory")
+    setup_help = "run this in each side's directory first, for example to build an extension"
+    ab.add_argument("--setup", default="", metavar="COMMAND", help=setup_help)
     _measuring(ab)
     _comparing(ab)
 
@@ -63,12 +64,15 @@ def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentPa
 
 
 def _measuring(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="within 3 seconds a benchmark, for a first look")
-    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10)")
-    parser.add_argument("--values", type=_count, metavar="N", help="values in each (default: 15)")
-    parser.add_argument("--timeout", type=_seconds, metavar="S", help="seconds after which a process is killed (default: 60)")
-    parser.add_argument("--freelists", choices=("hot", "cold"), default="hot", help="CPython's, when allocations are counted")
-    parser.add_argument("-k", dest="select", default="", metavar="TEXT", help="only benchmarks with this in their names")
+    parser.add_argument("--quick", action="store_true", help="under 3 seconds per benchmark, for a first look")
+    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10; quick: 3)")
+    parser.add_argument("--values", type=_count, metavar="N", help="values in each process (default: 15; quick: 5)")
+    parser.add_argument("--timeout", type=_seconds, metavar="S", help="kill a process after S seconds (default: 60; quick: 30)")
+    freelists_help = (
+        "when allocations are counted, CPython's free lists are in use (hot, the default), or emptied before each op (cold)"
+    )
+    parser.add_argument("--freelists", choices=("hot", "cold"), default="hot", help=freelists_help)
+    parser.add_argument("-k", dest="select", default="", metavar="TEXT", help="only benchmarks with this text in their names")
 
 
 def _writing(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +82,7 @@ def _writing(parser: argparse.ArgumentParser) -> None:
 
 
 def _comparing(parser: argparse.ArgumentParser) -> None:
-    gate_help = "fail if the new side is worse by more: 'time:3%%,allocs:0,bytes:0'"
+    gate_help = "fail if the new side is worse by more than these limits, such as 'time:3%%,allocs:0,bytes:0'"
     parser.add_argument("--gate", metavar="LIMITS", help=gate_help)
     parser.add_argument("-o", "--output", metavar="STEM", help="write both results, as STEM-old.json and STEM-new.json")
     _rendering(parser)
@@ -90,7 +94,7 @@ def _rendering(parser: argparse.ArgumentParser) -> None:
 
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
-    """Run a command; what the toolkit rejects is one line, and a status."""
+    """Run a command. An error of the toolkit is one line on standard error, and an exit status."""
     try:
         status: int = run(options)
     except GateError as error:
@@ -192,3 +196,7 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"must be above 0, and finite: {text!r}")
     return seconds
+
+
+# argparse calls a type by its __name__ where `int` or `float` itself rejects the text.
+_count.__name__, _seconds.__name__ = "number", "number of seconds"

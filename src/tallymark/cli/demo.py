@@ -15,10 +15,12 @@ _LEAST_RATE, _MOST_RATE = 0.01, 10_000
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     parser.set_defaults(run=_run)
-    parser.add_argument("--seconds", type=_seconds, default=10.0, metavar="N", help="how long; 0: until Ctrl-C (default: 10)")
-    port_help = "of the metrics, or the next free one; 0: any that is free (default: 9464)"
+    parser.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="N", help="seconds to run; 0: until Ctrl-C (default: 10)"
+    )
+    port_help = "serve the metrics on this port, or on the next free one; 0: any free port (default: 9464)"
     parser.add_argument("--port", type=_port, default=9464, metavar="PORT", help=port_help)
-    parser.add_argument("--rate", type=_rate, default=200.0, metavar="R", help="most requests a second (default: 200)")
+    parser.add_argument("--rate", type=_rate, default=200.0, metavar="R", help="at most R requests per second (default: 200)")
 
 
 def _run(options: argparse.Namespace) -> None:

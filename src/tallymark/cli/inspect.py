@@ -16,7 +16,7 @@ __all__ = ["configure"]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to its parser."""
     parser.set_defaults(run=_run)
-    parser.add_argument("path", metavar="PATH", help="what Registry(shared=PATH) was given; it is opened only to be read")
+    parser.add_argument("path", metavar="PATH", help="the path that Registry(shared=PATH) was given; it is only read")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON, for programs")
     form.add_argument("--prometheus", action="store_true", help="print the metrics as a scrape would: Prometheus text")
@@ -32,13 +32,13 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _print_encodable(text: str) -> None:
-    """Print a text, of which the output cannot encode a part, with that part as backslash escapes."""
+    """Print a text. What the output cannot encode is printed as backslash escapes."""
     encoding = sys.stdout.encoding or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _print_exposition(exposition: bytes) -> None:
-    """Print a format, as it is; on a terminal with its control characters as backslash escapes."""
+    """Print Prometheus text as it is; on a terminal, print control characters as backslash escapes."""
     if sys.stdout.isatty():
         for line in exposition.decode().removesuffix("\n").split("\n"):
             _print_encodable(printable(line))

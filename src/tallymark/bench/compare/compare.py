@@ -1,4 +1,4 @@
-"""Two runs beside each other: what changed, how sure that is, and what makes the comparison doubtful.
+"""Compares two runs: what changed, how certain that is, and what makes the comparison doubtful.
 
 The unit of statistics is the process: its median is one observation, as the values of one process resemble each other.
 """
@@ -26,7 +26,7 @@ from tallymark.bench.result.result import AllocationResult, BenchmarkResult, Col
 SPREAD_LIMIT = 0.10  # above it a side is called noisy
 HINT = "comparing needs SciPy: pip install 'tallymark[bench]'"
 
-#: What must be equal for numbers to be comparable, and where environments tell it.
+#: What must be equal for two runs to be comparable, and the keys that hold it in their environments.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
     "Python version": ("python",),
     "implementation": ("implementation",),
@@ -106,7 +106,8 @@ def _side(medians: Sequence[float]) -> TimeSide:
 
 
 def _pooled_noise(old: Sequence[float], new: Sequence[float]) -> float | None:
-    # a ratio's variance is the sum of its sides'; an A/A comparison of one side has twice that side's: hence their mean square
+    # The variance of a ratio is the sum of its sides' variances. An A/A comparison of one side has twice that side's variance.
+    # Hence the mean square.
     known = [one for one in (split_noise(old), split_noise(new)) if one is not None]
     return math.sqrt(statistics.fmean(one * one for one in known)) if known else None
 
@@ -163,9 +164,9 @@ def _pair_findings(old: BenchmarkResult, new: BenchmarkResult, time: TimeCompari
                 found.append(Finding("noisy", text, new.line, remedy="Close what else runs, or measure more processes."))
         if time.ratio is None:
             text = "takes no longer than the empty loop that is subtracted: its times have no ratio"
-            found.append(Finding("unmeasurable", text, new.line, remedy="Let one operation do more."))
+            found.append(Finding("unmeasurable", text, new.line, remedy="Let one op do more."))
     if old.bytes_processed != new.bytes_processed and None not in (old.bytes_processed, new.bytes_processed):
-        text = f"an operation processes {old.bytes_processed} bytes on the old side and {new.bytes_processed} on the new"
+        text = f"an op processes {old.bytes_processed} bytes on the old side and {new.bytes_processed} on the new"
         found.append(Finding("workload-differs", text, new.line, remedy="Compare the same work."))
     return found
 

@@ -12,7 +12,7 @@ __all__ = ["BenchmarkComparison", "ColdComparison", "Comparison", "CountComparis
 
 @dataclass(frozen=True)
 class TimeSide:
-    """The process medians of one side, in seconds per operation."""
+    """The process medians of one side, in seconds per op."""
 
     processes: int
     median: float
@@ -26,9 +26,9 @@ class TimeSide:
 class TimeComparison:
     """The times of two sides.
 
-    `ratio` is new / old, of the medians of process medians; None when a median is not above 0, as the empty loop's share is
-    subtracted. `p` is Mann-Whitney's, two-sided; `adjusted` is Holm's over all benchmarks. `noise` is the share by which an
-    A/A comparison may differ: None when it is neither given nor to be estimated.
+    `ratio` is new / old, of the medians of process medians. It is None when a median is not above 0, which may happen as the
+    empty loop's time is subtracted. `p` is Mann-Whitney's, two-sided; `adjusted` is Holm's over all benchmarks. `noise` is the
+    share by which an A/A comparison may differ: None when it is not given and cannot be estimated.
     """
 
     old: TimeSide
@@ -47,13 +47,13 @@ class TimeComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether the sides differ significantly, and by more than the machine's noise."""
+        """True if the sides differ significantly, and by more than the machine's noise."""
         return self.significant and abs(self.change or 0.0) > (self.noise or 0.0)
 
 
 @dataclass(frozen=True)
 class CountComparison:
-    """A count per operation on both sides. No statistics: counts are exact, or else their repetitions say how far off."""
+    """A count per op on both sides. No statistics: counts are exact, or their repetitions show how much they vary."""
 
     old: float
     new: float
@@ -67,7 +67,7 @@ class CountComparison:
 
 @dataclass(frozen=True)
 class ColdComparison:
-    """What the first use costs on both sides; `allocs` and `bytes` are of the first operation on fresh state."""
+    """What the first use costs on both sides; `allocs` and `bytes` are of the first op on fresh state."""
 
     old: ColdResult
     new: ColdResult
@@ -81,7 +81,7 @@ class ColdComparison:
 
 @dataclass(frozen=True)
 class BenchmarkComparison:
-    """A benchmark that is on both sides. A section is None where a side has not measured it."""
+    """A benchmark that is on both sides. A section is None if a side did not measure it."""
 
     old: BenchmarkResult
     new: BenchmarkResult
@@ -104,7 +104,7 @@ class BenchmarkComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs compared. `findings` are about the runs; those about one benchmark are with it."""
+    """Two runs compared. `findings` are about the runs; a benchmark's own are in `benchmarks`."""
 
     old: RunResult
     new: RunResult

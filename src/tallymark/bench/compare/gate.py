@@ -16,7 +16,7 @@ KINDS = ("time", *COUNTS)
 
 @dataclass(frozen=True)
 class Limit:
-    """How much worse the new side may be: a share of the old side's figure, or an amount per operation."""
+    """How much worse the new side may be: a share of the old side's figure, or an amount per op."""
 
     amount: float
     relative: bool
@@ -35,10 +35,10 @@ class Gate:
     limits: dict[str, Limit]
 
     def check(self, comparison: Comparison) -> list[str]:
-        """Return a line for each limit that is not kept; none if all are.
+        """Return a line for each limit that is exceeded; none if all hold.
 
-        A time is over its limit when it grew by more than the limit *and* by more than the machine's A/A noise, significantly.
-        What could not be measured on the new side does not keep its limit: a benchmark that fails would pass any gate else.
+        A time exceeds its limit when it grew significantly, by more than the limit *and* by more than the machine's A/A noise.
+        A limit of what was not measured counts as exceeded: otherwise a benchmark that fails would pass any gate.
         """
         return [line for one in comparison.benchmarks for line in self._lines(one)]
 
@@ -50,12 +50,13 @@ class Gate:
         for kind, limit in self.limits.items():
             found: TimeComparison | CountComparison | None = getattr(one, kind)
             if found is None:
-                reason = one.new.reasons.get(kind) or one.new.reasons.get("allocations") or "a side has no figure"
-                yield f"{one.name}: {kind} cannot be held to {limit}: {reason}"
+                reason = one.new.reasons.get(kind) or one.new.reasons.get("allocations") or "one side did not measure it"
+                yield f"{one.name}: {kind} cannot be checked against the limit of {limit}: {reason}"
             elif isinstance(found, TimeComparison):
                 yield from _slower(one.name, found, limit)
             elif found.apart and not limit.allows(found.old, found.new):
-                yield f"{one.name}: {kind} {format_count(found.old)} -> {format_count(found.new)}, and {limit} more is allowed"
+                change = f"{format_count(found.old)} -> {format_count(found.new)}"
+                yield f"{one.name}: {kind} {change}, but the gate allows {limit} more"
 
 
 def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:
@@ -63,14 +64,14 @@ def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:
         return
     change, p = format_percent(found.change, signed=True), format_p(found.adjusted)
     noise = "" if found.noise is None else f"; the machine's noise is {format_percent(found.noise)}"
-    yield f"{name}: time {change} (p {p}{noise}), and {limit} more is allowed"
+    yield f"{name}: time {change} (p {p}{noise}), but the gate allows {limit} more"
 
 
 def parse_gate(text: str) -> Gate:
     """Return the gate that a text describes, such as `time:3%,allocs:0,bytes:5%`.
 
-    Times take a percentage; allocs, bytes and objects an amount per operation, or a percentage. Raises GateError, naming the
-    part that makes no sense.
+    Times take a percentage; allocs, bytes and objects an amount per op, or a percentage. Raises GateError, naming the
+    part that is not valid.
     """
     limits: dict[str, Limit] = {}
     for part in text.split(","):
@@ -78,7 +79,7 @@ def parse_gate(text: str) -> Gate:
         if not colon or kind not in KINDS:
             raise GateError(f"gate: {part.strip()!r} is not one of {', '.join(f'{one}:LIMIT' for one in KINDS)}")
         if kind in limits:
-            raise GateError(f"gate: {kind} has two limits")
+            raise GateError(f"gate: {kind} has two limits; give one")
         limits[kind] = _limit(kind, amount)
     return Gate(limits)
 

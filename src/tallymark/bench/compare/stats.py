@@ -1,4 +1,4 @@
-"""The statistics of comparisons. SciPy's where it has them; it is imported when it is needed, as a run does not need it."""
+"""The statistics of comparisons. They are SciPy's where it has them. SciPy is imported on first use: a run does not need it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 20_191  # fixed: the same files give the same report
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval, and the confidence that it attains: order statistics attain steps, not any number."""
+    """A confidence interval, and the confidence that it attains: order statistics attain only certain levels."""
 
     low: float
     high: float
@@ -26,10 +26,10 @@ class Interval:
 
 
 def median_interval(values: Sequence[float]) -> Interval:
-    """Return the interval between two order statistics that covers the median with at least 95 %, or as near as n attains.
+    """Return the interval between two order statistics that covers the median with at least 95 %, or the most that n allows.
 
     The k-th smallest and k-th largest of n cover it with 1 - 2 P(Binomial(n, 1/2) < k), for any continuous distribution
-    (David and Nagaraja, Order Statistics, 7.1). Six observations are the fewest that attain 95 %; `confidence` says what is.
+    (David and Nagaraja, Order Statistics, 7.1). Six observations are the fewest that attain 95 %; `confidence` is the level.
     """
     ordered, n = sorted(values), len(values)
     k, tail = 1, 2.0**-n
@@ -75,7 +75,7 @@ def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for their number (Holm 1979): all below alpha are significant, at a family-wise rate of it."""
+    """Return p-values adjusted for their number (Holm 1979): those below alpha are significant, at family-wise rate alpha."""
     adjusted, highest = [0.0] * len(values), 0.0
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
@@ -86,9 +86,9 @@ def holm(values: Sequence[float]) -> list[float]:
 def split_noise(medians: Sequence[float]) -> float | None:
     """Return the machine's A/A noise as a share, from one side's process medians: how far two halves of them lie apart.
 
-    They are split at random, a thousand times with a fixed seed, and 95 % of the differences are smaller. That is what a
-    comparison of half as many processes with themselves shows; one of all of them shows less, so that it is cautious: of A/A
-    comparisons, under 1 % are significant at 5 % and beyond it. None for fewer than four processes, or one that is not above 0.
+    They are split at random, a thousand times with a fixed seed; 95 % of the differences are smaller than the noise. This is
+    cautious: halves vary more than all processes do. Of A/A comparisons, under 1 % are significant at 5 % and exceed the noise.
+    None for fewer than four processes, or if a median is not above 0.
     """
     import numpy as np
 

@@ -1,1 +1,1 @@
-"""Measuring: what runs in fresh processes, and what each of them is asked for."""
+"""Measures benchmarks: starts fresh processes, each of which runs one pass, and collects their answers."""

@@ -1,7 +1,7 @@
-"""The first operation of a fresh process, run as a script: it imports nothing but what the interpreter has already.
+"""Times the first op of a fresh process. It runs as a script, and imports only what the interpreter has imported already.
 
-Were this a module of the package, importing it would import the package, and what a benchmark of the package itself pays on its
-first use would have been paid before the clock starts.
+As a module of the package, it would import the package. A benchmark of Tallymark itself would then have paid for its first use
+before the clock starts.
 """
 
 import sys
@@ -9,14 +9,14 @@ from time import perf_counter
 
 
 class First:
-    """The `b` of a benchmark that is run for one operation."""
+    """The `b` of a benchmark that is run for one op."""
 
     bytes_processed = None
 
     def __init__(self) -> None:
         self.began = self.ended = 0.0
 
-    def loop(self):  # type: ignore[no-untyped-def]  # its type would be an import
+    def loop(self):  # type: ignore[no-untyped-def]  # to name its type takes an import
         self.began = perf_counter()
         yield None
         self.ended = perf_counter()

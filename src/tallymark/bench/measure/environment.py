@@ -1,4 +1,4 @@
-"""Where a run was made: what makes two runs comparable, or not."""
+"""The interpreter, machine and commit of a run, which decide whether two runs are comparable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallymark.version import __version__
 
 
 def describe(directory: str | os.PathLike[str] = ".") -> dict[str, Any]:
-    """Return this interpreter, this machine, and the commit of a directory's checkout, if it is one."""
+    """Describe this interpreter, this machine, and the commit of a directory if it is in a git checkout."""
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),

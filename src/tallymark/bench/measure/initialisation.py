@@ -1,8 +1,8 @@
-"""Finds benchmarks that measure initialisation: whose operation makes anew what a service makes once.
+"""Finds benchmarks that measure initialisation: their op makes anew what a service makes once.
 
-Decay over operations does not show it, as each pays the same. So the statements of an operation are run, and then the last of
-them again on the objects that are there (suffix-repeat). A statement that is much cheaper the second time paid for the first
-use of an object that the operation made, unless the second run had nothing left to do.
+The costs of ops in a row do not show it, as each op pays the same. So all statements of an op are run, and then the last ones
+again, on the same objects (suffix-repeat). A statement that is much cheaper when repeated has paid for the first use of an
+object that the op made, unless the repeat had less to do. Its results show whether it had.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHARE, DEAR = 0.9, 10
 
 
 def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
-    """Return a warning if a benchmark measures initialisation; none if it does not, or if that cannot be told."""
+    """Return a warning if a benchmark measures initialisation; none if it does not, or if that is unknown."""
     rewritten = None if allocations.available() else rewrite(function)
     if rewritten is None or len(rewritten.steps) < 2:
         return []
@@ -38,7 +38,7 @@ def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) ->
         with allocations.counting():
             rewritten.run(plan, params)
     except (Exception, SystemExit):
-        return []  # what raises here has been told of by an earlier pass, or never meant to be repeated
+        return []  # an earlier pass has reported the error, or the op was never meant to be repeated
     finally:
         if collecting:
             gc.enable()
@@ -55,7 +55,7 @@ class _Cost:
 
 
 class _Plan:
-    """Decides, operation by operation, from which step on to run."""
+    """Decides, op by op, from which step on to run the op."""
 
     def __init__(self, rewritten: Rewritten) -> None:
         self.steps = rewritten.steps
@@ -96,7 +96,7 @@ class _Plan:
         return [allocations.counts_between(i, i + 1).allocs for i in range(start, len(self.steps))]
 
     def findings(self, function: Callable[..., Any]) -> list[Finding]:
-        """Return a warning about the step that gets cheapest, if any gets cheap enough, or about one that only makes."""
+        """Return a warning about the step that a repeat makes cheapest, or about a step that only makes an object; or none."""
         found = max((one for one in range(1, len(self.steps)) if self._is_first_use(one)), key=self._saved, default=None)
         if found is None:
             return [self._of_making(one) for one in range(len(self.steps) - 1) if self._only_makes(one)][:1]
@@ -115,7 +115,7 @@ class _Plan:
         ]
 
     def _only_makes(self, index: int) -> bool:
-        """Whether a step makes an object on what stands above the loop, which costs all that the operation costs."""
+        """Return True if a step makes an object that later steps use, at nearly the whole cost of the op."""
         made = self.steps[index].stores & self.fresh
         used = any(made & step.loads for step in self.steps[index + 1 :])
         cost = self.whole[index] if self.whole else 0
@@ -125,7 +125,7 @@ class _Plan:
         step, cost = self.steps[index], self.whole[index]
         return Finding(
             "measures-initialisation",
-            f"measures initialisation: `{step.text}` costs {cost} of the operation's {sum(self.whole)} allocations",
+            f"measures initialisation: `{step.text}` costs {cost} of the op's {sum(self.whole)} allocations",
             step.line,
             step.text,
             f"Move `{step.text}` above b.loop(), if a service makes it once.",
@@ -164,7 +164,7 @@ _DATA = (str, bytes, bytearray, int, float, complex, list, tuple, dict, set, fro
 
 
 def _is_stateful(value: Any) -> bool:
-    """Whether a value may set itself up on first use: neither data, nor an iterator, which is used up instead."""
+    """Return True if a value may set itself up on first use: it is neither data, nor an iterator, which is used up instead."""
     if type(value).__module__ == "builtins" or isinstance(value, (type, FunctionType, ModuleType, *_DATA)):
         return False
     return not hasattr(type(value), "__next__")
@@ -175,7 +175,7 @@ def _least(known: list[int], read: list[int]) -> list[int]:
 
 
 def _results(steps: Any, start: int, frame: Any) -> list[tuple[str, type, int | None]]:
-    """Return what steps stored, as far as it tells whether they did the same: what is used up is shorter, or None, then."""
+    """Return what steps stored, to compare the work of a repeat: if its input was used up, a result is shorter, or None."""
     names = sorted(set().union(*(step.stores for step in steps[start:])))
     values = frame.f_locals
     return [(name, type(values.get(name)), _length(values.get(name))) for name in names]

@@ -1,9 +1,9 @@
-"""Running benchmarks: which passes, in which order, in fresh processes; and putting their answers together.
+"""Runs benchmarks: which passes, in which order, in fresh processes; and builds results from their answers.
 
-Rounds of times go over all benchmarks, and over both sides of a comparison in random order: what changes on the machine
-meanwhile then meets all alike. (Sequential blocks of processes call 11-26 % of identical code different; interleaved, 1.2 %.)
+Each round of timing covers all benchmarks on all targets, in random order. What else the machine does then affects all alike.
+(With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
 
-Each process tells how calm the machine was. One that was disturbed all along is run again, and the calmest are kept: see
+Each process reports how calm the machine was. A disturbed process is run again, and the calmest are kept: see
 `passes.timed.probe`.
 """
 
@@ -44,13 +44,13 @@ def measure(
 
     Args:
         paths: files and directories, from each target's root; the default is that root.
-        targets: what to measure; the processes of several are interleaved.
-        settings: how much.
-        select: a text that the names of benchmarks must have in them, or what tells whether to measure a name.
-        progress: is called with what is done, how much there is, and what comes next.
+        targets: interpreters with their directories of code. The processes of several targets are interleaved.
+        settings: how much to measure.
+        select: a text that a benchmark's name must contain, or a function that returns True for each name to measure.
+        progress: called with the number done, the total, and the next name.
 
-    A benchmark that fails is a result that says so. Ctrl-C ends the run with what was measured until then (`complete` is
-    False). Raises BenchmarkFileError when there is no file to measure.
+    A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
+    until then (`complete` is False). Raises BenchmarkFileError when there is no file to measure.
     """
     settings = settings or Settings()
     wanted = select if callable(select) else partial(_has, select)
@@ -114,7 +114,7 @@ class _Job:
         else:
             answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
-                # A frame chunk at this depth of the stack, perhaps.
+                # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
         self._take(name, answer)
         if name == "time":
@@ -143,7 +143,7 @@ class _Job:
             self.known.update(status="skipped", reason=answer["skipped"])
             self.ended = True
         elif "failed" in answer and name == "initialisation":
-            # It runs the operation in ways that its author never meant: that this goes wrong is no fault of the benchmark.
+            # This pass runs the op in ways that its author never meant. If that fails, the benchmark is not at fault.
             self.reasons[name] = answer["failed"]
         elif "failed" in answer:
             self.known.update(status="failed", reason=answer["failed"])
@@ -169,10 +169,18 @@ class _Job:
         kinds = {finding.kind for finding in self.findings}
         if answer.get("printed") and "prints" not in kinds:
             said = f"prints ({answer['printed']:,} bytes in one process, which were discarded): the output is part of its time"
-            self.findings.append(Finding("prints", said, self.listed["line"]))
+            remedy = "Move the print out of b.loop(), or remove it."
+            self.findings.append(Finding("prints", said, self.listed["line"], remedy=remedy))
         if answer.get("changes_gc") and "changes-gc" not in kinds:
-            said = "changes the garbage collector's settings: they were restored, and its numbers mix both"
-            self.findings.append(Finding("changes-gc", said, self.listed["line"], remedy="Leave them: both are measured."))
+            said = "changes the garbage collector's settings: they were restored, and its numbers mix both settings"
+            self.findings.append(
+                Finding(
+                    "changes-gc",
+                    said,
+                    self.listed["line"],
+                    remedy="Do not change them: times with the collector on and off are both measured.",
+                )
+            )
 
     def result(self) -> BenchmarkResult:
         known = dict(self.known)
@@ -212,7 +220,7 @@ class _OnTarget:
         self._environment: dict[str, Any] = {}
 
     def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
-        """Ask a worker of this target what is in each file."""
+        """Ask a worker of this target which benchmarks each file has."""
         root = Path(self.target.root)
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
@@ -228,7 +236,7 @@ class _OnTarget:
                     self.jobs.append(_Job(self.target, self._settings, str(file.resolve()), one, name))
 
     def disturbed(self) -> list[_Job]:
-        """Return the benchmarks that have fewer calm processes than they should, and time left."""
+        """Return the benchmarks that have too few calm processes, and time left to run more."""
         timed = [job for job in self.jobs if job.times and not job.ended]
         calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
         return [

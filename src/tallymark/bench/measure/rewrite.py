@@ -1,7 +1,7 @@
-"""Rewrites a benchmark so that its operation can be run from any of its statements on, with a mark before each.
+"""Rewrites a benchmark so that its op can be run from any of its statements on, with a mark before each.
 
-A statement that calls on the result of a call, as `Registry().counter("a").inc()` does, becomes one for each call, in the order
-in which Python evaluates them.
+A statement that calls a method on the result of a call, such as `Registry().counter("a").inc()`, is split into one for each
+call, in the order in which Python evaluates them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MOST = 48  # steps: each has a slot for its mark
 
 @dataclass(frozen=True)
 class Step:
-    """A statement, or a call within one: what it reads and assigns, and how it reads in the source."""
+    """A statement, or a call within one: its source text, and the names that it reads and assigns."""
 
     text: str
     line: int
@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A benchmark that asks a plan, before each operation, from which of the steps to run."""
+    """A benchmark that asks a plan, before each op, which step to start from."""
 
     steps: list[Step]
     function: Callable[..., Any]
@@ -59,7 +59,7 @@ class _Steps:
 
 
 def rewrite(function: Callable[..., Any]) -> Rewritten | None:
-    """Return a benchmark rewritten, or None if its source is not to be had, or has no shape that this understands."""
+    """Return a benchmark rewritten, or None if its source is not available or its shape is not supported."""
     if not isinstance(function, FunctionType):
         return None
     found = _definition(function)
@@ -123,7 +123,7 @@ class _Piece:
 
 
 def _split(statement: ast.stmt) -> list[_Piece]:
-    """Return a statement as pieces, one for each call whose result another call of it is made on or given."""
+    """Return a statement as pieces: one for each call whose result another of its calls uses, and one for the rest."""
     text = ast.unparse(statement)
     if isinstance(statement, ast.With) and len(statement.items) == 1 and statement.items[0].optional_vars is None:
         call = statement.items[0].context_expr
@@ -141,13 +141,13 @@ def _split(statement: ast.stmt) -> list[_Piece]:
 
 
 class _Splitter(ast.NodeTransformer):
-    """Takes calls out of an expression, innermost first, as long as nothing before them is left inside it to be evaluated."""
+    """Takes calls out of an expression, innermost first, as long as nothing that is evaluated before them stays inside."""
 
     def __init__(self) -> None:
         self.pieces: list[_Piece] = []
 
     def last(self, node: ast.expr) -> ast.expr:
-        """Split what an expression is made of, and leave its own call in its place."""
+        """Split the parts of an expression, and keep its own call."""
         if isinstance(node, ast.Call):
             return self._parts(node)
         return self.visit(node)  # type: ignore[no-any-return]
@@ -171,7 +171,7 @@ class _Splitter(ast.NodeTransformer):
         return ast.copy_location(ast.Name(name, ast.Load()), node)
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
-        return node  # what is evaluated now and then, or later, stays where it is
+        return node  # what is evaluated only sometimes, or later, is not split
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         node.value = self.visit(node.value)
@@ -188,7 +188,7 @@ def _mark(index: int) -> ast.stmt:
 
 
 def _recovering(b: str, body: list[ast.stmt]) -> list[ast.stmt]:
-    """An operation that is repeated in part may raise, as what it needs is gone."""
+    """Return a body that notes errors: an op that is repeated in part may raise, as what it needs is gone."""
     source = textwrap.dedent(
         f"""
         try:

@@ -20,7 +20,7 @@ _COLD = Path(__file__).with_name("cold.py")
 
 
 def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answer:
-    """Run a request in a worker, and return its answer; what went wrong is under `failed`, in one line."""
+    """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`."""
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
         problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout)
@@ -30,23 +30,23 @@ def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answe
     if failed:
         return dict(failed[0])
     if problem or not answers:
-        return {"failed": problem or "the process ended without an answer: os._exit()?"}
+        return {"failed": problem or "the process ended without an answer: does the benchmark call os._exit()?"}
     return {**answers[0], "printed": printed}
 
 
 def run_cold(target: Target, file: str, function: str, index: int, timeout: float) -> Answer:
-    """Time a first operation in a fresh process; see cold.py."""
+    """Time a first op in a fresh process; see cold.py."""
     with tempfile.TemporaryFile("w+") as answer:
         problem, _ = _run(target, [str(_COLD), file, function, str(index), str(answer.fileno())], answer, timeout)
         answer.seek(0)
         numbers = [float(one) for one in answer.read().split()]
     if problem or len(numbers) != 3:
-        return {"failed": problem or "the process ended without an answer"}
+        return {"failed": problem or "the process ended before the first op did: does the benchmark call os._exit()?"}
     return dict(zip(("imports", "setup", "first"), numbers, strict=True))
 
 
 def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
-    """Run a Python; return what went wrong, or nothing, and how many bytes it printed."""
+    """Run the target's Python; return what went wrong (empty if nothing), and how many bytes it printed."""
     path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
     try:
@@ -66,7 +66,7 @@ def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) 
     try:
         status = process.wait(timeout)
     except subprocess.TimeoutExpired:
-        return f"takes too long: killed after {timeout:g} s; make the operation smaller, or raise --timeout", said.size
+        return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout", said.size
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -80,7 +80,7 @@ def _problem(python: str, status: int, complaint: bytes) -> str:
     if status == 0:
         return ""
     if b"No module named 'tallymark" in complaint:
-        return f"{python} cannot import tallymark.bench, which runs the benchmarks: pip install tallymark there"
+        return f"{python} cannot import tallymark.bench, which runs the benchmarks: install tallymark there"
     last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
     if status < 0:
         with contextlib.suppress(ValueError):
@@ -89,7 +89,7 @@ def _problem(python: str, status: int, complaint: bytes) -> str:
 
 
 class _Drain:
-    """Reads a pipe to its end, so that its writer never waits; keeps the size, and the last of it."""
+    """Reads a pipe to its end, so that its writer never waits; keeps the size, and the last 4 KiB."""
 
     def __init__(self, pipe: IO[bytes] | None) -> None:
         assert pipe is not None  # noqa: S101

@@ -1,4 +1,4 @@
-"""What is measured: an interpreter, with a directory of code. A comparison has two."""
+"""Targets: what is measured, an interpreter with a directory of code. A comparison has two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from tallymark.bench.errors import BenchError
 
 @dataclass(frozen=True)
 class Target:
-    """An interpreter, the directory that benchmark files are found from, and where it imports from before its own packages."""
+    """What is measured: an interpreter with a directory of code.
+
+    Attributes:
+        name: how reports name it.
+        python: the interpreter's path.
+        root: the directory where benchmark files are found and run.
+        path: directories to import from before the interpreter's own packages.
+    """
 
     name: str = "this"
     python: str = sys.executable
@@ -27,10 +34,10 @@ class Target:
 
 @contextlib.contextmanager
 def resolve(name: str, setup: str = "") -> Iterator[Target]:
-    """Find what a name on the command line means: a virtual environment, a Python, a directory, or a git revision.
+    """Give the target of a name on the command line: a virtual environment, a Python, a directory, or a git revision.
 
-    A revision is checked out into a directory of its own, and removed at the end. `setup` is a command that is run in each
-    directory before, to build an extension, say. Raises BenchError if the name means nothing, or the command fails.
+    A revision is checked out into a temporary directory, which is removed at the end. `setup` is a command to run in the
+    directory first, for example to build an extension. Raises BenchError if the name is none of these, or the command fails.
     """
     path = Path(name)
     if path.is_file() and os.access(path, os.X_OK):

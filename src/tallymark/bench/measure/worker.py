@@ -1,6 +1,6 @@
 """A process that runs one pass of one benchmark, and answers with one line of JSON on a descriptor of its own.
 
-`python -m tallymark.bench.measure.worker REQUEST`: what the benchmark prints is not mistaken for the answer.
+`python -m tallymark.bench.measure.worker REQUEST`. What the benchmark prints goes elsewhere: it is not mistaken for the answer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Answer = dict[str, Any]
 
 
 def main(text: str) -> None:
-    """Do what a request asks for, and answer; whatever goes wrong is an answer too."""
+    """Run a request and write the answer. An error is an answer too."""
     request = json.loads(text)
     owner = os.getpid()
     try:
@@ -109,7 +109,7 @@ def _state(function: Function, params: dict[str, Any], request: dict[str, Any]) 
     for _ in range(8):
         for into, one, arguments in ((seconds, function, params), (empty, _empty, {})):
             first = passes.FirstPass()
-            # One operation is all of the loop, so that a benchmark is given fresh state by its own setup.
+            # The loop has one op, so that the benchmark's own setup gives each op fresh state.
             run_once(one, arguments, first)
             into.append(first.seconds)
             if sum(seconds) > request["budget"]:

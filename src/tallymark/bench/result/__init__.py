@@ -1,1 +1,1 @@
-"""Results: what was measured, as plain data and as files; what is doubtful about it."""
+"""Results: what was measured, as plain data and as files, with warnings about what is doubtful."""

@@ -1,4 +1,4 @@
-"""What is wrong with a benchmark, told from its numbers. What is told from its source is in initialisation.py."""
+"""Warnings that follow from a benchmark's numbers. Those that follow from its source are in `measure/initialisation.py`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from tallymark.bench.result.result import BenchmarkResult, Finding
 
-_RETAINED = 0.01  # blocks per operation: less is a list or a dict that grows once in a while, within what one reading tells
+_RETAINED = 0.01  # blocks per op; less may be a list or a dict that grew by chance during the reading
 _NOISY = 0.10
 _DEAR = 3.0
 
 
 def judge(result: BenchmarkResult) -> tuple[Finding, ...]:
-    """Return the warnings that a result's numbers give."""
+    """Return the warnings that follow from a result's numbers."""
     return tuple(_judged(result))
 
 
@@ -22,36 +22,37 @@ def _judged(result: BenchmarkResult) -> Iterator[Finding]:
         series = ", ".join(map(str, result.warmup.series[-8:]))
         yield Finding(
             "never-steady",
-            f"never reaches a steady state: the last operations allocated {series}",
+            f"never reaches a steady state: the last ops allocated {series}",
             line,
             remedy="Repeat the same work each time: bound what grows, or make it above b.loop().",
         )
     if counted is not None and counted.retained > _RETAINED:
         yield Finding(
             "retaining",
-            f"retains {counted.retained:.3g} blocks per operation: it is slower, or larger, the longer it runs",
+            f"retains {counted.retained:.3g} blocks per op: it is slower, or larger, the longer it runs",
             line,
-            remedy="Drop what an operation makes before the next, or clear it within the operation.",
+            remedy="Drop what an op makes before the next, or clear it within the op.",
         )
     if counted is not None and counted.arenas > 0:
         yield Finding(
             "arena-churn",
-            f"allocates {counted.arenas:.3g} arenas per operation: each is a call to the operating system",
+            f"allocates {counted.arenas:.3g} arenas per op: each is a call to the operating system",
             line,
             remedy="Compare with care: the time depends on how full memory was when the benchmark began.",
         )
     if counted is not None and counted.other_threads > _RETAINED:
         yield Finding(
             "other-threads",
-            f"other threads made {counted.other_threads:.3g} allocations per operation meanwhile; they are not in the counts",
+            f"other threads made {counted.other_threads:.3g} allocations per op meanwhile; they are not in the counts",
             line,
+            remedy="Stop these threads, or measure their work in a benchmark of its own.",
         )
     if result.cold is not None and result.time is not None:
         first, steady = result.cold.state, max(result.time.median, 1e-9)
         if first > _DEAR * steady and first - steady > 2e-6:
             yield Finding(
                 "dear-first-use",
-                f"the first operation on fresh state costs {first * 1e6:.3g} µs, {first / steady:.0f} times a later one",
+                f"the first op on fresh state costs {first * 1e6:.3g} µs, {first / steady:.0f} times a later one",
                 line,
                 remedy="A service pays this once; code that makes its objects anew pays it every time.",
             )

@@ -1,7 +1,7 @@
 """pyperf's JSON: read for comparisons, written for its tools. Only times: pyperf counts no allocations.
 
 The format is that of pyperf 2 (`pyperf.BenchmarkSuite.load`): a suite of benchmarks, each of runs, one a process, of values in
-seconds per operation. Runs without values only calibrated.
+seconds per op. Runs without values only calibrated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ VERSION = "1.0"
 
 
 def from_pyperf(data: Any, origin: str = "data") -> RunResult:
-    """Build a run from a pyperf suite, checked. Raises ResultFileError, naming the origin and the part that is wrong."""
+    """Check a pyperf suite and build a run from it. Raises ResultFileError, naming the origin and the part that is wrong."""
     try:
         shared = _mapping(_get(data, "metadata", {}), "metadata")
         found = _list(_get(data, "benchmarks", []), "benchmarks")

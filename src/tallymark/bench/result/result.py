@@ -1,7 +1,7 @@
-"""What a run found, as data: every sample, and enough about the machine to know when not to compare.
+"""The result of a run, as data: every sample, and enough about the machine to know when not to compare.
 
-The file is JSON with a format name and a version. Times are in seconds per operation, sizes in bytes, and counts are per
-operation, as fractions where they are fractions: an operation that allocates once in seven is 0.14, not 0.
+The file is JSON with a format name and a version. Times are in seconds per op, and sizes in bytes. Counts are
+per op, and may be fractions: an op that allocates once in seven calls has 0.14, not 0.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ProcessTimes:
-    """The values of one process: seconds per operation, with the empty loop's share subtracted."""
+    """The values of one process: seconds per op, with the empty loop's share subtracted."""
 
-    loops: int  # operations timed for each value
+    loops: int  # ops timed for each value
     values: tuple[float, ...]
     overhead: float = 0.0  # seconds per iteration of the empty loop, already subtracted
-    warmup: int = 0  # operations before the first value
+    warmup: int = 0  # ops before the first value
     probe: float = 0.0  # seconds per iteration of an empty loop beside the values: how calm the machine was
 
     @property
@@ -40,10 +40,10 @@ class ProcessTimes:
 
 @dataclass(frozen=True)
 class TimeResult:
-    """The time of an operation. The unit of statistics is the process: values of one process resemble each other."""
+    """The time of an op. The unit of statistics is the process: values of one process resemble each other."""
 
     processes: tuple[ProcessTimes, ...]
-    disturbed: tuple[ProcessTimes, ...] = ()  # left out, as the machine was busy with something else: see measure.py
+    disturbed: tuple[ProcessTimes, ...] = ()  # left out: the machine was busy with something else, see measure.py
 
     @property
     def medians(self) -> tuple[float, ...]:
@@ -69,23 +69,23 @@ class TimeResult:
 
 @dataclass(frozen=True)
 class AllocationResult:
-    """Requests at CPython's allocators, per operation in steady state: (A(3n) - A(n)) / 2n."""
+    """Requests at CPython's allocators, per op in steady state: (A(3n) - A(n)) / 2n."""
 
     allocs: float
     bytes: float
     reallocs: float = 0.0
     frees: float = 0.0
-    raw: float = 0.0  # by domain: what `allocs` is the sum of
+    raw: float = 0.0  # by domain; `allocs` is their sum
     mem: float = 0.0
     obj: float = 0.0
     arenas: float = 0.0
     samples: tuple[tuple[float, float], ...] = ()  # (allocs, bytes) of each of the repetitions
     exact: bool = True  # the repetitions agree
-    ops: int = 0  # operations of the whole pass, and what they requested: Go's MemAllocs and MemBytes
+    ops: int = 0  # ops of the whole pass, and what they requested: Go's MemAllocs and MemBytes
     total_allocs: int = 0
     total_bytes: int = 0
-    retained: float = 0.0  # blocks per operation that were requested and not given back
-    other_threads: float = 0.0  # requests per operation that threads other than the benchmark's made meanwhile
+    retained: float = 0.0  # blocks per op that were requested and not freed
+    other_threads: float = 0.0  # requests per op by threads other than the benchmark's
 
 
 @dataclass(frozen=True)
@@ -93,43 +93,43 @@ class ColdResult:
     """What the first use costs, in seconds: medians over fresh processes."""
 
     imports: float  # importing the benchmark's file, and with it what it measures
-    setup: float  # what stands above the loop
-    first: float  # the first operation of the process
-    state: float  # the first operation on fresh state, in a process that is warm
-    allocs: float | None = None  # requests at the allocators of that first operation on fresh state
+    setup: float  # the code above the loop
+    first: float  # the first op of the process
+    state: float  # the first op on fresh state, in a process that is warm
+    allocs: float | None = None  # requests at the allocators of that first op on fresh state
     bytes: float | None = None
 
     @property
     def process(self) -> float:
-        """From the start of the import to the end of the first operation."""
+        """From the start of the import to the end of the first op."""
         return self.imports + self.setup + self.first
 
 
 @dataclass(frozen=True)
 class CollectionResult:
-    """The garbage collector's share, with it on."""
+    """What the garbage collector costs."""
 
-    per_1000: float  # collections in 1,000 operations, of any generation
-    pause: float  # seconds of pause in 1,000 operations
-    time_on: float  # seconds per operation with the collector on, and off, in the same process
+    per_1000: float  # collections in 1,000 ops, of any generation
+    pause: float  # seconds of pause in 1,000 ops
+    time_on: float  # seconds per op with the collector on, and off, in the same process
     time_off: float
 
 
 @dataclass(frozen=True)
 class WarmupResult:
-    """How the operation settled: its allocations over the first operations, one by one."""
+    """How the op settled: its allocations over the first ops, one by one."""
 
     steady: bool
-    ops: int  # operations until the series was constant or periodic
+    ops: int  # ops until the series was constant or periodic
     period: int = 1
-    series: tuple[int, ...] = ()  # requests of each of the last operations looked at
+    series: tuple[int, ...] = ()  # requests of each of the last ops looked at
 
 
 @dataclass(frozen=True)
 class Finding:
     """A warning, as data: what is wrong with a benchmark, where, and what to do."""
 
-    kind: str  # measures-initialisation, never-steady, retaining, arena-churn, dear-first-use, noisy, versions-differ
+    kind: str  # such as measures-initialisation, never-steady, noisy or versions-differ
     message: str
     line: int | None = None
     statement: str = ""
@@ -138,7 +138,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """All that is known of one benchmark. A section that is None was not measured; `reasons` says why."""
+    """The result of one benchmark. A section that is None was not measured; `reasons` says why."""
 
     name: str  # file::function[parameters]
     file: str = ""
@@ -146,10 +146,10 @@ class BenchmarkResult:
     params: dict[str, str] = field(default_factory=dict)
     status: str = "ok"  # ok, skipped, failed
     reason: str = ""
-    bytes_processed: int | None = None  # per operation
+    bytes_processed: int | None = None  # per op
     time: TimeResult | None = None
     allocations: AllocationResult | None = None
-    objects: dict[str, float] | None = None  # objects created per operation, by type
+    objects: dict[str, float] | None = None  # objects created per op, by type
     cold: ColdResult | None = None
     collections: CollectionResult | None = None
     warmup: WarmupResult | None = None
@@ -204,7 +204,7 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
 
 
 def run_from_json(data: Any, origin: str = "data") -> RunResult:
-    """Check and build a run from parsed JSON. Raises ResultFileError, naming the origin and the field."""
+    """Check parsed JSON and build a run from it. Raises ResultFileError, naming the origin and the field."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise ResultFileError(f"{origin}: not a result of `tallymark bench run` (no format {FORMAT!r})")
     if data.get("version") != VERSION:

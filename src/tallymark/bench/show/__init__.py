@@ -1,1 +1,1 @@
-"""Showing results and comparisons: reports as data, and tables, Markdown and HTML of them."""
+"""Shows results and comparisons: reports as data, and then as tables, Markdown and HTML."""

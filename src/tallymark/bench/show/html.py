@@ -1,4 +1,4 @@
-"""Results as a page: static, self-contained, with the distributions drawn."""
+"""Results as an HTML page: one file, without scripts, with the distributions drawn."""
 
 from __future__ import annotations
 

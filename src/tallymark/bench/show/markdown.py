@@ -27,7 +27,7 @@ def _page(table: Table, line: str, said: Iterable[str]) -> str:
 
 
 def table_markdown(table: Table) -> str:
-    """Return a table."""
+    """Return a table as Markdown."""
     rule = "| --- |" + " ---: |" * (len(table.headers) - 1)
     return "\n".join([_row(table.headers), rule, *map(_row, table.rows)])
 
@@ -42,7 +42,7 @@ def _cell(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+    """Return text, escaped so that Markdown shows it as it is."""
     for character in "\\`*_<|[]~":
         text = text.replace(character, "\\" + character)
     return text

@@ -1,4 +1,4 @@
-"""What is done and how long the rest takes, on a terminal; elsewhere, nothing."""
+"""A progress bar with the time left, on a terminal; elsewhere, nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def progress_bar(shown: bool = True) -> Iterator[Callable[[int, int, str], None]]:
-    """Give a function to call with what is done, how much there is, and what comes next. Without Rich it does nothing."""
+    """Give a function to call with the number done, the total, and the next name. Without Rich it does nothing."""
     try:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -1,4 +1,4 @@
-"""What a result says, as tables and lines of text; how they look in a terminal or in Markdown is decided elsewhere."""
+"""Reports as tables and lines of text. How they look in a terminal, in Markdown or in HTML is decided elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COUNTED = {"allocations": "allocs, bytes", "objects": "objects", "initialisation
 
 @dataclass(frozen=True)
 class Table:
-    """Cells of text. The first column is what a row is about; the others are figures."""
+    """Cells of text. The first column names the row; the others are figures."""
 
     headers: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -62,7 +62,7 @@ def _cold(one: BenchmarkResult) -> tuple[str, ...]:
 
 
 def totals_table(run: RunResult) -> Table:
-    """Return what the whole of the counted run requested (Go's MemAllocs and MemBytes), and what collecting garbage cost."""
+    """Return what all counted ops requested (Go's MemAllocs and MemBytes), and what the garbage collector cost."""
     headers = ("", "ops", "total allocs", "total bytes", "GC pause/1000 ops", "time, GC on", "time, GC off")
     return Table(headers, tuple(_totals(one) for one in run.benchmarks if one.status == "ok"))
 
@@ -136,7 +136,7 @@ def _compared(one: BenchmarkComparison) -> Iterator[tuple[str, ...]]:
         yield (*_count_row("  objects", one.objects)[:-1], types)
     if one.cold is not None:
         old, new = one.cold.old, one.cold.new
-        note = "! first use got dearer" if one.cold.dearer else ""
+        note = "! first use costs more" if one.cold.dearer else ""
         yield ("  fresh state", format_seconds(old.state), format_seconds(new.state), "", "", "")
         if one.cold.allocs is not None:
             yield (*_count_row("  its allocs", one.cold.allocs)[:-1], note)

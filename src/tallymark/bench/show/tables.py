@@ -1,4 +1,4 @@
-"""Results on a stream: tables of Rich in a terminal, aligned plain text elsewhere and where Rich is not installed."""
+"""Results on a stream: Rich tables in a terminal; aligned plain text elsewhere, and without Rich."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def show_run(run: RunResult, stream: TextIO) -> None:
 
 
 def show_cold(run: RunResult, stream: TextIO) -> None:
-    """Show what first use costs, and what the whole of the run requested."""
+    """Show what first use costs, and what all counted ops requested."""
     show_table(cold_table(run), stream)
     show_table(totals_table(run), stream)
     _lines([about(run)], stream)

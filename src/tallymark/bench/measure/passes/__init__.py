@@ -1,4 +1,4 @@
-"""The ways of running a benchmark's loop. Each runs in a process of its own, so that none disturbs another.
+"""Passes: the ways to run a benchmark's loop. Each runs in a process of its own, so that none disturbs another.
 
 A pass is a generator of batches: it reads a clock or a counter, yields iterations, and reads again. SciPy and Rich stay out of
 these processes: what they import and allocate would be part of what is measured.

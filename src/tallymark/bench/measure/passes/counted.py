@@ -1,4 +1,4 @@
-"""Allocations: requests at the allocators per operation, how they settle, and the objects that an operation creates."""
+"""Allocations: requests at the allocators per op, when they settle, and the objects that an op creates."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
 
 
 class AllocationPass:
-    """Requests at the allocators per operation, and how the operation settles. The hooks must be in.
+    """Requests at the allocators per op, and when they settle. The hooks must be installed.
 
     Args:
-        budget: seconds that it may take, about.
-        cold: empty CPython's free lists before each operation, instead of letting the operations fill them.
+        budget: about how many seconds it may take.
+        cold: empty CPython's free lists before each op, instead of reusing what earlier ops freed.
     """
 
     def __init__(self, budget: float, cold: bool = False) -> None:
@@ -53,9 +53,9 @@ class AllocationPass:
             gc.enable()
 
     def _settle(self, began: float) -> Batch:
-        """Run operations one by one until the requests of 64 are constant, or come round: at most 20 times 64.
+        """Run ops one by one until the requests of 64 ops are constant or periodic: at most 20 times 64.
 
-        Of operations so slow that 64 of them would take too long, 8 must do.
+        If 64 ops would take too long, 8 are enough.
         """
         for _ in range(20):
             del self.series[:]
@@ -88,10 +88,10 @@ class AllocationPass:
         self.ops += n
 
     def _read_cold(self, n: int, into: list[allocations.Counts]) -> Batch:
-        """Read operations one by one, each after a collection, which empties the free lists."""
+        """Read ops one by one, each after a collection, which empties the free lists."""
         readings: list[allocations.Counts] = []
         for _ in range(n):
-            once = repeat(1)  # made before: what makes it may leave something on a free list
+            once = repeat(1)  # made before the collection: making it may leave something on a free list
             gc.collect()
             allocations.mark(0)
             yield once
@@ -107,7 +107,7 @@ class AllocationPass:
             for a, b in zip(self.once, self.thrice, strict=True)
         ]
         names = allocations.Counts._fields
-        # Anything else that runs in the process only adds: the least reading is nearest to the operation's own.
+        # Whatever else runs in the process can only add: the least reading is nearest to the op's own.
         least = dict(zip(names, min(rates), strict=True))
         samples = [[rate[names.index("allocs")], rate[names.index("bytes")]] for rate in rates]
         totals = dict(zip(names, map(sum, zip(*self.once, *self.thrice, strict=True)), strict=True))
@@ -132,9 +132,9 @@ class AllocationPass:
 
 
 def find_period(series: Sequence[int]) -> int | None:
-    """Return the shortest period with which a series comes round at least four times, 1 if it is constant, else None.
+    """Return the shortest period that a series repeats at least four times: 1 if it is constant, None if it has no period.
 
-    A single operation that differs (another thread, a cache that was resized) is no trend: one in 64 is let pass.
+    One op may differ (another thread, a cache that was resized): that is no trend.
     """
     for period in range(1, len(series) // 4 + 1):
         pattern = [sorted(series[i::period])[len(series[i::period]) // 2] for i in range(period)]
@@ -144,12 +144,12 @@ def find_period(series: Sequence[int]) -> int | None:
 
 
 def clean(value: float) -> float:
-    """Return a rate without the noise of its last digits."""
+    """Return a rate, rounded to drop the noise of its last digits."""
     return round(value, 6)
 
 
 class ObjectPass:
-    """Objects created per operation, by type: Python 3.13 and later."""
+    """Objects created per op, by type: Python 3.13 and later."""
 
     def __init__(self, n: int = 300) -> None:
         self._n = n

@@ -23,7 +23,7 @@ def repeat(n: int) -> Iterator[None]:
 
 
 class Guard:
-    """What no benchmark may do to its process, looked for after its first operation: before it was repeated in a batch."""
+    """Checks, after the first op and before a batch repeats it, what the benchmark did to its process."""
 
     def __init__(self) -> None:
         self._process = os.getpid()
@@ -37,15 +37,15 @@ class Guard:
         yield repeat(1)
         if os.getpid() != self._process:
             os.write(writer, b"!")
-        # Children that go on in the loop fork in their turn: the parent must know before it runs a batch.
+        # A child that goes on in the loop forks again: the parent must know before it runs a batch.
         if os.getpid() != self._process or (self._forks[0] > before and select.select([reader], [], [], 0.5)[0]):
-            raise BenchmarkFileError("forks: the child came back into b.loop(); end it with os._exit() within the operation")
+            raise BenchmarkFileError("forks: the child came back into b.loop(); end it with os._exit() within the op")
         os.close(reader)
         os.close(writer)
         self.look()
 
     def look(self) -> None:
-        """Notice that the collector's settings were changed, and restore them."""
+        """Note if the collector's settings were changed, and restore them."""
         if (gc.isenabled(), gc.get_threshold()) != self._gc:
             self.changes_gc = True
             (gc.enable if self._gc[0] else gc.disable)()
@@ -54,7 +54,7 @@ class Guard:
 
 @functools.cache
 def _count_forks() -> list[int]:
-    """Return the number of forks of this process since the first call, as a list of one that is kept up to date."""
+    """Return how often this process forked since the first call, in a list of one item that is kept up to date."""
     forks = [0]
 
     def forked() -> None:
@@ -65,7 +65,7 @@ def _count_forks() -> list[int]:
 
 
 class CheckPass:
-    """One operation, and a look at what it did to the process."""
+    """One op, and a check of what it did to the process."""
 
     def __init__(self) -> None:
         self.guard = Guard()

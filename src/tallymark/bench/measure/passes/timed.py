@@ -1,4 +1,4 @@
-"""Time: of an operation in steady state, of the first one on fresh state, and with the garbage collector on and off."""
+"""Time: of an op in steady state, of the first one on fresh state, and with the garbage collector on and off."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
 
 
 class TimePass:
-    """Values of the time of an operation, after a warm-up that ends when the time has no trend.
+    """Values of the time of an op, after a warm-up that ends when the time has no trend.
 
     Args:
-        values: how many.
-        shortest: seconds that the operations of a value take together at least, so that the clock's own cost vanishes.
+        values: how many to take.
+        shortest: least seconds for the ops of one value, all together, so that the clock's own cost vanishes.
         budget: seconds after which warm-up ends, and values are cut short: one is always taken.
 
-    Values are taken until so many were taken in calm, or four times as many in all.
+    It ends when so many values were taken while the machine was calm, or after four times as many in all.
     """
 
     def __init__(self, values: int, shortest: float, budget: float) -> None:
@@ -50,7 +50,7 @@ class TimePass:
             recent.append((clock() - start) / self.loops)
             ops += self.loops
         self.warmup = ops
-        if recent:  # the first guess was made cold
+        if recent:  # the first guess was made before the warm-up
             self.loops = max(1, round(self._shortest / max(min(recent), 1e-12)))
         before = probe()
         while calm(self._taken) < self._count and len(self._taken) < 4 * self._count:
@@ -66,26 +66,26 @@ class TimePass:
 
     @property
     def values(self) -> list[float]:
-        """The calmest values, in seconds per operation, as they came."""
+        """The calmest values, in seconds per op, as they came."""
         least = sorted(one for one, _ in self._taken)[: self._count]
         return [value for one, value in self._taken if one <= least[-1]][: self._count]
 
     @property
     def probe(self) -> float:
-        """How calm the machine was at these: the median of the probes, in seconds per iteration."""
+        """How calm the machine was at these values: the median of the probes, in seconds per iteration."""
         return statistics.median(sorted(one for one, _ in self._taken)[: self._count])
 
 
-#: Above this many times the fastest, a probe says that something else ran. Calm ones lie within 2 %.
+#: A probe that is slower than the fastest by more than this factor means that something else ran. Calm ones lie within 2 %.
 CALM = 1.06
 _PROBE = 32_000
 
 
 def probe() -> float:
-    """Return the seconds of an iteration of an empty loop: it knows nothing of what is measured, only of the machine.
+    """Return the seconds per iteration of an empty loop, which depend on the machine alone, not on what is measured.
 
-    What else runs there, on the other half of a core above all, slows a process by a third for as long as it takes: some
-    milliseconds, or seconds. A value that was taken meanwhile is taken again. That favours no code, and no side.
+    Other programs slow a process by a third while they run, for milliseconds or seconds; most of all on the other thread of the
+    same core. A value that was taken meanwhile is taken again. That favours no code, and neither side.
     """
     start = clock()
     for _ in repeat(_PROBE):
@@ -94,19 +94,19 @@ def probe() -> float:
 
 
 def calm(taken: Sequence[tuple[float, float]]) -> int:
-    """Return how many of (probe, value) were taken in calm."""
+    """Return how many of these (probe, value) pairs were taken while the machine was calm."""
     fastest = min((one for one, _ in taken), default=0.0)
     return sum(one <= CALM * fastest for one, _ in taken)
 
 
 def falls(values: Sequence[float]) -> bool:
-    """Tell whether values still fall, by more than 2 % over their length: Theil and Sen's slope, the median of all pairs'."""
+    """Return True if values still fall, by more than 2 % over their length: Theil and Sen's slope, the median of all pairs."""
     slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
     return statistics.median(slopes) * (len(values) - 1) < -0.02 * statistics.median(values)
 
 
 class FirstPass:
-    """The first operation alone, on the state that the benchmark has just set up."""
+    """The first op alone, on the state that the benchmark has just set up."""
 
     def __init__(self, counted: bool = False) -> None:
         self._counted = counted
