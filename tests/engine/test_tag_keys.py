@@ -246,7 +246,7 @@ def test_keys_are_a_conflict_where_none_were_declared(registry: tm.Registry, kin
         getattr(registry, kind)("n", tag_keys=("a",))
 
 
-@pytest.mark.parametrize("keys", ["method", b"method", 5, {"a", "b"}, frozenset("a"), (1,), (None,), [b"a"]], ids=repr)
+@pytest.mark.parametrize("keys", ["method", b"method", 5, {"a"}, frozenset("a"), (1,), (None,), [b"a"]], ids=repr)
 def test_keys_of_a_wrong_type_are_a_type_error(registry: tm.Registry, kind: str, keys: Any) -> None:
     with pytest.raises(TypeError, match=r"^metric 'n'.*(tag_keys|tag key)"):
         getattr(registry, kind)("n", tag_keys=keys)
