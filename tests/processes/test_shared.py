@@ -252,3 +252,39 @@ def test_a_signal_that_kills_leaves_nothing_behind(shared: tm.Registry, children
         assert children.wait(pid) == -signal.SIGTERM
     assert counter.value > 0
     assert len(shared._families.memory.shared.processes()) == 1  # type: ignore[union-attr]
+
+
+def test_workers_with_tags_of_their_own_leave_no_space_taken(path: Path) -> None:
+    """What is set aside for the overflow series of each is free when the worker has gone."""
+
+    def live_and_go(worker: int) -> None:
+        registry = tm.Registry(engine="native", shared=path, tags={"worker": worker}, limits=tm.TagLimits(max_series=10))
+        for metric in range(3):
+            registry.counter(f"metric_{metric}").inc(kind="any")
+            registry.unregister(f"metric_{metric}")
+
+    watching = tm.Registry(engine="native", shared=path)
+    used = []
+    for worker in range(600):
+        live_and_go(worker)
+        if worker in (99, 599):
+            used.append(watching._families.memory.shared.usage()["used"])  # type: ignore[attr-defined]
+    assert used[0] == used[1]
+
+
+def test_workers_that_die_leave_no_space_taken(path: Path, children: Any) -> None:
+    watching = tm.Registry(engine="native", shared=path)
+
+    def live_and_die(worker: int) -> None:
+        registry = tm.Registry(engine="native", shared=path, tags={"worker": worker})
+        registry.counter("n", limits=tm.TagLimits(max_series=1)).inc(kind="any")
+        registry.counter("n").with_tags(kind="any").remove()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    used = []
+    for worker in range(60):
+        assert children.run(lambda worker=worker: live_and_die(worker)) == -signal.SIGKILL
+        watching.snapshot()
+        if worker in (9, 59):
+            used.append(watching._families.memory.shared.usage()["used"])  # type: ignore[attr-defined]
+    assert used[0] == used[1]

@@ -21,6 +21,7 @@ typedef struct Family {
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length, max_key_length, max_tags;
     Shared *shared;      /* owned; NULL for private memory */
+    struct Slot *reserved; /* of the overflow series, held there; NULL where it is not (yet) */
     SharedFamily *place; /* in it; NULL where there was no room yet */
     uint64_t seen;       /* the version of it that the table is true to */
     User user;           /* of it */

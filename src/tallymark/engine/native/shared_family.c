@@ -4,6 +4,7 @@
 
 #include "instrument.h"
 #include "slot.h"
+#include "tag_text.h"
 
 /* Sharing a family */
 
@@ -23,53 +24,38 @@ family_forked(User *user)
             family_lose(family, family->table.rows[i]);
         }
     }
+    family->reserved = NULL;
 }
 
-static char *
-write_text(char *at, PyObject *item)
-{
-    Py_ssize_t size;
-    const char *utf8 = PyUnicode_AsUTF8AndSize(item, &size);
-    uint32_t prefix = (uint32_t)size;
-    memcpy(at, &prefix, sizeof prefix);
-    memcpy(at + sizeof prefix, utf8, prefix);
-    return at + sizeof prefix + prefix;
-}
-
-/* The text by which processes know a series: key and value of each tag, sorted by key, each after its length in bytes.
- * engine/text.py reads it. */
-static PyObject *
-text_of(const TagSet *tags)
-{
-    const Shape *shape = tags->shape;
-    Py_ssize_t length = 0, size;
-    for (uint32_t i = 0; i < 2 * shape->size; i++) {
-        if (PyUnicode_AsUTF8AndSize(i % 2 ? tags->values[i / 2] : shape->keys[i / 2], &size) == NULL) {
-            return NULL;
-        }
-        length += (Py_ssize_t)sizeof(uint32_t) + size;
-    }
-    PyObject *text = PyBytes_FromStringAndSize(NULL, length);
-    char *at = text == NULL ? NULL : PyBytes_AS_STRING(text);
-    for (uint32_t i = 0; text != NULL && i < shape->size; i++) {
-        at = write_text(write_text(at, shape->keys[i]), tags->values[i]); /* which have their UTF-8 with them by now */
-    }
-    return text;
-}
-
+/* Under the lock: set the slot of the overflow series aside, by holding it for as long as the family is in use here. It is free
+ * when nobody does, as when this process has died and is buried. (The crowd's hold would be for ever.) */
 static void
 reserve_overflow(Family *family, PyObject *text)
 {
     const char *bytes = PyBytes_AS_STRING(text);
     uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
+    Slot *slot = slot_find(family->shared, family->place, NOBODY, bytes, length);
+    slot = slot != NULL ? slot : slot_make(family->shared, family->place, NOBODY, bytes, length);
+    if (slot != NULL && family->shared->index != CROWD) {
+        slot_hold(slot, family->shared->index);
+        family->reserved = slot;
+    }
+}
+
+/* The same, where it was not done yet: a forked child holds nothing at first. 0, or -1 with an exception. */
+static int
+look_for_overflow(Family *family)
+{
+    PyObject *text = family->reserved != NULL ? NULL : text_of_tags(family->overflow_tags);
+    if (text == NULL) {
+        return family->reserved != NULL ? 0 : -1;
+    }
     if (shared_lock(family->shared)) {
-        Slot *slot = slot_find(family->shared, family->place, NOBODY, bytes, length);
-        slot = slot != NULL ? slot : slot_make(family->shared, family->place, NOBODY, bytes, length);
-        if (slot != NULL && !slot_is_live(slot)) {
-            slot->kept = 1;
-        }
+        reserve_overflow(family, text);
         shared_unlock(family->shared);
     }
+    Py_DECREF(text);
+    return 0;
 }
 
 int
@@ -93,15 +79,16 @@ family_bind(Family *family, unsigned long long place)
         PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
         return -1;
     }
-    PyObject *text = text_of(family->overflow_tags);
-    if (text == NULL) {
-        return -1;
-    }
     family->place = found;
     family->seen = atomic_load(&found->version);
-    reserve_overflow(family, text);
-    Py_DECREF(text);
-    return 0;
+    return look_for_overflow(family);
+}
+
+/* Whether what this family holds is held by this process alone: else it is the parent's hold, or others' too. */
+static int
+is_ours(const Family *family)
+{
+    return family->shared->pid == getpid() && family->shared->index != CROWD;
 }
 
 void
@@ -111,6 +98,10 @@ family_unshare(Family *family)
         if (family->table.rows[i] != NULL && is_entered(family->table.rows[i])) {
             family_detach(family, family->table.rows[i]);
         }
+    }
+    if (family->reserved != NULL && is_ours(family)) {
+        slot_let_go(family->reserved, family->shared->index);
+        atomic_fetch_add(&family->place->version, 1); /* it is worth looking for a free slot again */
     }
     for (User **link = &family->shared->users; *link != NULL; link = &(*link)->next) {
         if (*link == &family->user) {
@@ -155,7 +146,7 @@ family_detach(Family *family, Series *series)
 {
     Slot *slot = slot_of_cells(series->cells);
     point_to(series, arena_at(&family->cells, series->number));
-    if (family->shared->pid == getpid() && family->shared->index != CROWD) { /* else it is the parent's hold, or others' too */
+    if (is_ours(family) && slot != family->reserved) {
         slot_let_go(slot, family->shared->index);
     }
 }
@@ -233,7 +224,7 @@ family_attach(Family *family, Series *series, double now, double uptime)
     if (family->place == NULL) {
         return is_reachable(family->shared) ? NO_SPACE : UNREACHABLE;
     }
-    PyObject *text = text_of(series->tags);
+    PyObject *text = look_for_overflow(family) < 0 ? NULL : text_of_tags(series->tags);
     if (text == NULL) {
         return -1;
     }
@@ -291,7 +282,7 @@ family_remove(Family *family, Series *series)
     if (family->place == NULL) {
         return 0;
     }
-    PyObject *text = text_of(series->tags);
+    PyObject *text = text_of_tags(series->tags);
     if (text == NULL) {
         return -1;
     }
@@ -308,14 +299,6 @@ family_remove(Family *family, Series *series)
 }
 
 /* Learning of other processes' series */
-
-/* The tags that a series' text tells: a dict, or None for a text that is damaged; NULL with an exception. */
-static PyObject *
-tags_of_text(State *state, PyObject *text)
-{
-    PyObject *text_tags = borrowed(state, TEXT_TAGS);
-    return text_tags == NULL ? NULL : PyObject_CallFunctionObjArgs(text_tags, text, NULL);
-}
 
 /* Enter a slot that another process made: 0, or -1 with an exception. One whose text is damaged is passed over. */
 static int
@@ -361,6 +344,17 @@ done:
     return result;
 }
 
+/* Whether a live slot is of a series that is live here: then we hold it. The overflow series' is held all the time. */
+static int
+is_entered_here(Family *family, const Slot *slot)
+{
+    if (!is_ours(family) || !slot_is_held(slot, family->shared->index)) {
+        return 0;
+    }
+    const Series *overflow = slot == family->reserved ? table_find(&family->table, family->overflow_tags) : NULL;
+    return slot != family->reserved || (overflow != NULL && is_entered(overflow));
+}
+
 int
 family_sync(Family *family)
 {
@@ -372,9 +366,8 @@ family_sync(Family *family)
     if (has_shares(family)) {
         return 0;
     }
-    int is_settled = shared->pid == getpid() && shared->index != CROWD; /* else our mark on a slot may be another's */
     for (Slot *slot = first_slot(shared, family->place); slot != NULL; slot = next_slot(shared, family->place, slot)) {
-        if (slot_is_live(slot) && !(is_settled && slot_is_held(slot, shared->index)) && adopt(family, slot) < 0) {
+        if (slot_is_live(slot) && !is_entered_here(family, slot) && adopt(family, slot) < 0) {
             return -1;
         }
     }

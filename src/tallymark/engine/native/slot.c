@@ -152,7 +152,7 @@ is_free(const Slot *slot, uint32_t length)
     for (uint32_t i = 0; i < PLACE_WORDS; i++) {
         held |= atomic_load(&slot->holders[i]);
     }
-    return held == 0 && atomic_load(&slot->state) == DEAD && !slot->kept && slot->room >= length;
+    return held == 0 && atomic_load(&slot->state) == DEAD && slot->room >= length;
 }
 
 /* A free slot with room for a text; NULL where `most` slots, from where the last search ended and once round, are none. */

@@ -12,14 +12,14 @@
 #define RETIRED 0xfffffffeu /* the owner of what dead processes leave to a maximum or minimum */
 #define ANYONE 0xfffffffdu  /* no owner: looks for a live slot, whoever has it */
 
-typedef struct {
+typedef struct Slot {
     _Atomic uint64_t next, chain; /* the next of its family; the next of its hash, which all slots with its text share */
     _Atomic uint64_t holders[PLACE_WORDS];
     _Atomic uint32_t owner;
     uint32_t mark, length, room;
     uint64_t hash, family;
     double created;
-    uint32_t kept; /* of a root or overflow series, and so never given to another, nor counted */
+    uint32_t kept; /* of a root or overflow series, and so not counted */
     CellState state;
     Cell cells[]; /* then the text of the tags */
 } Slot;
