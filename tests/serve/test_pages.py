@@ -99,8 +99,8 @@ def test_gzip_is_sent_where_it_is_asked_for(counted: tm.Registry, accepts: str) 
     [
         "", "identity", "deflate, br", "gzip;q=0", "gzip;q=0.000", "identity;q=0", "gzip;q=0.5, identity", "*;q=0",
         "gzip;q=0, *",
-        "gzip;q=2", "gzip;q=-1", "gzip;q=0.0001", "gzip;q=x", "gzip;q=", "gzip;level=9", "gzip;q=1;q=1", "gzipped", "g zip", ";",
-        ",,",
+        "gzip;q=2", "gzip;q=-1", "gzip;q=0.0001", "gzip;q=x", "gzip;q=", "gzip;level=9", "gzip;q=1;q=1", "gzipped", "g zip",
+        ";", ",,",
         "identity;q=1, gzip;q=0.9", "x" * 10_000, "gzip;q=1e0", "gzip;q=١",
     ],
 )  # fmt: skip
