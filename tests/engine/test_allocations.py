@@ -12,6 +12,7 @@ from tallymark.bench.allocations import allocations_per_op
 
 registry = tm.Registry(engine="native")
 counter = registry.counter("requests")
+keyed = registry.counter("keyed", tag_keys=("method", "status"))
 gauge = registry.gauge("depth")
 histogram = registry.histogram("size", buckets=tm.exponential_buckets(0.001, 2.5, 12))
 timer = registry.timer("duration")
@@ -42,6 +43,9 @@ RECORDS: dict[str, Callable[[], object]] = {
     "a tag given anew": lambda: bound.inc(status="500"),
     "tags from a dict": lambda: counter.with_tags(tags).inc(),
     "tags from a new dict": lambda: counter.with_tags({"method": "GET", "status": "200"}).inc(),
+    "values by place, then inc": lambda: keyed.with_tags("GET", "200").inc(),
+    "declared keys by keyword": lambda: keyed.inc(method="GET", status="200"),
+    "declared keys, some left out": lambda: keyed.inc(status="200"),
     "tags from a tag set": lambda: counter.with_tags(bound.tags).inc(),
     "set": lambda: gauge.set(7.5),
     "dec with tags": lambda: gauge.dec(2, queue="a"),

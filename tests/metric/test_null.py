@@ -52,6 +52,49 @@ def test_its_instruments_say_what_they_are(kind: str) -> None:
     null.remove()
 
 
+def test_what_came_with_tag_keys_series_and_tracking_does_nothing(engine: Any) -> None:
+    registry = tm.NullRegistry(engine=engine.name, self_metrics=False)
+    counter = registry.counter("c", tag_keys=("method", "status"))
+    gauge, histogram, timer = registry.gauge("g", tag_keys=()), registry.histogram("h"), registry.timer("t")
+    assert counter.with_tags("GET", "200") is counter
+    counter.inc(exemplar={"trace_id": "x"}, attributes={})
+    histogram.observe(1, exemplar=5, amount=1)  # type: ignore[arg-type]
+    timer.record(1, exemplar=None)
+    assert counter.series() == gauge.series() == []
+    with pytest.raises(KeyError), counter.count_exceptions(KeyError, "no class", a="1"), gauge.track_in_progress(a="1"):  # type: ignore[arg-type]
+        raise KeyError
+    work = lambda: None  # noqa: E731
+    assert gauge.track_in_progress()(work) is counter.count_exceptions()(work) is timer.time()(work) is work
+    assert counter.value == gauge.value == histogram.snapshot().count == 0
+
+
+def test_it_can_be_used_wherever_a_registry_is() -> None:
+    class Collector:
+        def collect(self) -> list[tm.FamilySnapshot]:
+            raise AssertionError("nobody asks")
+
+    registry, collector = tm.NullRegistry(tags={"a": "b"}), Collector()
+    registry.register(collector)
+    assert registry.unregister(collector) is registry.unregister("n") is registry.unregister(registry.counter("n")) is False
+    registry.info("service", version="1.2")
+    state = registry.state("worker", ["on", "off"])
+    state.set("on")
+    assert state.value is None
+    tm.process_metrics(registry)
+    tm.detect_host().inject(registry)
+    ops = tm.OperationalMetrics(registry, in_flight=True)
+    ops.record_operation("auth", "success", 0.1)
+    ops.record_value("order", "books", 1.0, amount="x")
+    with ops.operation("auth"):
+        pass
+    with tm.use(registry):
+        tm.counter("n", callback=lambda: 5).inc()
+    assert list(registry.snapshot()) == []
+    assert registry._repr_html_().count("<tr>") == 1
+    assert repr(registry) == f"<NullRegistry: 0 metrics, 0 series tags={{'a': 'b'}}, {tm.engine_name} engine>"
+    registry.close()
+
+
 def test_its_timings_leave_functions_as_they_are() -> None:
     async def work() -> int:
         return 1
@@ -68,5 +111,6 @@ def test_an_exception_passes_through_its_blocks() -> None:
 
 def test_it_is_a_registry_with_the_same_calls() -> None:
     assert isinstance(tm.NullRegistry(), tm.Registry)
-    for name in ("attach", "close", "detach", "expire", "unregister", "snapshot", *KINDS):
-        assert callable(getattr(tm.NullRegistry(), name))
+    for name in ("attach", "close", "detach", "expire", "register", "unregister", "snapshot", "info", "state", *KINDS):
+        real, null = (inspect.signature(getattr(registry, name)) for registry in (tm.Registry, tm.NullRegistry))
+        assert list(null.parameters) == list(real.parameters), name

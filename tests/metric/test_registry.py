@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -201,3 +202,93 @@ def test_registries_share_nothing(engine: Any) -> None:
 def test_an_unknown_engine_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="'steam'"):
         tm.Registry(engine="steam")
+
+
+# Without reports on itself
+
+
+def test_a_registry_may_keep_quiet_about_itself(engine: Any) -> None:
+    quiet = tm.Registry(engine=engine.name, self_metrics=False)
+    assert list(quiet.snapshot()) == []
+    quiet.counter("n").inc(a="1")
+    assert [family.name for family in quiet.snapshot().families] == ["n"]
+    quiet.counter("n").inc(-1)
+    assert [family.name for family in quiet.snapshot().families] == ["n", "tallymark_rejected"]
+    with pytest.raises(ValueError, match="not free"):
+        quiet.gauge("tallymark_series")
+
+
+# Taking out
+
+
+def test_a_metric_is_unregistered_by_any_of_its_instruments(make: Any, registry: tm.Registry) -> None:
+    root = make("n")
+    assert registry.unregister(root) is True
+    assert registry.unregister(root) is False
+    bound = root.with_tags(a="1")  # which brings it back
+    assert registry.unregister(bound) is True
+    assert "n" not in registry.snapshot()
+    assert root.series() == []
+
+
+def test_an_instrument_of_another_registry_takes_nothing_out(make: Any, registry: tm.Registry, kind: str) -> None:
+    make("n")
+    for engine in ("native", "reference"):
+        assert registry.unregister(getattr(tm.Registry(engine=engine), kind)("n")) is False
+    assert registry.unregister(tm.NullRegistry().counter("n")) is False
+    assert "n" in registry.snapshot()
+
+
+def test_an_instrument_whose_name_has_gone_to_another_takes_nothing_out(registry: tm.Registry) -> None:
+    old = registry.counter("n")
+    registry.unregister("n")
+    registry.gauge("n").set(5)
+    assert registry.unregister(old) is False
+    assert [one.value for one in registry.snapshot()["n"]] == [5]
+
+
+@pytest.mark.parametrize("what", ["m", "", None, 5, object()], ids=repr)
+def test_what_is_not_there_takes_nothing_out(registry: tm.Registry, what: Any) -> None:
+    registry.counter("n").inc()
+    assert registry.unregister(what) is False
+    assert "n" in registry.snapshot()
+
+
+def test_a_metric_that_is_taken_out_by_an_instrument_is_not_called_back(registry: tm.Registry) -> None:
+    calls = []
+    gauge = registry.gauge("n", callback=lambda: calls.append(1) or 1.0)
+    registry.snapshot()
+    registry.unregister(gauge)
+    registry.snapshot()
+    assert calls == [1]
+
+
+# All of it, as a newcomer would
+
+
+def test_the_first_example_works(engine: Any) -> None:
+    with tm.use(tm.Registry(engine=engine.name)) as registry:
+        requests = tm.counter("http_requests", description="Requests served.", tag_keys=("method", "status"))
+        requests.inc(method="GET", status="200")
+        requests.inc(2, method="GET", status="200", exemplar={"trace_id": "4bf92f35"})
+        ok = requests.with_tags("GET", "200")
+        ok.inc()
+        busy, latency = tm.gauge("busy"), tm.timer("request_duration")
+
+        @latency.time(route="/")
+        @busy.track_in_progress()
+        @requests.count_exceptions(ValueError, method="GET", status="500")
+        def handler(fails: bool) -> float:
+            if fails:
+                raise ValueError
+            return busy.value
+
+        assert handler(False) == 1
+        with pytest.raises(ValueError):
+            handler(True)
+        assert [(one.tags["status"], one.value) for one in requests.series()] == [("200", 4), ("500", 1)]
+        with tm.serve(port=0, registry=registry) as server, urlopen(server.url, timeout=30) as response:
+            text = response.read().decode()
+    assert 'http_requests_total{method="GET",status="200"} 4.0\n' in text
+    assert "busy 0.0\n" in text
+    assert 'request_duration_seconds_count{route="/"} 2\n' in text

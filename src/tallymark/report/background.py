@@ -46,7 +46,7 @@ class Background:
         self._service = service
         self._patience = patience
         self._forked = False
-        self._thread = threading.Thread(target=service.run, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Start the thread. Called once.
@@ -61,6 +61,9 @@ class Background:
             raise
         _running.add(self)
 
+    def _run(self) -> None:
+        self._service.run()  # by way of this object, so that it lives as long as its thread, whoever forgets it
+
     def close(self) -> bool:
         """Stop the service and wait for its thread; return False where that goes on. May be called again, from any thread.
 
@@ -69,22 +72,21 @@ class Background:
         if self._forked:
             return True
         self._service.stop()
-        if threading.current_thread() is self._thread:  # what the service calls may close it
+        if self._thread.ident is None or threading.current_thread() is self._thread:  # what the service calls may close it
             return True
         self._thread.join(self._patience)
         return not self._thread.is_alive()
-
-    def _leave_to_parent(self) -> None:
-        self._forked = True
-        self._service.abandon()
 
 
 _running: WeakSet[Background] = WeakSet()
 
 
 def _leave_all_to_parent() -> None:
-    for background in list(_running):
-        background._leave_to_parent()
+    running = list(_running)
+    for background in running:
+        background._forked = True  # of all, before one fails to let go of something
+    for background in running:
+        background._service.abandon()
 
 
 @atexit.register

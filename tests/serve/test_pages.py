@@ -1,0 +1,158 @@
+"""The pages: a request and a registry make a status, headers and a body. No socket is near."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+import tallymark as tm
+from tallymark.export.prometheus import CONTENT_TYPE
+from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page
+
+TEXT = ("Content-Type", "text/plain; charset=utf-8")
+METRICS = (("Content-Type", CONTENT_TYPE), ("Vary", "Accept-Encoding"))
+PATHS = ["/", "/metrics", "/metrics/", "/healthz"]
+
+
+def get(registry: tm.Registry, path: str, method: str = "GET", query: str = "", **headers: str) -> Page:
+    return page(PageRequest(method, path, query, {name.replace("_", "-"): value for name, value in headers.items()}), registry)
+
+
+@pytest.fixture
+def counted(registry: tm.Registry) -> tm.Registry:
+    registry.counter("requests").inc(3, route="/")
+    return registry
+
+
+def test_there_are_these_routes() -> None:
+    assert list(ROUTES) == PATHS
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+def test_metrics_are_rendered_from_the_registry_at_that_moment(counted: tm.Registry, path: str) -> None:
+    assert get(counted, path) == Page(200, METRICS, tm.render_prometheus(counted.snapshot()))
+    counted.counter("requests").inc(4, route="/")
+    assert b'requests_total{route="/"} 7.0\n' in get(counted, path).body
+
+
+def test_health_says_ok_and_the_index_leads_to_the_metrics(counted: tm.Registry) -> None:
+    assert get(counted, "/healthz") == Page(200, (TEXT,), b"ok\n")
+    index = get(counted, "/")
+    assert (index.status, index.headers) == (200, (("Content-Type", "text/html; charset=utf-8"),))
+    assert index.body.startswith(b"<!doctype html>")
+    assert b'<a href="/metrics">' in index.body
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_head_is_the_page_of_get_whose_body_the_server_leaves_out(counted: tm.Registry, path: str) -> None:
+    assert get(counted, path, "HEAD") == get(counted, path)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_query_changes_nothing(counted: tm.Registry, path: str) -> None:
+    assert get(counted, path, query="name[]=requests&x") == get(counted, path)
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "Head", "", "GET "])
+@pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
+def test_other_methods_are_not_allowed(counted: tm.Registry, path: str, method: str) -> None:
+    assert get(counted, path, method) == Page(405, (TEXT, ("Allow", "GET, HEAD")), b"405 Method Not Allowed\n")
+
+
+@pytest.mark.parametrize(
+    "path", ["/nowhere", "/metrics/x", "/METRICS", "//metrics", "/metrics ", "", "*", "/<script>", "/\udc80", "/healthz/"]
+)
+def test_another_path_is_not_found_and_is_not_repeated(counted: tm.Registry, path: str) -> None:
+    assert get(counted, path) == get(counted, path, "HEAD") == Page(404, (TEXT,), b"404 Not Found\n")
+
+
+@pytest.mark.parametrize(("status", "text"), [(400, b"400 Bad Request\n"), (431, b"431 Request Header Fields Too Large\n")])
+def test_an_error_has_a_page(status: int, text: bytes) -> None:
+    assert error_page(status, ("A", "b")) == Page(status, (TEXT, ("A", "b")), text)
+
+
+# gzip
+
+
+@pytest.mark.parametrize(
+    "accepts",
+    [
+        "gzip", "GZIP", "x-gzip", "*", "gzip, deflate, br", "deflate;q=0.5, gzip;q=1.0", "gzip;q=0.001", "gzip ; q=1",
+        "gzip;q=1.000",
+        "identity;q=0.5, gzip", "identity, gzip", "*;q=0.1", "br,gzip", " gzip ", "gzip;q=0,gzip", "gzip;q=0.5",
+    ],
+)  # fmt: skip
+def test_gzip_is_sent_where_it_is_asked_for(counted: tm.Registry, accepts: str) -> None:
+    wanted = tm.render_prometheus(counted.snapshot())
+    got = get(counted, "/metrics", accept_encoding=accepts)
+    assert (got.status, got.headers) == (200, (*METRICS, ("Content-Encoding", "gzip")))
+    assert gzip.decompress(got.body) == wanted
+    assert got == get(counted, "/metrics", accept_encoding=accepts)  # no time is in it
+
+
+@pytest.mark.parametrize(
+    "accepts",
+    [
+        "", "identity", "deflate, br", "gzip;q=0", "gzip;q=0.000", "identity;q=0", "gzip;q=0.5, identity", "*;q=0",
+        "gzip;q=0, *",
+        "gzip;q=2", "gzip;q=-1", "gzip;q=0.0001", "gzip;q=x", "gzip;q=", "gzip;level=9", "gzip;q=1;q=1", "gzipped", "g zip",
+        ";", ",,",
+        "identity;q=1, gzip;q=0.9", "x" * 10_000, "gzip;q=1e0", "gzip;q=١",
+    ],
+)  # fmt: skip
+def test_plain_text_is_sent_where_gzip_is_not_asked_for(counted: tm.Registry, accepts: str) -> None:
+    got = get(counted, "/metrics", accept_encoding=accepts)
+    assert got == Page(200, METRICS, tm.render_prometheus(counted.snapshot()))
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/nowhere"])
+def test_small_pages_are_plain_whoever_asks(counted: tm.Registry, path: str) -> None:
+    assert get(counted, path, accept_encoding="gzip") == get(counted, path)
+
+
+# Failures
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), SystemExit("secret"), MemoryError("secret"), KeyboardInterrupt("secret")], ids=repr
+)
+def test_a_failure_is_logged_and_the_client_is_told_no_more_than_that(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    def fail() -> Any:
+        raise error
+
+    monkeypatch.setattr(registry, "snapshot", fail)
+    with caplog.at_level(logging.ERROR, logger="tallymark"):
+        assert get(registry, "/metrics") == Page(500, (TEXT,), b"500 Internal Server Error\n")
+    [record] = caplog.records
+    assert record.getMessage() == "the metrics endpoint could not render a page"
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
+    assert get(registry, "/healthz").status == 200
+
+
+def test_headers_may_be_any_mapping(counted: tm.Registry) -> None:
+    class Headers(Mapping[str, str]):
+        def __getitem__(self, name: str) -> str:
+            return {"accept-encoding": "gzip"}[name]
+
+        def __iter__(self) -> Any:
+            return iter(["accept-encoding"])
+
+        def __len__(self) -> int:
+            return 1
+
+    assert ("Content-Encoding", "gzip") in page(PageRequest("GET", "/metrics", "", Headers()), counted).headers
+
+
+def test_requests_and_pages_are_values() -> None:
+    request = PageRequest("GET", "/", "", {})
+    assert request == PageRequest("GET", "/", "", {})
+    for one, name in ((request, "path"), (error_page(404), "status")):
+        with pytest.raises(AttributeError):
+            setattr(one, name, "x")
