@@ -1,9 +1,9 @@
-/* Reading a family out, in columns: no object is made for a series. */
+/* Reads a family as columns: no object is made for a series. */
 #include "instrument.h"
 
 PyObject *family_read(PyObject *op, PyObject *ignored);
 
-/* The series of a reading: the live ones, or the root alone. Their number; the rows are written if there is a place for them. */
+/* Write the series of a reading to `rows`, and return how many: the live ones, or the root alone. */
 static Py_ssize_t
 rows_of(const Family *self, const Series **rows)
 {
@@ -106,8 +106,8 @@ entry_max(const Family *self, const Series *series)
     return PyFloat_FromDouble(extreme_of(self, series->cells, MAX(self)));
 }
 
-/* Rows may come and go only while Python code runs, and none does before the columns are complete: tuples of floats, ints and
- * tag sets are made, which nothing can interrupt but a collection that their tuples set off. So collecting waits. */
+/* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
+ * sets are made, which only a garbage collection that they trigger can interrupt. So the collector is off meanwhile. */
 PyObject *
 family_read(PyObject *op, PyObject *ignored)
 {
@@ -141,7 +141,7 @@ family_read(PyObject *op, PyObject *ignored)
     complete = 1;
 done:
     PyMem_Free(rows);
-    if (collecting) { /* before any Python code runs, which may want it otherwise */
+    if (collecting) { /* before any Python code runs, which may turn it off itself */
         PyGC_Enable();
     }
     PyObject *make = complete ? borrowed(self->state, COLUMNS) : NULL;

@@ -28,8 +28,8 @@ def inspect(path: str | os.PathLike[str]) -> Iterator[str]:
     usage = shared.usage()
     yield f"{path}"
     yield f"space: {usage['used']:,} of {usage['limit']:,} bytes used, {usage['size']:,} on disk"
-    if usage["refused"]:
-        yield f"space: {usage['refused']:,} requests found none"
+    if usage["failed"]:
+        yield f"space: {usage['failed']:,} requests found none"
     processes = shared.processes()
     yield f"processes: {len(processes)}"
     for place, pid, _, since in processes:
