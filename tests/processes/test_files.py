@@ -1,4 +1,4 @@
-"""Files from outside are checked before they are believed; whatever is in one, nothing crashes, and nothing is overwritten."""
+"""Files from outside are checked before use. Whatever is in one, nothing crashes, and nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_file_that_cannot_be_used_is_refused_and_left_alone(damage: str, path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_rejected_and_left_alone(damage: str, path: Path) -> None:
     make, reason = DAMAGES[damage]
     bad = make(fill(path))
     path.write_bytes(bad)
@@ -57,7 +57,7 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(damage: str, path:
         open_to_read(load_engine("native"), path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(tm.SharedFileError, match="directory"):
         tm.Registry(engine="native", shared=tmp_path)
     with pytest.raises(tm.SharedFileError, match="No such file"):
@@ -68,7 +68,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_another_user_is_refused(path: Path) -> None:
+def test_a_file_of_another_user_is_rejected(path: Path) -> None:
     fill(path)
     os.chown(path, 12345, 12345)
     with pytest.raises(tm.SharedFileError, match="another user"):
@@ -124,7 +124,7 @@ def test_no_space_left(path: Path) -> None:
     assert "shared memory is full" in ran.stderr
 
 
-def test_a_file_that_is_replaced_while_in_use_is_told_of_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_replaced_while_in_use_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     registry = tm.Registry(engine="native", shared=path)
     registry.counter("n").inc()
     path.unlink()
@@ -143,12 +143,12 @@ def test_inspect_shows_and_changes_nothing(path: Path, capsys: pytest.CaptureFix
     registry.gauge("depth", aggregate="sum").set(2)
     good = path.read_bytes()
     assert main(["inspect", str(path)]) == 0
-    said = capsys.readouterr().out
-    assert "processes: 1" in said
-    assert f"pid {os.getpid()}" in said
-    assert 'counter requests\n  {method="GET",status="200"} 3\n' in said
-    assert "histogram size in bytes\n  {} count 1, sum 2\n" in said
-    assert "gauge depth, sum over processes\n  {} 2 (of process 0)\n" in said
+    output = capsys.readouterr().out
+    assert "processes: 1" in output
+    assert f"pid {os.getpid()}" in output
+    assert 'counter requests\n  {method="GET",status="200"} 3\n' in output
+    assert "histogram size in bytes\n  {} count 1, sum 2\n" in output
+    assert "gauge depth, sum over processes\n  {} 2 (of process 0)\n" in output
     assert path.read_bytes() == good
     assert before
     reader = open_to_read(load_engine("native"), path)
