@@ -35,11 +35,11 @@ def fill(path: Path) -> bytes:
 DAMAGES = {
     "zero-length": (lambda good: b"", "too short"),
     "short": (lambda good: good[:100], "too short"),
-    "cut off": (lambda good: good[: len(good) // 2], "cut off"),
-    "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "no file of Tallymark's"),
+    "truncated": (lambda good: good[: len(good) // 2], "was truncated"),
+    "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "Tallymark did not make it"),
     "newer": (lambda good: good[:8] + struct.pack("Q", 99) + good[16:], "another version"),
     "flipped": (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "header is damaged"),
-    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "cut off"),
+    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "was truncated"),
 }
 
 
@@ -215,5 +215,5 @@ def test_who_maps_it_to_read_cannot_change_it(path: Path) -> None:
     with open(path, "rb") as file:
         reader = load_engine("native").Shared(file.fileno(), False)
         assert not reader.bury()
-        assert reader.why == "it was opened to be read"
+        assert reader.why == "it was opened read-only"
     assert path.read_bytes() == good

@@ -44,7 +44,7 @@ def test_a_process_that_is_stopped_with_the_lock_keeps_nobody(
     with caplog.at_level(logging.WARNING, "tallymark"):
         for i in range(100):  # each waits for nothing, after the first
             counter.inc(kind=f"new-{i}")
-    assert "a process that is stopped has its lock" in caplog.text
+    assert "a process that is stopped holds its lock" in caplog.text
     counter.inc(kind="known")
     assert shared.snapshot().find("n", kind="known").value == 2  # type: ignore[union-attr]
     assert b'n_total{kind="known"} 2.0' in tm.render_prometheus(shared.snapshot())

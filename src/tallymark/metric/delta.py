@@ -28,12 +28,11 @@ __all__ = ["delta"]
 
 
 def delta(before: Snapshot, after: Snapshot) -> Snapshot:
-    """Return `after`, less what `before` held already: what was recorded between the two. Pure: it knows no clock.
+    """Return `after` less `before`: what was recorded between the two. Pure: it reads no clock.
 
-    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
-    exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
-    from nothing. Of a distribution, `min` and `max` are exact where they are new, and else the edges of the outermost buckets
-    that changed.
+    Counters, histograms, timers and summaries hold what was added. Gauges hold their change; infos, states and exponential
+    histograms are as in `after`. A series that was removed is omitted; one that was removed and came back started from nothing.
+    Of a distribution, `min` and `max` are exact if they are new, and else the edges of the outermost buckets that changed.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
@@ -42,14 +41,14 @@ def delta(before: Snapshot, after: Snapshot) -> Snapshot:
 def _family(before: FamilySnapshot | None, after: FamilySnapshot) -> FamilySnapshot:
     if before is None or before.kind != after.kind or type(before.data) is not type(after.data):
         return after
-    # A series that was removed and came back was created anew.
+    # A series that was removed and came back has another creation time.
     rows = {series: row for row, series in enumerate(zip(before.data.tags, before.data.created, strict=True))}
     pairs = [rows.get(series) for series in zip(after.data.tags, after.data.created, strict=True)]
     return replace(after, data=_data(before.data, after.data, pairs))
 
 
 def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
-    """Return the difference. `rows` tells, for each row of `after`, the one of `before` that is the same series."""
+    """Return the difference. `rows` holds, for each row of `after`, the row of `before` with the same series."""
     match before, after:
         case SumData(), SumData():
             return replace(after, values=_less(before.values, after.values, rows))

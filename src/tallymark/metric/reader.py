@@ -1,4 +1,4 @@
-"""`Reader`: reads a registry as a whole, after asking those who know what it does not."""
+"""`Reader`: reads a registry as a whole, after asking its callbacks and collectors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Reader:
     """Takes the snapshots of one registry.
 
     Attributes:
-        collectors: what is asked for further families.
+        collectors: the collectors that are asked for further families.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class Reader:
         self._tags = tags
         self._self_metrics = self_metrics
         self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
-        self._threads: set[int] = set()  # that are in the midst of a snapshot
+        self._threads: set[int] = set()  # that are taking a snapshot
         self._census_tags: dict[str, TagSet] = {}
 
     def add_callback(self, instrument: Counter | Gauge, callback: Callback) -> None:
-        """Have a callback tell the value of an instrument; it takes the place of the one that did so before."""
+        """Have a callback return the value of an instrument; it replaces an earlier one."""
         called = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
         self._callbacks[instrument.name, instrument.tags] = called
 
@@ -69,7 +69,7 @@ class Reader:
         self.collectors.clear()
 
     def snapshot(self) -> Snapshot:
-        """Return what the registry holds now. One that a callback or collector takes asks nobody: else it would never end."""
+        """Return what the registry holds now. Within a callback or collector, ask none of them: else it would never end."""
         self._families.refresh()
         thread = get_ident()
         if thread in self._threads:
@@ -81,7 +81,7 @@ class Reader:
             self._threads.discard(thread)
 
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
-        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # a series that they do not name is not there
+        silent = {REJECTED, *[name for name, _ in list(self._callbacks)]}  # without a series, they are not shown
         families = [
             self._read(family)
             for family in self._families.all()
@@ -111,7 +111,7 @@ class Reader:
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
         now = time.time()
-        # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
+        # Kept from one snapshot to the next, as exporters store their text of each tag set in it.
         self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
         sizes = [float(len(family)) for family in families]
         data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))

@@ -1,4 +1,4 @@
-"""What is in a file that processes share, for people: opened to be read alone, so that looking changes nothing."""
+"""Prints what is in a file that processes share. The file is opened read-only, so that inspecting changes nothing."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ _ALL, _RETIRED = 0xFFFFFFFF, 0xFFFFFFFE
 
 
 def inspect(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Yield lines on a file: space, processes, and each series with its value.
+    """Yield lines that describe a file: space, processes, and each series with its value.
 
     Raises:
-        SharedFileError: it is no such file, is damaged, or cannot be opened.
+        SharedFileError: Tallymark did not make the file, it is damaged, or it cannot be opened.
     """
     shared = open_to_read(load_engine("native"), path)
     usage = shared.usage()
     yield f"{path}"
     yield f"space: {usage['used']:,} of {usage['limit']:,} bytes used, {usage['size']:,} on disk"
     if usage["failed"]:
-        yield f"space: {usage['failed']:,} requests found none"
+        yield f"space: {usage['failed']:,} requests failed"
     processes = shared.processes()
     yield f"processes: {len(processes)}"
     for place, pid, _, since in processes:
         yield f"  {place}: pid {pid}, since {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(_sane(since)))}"
-    for place, registered in shared.families():
-        entry = SharedEntry.read(shared.text(place))
+    for offset, registered in shared.families():
+        entry = SharedEntry.read(shared.text(offset))
         if entry is None:
-            yield f"metric at {place}: damaged"
+            yield f"metric at offset {offset}: damaged"
         else:
-            yield from _family(shared, place, entry, registered)
+            yield from _family(shared, offset, entry, registered)
 
 
-def _family(shared: Any, place: int, entry: SharedEntry, registered: bool) -> Iterator[str]:
+def _family(shared: Any, offset: int, entry: SharedEntry, registered: bool) -> Iterator[str]:
     unit = f" in {entry.unit}" if entry.unit else ""
     combined = f", {entry.aggregate} over processes" if entry.aggregate != "last" else ""
     yield f"{entry.kind} {entry.name}{unit}{combined}{'' if registered else ' (unregistered)'}"
-    for text, owner, _, cells in shared.series(place):
+    for text, owner, _, cells in shared.series(offset):
         tags = text_tags(text)
         shown = "damaged" if tags is None else ",".join(f'{key}="{value}"' for key, value in tags.items())
         whose = "" if owner == _ALL else " (of processes that ended)" if owner == _RETIRED else f" (of process {owner})"
