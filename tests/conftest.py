@@ -6,7 +6,7 @@ import gc
 import signal
 from typing import Any
 
-import hypothesis  # noqa: F401 - when it is imported it asks the collector who refers to what, which is not told of what is frozen
+import hypothesis  # noqa: F401 - on import it asks the collector who refers to what: it must come before freezing
 import pytest
 
 import tallymark as tm

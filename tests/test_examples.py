@@ -1,4 +1,4 @@
-"""What is in `examples/` runs, and passes the tests that are there beside it."""
+"""The programs in `examples/` run, and pass the tests beside them."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ print(tm.engine_name, tm.__version__, tm.__file__)
 
 
 def run(command: Sequence[str | Path], **env: str) -> str:
-    """Run a command outside of the sources; return what it prints. What it says is in the failure if it fails."""
+    """Run a command outside of the sources; return what it prints. If it fails, the failure shows that."""
     done = attempt(command, **env)
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -1,4 +1,4 @@
-"""What a process says of itself: the names that Prometheus users know, and values that the operating system confirms."""
+"""What a process reports of itself: the names that Prometheus users know, and values that the operating system confirms."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ STAT = (
 
 
 @pytest.fixture
-def told(registry: tm.Registry) -> tm.Registry:
-    """A registry that tells of this process."""
+def filled(registry: tm.Registry) -> tm.Registry:
+    """A registry with this process' metrics."""
     process_metrics(registry)
     return registry
 
@@ -76,8 +76,8 @@ def in_child(work: Callable[[], object]) -> Any:
 
 @linux
 @cpython
-def test_all_that_prometheus_client_tells_is_told_under_the_same_names_labels_and_types(told: tm.Registry) -> None:
-    text = tm.render_prometheus(told.snapshot()).decode()
+def test_all_that_prometheus_client_reports_is_reported_under_the_same_names_labels_and_types(filled: tm.Registry) -> None:
+    text = tm.render_prometheus(filled.snapshot()).decode()
     ours = {family.name: family for family in text_string_to_metric_families(text)}
     for theirs in peer_registry().collect():
         family = ours[theirs.name]
@@ -86,36 +86,36 @@ def test_all_that_prometheus_client_tells_is_told_under_the_same_names_labels_an
         assert {(sample.name, tuple(sorted(sample.labels.items()))) for sample in family.samples} == samples
 
 
-def test_every_metric_is_described(told: tm.Registry) -> None:
-    assert all(family.description for family in told.snapshot().families)
+def test_every_metric_is_described(filled: tm.Registry) -> None:
+    assert all(family.description for family in filled.snapshot().families)
 
 
-def test_the_current_registry_is_told_by_default(registry: tm.Registry) -> None:
+def test_the_current_registry_is_reported_by_default(registry: tm.Registry) -> None:
     with tm.use(registry):
         process_metrics()
     assert value(registry, "process_cpu_seconds_total") > 0
 
 
-def test_it_may_be_called_again(told: tm.Registry) -> None:
-    before = {family.name: len(family) for family in told.snapshot().families}
-    process_metrics(told)
-    assert {family.name: len(family) for family in told.snapshot().families} == before
+def test_it_may_be_called_again(filled: tm.Registry) -> None:
+    before = {family.name: len(family) for family in filled.snapshot().families}
+    process_metrics(filled)
+    assert {family.name: len(family) for family in filled.snapshot().families} == before
 
 
-def test_a_registry_with_strict_limits_and_tags_of_its_own_is_told_all_the_same(engine: Any) -> None:
+def test_a_registry_with_strict_limits_and_tags_of_its_own_is_filled_all_the_same(engine: Any) -> None:
     limits = tm.TagLimits(max_tags=2, max_series=1, disallowed_keys=("version",))
     registry = tm.Registry(engine=engine.name, strict=True, limits=limits, tags={"service": "api"})
     process_metrics(registry)
     assert len(registry.snapshot()["python_info"]) == 1
 
 
-def test_a_null_registry_is_told_nothing() -> None:
+def test_a_null_registry_is_reported_nothing() -> None:
     registry = tm.NullRegistry()
     process_metrics(registry)
     assert registry.snapshot().families == ()
 
 
-def test_what_is_no_registry_is_refused() -> None:
+def test_what_is_no_registry_is_rejected() -> None:
     with pytest.raises(TypeError, match="registry must be a Registry, not str"):
         process_metrics("api")  # type: ignore[arg-type]
 
@@ -129,53 +129,53 @@ def test_a_name_that_is_taken_by_another_kind_conflicts(registry: tm.Registry) -
 # Values
 
 
-def test_cpu_seconds_are_the_process_s_own(told: tm.Registry) -> None:
+def test_cpu_seconds_are_the_process_s_own(filled: tm.Registry) -> None:
     before = time.process_time()
-    seconds = value(told, "process_cpu_seconds_total")
+    seconds = value(filled, "process_cpu_seconds_total")
     assert before <= seconds <= time.process_time()
     user, system, *_ = os.times()
     assert seconds == pytest.approx(user + system, abs=1)
 
 
 @linux
-def test_memory_is_within_what_the_kernel_accounts_for(told: tm.Registry) -> None:
-    resident = value(told, "process_resident_memory_bytes")
+def test_memory_is_within_what_the_kernel_accounts_for(filled: tm.Registry) -> None:
+    resident = value(filled, "process_resident_memory_bytes")
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     assert 1_000_000 < resident <= most * 1.1  # the two are accounted for lazily, each on its own
-    assert resident <= value(told, "process_virtual_memory_bytes")
+    assert resident <= value(filled, "process_virtual_memory_bytes")
 
 
 @linux
-def test_the_start_time_lies_in_the_past_and_stays(told: tm.Registry) -> None:
-    start = value(told, "process_start_time_seconds")
-    assert 0 < start <= time.time() + 1  # the kernel tells its boot time in whole seconds
-    assert start == value(told, "process_start_time_seconds")
+def test_the_start_time_lies_in_the_past_and_stays(filled: tm.Registry) -> None:
+    start = value(filled, "process_start_time_seconds")
+    assert 0 < start <= time.time() + 1  # the kernel gives its boot time in whole seconds
+    assert start == value(filled, "process_start_time_seconds")
 
 
 @linux
-def test_open_files_are_counted(told: tm.Registry) -> None:
-    before = value(told, "process_open_fds")
+def test_open_files_are_counted(filled: tm.Registry) -> None:
+    before = value(filled, "process_open_fds")
     assert before >= 1
     with open(os.devnull), open(os.devnull):
-        assert value(told, "process_open_fds") == before + 2
-    assert value(told, "process_open_fds") == before
+        assert value(filled, "process_open_fds") == before + 2
+    assert value(filled, "process_open_fds") == before
 
 
-def test_the_limit_of_open_files_is_the_one_in_force(told: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert value(told, "process_max_fds") == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+def test_the_limit_of_open_files_is_the_one_in_force(filled: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert value(filled, "process_max_fds") == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert value(told, "process_max_fds") == math.inf
+    assert value(filled, "process_max_fds") == math.inf
 
 
 @linux
-def test_threads_are_counted(told: tm.Registry) -> None:
+def test_threads_are_counted(filled: tm.Registry) -> None:
     def count() -> list[float]:
-        before = value(told, "process_threads")
+        before = value(filled, "process_threads")
         leave = threading.Event()
         thread = threading.Thread(target=leave.wait)
         thread.start()
         try:
-            return [before, value(told, "process_threads")]
+            return [before, value(filled, "process_threads")]
         finally:
             leave.set()
             thread.join()
@@ -184,15 +184,15 @@ def test_threads_are_counted(told: tm.Registry) -> None:
 
 
 @cpython
-def test_the_garbage_collector_s_work_is_told_by_generation(told: tm.Registry) -> None:
-    before = value(told, "python_gc_collections_total", generation="2")
+def test_the_garbage_collector_s_work_is_reported_by_generation(filled: tm.Registry) -> None:
+    before = value(filled, "python_gc_collections_total", generation="2")
     gc.collect()
-    assert value(told, "python_gc_collections_total", generation="2") == before + 1
-    assert len(told.snapshot()["python_gc_objects_collected_total"]) == len(gc.get_stats())
+    assert value(filled, "python_gc_collections_total", generation="2") == before + 1
+    assert len(filled.snapshot()["python_gc_objects_collected_total"]) == len(gc.get_stats())
 
 
-def test_python_info_names_the_interpreter(told: tm.Registry) -> None:
-    (info,) = told.snapshot()["python_info"]
+def test_python_info_names_the_interpreter(filled: tm.Registry) -> None:
+    (info,) = filled.snapshot()["python_info"]
     assert info.value == 1
     assert info.tags["version"] == platform.python_version()
     assert (info.tags["major"], info.tags["minor"]) == tuple(map(str, sys.version_info[:2]))
@@ -202,12 +202,12 @@ def test_python_info_names_the_interpreter(told: tm.Registry) -> None:
 
 
 @linux
-def test_a_forked_child_is_told_of_itself(told: tm.Registry) -> None:
+def test_a_forked_child_reports_itself(filled: tm.Registry) -> None:
     def read() -> list[float]:
-        return [value(told, f"process_{name}") for name in ("start_time_seconds", "cpu_seconds_total", "threads")]
+        return [value(filled, f"process_{name}") for name in ("start_time_seconds", "cpu_seconds_total", "threads")]
 
     before = time.process_time()
-    start = value(told, "process_start_time_seconds")
+    start = value(filled, "process_start_time_seconds")
     child_start, child_cpu, child_threads = in_child(read)
     assert child_start > start  # the imports alone took many a tick of the kernel's clock
     assert child_cpu < before
@@ -221,16 +221,16 @@ def test_a_forked_child_is_told_of_itself(told: tm.Registry) -> None:
 def no_proc(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform that has no /proc."""
 
-    def refusing(function: Callable[..., Any]) -> Callable[..., Any]:
-        def refuse(path: Any, *args: Any, **kwargs: Any) -> Any:
+    def denying(function: Callable[..., Any]) -> Callable[..., Any]:
+        def deny(path: Any, *args: Any, **kwargs: Any) -> Any:
             if str(path).startswith("/proc"):
                 raise FileNotFoundError(path)
             return function(path, *args, **kwargs)
 
-        return refuse
+        return deny
 
-    monkeypatch.setattr(builtins, "open", refusing(open))
-    monkeypatch.setattr(os, "listdir", refusing(os.listdir))
+    monkeypatch.setattr(builtins, "open", denying(open))
+    monkeypatch.setattr(os, "listdir", denying(os.listdir))
 
 
 @pytest.mark.usefixtures("no_proc")
@@ -244,16 +244,16 @@ def test_without_proc_what_is_not_known_is_not_registered(strict_registry: tm.Re
 
 @linux
 def test_a_value_that_cannot_be_read_later_is_left_out_and_accounted_for(
-    told: tm.Registry, monkeypatch: pytest.MonkeyPatch
+    filled: tm.Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_more_files(path: str) -> list[str]:
         raise OSError(24, "Too many open files")
 
     monkeypatch.setattr(os, "listdir", no_more_files)
-    snapshot = told.snapshot()
+    snapshot = filled.snapshot()
     assert "process_open_fds" not in snapshot
     assert "process_threads" in snapshot
-    assert value(told, "tallymark_rejected", metric="process_open_fds", reason="collector") >= 1
+    assert value(filled, "tallymark_rejected", metric="process_open_fds", reason="collector") >= 1
 
 
 @linux

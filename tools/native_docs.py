@@ -1,6 +1,6 @@
 """Write the docstrings of the reference engine into the header that the native one compiles: `python tools/native_docs.py`.
 
-So both engines say the same, and a test holds them to it.
+So both engines have the same docstrings, which a test checks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def signature(name: str, function: FunctionType) -> str:
 
 
 def constructor(cls: type) -> str:
-    """Return the same for the arguments that a class is called with."""
+    """Return the signature of a class's constructor in the same form."""
     plain = [p.replace(annotation=p.empty) for p in inspect.signature(cls).parameters.values()]
     return f"{cls.__name__}{inspect.Signature(plain)}\n--\n\n"
 
@@ -36,7 +36,7 @@ def entries() -> dict[str, str]:
     texts = {}
     for class_name in CLASSES:
         cls = getattr(reference, class_name)
-        is_instrument = issubclass(cls, reference.Instrument)  # these are not called
+        is_instrument = issubclass(cls, reference.Instrument)  # registries make these: nobody calls the class
         texts[class_name] = ("" if is_instrument else constructor(cls)) + (inspect.getdoc(cls) or "")
         members = {name for base in cls.__mro__ for name in vars(base)}
         for name in sorted(members):

@@ -46,10 +46,10 @@ def main() -> int:
 
 
 def suites(arguments: list[str]) -> Iterator[list[str]]:
-    """Yield the commands that run the tests. Those of processes have one of their own, since a process that grew forks slowly.
+    """Yield the commands that run the tests. Those of processes run by themselves, since a process that grew forks slowly.
 
-    Almost nothing is kept for reuse in this build, so that a use after free is one. What counts allocations, or blocks that are
-    left over, counts those of a plain build; and servers of others say nothing of our memory that our own workers do not say.
+    This build keeps almost no object for reuse, so that a use after free is seen. Omitted: tests that count allocations or
+    leaks, whose numbers are those of a plain build; and tests of third-party servers, which add nothing to our own workers'.
     """
     counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py"]
     served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]

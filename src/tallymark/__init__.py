@@ -73,7 +73,7 @@ _HOMES = {
     "tallymark.process": ("process_metrics",),
     "tallymark.serve.server": ("Server", "serve"),
 }  # fmt: skip
-"""Where a public name is that is imported when it is first asked for: most services need few of them."""
+"""The public names of each module. A name is imported on first use, since most services need few of them."""
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 _PACKAGES = ("bench", "export", "testing")

@@ -1,10 +1,10 @@
-"""What Tallymark raises, for programming errors alone: bad data never raises (see `Registry`)."""
+"""What Tallymark raises, for programming errors alone. Bad data never raises (see `Registry`)."""
 
 __all__ = ["MetricConflictError", "SharedFileError", "TagError"]
 
 
 class TagError(ValueError):
-    """A tag that cannot be: a key that is bad, not allowed or not declared, or too many tags on one series."""
+    """A tag that is not valid: its key is malformed, not allowed or not declared, or one series has too many tags."""
 
 
 class MetricConflictError(ValueError):
@@ -12,4 +12,4 @@ class MetricConflictError(ValueError):
 
 
 class SharedFileError(OSError):
-    """A file that a registry cannot share with other processes: damaged, foreign, of another version, or out of reach."""
+    """A file that a registry cannot share with other processes: damaged, foreign, of another version, or not accessible."""

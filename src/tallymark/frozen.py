@@ -1,6 +1,6 @@
 """`Frozen`: the base of small, immutable classes of data.
 
-`dataclasses` would do the same, but importing it costs more than all that a service needs of Tallymark to count.
+`dataclasses` would do the same, but importing it costs more than importing all that a service needs to count.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _set = object.__setattr__
 
 @dataclass_transform(frozen_default=True)
 class Frozen:
-    """A value: its annotated names are its fields, which are given in that order or by name, and never change.
+    """A value. Its annotated names are its fields: they are given in that order or by name, and never change.
 
-    A subclass has them in `__slots__` too. Two are equal if they are of one class and all fields are equal.
+    A subclass lists them in `__slots__` too. Two values are equal if they have the same class and equal fields.
     """
 
     __slots__ = ()
@@ -72,5 +72,5 @@ class Frozen:
 
 
 def replace(value: F, /, **changes: Any) -> F:
-    """Return a copy of `value` with other values of some fields. (`copy.replace` does the same, from Python 3.13.)"""
+    """Return a copy of `value` with some fields changed. (`copy.replace` does the same, from Python 3.13.)"""
     return value.__replace__(**changes)

@@ -1,4 +1,4 @@
-"""The Prometheus programs that judge the demo's metrics."""
+"""The Prometheus programs that check the demo's metrics."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def require(program: str) -> str:
-    """Return the path of a Prometheus program; without it, skip, or fail where the environment says that it must be there."""
+    """Return the path of a Prometheus program; without it, skip, or fail if the environment requires it."""
     path = shutil.which(program)
     if path is None:
         absent = f"{program} is not on the PATH"

@@ -1,4 +1,4 @@
-"""The command line: what it takes, and every way to end."""
+"""The command line: its options, and every way to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One demo from start to Ctrl-C: what it serves meanwhile, and what it says at its end."""
+"""One demo from start to Ctrl-C: what it serves meanwhile, and what it prints at its end."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_what_is_not_a_terminal_gets_plain_lines(session: Session) -> None:
         assert re.fullmatch(rf"{operation}(?: +{number}){{6}}", line)
 
 
-def test_the_summary_tells_what_the_metrics_tell(session: Session) -> None:
+def test_the_summary_shows_what_the_metrics_show(session: Session) -> None:
     last = outcomes(session.outcome.exposition)
     summary = session.outcome.output.split("\nIn ")[1]
     assert re.match(rf"[\d.]+ seconds, {sum(last.values()):.0f} operations:", summary)

@@ -21,7 +21,7 @@ from tallymark.demo.table import HEADINGS, plain_text, read_rows
 
 
 class ScriptedBackend(Backend):
-    """Does what it is told, at once."""
+    """Runs each call at once."""
 
     def __init__(self, *script: bytes | Exception) -> None:
         self._script = list(script)

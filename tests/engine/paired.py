@@ -177,7 +177,7 @@ STARTS = ("now", 0, True, float("inf"), float("nan"), "x", None, 10**400)
 
 @dataclass(frozen=True)
 class Given:
-    """Tags as a call gives them: `form` says what kind of mapping holds `items`."""
+    """Tags as a call gives them: `form` is the kind of mapping that holds `items`."""
 
     form: str
     items: Any
@@ -215,7 +215,7 @@ class World:
         return self.held[i % len(self.held)] if self.held else None
 
 
-# Operations: data that can be printed, done again, and left out of a sequence. They name an instrument by its place.
+# Operations: data that can be printed, done again, and omitted from a sequence. They name an instrument by its index.
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Since:
-    """Record what the real clock says, on the timer whose counts alone are compared."""
+    """Record a reading of the real clock, on the timer whose counts alone are compared."""
 
     at: int
     start: Any
@@ -481,11 +481,11 @@ def seen_world(world: World) -> dict[str, Any]:
 
 
 def seen_result(world: World, result: Any) -> Any:
-    """Return a result in a form that both engines share: an instrument is its place among those that are held."""
+    """Return a result in a form that both engines share: an instrument is its index among those that are held."""
     if isinstance(result, world.engine.Instrument):
-        for place, one in enumerate(world.held):
+        for index, one in enumerate(world.held):
             if one is result:
-                return "held at", place
+                return "held at", index
         world.held.append(result)
         return "new at", len(world.held) - 1
     if isinstance(result, world.engine.TagSet):
@@ -494,7 +494,7 @@ def seen_result(world: World, result: Any) -> Any:
 
 
 def check_alike(where: str, native: Any, reference: Any) -> None:
-    """Raise `AssertionError` for the first place where two pictures differ, and say where it is."""
+    """Raise `AssertionError`, which names the first difference, if two pictures differ."""
     if type(native) is type(reference) and isinstance(native, dict) and native.keys() == reference.keys():
         for key in native:
             check_alike(f"{where}[{key!r}]", native[key], reference[key])

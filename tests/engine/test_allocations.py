@@ -40,7 +40,7 @@ RECORDS: dict[str, Callable[[], object]] = {
     "three with_tags, then inc": lambda: (
         counter.with_tags(service="web").with_tags(method="POST").with_tags(status="200").inc()
     ),
-    "a tag given anew": lambda: bound.inc(status="500"),
+    "an overridden tag": lambda: bound.inc(status="500"),
     "tags from a dict": lambda: counter.with_tags(tags).inc(),
     "tags from a new dict": lambda: counter.with_tags({"method": "GET", "status": "200"}).inc(),
     "values by place, then inc": lambda: keyed.with_tags("GET", "200").inc(),

@@ -1,6 +1,6 @@
-"""Which engine is used: what `TALLYMARK_ENGINE` says, and what happens where the native one cannot be loaded.
+"""Which engine is used: the one in `TALLYMARK_ENGINE`, and what happens if the native one cannot be loaded.
 
-The choice is made at import, so each test starts a Python of its own.
+The choice is made at import, so each test starts its own Python.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def unbuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def says_what_to_do(message: str) -> bool:
+def names_the_remedy(message: str) -> bool:
     return all(part in message for part in ("native engine cannot be loaded", "C compiler", "pip install", "TALLYMARK_ENGINE"))
 
 
@@ -78,13 +78,13 @@ def test_an_engine_that_there_is_not_is_an_import_error(name: str) -> None:
     assert last == f"ImportError: TALLYMARK_ENGINE is {name!r}, but it must be 'native' or 'reference', or not set"
 
 
-def test_without_native_the_reference_serves_and_one_line_says_so() -> None:
+def test_without_native_the_reference_is_used_with_one_warning() -> None:
     done = run(WITHOUT_NATIVE + COUNT)
     assert (done.code, done.out) == (0, "reference reference reference")
     (line,) = done.err.splitlines()
     assert line.startswith("the native engine is not built here, so a record takes 10 to 25 times longer (")
-    assert "TALLYMARK_ENGINE=native tells how to get it" in line
-    assert "TALLYMARK_ENGINE=reference accepts this" in line
+    assert "Set TALLYMARK_ENGINE=native to see how to build it" in line
+    assert "or TALLYMARK_ENGINE=reference to accept this." in line
 
 
 def test_the_line_goes_to_the_logger_of_the_library() -> None:
@@ -92,16 +92,16 @@ def test_the_line_goes_to_the_logger_of_the_library() -> None:
     assert run(WITHOUT_NATIVE + listen + COUNT).err == "WARNING tallymark"
 
 
-def test_who_forces_the_reference_is_told_nothing() -> None:
+def test_forcing_the_reference_logs_nothing() -> None:
     assert run(WITHOUT_NATIVE + COUNT, "reference") == Run(0, "reference reference reference", "")
 
 
-def test_forcing_native_without_it_is_an_import_error_that_says_what_to_do() -> None:
+def test_forcing_native_without_it_is_an_import_error_that_names_the_remedy() -> None:
     done = run(WITHOUT_NATIVE + COUNT, "native")
     assert done.code == 1
     last = done.err.splitlines()[-1]
     assert last.startswith("ImportError: Tallymark's native engine")
-    assert says_what_to_do(last)
+    assert names_the_remedy(last)
 
 
 @pytest.mark.parametrize("forced", [None, "reference"])
@@ -118,7 +118,7 @@ print(tm.Registry(engine="reference").counter("n").name)
     done = run(WITHOUT_NATIVE + ask, forced)
     first, second, name = done.out.splitlines()
     assert first == second
-    assert says_what_to_do(first)
+    assert names_the_remedy(first)
     assert (done.code, name) == (0, "n")
 
 
@@ -127,7 +127,7 @@ def test_a_package_without_the_extension_works_on_the_reference(unbuilt: Path) -
     chosen, file = done.out.splitlines()
     assert (done.code, chosen, len(done.err.splitlines())) == (0, "reference reference reference", 1)
     assert Path(file).is_relative_to(unbuilt)
-    assert says_what_to_do(run(COUNT, "native", path=unbuilt).err)
+    assert names_the_remedy(run(COUNT, "native", path=unbuilt).err)
 
 
 def test_an_extension_that_cannot_be_loaded_is_as_good_as_none(unbuilt: Path, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_an_extension_that_cannot_be_loaded_is_as_good_as_none(unbuilt: Path, tm
     (tmp_path / "tallymark/engine/native" / built.name).write_bytes(b"no library")
     done = run(COUNT, path=tmp_path)
     assert (done.code, done.out, len(done.err.splitlines())) == (0, "reference reference reference", 1)
-    assert says_what_to_do(run(COUNT, "native", path=tmp_path).err.splitlines()[-1])
+    assert names_the_remedy(run(COUNT, "native", path=tmp_path).err.splitlines()[-1])
 
 
 def test_one_process_can_use_both() -> None:

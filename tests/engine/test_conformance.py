@@ -1,7 +1,7 @@
-"""Both engines are one contract: the same operations leave the same results, errors, log lines and snapshots, to the bit.
+"""Both engines keep one contract: the same operations give the same results, errors, log lines and snapshots, to the bit.
 
-`paired` does an operation on both engines and compares all that can be seen. Here are the sequences: short ones that are worth
-a name; many from seeds, shrunk by leaving out operations; and some from hypothesis, which shrinks what fails.
+`paired` does an operation on both engines and compares all that can be seen. Here are the sequences: short ones with a name;
+many from seeds, shrunk by omitting operations; and some from hypothesis, which shrinks what fails.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ WORTH_A_NAME: dict[str, tuple[dict[str, Any], list[Any]]] = {
             p.Unregister("n"), p.Create("histogram", "n", {"description": "New.", "ttl": 5}), p.Advance(6.0), p.Expire(),
         ],
     ),
-    "a record to a family whose name is taken is refused": (
+    "a record to a family whose name is taken is rejected": (
         {},
         [COUNTER, p.Unregister("n"), p.Create("gauge", "n", {}), p.Record(0, 0, (), {}), p.Record(0, 0, (), A)],
     ),
@@ -130,7 +130,7 @@ WORTH_A_NAME: dict[str, tuple[dict[str, Any], list[Any]]] = {
             p.Remove(1), p.Record(1, 0, (), {}), p.Remove(2), p.Record(0, 0, (), {"a": "2"}),
         ],
     ),
-    "a series that was removed leaves its room": (
+    "a removed series no longer counts towards the limit": (
         {},
         [
             ONE_SERIES, p.WithTags(0, Given("none", {}), A), p.Remove(1), p.Record(0, 0, (), {"a": "2"}),

@@ -58,9 +58,9 @@ def test_keywords_record_to_the_series_with_these_tags(registry: tm.Registry) ->
     assert requests.with_tags(method="GET").value == 3
 
 
-def test_amount_is_given_by_place_and_a_tag_of_that_name_by_with_tags(registry: tm.Registry) -> None:
+def test_amount_is_positional_and_a_tag_of_that_name_by_with_tags(registry: tm.Registry) -> None:
     requests = registry.counter("requests")
-    with pytest.raises(TypeError, match=r"by place, inc\(2\)"):
+    with pytest.raises(TypeError, match=r"by position, as in inc\(2\)"):
         requests.inc(amount=5)
     requests.with_tags(amount="5").inc()
     assert requests.with_tags(amount="5").value == 1
@@ -103,7 +103,7 @@ def test_an_increment_of_zero_counts_as_a_record(registry: tm.Registry) -> None:
         (-(10**400), "not_finite"),
     ],
 )
-def test_a_bad_increment_is_refused_and_counted(registry: tm.Registry, amount: Any, reason: str) -> None:
+def test_a_bad_increment_is_rejected_and_counted(registry: tm.Registry, amount: Any, reason: str) -> None:
     requests = registry.counter("requests")
     requests.inc(1)
     requests.inc(amount)
@@ -113,7 +113,7 @@ def test_a_bad_increment_is_refused_and_counted(registry: tm.Registry, amount: A
 
 
 @pytest.mark.parametrize("amount", [-1, nan, inf])
-def test_a_bad_increment_with_tags_is_refused_and_counted(registry: tm.Registry, amount: float) -> None:
+def test_a_bad_increment_with_tags_is_rejected_and_counted(registry: tm.Registry, amount: float) -> None:
     requests = registry.counter("requests")
     requests.inc(amount, method="GET")
     assert requests.with_tags(method="GET").value == 0
@@ -129,7 +129,7 @@ def test_a_strict_registry_raises_for_a_bad_increment(strict_registry: tm.Regist
     assert requests.value == 0
 
 
-def test_attributes_say_what_it_is(registry: tm.Registry) -> None:
+def test_its_attributes(registry: tm.Registry) -> None:
     sent = registry.counter("sent", description="Bytes sent.", unit="bytes", tags={"service": "api"})
     assert (sent.name, sent.description, sent.unit, sent.kind) == ("sent", "Bytes sent.", "bytes", "counter")
     assert sent.tags["service"] == "api"

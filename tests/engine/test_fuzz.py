@@ -1,7 +1,7 @@
-"""Arguments that do what they can to break their host: they raise, and they use the registry in the middle of a call on it.
+"""Hostile arguments: they raise, and they use the registry in the middle of a call on it.
 
-Whatever comes of such a call is a result or an ordinary exception; afterwards the registry works, and what it counted is right.
-Seeds make the calls, so that each can be made again: `python tests/engine/test_fuzz.py native 7` does so without pytest.
+Such a call returns or raises an ordinary exception; afterwards the registry works, and its counts are right. Seeds make the
+calls, so that each can be repeated: `python tests/engine/test_fuzz.py native 7` does so without pytest.
 """
 
 from __future__ import annotations
@@ -216,11 +216,11 @@ class World:
         return self.hold(getattr(self.registry, method)(name, **given))
 
     def callback(self) -> Callable[[], Any]:
-        def told() -> Any:
+        def callback() -> Any:
             self.misbehave()
             return self.pick(1, self.thing(), [(self.mapping(), self.thing())], [({"a": "1"}, 2)])
 
-        return told
+        return callback
 
     def call_tag_set(self) -> Any:
         if self.chance(2):

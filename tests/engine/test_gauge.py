@@ -74,14 +74,14 @@ def test_a_gauge_can_be_set_to_nan_and_back(strict_registry: tm.Registry) -> Non
 
 @pytest.mark.parametrize("call", ["inc", "dec", "add"])
 @pytest.mark.parametrize("amount", [nan, inf, -inf, 10**400])
-def test_a_non_finite_change_is_refused_and_counted(registry: tm.Registry, call: str, amount: Any) -> None:
+def test_a_non_finite_change_is_rejected_and_counted(registry: tm.Registry, call: str, amount: Any) -> None:
     depth = registry.gauge("depth")
     depth.set(2)
     getattr(depth, call)(amount)
     assert depth.value == 2
-    refused = registry.snapshot().find("tallymark_rejected", metric="depth", reason="not_finite")
-    assert refused is not None
-    assert refused.value == 1
+    rejected = registry.snapshot().find("tallymark_rejected", metric="depth", reason="not_finite")
+    assert rejected is not None
+    assert rejected.value == 1
 
 
 @pytest.mark.parametrize("call", ["inc", "dec", "add"])
@@ -105,7 +105,7 @@ def test_a_gauge_set_to_zero_is_exported(registry: tm.Registry) -> None:
     assert found.value == 0
 
 
-def test_attributes_say_what_it_is(registry: tm.Registry) -> None:
+def test_its_attributes(registry: tm.Registry) -> None:
     heat = registry.gauge("heat", description="How hot.", unit="celsius")
     assert (heat.name, heat.description, heat.unit, heat.kind) == ("heat", "How hot.", "celsius", "gauge")
     assert type(heat).__name__ == "Gauge"

@@ -1,5 +1,5 @@
 """Interpreters that begin and end: subinterpreters, with a GIL of their own from Python 3.12 on; modules that are loaded again;
-and shutdown with instruments in every place that is cleared late. Each runs in a process of its own, in development mode.
+and shutdown with instruments wherever Python clears objects late. Each runs in a process of its own, in development mode.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tallymark.engine import load_engine
 
 engine = load_engine(ENGINE)
 registry = tm.Registry(engine=ENGINE, tags={"host": "é"}, limits=tm.TagLimits(max_series=20))
-counter = registry.counter("n", callback=lambda: [({"told": 1}, 1)])
+counter = registry.counter("n", callback=lambda: [({"from": 1}, 1)])
 bound = [counter.with_tags(a=i) for i in range(30)]
 for one in bound:
     one.inc(2)
@@ -91,7 +91,7 @@ needs_subinterpreters = pytest.mark.skipif(not has_subinterpreters(), reason="th
 
 
 def check(source: str, **constants: Any) -> str:
-    """Run a program, and return what it says; a crash or an exception is a failure."""
+    """Run a program, and return its output; a crash or an exception is a failure."""
     header = "".join([f"{name} = {value!r}\n" for name, value in constants.items()])
     mode, environment = ["-X", "dev"], dict(os.environ)
     if constants.get("ISOLATED"):
@@ -119,8 +119,8 @@ def used(engine: Any) -> str:
 
 
 def test_development_mode_finds_nothing(engine: Any) -> None:
-    said = check("import warnings; warnings.simplefilter('error')\n" + used(engine))
-    assert all("Further cases are only counted" in line for line in said.splitlines())
+    output = check("import warnings; warnings.simplefilter('error')\n" + used(engine))
+    assert all("Further cases are only counted" in line for line in output.splitlines())
 
 
 @needs_subinterpreters

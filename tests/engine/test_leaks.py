@@ -1,7 +1,7 @@
-"""What is made and dropped leaves nothing behind: neither objects of Python nor memory that an engine takes for itself.
+"""What is made and dropped leaves nothing behind: neither Python objects nor memory that an engine allocates.
 
-Each run is a process of its own: it makes and drops registries, families, series and handles in random order, lets go of all,
-and counts; then does so again for as long. `TALLYMARK_SOAK=20` makes the runs twenty times as long.
+Each run is a process of its own: it makes and drops registries, families, series and instruments in random order, drops all,
+and counts; then does the same again. `TALLYMARK_SOAK=20` makes the runs twenty times as long.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def many_series(engine: Any, steps: int, seed: int) -> None:
 
 
 def many_call_sites(engine: Any, steps: int, seed: int) -> None:
-    """Give other keys each time: more than there is room to remember, and as many times over as fills that room."""
+    """Give other keys each time: more than are kept, many times over."""
     root = tm.Registry(engine=engine.name).counter("n", limits=tm.TagLimits(max_series=50))
     for i in range(max(1, steps // 4 // REMEMBERED) * REMEMBERED):
         root.inc(**{f"k{i % 100}": "v", f"l{i // 100 % 100}": "v"})
@@ -256,7 +256,7 @@ def growth(engine: Any, name: str) -> dict[str, int]:
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells how much memory is resident"),
+    pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux reports how much memory is resident"),
     pytest.mark.timeout(120 * max(1.0, SCALE)),
 ]
 

@@ -1,4 +1,4 @@
-"""`TagLimits`: keys that break a rule raise, values that do are mended and counted."""
+"""`TagLimits`: keys that break a rule raise; values that do are truncated or redirected, and counted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_disallowed_key_is_a_tag_error(registry: tm.Registry) -> None:
     counter.inc(user="1")
 
 
-def test_a_long_value_is_cut_and_counted(registry: tm.Registry) -> None:
+def test_a_long_value_is_truncated_and_counted(registry: tm.Registry) -> None:
     counter = registry.counter("n")
     counter.inc(path="x" * 200)
     counter.inc(path="y" * 201)
@@ -121,7 +121,7 @@ def test_the_total_stays_right_over_the_limit(registry: tm.Registry) -> None:
     assert sum(seen.values()) == sum(range(1200))
 
 
-def test_a_removed_series_makes_room(registry: tm.Registry) -> None:
+def test_a_removed_series_no_longer_counts_towards_the_limit(registry: tm.Registry) -> None:
     counter = registry.counter("n", limits=tm.TagLimits(max_series=1))
     first = counter.with_tags(user="a")
     first.remove()

@@ -124,9 +124,9 @@ def test_what_is_no_number_is_a_type_error_that_names_metric_and_type(
 
 def test_a_huge_int_never_raises(registry: tm.Registry, call: Record) -> None:
     assert call(registry, 10**400) == 0
-    refused = registry.snapshot().find("tallymark_rejected", metric="n", reason="not_finite")
-    assert refused is not None
-    assert refused.value == 1
+    rejected = registry.snapshot().find("tallymark_rejected", metric="n", reason="not_finite")
+    assert rejected is not None
+    assert rejected.value == 1
 
 
 @pytest.mark.parametrize("error", [ValueError, ZeroDivisionError, RuntimeError, RecursionError])
@@ -136,9 +136,9 @@ def test_a_number_that_cannot_be_read_never_raises(registry: tm.Registry, call: 
             raise error("no")
 
     assert call(registry, Hostile()) == 0
-    refused = registry.snapshot().find("tallymark_rejected", metric="n", reason="unreadable")
-    assert refused is not None
-    assert refused.value == 1
+    rejected = registry.snapshot().find("tallymark_rejected", metric="n", reason="unreadable")
+    assert rejected is not None
+    assert rejected.value == 1
 
 
 def test_a_number_that_cannot_be_read_raises_where_the_registry_is_strict(strict_registry: tm.Registry, call: Record) -> None:
@@ -150,7 +150,7 @@ def test_a_number_that_cannot_be_read_raises_where_the_registry_is_strict(strict
         call(strict_registry, Hostile())
 
 
-def test_what_stops_the_program_is_not_swallowed(registry: tm.Registry, call: Record) -> None:
+def test_what_stops_the_program_is_not_suppressed(registry: tm.Registry, call: Record) -> None:
     class Interrupted:
         def __float__(self) -> float:
             raise KeyboardInterrupt
@@ -159,7 +159,7 @@ def test_what_stops_the_program_is_not_swallowed(registry: tm.Registry, call: Re
         call(registry, Interrupted())
 
 
-def test_a_decimal_nan_is_refused(registry: tm.Registry) -> None:
+def test_a_decimal_nan_is_rejected(registry: tm.Registry) -> None:
     assert count(registry, Decimal("NaN")) == 0
     assert count(registry, Decimal("Infinity")) == 0
     assert count(registry, Decimal("sNaN")) == 0
@@ -182,7 +182,7 @@ def test_a_number_that_records_while_it_is_read_counts_too(registry: tm.Registry
 
 
 @pytest.mark.parametrize("value", [nan, inf, -inf])
-def test_special_floats_of_a_subclass_are_refused_alike(registry: tm.Registry, value: float) -> None:
+def test_special_floats_of_a_subclass_are_rejected_alike(registry: tm.Registry, value: float) -> None:
     assert count(registry, FloatChild(value)) == 0
     assert registry.snapshot().find("tallymark_rejected", metric="n", reason="not_finite") is not None
 

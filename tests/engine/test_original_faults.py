@@ -1,4 +1,4 @@
-"""The eight faults of the Go original, each as what must hold here, to one who reads snapshots and expositions."""
+"""The eight faults of the Go library that this follows: for each, what must hold here, in snapshots and expositions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantiles that are estimated from buckets, against those of all observations."""
+"""Quantiles estimated from buckets, compared with those of all observations."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The reference engine's own promise: the stretches headed `Atomic` hold no instruction that can hand over.
+"""The reference engine's own promise: code under the comment `Atomic` has no instruction at which CPython may run other code.
 
 CPython runs other threads, signal handlers and (from 3.12) the garbage collector at function entry, at backward jumps and after
-calls. This looks into the engine, and so is not run for others.
+calls. This inspects the engine's code, and so runs for this engine alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reference counts: a call gives back what it was given, hit, miss or error; and the garbage collector is left in peace."""
+"""Reference counts: a call releases what it was given, hit, miss or error; and the garbage collector gets no work."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_a_family_that_cannot_come_back_keeps_nothing(registry: tm.Registry) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_an_instrument_tells_of_itself(registry: tm.Registry, kind: str) -> None:
+def test_the_attributes_of_an_instrument(registry: tm.Registry, kind: str) -> None:
     one = getattr(registry, kind)("n", description="What it is.").with_tags(a="1")
     parts = [one, one.tags, one.name, one.description, one.unit, one.kind]
 
@@ -298,7 +298,7 @@ def test_tallies(registry: tm.Registry, engine: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_strict_refusal_while_a_timed_function_raises(strict_registry: tm.Registry) -> None:
+def test_a_strict_rejection_while_a_timed_function_raises(strict_registry: tm.Registry) -> None:
     root = strict_registry.timer("n")
     error, result = ZeroDivisionError(), object()
     strict_registry.unregister("n")

@@ -1,4 +1,4 @@
-"""The native engine's classes look like those of the reference: names, signatures, docstrings, and what Python asks of them."""
+"""The native engine's classes look like those of the reference: names, signatures, docstrings, special methods."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_method_has_the_same_signature(class_name: str, name: str) -> None:
     ours, theirs = [getattr(getattr(engine, class_name), name) for engine in (native, reference)]
     if kind_of(theirs) == "method":
         ours, theirs = plain(inspect.signature(ours)), plain(inspect.signature(theirs))
-        # A method of C takes its object by position alone, which nobody can tell from a call.
+        # A method of C takes its object by position alone, which a call does not show.
         (_, *ours_rest), (_, *theirs_rest) = ours.parameters.values(), theirs.parameters.values()
         assert ours_rest == theirs_rest
 

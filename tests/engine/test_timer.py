@@ -49,12 +49,12 @@ def test_a_duration_of_zero_is_recorded(timer: tm.Timer) -> None:
         (10**400, "not_finite"),
     ],
 )
-def test_a_bad_duration_is_refused_and_counted(registry: tm.Registry, timer: tm.Timer, duration: Any, reason: str) -> None:
+def test_a_bad_duration_is_rejected_and_counted(registry: tm.Registry, timer: tm.Timer, duration: Any, reason: str) -> None:
     timer.record(duration)
     assert timer.snapshot().count == 0
-    refused = registry.snapshot().find("tallymark_rejected", metric="took", reason=reason)
-    assert refused is not None
-    assert refused.value == 1
+    rejected = registry.snapshot().find("tallymark_rejected", metric="took", reason=reason)
+    assert rejected is not None
+    assert rejected.value == 1
 
 
 def test_a_strict_registry_raises_for_a_negative_duration(strict_registry: tm.Registry) -> None:
@@ -71,7 +71,7 @@ def test_record_since_records_the_time_since_then(timer: tm.Timer) -> None:
     assert 100 <= timer.with_tags(route="/").snapshot().sum <= passed
 
 
-def test_record_since_a_time_to_come_is_refused(registry: tm.Registry, timer: tm.Timer) -> None:
+def test_record_since_a_time_to_come_is_rejected(registry: tm.Registry, timer: tm.Timer) -> None:
     timer.record_since(time.perf_counter() + 1000)
     assert timer.snapshot().count == 0
     assert registry.snapshot().find("tallymark_rejected", metric="took", reason="negative") is not None

@@ -1,4 +1,4 @@
-"""`@timer.time()`: functions of all four kinds, timed as the work that they do."""
+"""`@timer.time()`: functions of all four kinds, timed while they work."""
 
 from __future__ import annotations
 

@@ -191,9 +191,9 @@ def test_a_value_that_cannot_be_printed_never_raises_and_is_not_lost(registry: t
     registry.counter("n").inc(tag=Hostile())
     snapshot = registry.snapshot()
     assert [series.value for series in snapshot["n"]] == [1]
-    refused = snapshot.find("tallymark_rejected", metric="n", reason="unprintable")
-    assert refused is not None
-    assert refused.value == 1
+    rejected = snapshot.find("tallymark_rejected", metric="n", reason="unprintable")
+    assert rejected is not None
+    assert rejected.value == 1
 
 
 def test_a_value_whose_str_is_no_text_never_raises(registry: tm.Registry) -> None:

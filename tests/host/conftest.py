@@ -12,7 +12,7 @@ TREES = Path(__file__).parent / "trees"
 
 
 def recorded(name: str) -> dict[str, str]:
-    """Return the files of a recorded tree, by path. What stands before the first says what it shows."""
+    """Return the files of a recorded tree, by path. The text before the first describes the tree."""
     parts = re.split(r"^-- (.+) --\n", (TREES / f"{name}.txt").read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

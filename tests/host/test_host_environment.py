@@ -1,4 +1,4 @@
-"""What environment variables tell, and which goes first."""
+"""What environment variables give, and which of them win."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tallymark.host import detect_host
 
 NAMESPACE = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-# For each field, what tells it: what stands first wins.
+# For each field, its sources: the first wins.
 PRECEDENCE = {
     "k8s_node": ["K8S_NODE_NAME", "KUBERNETES_NODE_NAME", "NODE_NAME", "k8s.node.name"],
     "k8s_pod": ["POD_NAME", "K8S_POD_NAME", "KUBERNETES_POD_NAME", "k8s.pod.name", "HOSTNAME"],
@@ -30,8 +30,8 @@ PRECEDENCE = {
 Files = Callable[[Mapping[str, str | bytes]], Path]
 
 
-def told(sources: list[str]) -> tuple[dict[str, str], dict[str, str | bytes]]:
-    """Return the variables and the files in which each of these sources tells its own name."""
+def filled(sources: list[str]) -> tuple[dict[str, str], dict[str, str | bytes]]:
+    """Return the variables and the files in which the value of each of these sources is its own name."""
     variables = {source: source for source in sources if source.isupper()}
     attributes = ",".join(f"{source}={source}" for source in sources if "." in source and "/" not in source)
     files = {source: f"{source}\n" for source in sources if "/" in source}
@@ -39,17 +39,17 @@ def told(sources: list[str]) -> tuple[dict[str, str], dict[str, str | bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("field", "place"), [(field, place) for field, names in PRECEDENCE.items() for place in range(len(names))]
+    ("field", "first"), [(field, first) for field, names in PRECEDENCE.items() for first in range(len(names))]
 )
-def test_the_first_source_that_says_something_wins(field: str, place: int, files: Files) -> None:
+def test_the_first_source_that_has_a_value_wins(field: str, first: int, files: Files) -> None:
     sources = PRECEDENCE[field]
-    variables, content = told(sources[place:])
-    silent = {name: " \x00\n" for name in sources[:place] if name.isupper()}
+    variables, content = filled(sources[first:])
+    silent = {name: " \x00\n" for name in sources[:first] if name.isupper()}
     host = detect_host(root=files({"empty": "", **content}), environ=variables | silent)
-    assert getattr(host, field) == sources[place]
+    assert getattr(host, field) == sources[first]
 
 
-def test_without_variables_or_files_nothing_is_told(tmp_path: Path) -> None:
+def test_without_variables_or_files_nothing_is_known(tmp_path: Path) -> None:
     host = detect_host(root=tmp_path, environ={})
     assert {getattr(host, field) for field in PRECEDENCE} == {None}
 

@@ -1,4 +1,4 @@
-"""Nothing that stands in files or variables makes detection fail, wait, or tell what no exporter can write."""
+"""No content of files or variables makes detection fail, wait, or return what no exporter can write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Files = Callable[[Mapping[str, str | bytes]], Path]
 
 
 def check(host: Host) -> None:
-    """Every field is unknown, or what it says it is."""
+    """Every field is unknown, or of its declared type."""
     for text in (value for field in fields(host) if isinstance(value := getattr(host, field.name), str)):
         assert text.isprintable()
         assert 0 < len(text.encode()) <= 4 * 200
@@ -79,7 +79,7 @@ def replace_by(kind: str, path: Path) -> None:
 def test_what_is_no_file_is_unknown_and_holds_nobody_up(kind: str, path: str, files: Files) -> None:
     root = files(dict.fromkeys(PATHS, "1\n") | {"proc/self/cgroup": "4:cpu:/\n3:memory:/\n0::/\n"})
     replace_by(kind, root / path)
-    # That somebody holds it open to write tells a reader to wait.
+    # A reader waits if another process has it open for writing.
     with open(root / path, "r+b", buffering=0) if kind == "open fifo" else contextlib.nullcontext():
         check(detect_host(root=root, environ={}))
 
@@ -104,7 +104,7 @@ def test_a_file_that_may_not_be_read_is_unknown(files: Files, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("root", ["/nonexistent", "", "\0", "/dev/null", "x" * 10_000, "\udcff"])
-def test_a_root_that_is_none_tells_nothing(root: str) -> None:
+def test_a_root_that_is_none_gives_nothing(root: str) -> None:
     host = detect_host(root=root, environ={})
     if root:
         assert (host.cpu_limit, host.memory_limit, host.container_id) == (None, None, None)
@@ -155,7 +155,7 @@ def test_many_groups_are_not_compared_with_many_mounts(files: Files, monkeypatch
 
 
 @pytest.mark.parametrize("value", ["", " ", "\x00", "\r\n\t", "\u202e\u200b", "\udcff", "x\udcff", None, 7, b"eu"])
-def test_a_value_that_says_nothing_is_unknown(value: Any, tmp_path: Path) -> None:
+def test_an_empty_value_is_unknown(value: Any, tmp_path: Path) -> None:
     environ = dict.fromkeys(VARIABLES, value)
     host = detect_host(root=tmp_path, environ=environ)
     assert (host.k8s_pod, host.region, host.zone, host.environment) == (None, None, None, None)

@@ -1,4 +1,4 @@
-"""A host as tags and as gauges, and the page that tells users of it."""
+"""A host as tags and as gauges, and the page that documents it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ COMMON = {
 KNOWN = COMMON | {"os": "linux", "arch": "amd64", "container_id": "4f79", "k8s_node": "node-3", "k8s_pod": "api-1"}
 
 
-def told(registry: tm.Registry) -> dict[str, list[tuple[dict[str, str], float]]]:
+def values(registry: tm.Registry) -> dict[str, list[tuple[dict[str, str], float]]]:
     families = [family for family in registry.snapshot().families if family.name.startswith("host_")]
     return {family.name: [(dict(series.tags), series.value) for series in family] for family in families}
 
@@ -51,7 +51,7 @@ def told(registry: tm.Registry) -> dict[str, list[tuple[dict[str, str], float]]]
 # Tags
 
 
-def test_tags_are_few_and_leave_room_for_a_services_own() -> None:
+def test_tags_are_few_and_leave_a_few_for_a_services_own() -> None:
     assert FULL.tags() == COMMON
     assert len(FULL.tags()) <= tm.TagLimits().max_tags // 2
 
@@ -72,9 +72,9 @@ def test_every_series_of_a_registry_may_have_them(engine: object) -> None:
 # Gauges
 
 
-def test_everything_that_is_known_is_told_once(strict_registry: tm.Registry) -> None:
+def test_everything_that_is_known_is_reported_once(strict_registry: tm.Registry) -> None:
     FULL.inject(strict_registry)
-    assert told(strict_registry) == {
+    assert values(strict_registry) == {
         "host_info": [(KNOWN, 1.0)],
         "host_cpu_count": [({}, 8.0)],
         "host_cpu_limit": [({}, 1.5)],
@@ -90,35 +90,35 @@ def test_injecting_again_changes_nothing(strict_registry: tm.Registry) -> None:
     assert b"host_memory_limit_bytes 5" in before
 
 
-def test_another_host_replaces_what_was_told(strict_registry: tm.Registry) -> None:
+def test_another_host_replaces_what_was_reported(strict_registry: tm.Registry) -> None:
     FULL.inject(strict_registry)
     dataclasses.replace(FULL, zone=None, cpu_count=2).inject(strict_registry)
     known = {key: value for key, value in KNOWN.items() if key != "zone"}
-    assert told(strict_registry)["host_info"] == [(known, 1.0)]
-    assert told(strict_registry)["host_cpu_count"] == [({}, 2.0)]
+    assert values(strict_registry)["host_info"] == [(known, 1.0)]
+    assert values(strict_registry)["host_cpu_count"] == [({}, 2.0)]
 
 
 def test_a_number_that_is_not_known_is_not_registered(registry: tm.Registry) -> None:
     Host(os="linux").inject(registry)
-    assert told(registry) == {"host_info": [({"os": "linux"}, 1.0)]}
+    assert values(registry) == {"host_info": [({"os": "linux"}, 1.0)]}
 
 
-def test_of_an_unknown_host_it_is_told_that_it_is_there(registry: tm.Registry) -> None:
+def test_of_an_unknown_host_only_its_existence_is_reported(registry: tm.Registry) -> None:
     Host().inject(registry)
-    assert told(registry) == {"host_info": [({}, 1.0)]}
+    assert values(registry) == {"host_info": [({}, 1.0)]}
 
 
 def test_a_registry_with_narrow_limits_and_the_same_tags_takes_it(engine: object) -> None:
     limits = tm.TagLimits(max_tags=5, max_series=1)
     registry = tm.Registry(tags=FULL.tags(), limits=limits, strict=True, engine=engine.name)  # type: ignore[attr-defined]
     FULL.inject(registry)
-    assert told(registry)["host_info"] == [(KNOWN, 1.0)]
+    assert values(registry)["host_info"] == [(KNOWN, 1.0)]
 
 
 def test_the_current_registry_is_the_default() -> None:
     with tm.use(tm.Registry()) as registry:
         FULL.inject()
-        assert "host_info" in told(registry)
+        assert "host_info" in values(registry)
 
 
 def test_a_null_registry_takes_it() -> None:
@@ -136,7 +136,7 @@ def test_a_wrong_registry_and_a_name_that_is_taken_are_errors(registry: tm.Regis
 # This machine
 
 
-def test_this_machine_is_told_as_python_knows_it() -> None:
+def test_this_machine_is_as_python_knows_it() -> None:
     host = detect_host()
     assert host.name == platform.node()
     assert host.os == platform.system().lower()
@@ -179,6 +179,6 @@ def test_the_pages_example_runs() -> None:
     assert names - set(re.findall(r"^\w+(?=[ {])", done.stdout, re.MULTILINE)) <= {"host_cpu_limit", "host_memory_limit_bytes"}
 
 
-def test_the_page_tells_of_every_field() -> None:
+def test_the_page_describes_every_field() -> None:
     missing = [field.name for field in dataclasses.fields(Host) if f"| `{field.name}`" not in DOCS]
     assert missing == []

@@ -1,4 +1,4 @@
-"""What recorded trees of files tell: limits, container, namespace."""
+"""What is found in recorded trees of files: limits, container, namespace."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ IDS = {
 
 
 @pytest.mark.parametrize("name", IDS)
-def test_the_container_is_told_by_its_groups_or_else_by_its_own_mounts(name: str, tree: Trees) -> None:
+def test_the_container_is_found_by_its_groups_or_else_by_its_own_mounts(name: str, tree: Trees) -> None:
     assert detect(tree(name)).container_id == IDS[name]
 
 
@@ -179,7 +179,7 @@ def test_the_id_is_found_in_every_runtimes_form_of_mount(mount: str, files: File
     assert detect(files({"proc/self/cgroup": "0::/\n", "proc/self/mountinfo": mounts})).container_id == MOUNTS[mount]
 
 
-def test_in_kubernetes_what_the_mounts_show_is_the_sandboxs_and_not_told(files: Files) -> None:
+def test_in_kubernetes_what_the_mounts_show_is_the_sandboxs_and_not_reported(files: Files) -> None:
     mounts = (
         f"653 644 8:1 /var/lib/docker/containers/{ID}/hostname /etc/hostname rw - ext4 /dev/sda1 rw\n"
         "654 644 8:1 /var/lib/kubelet/pods/5c5979ec/etc-hosts /etc/hosts rw - ext4 /dev/sda1 rw\n"
@@ -191,7 +191,7 @@ def test_in_kubernetes_what_the_mounts_show_is_the_sandboxs_and_not_told(files: 
 
 
 @pytest.mark.parametrize(("name", "host", "namespace"), [("bare_metal", "metal-7", None), ("kubernetes_v1", None, "shop")])
-def test_host_and_namespace_are_what_their_files_say(name: str, host: str | None, namespace: str | None, tree: Trees) -> None:
+def test_host_and_namespace_are_what_their_files_hold(name: str, host: str | None, namespace: str | None, tree: Trees) -> None:
     found = detect(tree(name))
     assert found.name == (host or "api-6d4cf56db6-x2x9v")
     assert found.k8s_namespace == namespace

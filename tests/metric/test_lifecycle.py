@@ -1,4 +1,4 @@
-"""How series and metrics go, and how they come back."""
+"""How series and metrics are removed, and how they come back."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_removed_root_comes_back_when_it_is_recorded_to(make: Any, registry: t
     assert recorded(root) == 1
 
 
-def test_unregister_takes_the_metric_out_and_says_whether_it_was_there(make: Any, registry: tm.Registry) -> None:
+def test_unregister_removes_the_metric_and_returns_whether_it_was_there(make: Any, registry: tm.Registry) -> None:
     record(make("n"))
     assert registry.unregister("n") is True
     assert "n" not in registry.snapshot()
@@ -141,9 +141,9 @@ def test_the_name_of_an_unregistered_metric_is_free(registry: tm.Registry) -> No
     old.inc(a="1")
     assert registry.snapshot()["n"].kind == "gauge"
     assert [series.value for series in registry.snapshot()["n"]] == [5]
-    refused = registry.snapshot().find("tallymark_rejected", metric="n", reason="name_taken")
-    assert refused is not None
-    assert refused.value == 2
+    rejected = registry.snapshot().find("tallymark_rejected", metric="n", reason="name_taken")
+    assert rejected is not None
+    assert rejected.value == 2
 
 
 def test_a_series_that_does_not_change_expires(make: Any, registry: tm.Registry) -> None:
@@ -214,7 +214,7 @@ def test_without_a_ttl_nothing_expires(make: Any, registry: tm.Registry) -> None
     assert registry.expire() == 0
 
 
-def test_a_series_that_comes_back_is_created_anew(make: Any, registry: tm.Registry) -> None:
+def test_a_series_that_comes_back_is_created_again(make: Any, registry: tm.Registry) -> None:
     one = make("n").with_tags(a="1")
     before = next(iter(registry.snapshot()["n"])).created
     time.sleep(0.005)

@@ -44,7 +44,7 @@ def test_its_instruments_have_every_public_name_of_the_real_ones(registry: tm.Re
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_its_instruments_say_what_they_are(kind: str) -> None:
+def test_its_instruments_have_a_kind_and_a_name(kind: str) -> None:
     null = getattr(tm.NullRegistry(), kind)("n", description="Text.")
     assert (null.name, null.description, null.kind, dict(null.tags)) == ("n", "Text.", kind, {})
     assert null.with_tags(a="1") is null

@@ -41,7 +41,7 @@ def test_another_kind_is_a_conflict_that_names_the_metric_and_both_kinds(registr
 
 
 @pytest.mark.parametrize("kind", ["counter", "gauge", "histogram"])
-def test_another_unit_is_a_conflict_but_one_left_out_is_no_demand(registry: tm.Registry, kind: str) -> None:
+def test_another_unit_is_a_conflict_but_an_omitted_one_matches_any(registry: tm.Registry, kind: str) -> None:
     make = getattr(registry, kind)
     instrument = make("n", unit="bytes")
     assert make("n") is instrument
@@ -51,7 +51,7 @@ def test_another_unit_is_a_conflict_but_one_left_out_is_no_demand(registry: tm.R
 
 
 @pytest.mark.parametrize("kind", ["histogram", "timer"])
-def test_other_bounds_are_a_conflict_but_bounds_left_out_are_no_demand(registry: tm.Registry, kind: str) -> None:
+def test_other_bounds_are_a_conflict_but_omitted_bounds_match_any(registry: tm.Registry, kind: str) -> None:
     make = getattr(registry, kind)
     instrument = make("n", buckets=[1, 2])
     assert make("n") is instrument

@@ -1,4 +1,4 @@
-"""Bad data: refused or redirected, counted by metric and reason, logged once for each."""
+"""Bad data: rejected or redirected, counted by metric and reason, logged once for each."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_without_bad_data_nothing_is_reported(registry: tm.Registry) -> None:
     assert "tallymark_rejected" not in registry.snapshot()
 
 
-def test_refusals_are_counted_by_metric_and_reason(registry: tm.Registry) -> None:
+def test_rejections_are_counted_by_metric_and_reason(registry: tm.Registry) -> None:
     misbehave(registry)
     misbehave(registry)
     assert counts(registry) == dict.fromkeys(EVERY, 2)
 
 
-def test_a_refusal_is_logged_once_for_each_metric_and_reason(registry: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_rejection_is_logged_once_for_each_metric_and_reason(registry: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         for _ in range(3):
             misbehave(registry)

@@ -1,4 +1,7 @@
-"""What users of other metrics libraries suffer from, and must not here. Numbers are those of the list of pains."""
+"""What users of other metrics clients report as pains in their trackers, and must not meet here.
+
+The numbers are those of our catalogue of these pains.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def test_6_series_without_end_are_capped_and_the_log_names_the_tag(
     assert "user_id" in caplog.text
 
 
-def test_6_series_that_were_refused_are_not_kept_in_memory(registry: tm.Registry) -> None:
+def test_6_series_that_were_rejected_are_not_kept_in_memory(registry: tm.Registry) -> None:
     requests = registry.counter("requests", limits=tm.TagLimits(max_series=1))
     for user in range(100):
         assert requests.with_tags(user=user).tags in ({"user": "0"}, {"overflow": "true"})

@@ -1,4 +1,4 @@
-"""`classify`: what an exception is taken for."""
+"""`classify`: the outcome of each exception."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class StoppedError(BaseException):
 
 
 class Renamed(type):
-    """Of classes that tell a name of their own."""
+    """Of classes whose `__name__` is their own."""
 
     @property
     def __name__(cls) -> str:  # type: ignore[override]
-        return "told"
+        return "custom"
 
 
 class PlainError(Exception, metaclass=Renamed):
-    """Its class tells another name."""
+    """Its class has another `__name__`."""
 
 
 @pytest.mark.parametrize(

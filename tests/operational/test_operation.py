@@ -1,4 +1,4 @@
-"""`operation()` as a context manager: how it ends, and what its block may say."""
+"""`operation()` as a context manager: how it ends, and what its block may set."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_the_block_fails_without_an_exception(ops: OperationalMetrics, registry:
     )
 
 
-def test_what_the_block_says_comes_before_the_exception(ops: OperationalMetrics, registry: tm.Registry) -> None:
+def test_what_the_block_sets_comes_before_the_exception(ops: OperationalMetrics, registry: tm.Registry) -> None:
     def fail() -> None:
         with ops.operation("auth") as op:
             op.fail("Declined", "bank")
@@ -109,7 +109,7 @@ def test_what_the_block_says_comes_before_the_exception(ops: OperationalMetrics,
 def test_the_block_adds_tags(ops: OperationalMetrics, registry: tm.Registry) -> None:
     with ops.operation("load", source="disk", self="x") as op:
         op.tag(source="cache", size="small")
-        op.tag(self="y", operation="by place wins")
+        op.tag(self="y", operation="by position wins")
         op.fail("Broken")
     expected = {"operation": "load", "source": "cache", "size": "small", "self": "y"}
     assert rows(registry, "operations") == [(expected | {"status": "error"}, 1)]

@@ -1,4 +1,4 @@
-"""Operations among exceptions, tags and settings that would break them: the exception that passes is always the service's."""
+"""Operations with hostile exceptions, tags and settings: the exception that propagates is always the service's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tallymark.operational import OperationalMetrics
 
 
 class Meta(type):
-    """Of classes that refuse to be looked at."""
+    """Of classes whose special methods raise."""
 
     @property
     def __name__(cls) -> str:  # type: ignore[override]
@@ -28,7 +28,7 @@ class Meta(type):
 
 
 class Hostile(Exception, metaclass=Meta):  # noqa: N818
-    """Refuses to be looked at."""
+    """Its special methods raise."""
 
     def __str__(self) -> str:
         raise RuntimeError("no text")
@@ -45,7 +45,7 @@ class Hostile(Exception, metaclass=Meta):  # noqa: N818
 
 
 class Disguised(Exception):  # noqa: N818
-    """Tells no class of its own."""
+    """Its `__class__` raises."""
 
     @property
     def __class__(self) -> Any:
@@ -65,7 +65,7 @@ def outcome(ops: OperationalMetrics, error: BaseException, **context: object) ->
 @pytest.mark.parametrize("kind", [0, 1], ids=["Hostile", "Disguised"])
 def test_a_hostile_exception_passes_and_is_counted(ops: OperationalMetrics, registry: tm.Registry, kind: int) -> None:
     error = [Hostile, Disguised][kind]()
-    passes = outcome(ops, error) is error  # a failed assertion would show it, which it refuses
+    passes = outcome(ops, error) is error  # a failed assertion would show it, which raises
     assert passes
     assert statuses(registry) == ["error"]
     assert [error_type for error_type, _ in errors(registry)] == [["Hostile", "Disguised"][kind]]

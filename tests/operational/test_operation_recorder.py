@@ -48,7 +48,7 @@ CALLS: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
     "no keys, no context": ("keyless", (), {}),
     "no keys, one too many": ("keyless", (1,), {}),
     "bound": ("bound", ("a", 0.5), {"x": 1}),
-    "bound, its own tag given anew": ("bound", ("a", 0.5), {"of": "another"}),
+    "bound, its own tag overridden": ("bound", ("a", 0.5), {"of": "another"}),
     "odd values": ("untimed", (1.5, None), {"x": b"y"}),
     "kinds of text": ("untimed", (Text("a"), Text("b")), {"x": Text("y")}),
     "kinds of text as keys": ("untimed", ("a", "b"), {Text("x"): 1}),
@@ -102,14 +102,14 @@ def test_both_engines_record_and_raise_the_same(call: str, strict: bool) -> None
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("nothing", r"\('one', 'two'\) and a duration are needed by place, but 0 were given"),
-        ("one too many", r"\('one', 'two'\) and a duration are needed by place, but 4 were given"),
-        ("untimed, nothing", r"\('one', 'two'\) are needed by place, but 0 were given"),
+        ("nothing", r"\('one', 'two'\) and a duration are needed by position, but 0 were given"),
+        ("one too many", r"\('one', 'two'\) and a duration are needed by position, but 4 were given"),
+        ("untimed, nothing", r"\('one', 'two'\) are needed by position, but 0 were given"),
         ("thirty-three tags", "at most 32 tags can be given in one call"),
         ("text as a duration", "metric 't': a number is needed, not str"),
     ],
 )
-def test_what_a_wrong_call_is_told(registry: tm.Registry, call: str, message: str) -> None:
+def test_what_a_wrong_call_raises(registry: tm.Registry, call: str, message: str) -> None:
     name, given, context = CALLS[call]
     with pytest.raises(TypeError, match=f"^{message}$"):
         recorders(registry)[name](*given, **context)

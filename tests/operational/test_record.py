@@ -67,7 +67,7 @@ def test_an_amount_is_observed(ops: OperationalMetrics, registry: tm.Registry) -
     assert distribution(registry, "amounts", name="order", category="books", currency="EUR").sum == 3
 
 
-def test_the_context_tells_series_apart(ops: OperationalMetrics, registry: tm.Registry) -> None:
+def test_the_context_distinguishes_series(ops: OperationalMetrics, registry: tm.Registry) -> None:
     ops.record_operation("auth", "success", 0.1)
     ops.record_operation("auth", "success", 0.1, region="eu", tier="gold")
     ops.record_operation("auth", "success", 0.1, tier="gold", region="eu")
@@ -88,7 +88,7 @@ def test_a_separator_in_a_text_makes_no_other_series(ops: OperationalMetrics, re
     assert value(registry, "operation_errors", operation="a", error_type="b:c", error_category="") == 1
 
 
-def test_what_is_given_by_place_wins_over_a_keyword(ops: OperationalMetrics, registry: tm.Registry) -> None:
+def test_a_positional_value_wins_over_a_keyword(ops: OperationalMetrics, registry: tm.Registry) -> None:
     ops.record_operation("auth", "success", 0.1, operation="x", status="y", duration="kept", self="kept")
     ops.record_error("auth", "Refused", "client", error_category="x", error_type="y")
     ops.record_error("auth", "Refused", error_category="the default wins too")
@@ -139,7 +139,7 @@ def test_a_duration_is_seconds_or_a_timedelta(ops: OperationalMetrics, registry:
         (10**400, "not_finite"),
     ],
 )
-def test_a_duration_that_is_refused_keeps_its_count(
+def test_a_duration_that_is_rejected_keeps_its_count(
     ops: OperationalMetrics, registry: tm.Registry, duration: Any, reason: str
 ) -> None:
     ops.record_operation("auth", "success", duration, region="eu")

@@ -53,13 +53,13 @@ class Outcome:
 
 
 class Program:
-    """A program that runs, and has said where it serves HTTP; it may lose workers, but not itself."""
+    """A program that runs, and has logged where it serves HTTP. It may lose workers, but must not end itself."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
-        self.port = int(poll(lambda: self._look(log), "the program says where it serves")[1])
+        self.port = int(poll(lambda: self._look(log), "the program logs where it serves")[1])
         self._before: Samples = {}
-        self.get_at_last("/metrics")  # uvicorn says it before it listens
+        self.get_at_last("/metrics")  # uvicorn logs it before it listens
 
     def _look(self, log: Path) -> re.Match[str] | None:
         assert self.process.poll() is None, "the program has ended"

@@ -28,7 +28,7 @@ def total(registry: tm.Registry, name: str) -> float:
     return sum(one.value for one in registry.snapshot()[name])
 
 
-def test_a_child_finds_its_parents_series_anew_and_by_the_same_handles(shared: tm.Registry, children: Any) -> None:
+def test_a_child_finds_its_parents_series_again_and_by_the_same_handles(shared: tm.Registry, children: Any) -> None:
     counter = shared.counter("n")
     bound = counter.with_tags(a="1")
     bound.inc()
@@ -103,7 +103,7 @@ def test_threads_may_fork_at_once(shared: tm.Registry, children: Any) -> None:
 
 
 def test_a_fork_that_python_does_not_see(shared: tm.Registry, children: Any) -> None:
-    """By C code, say: the child records on, and settles when it next makes a series."""
+    """Such as a fork by C code: the child goes on recording, and joins when it next makes a series."""
     counter = shared.counter("n")
     counter.inc(a="1")
     pid = ctypes.PyDLL(None).fork()
@@ -234,7 +234,7 @@ def test_a_childs_descriptor_is_no_standard_stream(shared: tm.Registry, children
     assert shared.counter("n").value == 1
 
 
-def test_a_child_that_cannot_settle_records_nothing_wrong(shared: tm.Registry, children: Any) -> None:
+def test_a_child_that_cannot_join_records_nothing_wrong(shared: tm.Registry, children: Any) -> None:
     """While a stopped process has the lock: what its parent gives back meanwhile may be another's."""
     counter = shared.counter("n")
     held = counter.with_tags(a="held")

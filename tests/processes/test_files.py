@@ -1,4 +1,4 @@
-"""Files from outside are checked before they are believed; whatever is in one, nothing crashes, and nothing is overwritten."""
+"""Files from outside are checked before use. Whatever is in one, nothing crashes, and nothing is overwritten."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ DAMAGES = {
     "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "not a file that registries share"),
     "newer": (lambda good: good[:8] + struct.pack("Q", 99) + good[16:], "another version"),
     "flipped": (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "header is damaged"),
-    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "cut off"),
+    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "was truncated"),
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_file_that_cannot_be_used_is_refused_and_left_alone(damage: str, path: Path) -> None:
+def test_a_file_that_cannot_be_used_is_rejected_and_left_alone(damage: str, path: Path) -> None:
     make, reason = DAMAGES[damage]
     bad = make(fill(path))
     path.write_bytes(bad)
@@ -56,7 +56,7 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_alone(damage: str, path:
         open_to_read(load_engine("native"), path)
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(tm.SharedFileError, match="directory"):
         tm.Registry(engine="native", shared=tmp_path)
     with pytest.raises(tm.SharedFileError, match="No such file"):
@@ -67,7 +67,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_file_of_another_user_is_refused(path: Path) -> None:
+def test_a_file_of_another_user_is_rejected(path: Path) -> None:
     fill(path)
     os.chown(path, 12345, 12345)
     with pytest.raises(tm.SharedFileError, match="another user"):
@@ -123,7 +123,7 @@ def test_no_space_left(path: Path) -> None:
     assert "shared memory is full" in ran.stderr
 
 
-def test_a_file_that_is_replaced_while_in_use_is_told_of_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_replaced_while_in_use_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     registry = tm.Registry(engine="native", shared=path)
     registry.counter("n").inc()
     path.unlink()
@@ -202,5 +202,5 @@ def test_who_maps_it_to_read_cannot_change_it(path: Path) -> None:
     with open(path, "rb") as file:
         reader = load_engine("native").Shared(file.fileno(), False)
         assert not reader.bury()
-        assert reader.why == "it was opened to be read"
+        assert reader.why == "it was opened read-only"
     assert path.read_bytes() == good

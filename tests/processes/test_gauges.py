@@ -1,4 +1,4 @@
-"""Gauges of which each process has a share: combined by any reader, ended together, and outlived as the aggregate demands."""
+"""Gauges of which each process has a share: any reader combines them, they end together, and `aggregate` rules what stays."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def waiting(children: Any) -> Any:
 
 @pytest.mark.parametrize(("aggregate", "alive", "after"), [("sum", 7, 4), ("max", 4, 4), ("min", 1, 1)])
 def test_gauges_combine(shared: tm.Registry, children: Any, aggregate: str, alive: float, after: float) -> None:
-    """What a dead process told leaves a sum, and stays in a maximum and a minimum."""
+    """A dead process' value leaves a sum, and stays in a maximum and a minimum."""
     ready = os.pipe()
     gauge = shared.gauge("depth", aggregate=aggregate)
     gauge.set(4, queue="a")
@@ -113,7 +113,7 @@ def test_the_limit_on_series_is_of_all_shares_together(path: Path, waiting: Any)
     assert len(snapshot["depth"]) == 11
 
 
-def test_a_death_makes_room_again(path: Path, waiting: Any, children: Any) -> None:
+def test_a_death_frees_its_series_for_others(path: Path, waiting: Any, children: Any) -> None:
     registry = tm.Registry(engine="native", shared=path, limits=tm.TagLimits(max_series=10))
     gauge = registry.gauge("depth", aggregate="sum")
     children.kill(waiting(lambda: [gauge.set(1, queue=str(i)) for i in range(10)]))
@@ -150,7 +150,7 @@ def test_what_is_no_number_combines_too(shared: tm.Registry, waiting: Any) -> No
 
 
 @pytest.mark.slow
-def test_a_maximum_over_many_lives_needs_no_room_for_each(shared: tm.Registry, children: Any) -> None:
+def test_a_maximum_over_many_lives_needs_no_space_for_each(shared: tm.Registry, children: Any) -> None:
     gauge = shared.gauge("peak", aggregate="max")
     used = []
     for i in range(40):
@@ -160,17 +160,17 @@ def test_a_maximum_over_many_lives_needs_no_room_for_each(shared: tm.Registry, c
     assert used[-1] == used[5]
 
 
-def test_callbacks_tell_of_each_process_that_is_read(shared: tm.Registry, children: Any) -> None:
-    """A counter adds up what each has told, and never goes down; a gauge combines as it says."""
+def test_callbacks_report_each_process_that_is_read(shared: tm.Registry, children: Any) -> None:
+    """A counter adds up what each callback returned, and never goes down; a gauge combines by its `aggregate`."""
     here = {"hits": 10.0}
     shared.counter("hits", callback=lambda: here["hits"])
     shared.gauge("size", callback=lambda: here["hits"], aggregate="sum")
     assert (value(shared, "hits"), value(shared, "size")) == (10, 10)
 
     def work() -> None:
-        here["hits"] += 5  # the child's own; it began with what its parent had told of
+        here["hits"] += 5  # the child's own; it began with its parent's total
         assert (value(shared, "hits"), value(shared, "size")) == (15, 25)
-        here["hits"] = 2  # began anew
+        here["hits"] = 2  # started again from 0
         assert value(shared, "hits") == 17
 
     assert children.run(work) == 0

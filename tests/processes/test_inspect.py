@@ -119,7 +119,7 @@ def test_json(path: Path, inspect: Any) -> None:
     assert list(told) == ["path", "space", "processes", "metrics"]
     assert told["path"] == str(path)
     assert told["space"]["limit"] == 64 * 2**20
-    assert list(told["space"]) == ["used", "size", "limit", "refused"]
+    assert list(told["space"]) == ["used", "size", "limit", "failed"]
     (process,) = told["processes"]
     assert (process["place"], process["pid"]) == (0, os.getpid())
     assert abs(process["since"] - began) < 60

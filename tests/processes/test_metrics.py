@@ -26,7 +26,7 @@ def series(registry: tm.Registry, name: str) -> dict[tuple[tuple[str, str], ...]
     return {tuple(one.tags.items()): one.value for one in registry.snapshot()[name]}
 
 
-def test_who_learns_of_a_metric_from_the_file_keeps_its_rules(pair: Any) -> None:
+def test_a_process_that_finds_a_metric_in_the_file_keeps_its_rules(pair: Any) -> None:
     first, second = pair
     first.counter("n", ttl=0.5, limits=tm.TagLimits(max_series=2)).inc(a="1")
     assert second.snapshot().find("n", a="1") is not None  # a scrape comes before the code that asks for the metric
@@ -89,7 +89,7 @@ def test_unregister_takes_out_what_this_process_never_knew(pair: Any) -> None:
 
 
 def test_remove_needs_no_knowledge_of_the_series(pair: Any) -> None:
-    """The root, say, which another process recorded to."""
+    """Such as the root, which another process recorded to."""
     first, second = pair
     root = second.counter("n")
     first.counter("n").inc()
@@ -160,7 +160,7 @@ def test_a_series_that_another_process_removes_meanwhile_expires_once(path: Path
     assert found == {"1", "2", "new-0"}
 
 
-def test_info_is_what_was_told_last_by_whichever_process(pair: Any) -> None:
+def test_info_is_what_was_set_last_by_whichever_process(pair: Any) -> None:
     first, second = pair
     first.info("service", version="1")
     second.info("service", version="2")
@@ -168,7 +168,7 @@ def test_info_is_what_was_told_last_by_whichever_process(pair: Any) -> None:
 
 
 def test_who_makes_series_without_reading_lets_removed_ones_go(pair: Any) -> None:
-    """Else their room could not be used again, in the file and in the process."""
+    """Else their space could not be used again, in the file and in the process."""
     first, second = pair
     counter = second.counter("n")
     for i in range(5000):

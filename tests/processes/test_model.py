@@ -1,8 +1,8 @@
-"""The protocol of slots, as `engine/native/shared.h` states it, held against every interleaving of a few processes.
+"""The protocol of slots, as `engine/native/shared.h` states it, checked against every interleaving of a few processes.
 
-A model of what `slot.c`, `shared_family.c` and `place.c` do to slots, a step for each write that others can see. All orders in
-which three processes may take their steps are walked through, and each process may be killed between any two. The last test
-breaks the protocol, one rule after the other, and sees that the walk finds it out.
+A model of what `slot.c`, `shared_family.c` and `place.c` do to slots, a step for each write that others can see. The walk tries
+all orders in which three processes may take their steps, and kills each process between any two. The last test breaks the
+protocol, one rule after the other, and checks that the walk finds each fault.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SOAK = int(os.environ.get("TALLYMARK_KILLS", "0")) > 200  # `make soak` walks th
 
 
 class Slot(NamedTuple):
-    """One place for a series."""
+    """Space for one series."""
 
     tag: str = ""
     live: bool = False
@@ -119,7 +119,7 @@ class Model:
         elif free:
             begin = "live_early" if self.broken == "live last" else "unchain"
             yield world.process(me, todo=(begin, tag, free[0]))
-        else:  # no room: to the overflow series, which is not modelled
+        else:  # no space: to the overflow series, which is not modelled
             yield world._replace(lock=NOBODY).process(me, todo=IDLE)
 
     def live_early(self, world: World, me: int, tag: str, at: int) -> Iterator[World]:

@@ -115,7 +115,7 @@ def test_what_does_not_change_expires_everywhere(shared: tm.Registry, children: 
     assert value(shared, "n", a="1") == 1
 
 
-def test_room_of_series_that_went_is_used_again(shared: tm.Registry) -> None:
+def test_space_of_removed_series_is_used_again(shared: tm.Registry) -> None:
     counter = shared.counter("n")
     for i in range(100):
         series = counter.with_tags(user=str(i))
@@ -133,7 +133,7 @@ def test_room_of_series_that_went_is_used_again(shared: tm.Registry) -> None:
 
 
 def test_a_handle_that_another_process_keeps_is_never_given_away(shared: tm.Registry, children: Any) -> None:
-    """A removed series' room is not used for another while a process holds the series, however long it does not look."""
+    """A removed series' space is not reused while a process holds the series, however long it does not sync."""
     go, done = os.pipe(), os.pipe()
     counter = shared.counter("n")
 
@@ -233,7 +233,7 @@ def test_nothing_is_allocated(shared: tm.Registry) -> None:
     assert allocations_per_op(records).allocs == 0
 
 
-def test_the_reference_engine_says_that_it_cannot(path: Path) -> None:
+def test_the_reference_engine_raises(path: Path) -> None:
     with pytest.raises(ValueError, match=r"reference engine .* cannot share"):
         tm.Registry(engine="reference", shared=path)
     with pytest.raises(TypeError, match="shared"):

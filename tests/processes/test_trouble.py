@@ -1,4 +1,4 @@
-"""What goes wrong outside does not break the host: it is said, counted, and over when it is over."""
+"""Trouble outside does not break the host: it is logged and counted, and recording recovers when it ends."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_process_that_is_stopped_with_the_lock_keeps_nobody(
     with caplog.at_level(logging.WARNING, "tallymark"):
         for i in range(100):  # each waits for nothing, after the first
             counter.inc(kind=f"new-{i}")
-    assert "a process that is stopped has its lock" in caplog.text
+    assert "a process that is stopped holds its lock" in caplog.text
     counter.inc(kind="known")
     assert shared.snapshot().find("n", kind="known").value == 2  # type: ignore[union-attr]
     assert b'n_total{kind="known"} 2.0' in tm.render_prometheus(shared.snapshot())
@@ -62,12 +62,12 @@ def test_a_process_that_is_stopped_with_the_lock_keeps_nobody(
     assert shared.snapshot().find("another").value == 5  # type: ignore[union-attr]
 
 
-def test_a_child_forked_meanwhile_settles_later(shared: tm.Registry, stopped: int, children: Any) -> None:
+def test_a_child_forked_meanwhile_joins_later(shared: tm.Registry, stopped: int, children: Any) -> None:
     counter = shared.counter("n")
     go = os.pipe()
 
     def work() -> None:
-        counter.inc(kind="known")  # lost, and said in the log: this child has found nothing yet
+        counter.inc(kind="known")  # lost, and logged: this child has found no slot yet
         os.read(go[0], 1)
         counter.inc(kind="known")
 
@@ -153,8 +153,8 @@ def stopped_lock() -> Any:
     return held
 
 
-def test_no_room_at_all_is_counted_where_there_is_room(path: Path) -> None:
-    """The overflow series has its room from the start, and so has that of the refusals."""
+def test_no_space_at_all_is_counted_where_there_is_space(path: Path) -> None:
+    """Space for the overflow series is reserved from the start, also for that of `tallymark_rejected`."""
     limits = tm.TagLimits(max_series=100_000)
     registry = tm.Registry(engine="native", shared=path, shared_limit=1_200_000, limits=limits)
     counter = registry.counter("n")
@@ -167,7 +167,7 @@ def test_no_room_at_all_is_counted_where_there_is_room(path: Path) -> None:
     assert over.value > 1000
     assert sum(one.value for one in snapshot[REJECTED]) == over.value
     assert path.stat().st_size <= 1_200_000
-    later = registry.counter("later")  # not even the metric has room
+    later = registry.counter("later")  # not even the metric has space
     later.inc()
     assert later.value == 0
     assert sum(one.value for one in registry.snapshot()[REJECTED]) == over.value + 1

@@ -1,4 +1,4 @@
-"""A client for tests: it sends whatever bytes it is told to, and reads strictly what should come back."""
+"""A client for tests: it sends whatever bytes it is given, and reads the response strictly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tallymark.serve.server import Server
 
 PATIENCE = 20.0
-"""Seconds after which a test says that something does not happen."""
+"""Seconds after which a test decides that something does not happen."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Client:
         return self.read()
 
     def is_closed(self) -> bool:
-        """Wait until the server sends something or closes; say whether it closed."""
+        """Wait until the server sends something or closes; return True if it closed."""
         try:
             return self._file.read(1) == b""
         except ConnectionError:
@@ -96,7 +96,7 @@ def parse(body: bytes) -> dict[str, float]:
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Wait until something holds; say whether it came to hold."""
+    """Wait until something holds; return True if it did."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""The metrics endpoint: what it answers to requests that mean well."""
+"""The metrics endpoint: its responses to valid requests."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def test_a_failing_callback_does_not_fail_the_scrape(server: Server, registry: t
 
 
 @pytest.mark.parametrize("failure", [RuntimeError, SystemExit, KeyboardInterrupt, MemoryError])
-def test_a_failure_to_render_is_logged_and_not_told(caplog: pytest.LogCaptureFixture, failure: type[BaseException]) -> None:
+def test_a_failure_to_render_is_logged_but_not_sent(caplog: pytest.LogCaptureFixture, failure: type[BaseException]) -> None:
     class Broken(tm.Registry):
         def snapshot(self) -> tm.Snapshot:
             raise failure("a secret")

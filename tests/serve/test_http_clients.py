@@ -1,4 +1,4 @@
-"""The metrics endpoint among clients that are slow, broken, many or hostile: it answers the others, and says nothing."""
+"""The metrics endpoint with clients that are slow, broken, many or hostile: it answers the others, and logs nothing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def large(registry: tm.Registry) -> tm.Registry:
         b"GET / HTTP/1.1\r\nContent-Length: \r\n\r\n", b"\x00", b"\xff\xfe", b'{"json": true}',
     ],
 )  # fmt: skip
-def test_what_is_malformed_is_refused_and_never_repeated(server: Server, data: bytes) -> None:
+def test_what_is_malformed_is_rejected_and_never_repeated(server: Server, data: bytes) -> None:
     with Client(server) as client:
         response = client.ask(data)
         assert (response.status, response.body) == (400, b"400 Bad Request\n")
@@ -74,12 +74,12 @@ def test_what_is_malformed_is_refused_and_never_repeated(server: Server, data: b
         assert client.is_closed()
 
 
-def test_tls_is_refused_at_once(server: Server) -> None:
+def test_tls_is_rejected_at_once(server: Server) -> None:
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + random.Random(1).randbytes(500)
     assert ask(server, hello).status == 400
 
 
-def test_another_major_version_is_refused(server: Server) -> None:
+def test_another_major_version_is_rejected(server: Server) -> None:
     assert ask(server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").status == 505
 
 
@@ -90,7 +90,7 @@ def test_another_major_version_is_refused(server: Server) -> None:
         b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200_000,
     ],
 )  # fmt: skip
-def test_a_head_that_is_too_long_is_refused_and_the_refusal_arrives(server: Server, data: bytes) -> None:
+def test_a_head_that_is_too_long_is_rejected_and_the_response_arrives(server: Server, data: bytes) -> None:
     with Client(server) as client:
         assert client.ask(data).status == 431
         assert client.is_closed()

@@ -1,4 +1,4 @@
-"""The metrics endpoint and `os.fork`: the parent goes on serving, and the child has nothing to do with it."""
+"""The metrics endpoint and `os.fork`: the parent goes on serving, and the child serves nothing."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tallymark.serve.server import Server, serve
 # Life
 
 
-def test_the_handle_tells_where_it_is(registry: tm.Registry) -> None:
+def test_the_handle_has_its_address(registry: tm.Registry) -> None:
     with serve(0, registry=registry) as server:
         assert server.host == "127.0.0.1"
         assert server.url == f"http://127.0.0.1:{server.port}/metrics"

@@ -1,4 +1,4 @@
-"""What assertions accept, and, word for word, what they say when they fail."""
+"""What assertions accept, and the exact messages of those that fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def service(recording: RecordingRegistry) -> RecordingRegistry:
 
 
 def failure(ask: Callable[..., object], *args: Any, **tags: Any) -> str:
-    """Return what an assertion says when it fails."""
+    """Return the message of an assertion that fails."""
     with pytest.raises(AssertionError) as caught:
         ask(*args, **tags)
     return str(caught.value)
@@ -126,13 +126,13 @@ def test_since_a_mark(service: RecordingRegistry) -> None:
     )
 
 
-def test_records_that_were_rejected_are_told(engine: Any) -> None:
+def test_records_that_were_rejected_are_reported(engine: Any) -> None:
     registry = RecordingRegistry(strict=False, engine=engine.name)
     registry.counter("requests").inc(-1)
     assert failure(registry.assert_recorded, "requests", 1) == ("requests{}: expected 1, but it is 0\nrejected: 1 (negative)")
 
 
-def test_a_record_in_the_default_registry_is_told(recording: RecordingRegistry) -> None:
+def test_a_record_in_the_default_registry_is_reported(recording: RecordingRegistry) -> None:
     DEFAULT.counter("made_on_import").inc()
     try:
         assert failure(recording.assert_recorded, "made_on_import", 1) == (

@@ -1,4 +1,4 @@
-"""The stand-in of the operational layer."""
+"""The recorder that replaces the operational layer in tests."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_the_status_is_how_a_block_ends(
     assert all(call.context == {"user": "a"} for call in ops.errors("login"))
 
 
-def test_a_block_may_say_its_status(ops: RecordedOperations) -> None:
+def test_a_block_may_set_its_status(ops: RecordedOperations) -> None:
     with ops.operation("login") as run:
         run.status = "throttled"
         run.tag(user="a")

@@ -1,4 +1,4 @@
-"""Asking a registry what was recorded."""
+"""Queries for what a registry recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_series_is_found_by_exactly_its_tags(recording: RecordingRegistry) -> 
         recording.recorded("requests")
 
 
-def test_histograms_and_timers_tell_their_distribution(recording: RecordingRegistry) -> None:
+def test_histograms_and_timers_have_their_distribution(recording: RecordingRegistry) -> None:
     recording.histogram("size", buckets=[1, 10]).observe(5, route="/")
     recording.timer("latency").record(0.5)
     recording.timer("latency").record(0.25)
@@ -80,7 +80,7 @@ def test_a_recorder_asks_any_registry(registry: tm.Registry) -> None:
     Recorder(tm.NullRegistry()).assert_not_recorded("requests")
 
 
-def test_a_recording_registry_is_strict_unless_told_otherwise(engine: Any) -> None:
+def test_a_recording_registry_is_strict_by_default(engine: Any) -> None:
     with pytest.raises(ValueError, match="negative"):
         RecordingRegistry(engine=engine.name).counter("requests").inc(-1)
     RecordingRegistry(engine=engine.name, strict=False).counter("requests").inc(-1)
@@ -95,7 +95,7 @@ def test_a_bad_tag_key_in_a_question_is_an_error(recording: RecordingRegistry) -
 # Since a mark
 
 
-def test_only_what_came_since_the_mark_is_told(recording: RecordingRegistry) -> None:
+def test_only_what_came_since_the_mark_is_reported(recording: RecordingRegistry) -> None:
     requests, depth = recording.counter("requests"), recording.gauge("depth")
     requests.inc(3, method="GET")
     depth.set(7)

@@ -1,4 +1,4 @@
-"""What docs/testing.md shows works as it stands there."""
+"""The examples of docs/testing.md work exactly as they are written."""
 
 from __future__ import annotations
 

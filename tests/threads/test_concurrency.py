@@ -157,7 +157,7 @@ def test_records_during_removal_never_go_into_the_void(registry: tm.Registry, ki
     assert root.with_tags(a="1") is bound
 
 
-def test_refusals_of_several_threads_are_all_counted(registry: tm.Registry) -> None:
+def test_rejections_of_several_threads_are_all_counted(registry: tm.Registry) -> None:
     counter = registry.counter("n")
     together(*[times(500, lambda: counter.inc(-1))] * THREADS)
     assert total(registry, "tallymark_rejected") == 500 * THREADS

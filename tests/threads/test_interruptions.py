@@ -1,8 +1,8 @@
-"""What may interrupt a call at any point (a signal handler, a finaliser, a GC callback) and use the same registry.
+"""Code that may interrupt a call at any point (a signal handler, a finaliser, a GC callback) and use the same registry.
 
-A profiler hook stands in for it, exactly and repeatably: it is called where CPython starts a function or comes back from a
-built-in one, which is where signal handlers run. Each test interrupts one call at its first such point, then, all afresh,
-at its second, and so on to its last.
+A profiler hook simulates it, exactly and repeatably: it is called where CPython starts a function or returns from a built-in
+one, which is where signal handlers run. Each test interrupts one call at its first such point, then, in a fresh world, at its
+second, and so on to its last.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Scene:
 
 
 def interrupt(point: int, call: Callable[[], object], handler: Callable[[], object]) -> bool:
-    """Call `call`, and `handler` at its `point`-th chance; say whether it came to that."""
+    """Call `call`, and `handler` at its `point`-th chance; return True if there was that chance."""
     left = point
 
     def hook(frame: Any, event: str, arg: object) -> None:
@@ -249,7 +249,7 @@ def test_a_timing_used_during_itself_still_pairs_up(engine: Any) -> None:
         assert scene.registry.timer("n").snapshot().count == 1 + scene.interruptions
 
 
-def test_a_refusal_during_a_refusal_is_counted(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rejection_during_a_rejection_is_counted(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger("tallymark"), "disabled", True)
 
     def play(scene: Scene) -> Any:

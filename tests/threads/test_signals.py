@@ -21,7 +21,7 @@ SECONDS = 0.4
 
 @contextmanager
 def signalled(handler: Callable[[], object]) -> Iterator[list[int]]:
-    """Call `handler` every so often; the list's one item says how often it was."""
+    """Call `handler` every so often; the list's one item is the number of calls."""
     calls = [0]
 
     def handle(number: int, frame: object) -> None:

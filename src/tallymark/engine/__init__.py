@@ -1,4 +1,4 @@
-"""The record path. This is the only place that chooses an engine.
+"""The record path. Only this module chooses an engine.
 
 `native` (C11) is used where it was built, else `reference` (pure Python). The environment variable `TALLYMARK_ENGINE` forces
 one of them.
@@ -35,7 +35,7 @@ _ENGINES = ("native", "reference")
 
 
 def load_engine(name: str | None = None) -> Any:
-    """Return the module of an engine, by default of the one in use.
+    """Return the module of an engine: by default, the one in use.
 
     Raises:
         ValueError: there is no engine of that name.
@@ -51,8 +51,8 @@ def load_engine(name: str | None = None) -> Any:
         raise ImportError(
             f"Tallymark's {name} engine cannot be loaded ({error}). It is compiled when Tallymark is installed: install a C"
             " compiler and Python's headers (on Debian: gcc and python3-dev), then"
-            " `pip install --force-reinstall --no-cache-dir` Tallymark from where you had it. Or unset TALLYMARK_ENGINE: the"
-            " reference engine serves then."
+            " `pip install --force-reinstall --no-cache-dir` Tallymark from the same source. Or unset TALLYMARK_ENGINE, to use"
+            " the reference engine."
         ) from error
 
 
@@ -80,7 +80,7 @@ def _choose() -> ModuleType:
 
         logger().warning(
             "the native engine is not built here, so a record takes 10 to 25 times longer (%s)."
-            " TALLYMARK_ENGINE=native tells how to get it; TALLYMARK_ENGINE=reference accepts this.", error,
+            " Set TALLYMARK_ENGINE=native to see how to build it, or TALLYMARK_ENGINE=reference to accept this.", error,
         )  # fmt: skip
         return _import("reference")
 

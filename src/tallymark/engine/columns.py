@@ -1,4 +1,4 @@
-"""What an engine reads out of a family: parallel columns, a row for each live series."""
+"""What an engine returns when a family is read: parallel columns, a row for each live series."""
 
 from __future__ import annotations
 

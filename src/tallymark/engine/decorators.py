@@ -1,7 +1,7 @@
-"""Functions that run within a context manager, of all four kinds, so that it spans the work itself.
+"""Run functions within a context manager: plain functions, coroutines, generators and async generators.
 
-`contextlib.ContextDecorator` does this for plain functions alone; of the others it would span the making of a coroutine or a
-generator, which is no work.
+`contextlib.ContextDecorator` does this for plain functions alone. For the others, it would end when the coroutine or
+generator is made, before any of its work.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ __all__ = ["scoped", "timed"]
 def scoped(
     scope: Scope, function: Callable[P, R], plain: Callable[[Callable[P, R]], Callable[P, R]] | None = None
 ) -> Callable[P, R]:
-    """Return `function`, each call of which runs within a `scope()`: a coroutine while it is awaited, a generator from its
-    first item to its end. `plain`, if there is one, wraps a function that is neither.
+    """Wrap `function` so that each call runs within a `scope()`: a coroutine while it is awaited, a generator from its first
+    item to its end. `plain`, if given, wraps a plain function instead.
 
     Raises:
         TypeError: `function` cannot be called.
     """
     if isinstance(function, (staticmethod, classmethod)) or not callable(function):
         raise TypeError(
-            f"only functions can be decorated so, not {type(function).__name__} (decorate below @staticmethod and @classmethod)"
+            f"only functions can be decorated, not {type(function).__name__} (decorate below @staticmethod and @classmethod)"
         )
-    called = type(function).__call__  # an object with an async `__call__` counts as what it does
+    called = type(function).__call__  # an object whose `__call__` is async is wrapped as async
     for is_kind, wrap in _WRAPPERS:
         if is_kind(function) or is_kind(called):
             wrapped: Callable[P, R] = wrap(scope, function)
@@ -46,7 +46,7 @@ def scoped(
 
 
 def timed(timer: Timer, function: Callable[P, R], plain: Callable[[Timer, Callable[P, R]], Callable[P, R]]) -> Callable[P, R]:
-    """Return `function`, timed by `timer`; `plain(timer, function)` does it for a function that is neither of the others."""
+    """Return `function`, timed by `timer`. `plain(timer, function)` wraps a plain function."""
     return scoped(timer.time, function, partial(plain, timer))
 
 

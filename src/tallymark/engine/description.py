@@ -1,4 +1,4 @@
-"""How instruments read at a prompt, on both engines."""
+"""The `repr` of instruments, the same on both engines."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The one lock of the slow paths: creating, waking and removing series and families. No record to a live series takes it.
 
-It is re-entrant, because a signal handler or a finaliser may record while its own thread holds it, and each step under it
-leaves a state that such a record can work with. Nothing else is ever acquired under it: no logging, no callbacks of users.
+It is re-entrant, because a signal handler or a finaliser may record while its own thread holds it; each step under it
+leaves a state that such a record can work with. Nothing else is ever acquired under it: no logging, no user callbacks.
 A forked child gets a new one, because the thread that held the old one may not exist there.
 """
 
@@ -21,7 +21,7 @@ def slow_path() -> RLock:
 
 
 def held() -> bool:
-    """Return whether this thread holds the lock: it is in a finaliser or signal handler that came between."""
+    """Return True if this thread holds the lock: it runs a finaliser or signal handler that interrupted a slow path."""
     return bool(_lock._is_owned())  # type: ignore[attr-defined]  # as threading.Condition does
 
 

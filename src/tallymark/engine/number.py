@@ -16,7 +16,7 @@ def to_float(value: object) -> float:
 
     Raises:
         TypeError: `value` has neither `__float__` nor `__index__` (text has neither).
-        Exception: whatever these raise, `OverflowError` for a huge int among it.
+        Exception: whatever these raise, such as `OverflowError` for a huge int.
     """
     kind = type(value)
     if kind is float or kind is int or hasattr(kind, "__float__") or hasattr(kind, "__index__"):

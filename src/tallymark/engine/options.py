@@ -40,7 +40,7 @@ class TagLimits(Frozen):
     metric's overflow series, tagged `overflow="true"`. The untagged root and the overflow series do not count.
 
     Raises:
-        TypeError: a limit is not an `int`, or `disallowed_keys` is one text.
+        TypeError: a limit is not an `int`, or `disallowed_keys` is one `str`.
         ValueError: a limit is below 1.
     """
 
@@ -77,7 +77,7 @@ class TagLimits(Frozen):
         _set(self, "disallowed_keys", tuple(disallowed_keys))
 
     def truncate(self, value: str) -> str:
-        """Return a tag value that is within the limit."""
+        """Return a tag value, truncated if it exceeds the limit."""
         return value if len(value) <= self.max_value_length else value[: self.max_value_length - 1] + "…"
 
     def truncated(self, metric: str, tags: Mapping[str, str]) -> dict[str, str]:
@@ -103,7 +103,7 @@ class TagLimits(Frozen):
 
 
 class FamilyOptions(Frozen):
-    """The shape of a family, and the rules that it keeps.
+    """The shape of a family, and the rules that it follows.
 
     Attributes:
         name: the metric's name.
@@ -113,7 +113,7 @@ class FamilyOptions(Frozen):
         ttl: seconds after which a series that did not change is removed; None: never.
         limits: on tags and series.
         tags: of the root, and so of all series.
-        aggregate: how processes that share a gauge combine; empty where nobody asked.
+        aggregate: how the values of processes that share a gauge combine; empty if not set.
         tag_keys: the keys that series may have beside those of `tags`; None: any.
     """
 
@@ -156,9 +156,9 @@ class FamilyHooks(Frozen):
     """What a family asks of the registry that owns it. Only slow paths call these.
 
     Attributes:
-        reject: called with a metric, a reason and a function that says more; counts and logs a record that was rejected or
-            redirected, and raises where the registry is strict.
-        readmit: puts an unregistered family back, and returns whether its name was still free.
+        reject: called with a metric, a reason and a function that returns the details; counts and logs a record that was
+            rejected or redirected, and raises where the registry is strict.
+        readmit: registers an unregistered family again, and returns True if its name was still free.
         now: seconds since the epoch, for creation times.
         uptime: seconds on a clock that never steps, for `ttl`.
     """

@@ -1,4 +1,4 @@
-"""`Policy`: what both engines do off the record path, where tags are checked and bad data is accounted for."""
+"""`Policy`: what both engines do off the record path: check tags, and count bad data."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNPRINTABLE = "<unprintable>"
 
 
 class Policy:
-    """The rules of one family, and its way to report what breaks them."""
+    """The rules of one family, and how it reports what breaks them."""
 
     __slots__ = ("hooks", "options")
 
@@ -68,10 +68,10 @@ class Policy:
                 )
 
     def given_tags(self, given: tuple[Any, ...], tags: dict[str, object]) -> dict[str, object]:
-        """Merge what `with_tags` is given by place, a mapping or the values of the declared keys, and keywords, which win.
+        """Merge the positional arguments of `with_tags`, a mapping or the values of the declared keys, and keywords, which win.
 
         Raises:
-            TypeError: it is neither.
+            TypeError: they are neither.
         """
         if len(given) == 1 and (given[0] is None or isinstance(given[0], Mapping)):
             return as_tags(given[0], tags)
@@ -79,18 +79,18 @@ class Policy:
         if declared is None:
             kinds = ", ".join([type(one).__name__ for one in given])
             raise TypeError(
-                f"metric {self.options.name!r}: with_tags() takes keywords, with_tags(method='GET') say, or one mapping, not"
-                f" {kinds}. Values by place need declared keys: tag_keys=('method',)"
+                f"metric {self.options.name!r}: with_tags() takes keywords, as in with_tags(method='GET'), or one mapping, not"
+                f" {kinds}. Positional values need declared keys: tag_keys=('method',)"
             )
         if len(given) != len(declared):
             raise TypeError(
-                f"metric {self.options.name!r}: with_tags() takes {len(declared)} values by place"
+                f"metric {self.options.name!r}: with_tags() takes {len(declared)} positional values"
                 f" ({', '.join(declared)}), not {len(given)}"
             )
         return dict(zip(declared, given, strict=True)) | tags
 
     def text(self, key: str, value: object) -> str:
-        """Return a tag value as text; a placeholder, and a rejection counted, where `str(value)` fails."""
+        """Return a tag value as text. If `str(value)` fails, count a rejection and return a placeholder."""
         try:
             return value_text(key, value)
         except TagError as error:
@@ -98,10 +98,10 @@ class Policy:
             return _UNPRINTABLE
 
     def record_tags(self, tags: dict[str, Any]) -> dict[str, Any]:
-        """Return those keywords of a record call that are tags.
+        """Return the keywords of a record call that are tags.
 
         Raises:
-            TypeError: a keyword gives what is given by place, or an exemplar that cannot be one.
+            TypeError: a keyword is `amount` or `value`, or the exemplar is no mapping, or the metric takes none.
         """
         if "exemplar" in tags:  # first, as where it is an argument of its own
             tags = dict(tags)
@@ -109,13 +109,13 @@ class Policy:
         for name in ("amount", "value"):
             if name in tags:
                 raise TypeError(
-                    f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by place, inc(2) say;"
+                    f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by position, as in inc(2);"
                     f" for a tag of that name, use with_tags({name}=…)"
                 )
         return tags
 
     def check_exemplar(self, exemplar: object) -> None:
-        """Check an exemplar, which is then dropped. One that breaks a rule on data is rejected; its record counts.
+        """Check an exemplar; it is not kept. One that breaks a rule on data is rejected; its record still counts.
 
         Raises:
             TypeError: it is not a mapping, or the metric is a gauge.
@@ -128,7 +128,7 @@ class Policy:
             )
         if not isinstance(exemplar, Mapping):
             raise TypeError(
-                f"metric {self.options.name!r}: an exemplar is a mapping, {{'trace_id': '…'}} say, not a"
+                f"metric {self.options.name!r}: an exemplar is a mapping, such as {{'trace_id': '…'}}, not a"
                 f" {type(exemplar).__name__}; for a tag of that name, use with_tags(exemplar=…)"
             )
         try:
@@ -145,7 +145,11 @@ class Policy:
     # Numbers
 
     def number(self, value: object) -> float | None:
-        """Return a number as a float; None, and a rejection counted, where it is of a fit type but cannot be read."""
+        """Return a number as a float. If its type fits but it cannot be read, count a rejection and return None.
+
+        Raises:
+            TypeError: it is not a number.
+        """
         try:
             return to_float(value)
         except TypeError as error:
@@ -157,7 +161,7 @@ class Policy:
         return None
 
     def reject_number(self, value: float) -> None:
-        """Count a rejected number: one that is not finite, or else is negative where that cannot be."""
+        """Count a rejected number: one that is not finite, or negative where the kind allows no such value."""
         if isfinite(value):
             self.reject("negative", "{!r} is negative, but a {} takes no less than 0", value, self.options.kind)
         else:
@@ -166,7 +170,7 @@ class Policy:
     # Series
 
     def name_taken(self, family: Family) -> None:
-        """Count a record to an unregistered family that cannot come back."""
+        """Count a record to an unregistered family that cannot be registered again."""
         self.reject("name_taken", "it was unregistered, and its name now belongs to another metric")
 
     def crowded(self, family: Family) -> None:
@@ -174,11 +178,11 @@ class Policy:
         self.hooks.reject(self.options.name, "max_series", lambda: self._culprit(family))
 
     def no_space(self, family: Family) -> None:
-        """Count a record for whose series shared memory has no space: it goes to the overflow series, if there is one."""
+        """Count a record whose series finds no space in shared memory. It goes to the overflow series, if there is one."""
         self.reject("no_space", "shared memory is full: raise Registry(shared_limit=), or lower TagLimits.max_series")
 
     def unreachable(self, family: Any) -> None:
-        """Count what could not be done because shared memory cannot be changed."""
+        """Count an operation that failed because shared memory cannot be changed."""
         self.reject("unreachable", "shared memory cannot be changed: {}", family._trouble)
 
     def _culprit(self, family: Family) -> str:

@@ -22,7 +22,7 @@ def key_text(key: object) -> str:
 def value_text(key: str, value: object) -> str:
     """Return a tag value as an exact `str`.
 
-    A `str` subclass (an enum member, say) gives the text that it holds, whatever its `__str__` returns; anything else gives
+    A `str` subclass (such as an enum member) gives the text that it holds, whatever its `__str__` returns; anything else gives
     `str(value)`. Lone surrogates, which no backend could encode, are written as `\\udc80`.
 
     Raises:
@@ -33,8 +33,8 @@ def value_text(key: str, value: object) -> str:
         text = str.__str__(value)
     elif _is_collection(type(value)):
         raise TypeError(
-            f"tag {key_text(key)!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag by its keyword,"
-            f" inc(method='GET', status='200'), or a mapping of them to with_tags({{'method': 'GET'}})"
+            f"tag {key_text(key)!r} is a {type(value).__name__}, but a tag's value is one text. Give each tag as a keyword,"
+            f" inc(method='GET', status='200'), or all of them as a mapping, with_tags({{'method': 'GET'}})"
         )
     else:
         try:
@@ -59,7 +59,7 @@ def as_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) -> di
 
 
 def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) -> dict[str, str]:
-    """Return the same as exact text, sorted by key, which any tag set may hold.
+    """Merge as `as_tags` does; return exact text, sorted by key, as a `TagSet` holds it.
 
     Raises:
         TagError: a key is not a valid tag key, or `str()` of a value failed.
@@ -73,9 +73,9 @@ def checked_tags(mapping: Mapping[str, object] | None, tags: dict[str, object]) 
 
 
 def text_tags(text: bytes) -> dict[str, str] | None:
-    """Return the tags that a series' text in shared memory tells: keys and values by turns, each after its length in bytes.
+    """Decode a series' text in shared memory: keys and values in turn, each after its length in bytes.
 
-    None for a text that the native engine cannot have written.
+    Return None for a text that the native engine cannot have written.
     """
     from struct import error, unpack_from  # only shared registries need it
 

@@ -1,4 +1,4 @@
-"""What `track_in_progress` and `count_exceptions` return: a `with` block and a decorator in one."""
+"""What `track_in_progress` and `count_exceptions` return: context managers that are decorators too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ExceptionCount", "InProgress"]
 
 
 class InProgress:
-    """Adds 1 to a gauge on entry and takes it away on exit. One object may be used again, nested, and in several threads."""
+    """Adds 1 to a gauge on entry and subtracts it on exit. One object may be reused, nested, and used by several threads."""
 
     __slots__ = ("_gauge",)
 
@@ -46,7 +46,7 @@ class InProgress:
 
 
 class ExceptionCount:
-    """Adds 1 to a counter for each exception that ends the block, and swallows none. Use it again as you like.
+    """Adds 1 to a counter for each exception that ends the block, and suppresses none. One object may be reused.
 
     Raises:
         TypeError: one of `exceptions` is not an exception class.
@@ -58,7 +58,7 @@ class ExceptionCount:
         for one in exceptions:
             if not (isinstance(one, type) and issubclass(one, BaseException)):
                 raise TypeError(
-                    f"count_exceptions() takes exception classes, count_exceptions(KeyError, OSError) say, not {one!r}"
+                    f"count_exceptions() takes exception classes, as in count_exceptions(KeyError, OSError), not {one!r}"
                 )
         self._counter = counter
         self._exceptions = exceptions or (Exception,)

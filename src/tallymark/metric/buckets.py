@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["DURATION_BUCKETS", "SIZE_BUCKETS", "VALUE_BUCKETS", "exponential_buckets", "linear_buckets"]
 
 DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Seconds, from half a millisecond to half a minute: what timers, and histograms in seconds, have by default."""
+"""Seconds, from half a millisecond to half a minute: the default of timers, and of histograms in seconds."""
 
 SIZE_BUCKETS = (64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 16777216.0, 67108864.0)
-"""Bytes, from 64 to 64 MiB by fours: what histograms in bytes have by default."""
+"""Bytes, from 64 B to 64 MiB, each four times the last: the default of histograms in bytes."""
 
 VALUE_BUCKETS = (0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0, 10000.0)
-"""Plain numbers: what other histograms have by default (OpenTelemetry's default bounds)."""
+"""Plain numbers: the default of other histograms (OpenTelemetry's default bounds)."""
 
 MAX_BOUNDS = 1000
 """More would cost each series 8 kB; a list this long is a mistake."""
@@ -28,7 +28,7 @@ def linear_buckets(start: float, width: float, count: int) -> tuple[float, ...]:
     """Return `count` bounds: `start`, and each next one `width` above the last.
 
     Raises:
-        ValueError: `count` is below 1, `width` is not positive, or the bounds are no valid bounds.
+        ValueError: `count` is below 1, `width` is not positive, or a bound is not valid.
     """
     _check_count("linear_buckets", count)
     if not width > 0:
@@ -60,7 +60,7 @@ def check_bounds(owner: str, buckets: Iterable[float]) -> tuple[float, ...]:
 
     Raises:
         TypeError: `buckets` is not a collection of numbers.
-        ValueError: there are none, they do not ascend, or one is not finite. Names `owner` and the culprit.
+        ValueError: there are none, they do not ascend, or one is not finite. The message names `owner` and the wrong bound.
     """
     if isinstance(buckets, str | bytes):
         raise TypeError(f"{owner}: buckets must be a collection of numbers, not {type(buckets).__name__}")
@@ -75,7 +75,7 @@ def check_bounds(owner: str, buckets: Iterable[float]) -> tuple[float, ...]:
     if not bounds:
         raise ValueError(f"{owner}: buckets must name at least one finite bound")
     if len(bounds) > MAX_BOUNDS:
-        raise ValueError(f"{owner}: {len(bounds)} bounds, but a histogram has {MAX_BOUNDS} at the most")
+        raise ValueError(f"{owner}: {len(bounds)} bounds, but a histogram has {MAX_BOUNDS} at most")
     for bound in bounds:
         if not isfinite(bound):
             raise ValueError(f"{owner}: bound {bound!r} is not finite")
@@ -98,7 +98,7 @@ def _made(owner: str, make: Callable[[], list[float]]) -> tuple[float, ...]:
 def _bound(value: float) -> float:
     if isinstance(value, str | bytes):
         raise TypeError
-    return float(value) + 0.0  # -0.0 and 0.0 are one bound, and read alike
+    return float(value) + 0.0  # -0.0 and 0.0 are one bound, with one text
 
 
 def _check_count(owner: str, count: int) -> None:

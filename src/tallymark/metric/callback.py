@@ -23,7 +23,7 @@ __all__ = ["CallbackInstrument"]
 class CallbackInstrument:
     """An instrument, the callback that returns its values, and what that returned last time.
 
-    A counter that processes share is the sum of what callbacks return in all of them: each adds what came since its last call.
+    A counter that processes share is the sum of what callbacks return in all of them: each call adds the growth since the last.
     """
 
     __slots__ = ("_adds", "_callback", "_instrument", "_last")
@@ -35,7 +35,7 @@ class CallbackInstrument:
         self._last: dict[Counter | Gauge, Any] = {}
 
     def refresh(self) -> None:
-        """Call the callback and store what it returns; remove the series that it no longer names.
+        """Call the callback and store what it returns; remove the series that it no longer returns.
 
         Raises:
             Exception: what the callback raises, or `TypeError` for a result of another form.
@@ -45,7 +45,7 @@ class CallbackInstrument:
         values: dict[Counter | Gauge, Any] = {}
         for tags, value in [({}, returned)] if is_number else returned:
             series = self._instrument.with_tags(tags)
-            values[series] = values[series] + value if series in values else value  # several go to an overflow series
+            values[series] = values[series] + value if series in values else value  # several may share the overflow series
         before, self._last = self._last, values
         for series, value in values.items():
             if not self._adds or not _add(series, before.get(series, 0.0), value):
@@ -55,7 +55,7 @@ class CallbackInstrument:
 
 
 def _add(series: Counter | Gauge, before: Any, total: Any) -> bool:
-    """Add what a total grew by, or all of it where it began anew; False where it is not a total."""
+    """Add what a total grew by, or all of it if it restarted; return False if it is not a total."""
     was, now = to_float(before), to_float(total)
     if not 0.0 <= now < math.inf:
         return False

@@ -1,4 +1,4 @@
-"""Collectors: objects that a registry asks for families when it is read; and how such families are made."""
+"""Collectors: objects that a registry asks for families when it is read; and how to make such families."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["Collector", "Collectors", "family"]
 
 SLOW = 1.0
-"""Seconds from which a collector is called slow. A scrape that takes 10 is given up by Prometheus, if told nothing else."""
+"""Seconds from which a collector counts as slow. Prometheus gives up a scrape after 10 by default."""
 
 
 class Collector(Protocol):
     """What a registry asks for families when it is read: any object with this method."""
 
     def collect(self) -> Iterable[FamilySnapshot]:
-        """Return the families that there are now."""
+        """Return the present families."""
 
 
 def family(
@@ -66,7 +66,7 @@ def family(
 
     Raises:
         TypeError: an argument or a value is of the wrong type.
-        ValueError: there is no such kind, the name is not valid, two series have the same tags, or a value cannot be: a
+        ValueError: there is no such kind, the name is not valid, two series have the same tags, or a value is not valid: a
             negative total, bounds that differ. `TagError` where it is about tags.
     """
     check_name(text("name", name))
@@ -156,7 +156,7 @@ _MAKERS: dict[str, Callable[[str, Sequence[TagSet], Sequence[Any]], Data]] = {
 
 
 class Collectors:
-    """The collectors of one registry. One of them can spoil its own families, and nothing else."""
+    """The collectors of one registry. One that fails loses its own families, and nothing else."""
 
     __slots__ = ("_collectors", "_rejections", "_tags")
 
@@ -166,14 +166,14 @@ class Collectors:
         self._tags = tags
 
     def add(self, collector: Collector) -> None:
-        """Add a collector; it takes the place of one that is equal to it."""
+        """Add a collector; it replaces one that is equal to it."""
         if not callable(getattr(collector, "collect", None)):
-            raise TypeError(f"a collector has a method collect(), which a {type(collector).__name__} has not")
+            raise TypeError(f"a collector must have a method collect(), which a {type(collector).__name__} does not")
         kept = [collector if one == collector else one for one in self._collectors]
         self._collectors = kept if any(one is collector for one in kept) else [*kept, collector]
 
     def remove(self, collector: object) -> bool:
-        """Remove a collector; return whether it was there."""
+        """Remove a collector; return True if it was there."""
         left = [one for one in self._collectors if one != collector]
         found = len(left) < len(self._collectors)
         self._collectors = left
@@ -184,12 +184,12 @@ class Collectors:
         self._collectors = []
 
     def families(self, taken: Iterable[str]) -> Iterator[FamilySnapshot]:
-        """Yield the families of all collectors, but for those whose name is taken already."""
+        """Yield the families of all collectors, except those whose name is taken already."""
         names = set(taken)
         for collector in self._collectors:
             for one in self._ask(collector):
                 if one.name in names:
-                    self._rejections.reject(one.name, "name_taken", lambda: "a collector returned it, but there is one already")
+                    self._rejections.reject(one.name, "name_taken", lambda: "a collector returned it, but its name is taken")
                     continue
                 names.add(one.name)
                 yield one
@@ -223,7 +223,7 @@ def _name_of(collector: Collector) -> str:
 
 
 def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:
-    """Return a family whose every part is known to be sound, whoever made it, with the tags that all series have."""
+    """Return a family with every part checked, whoever made it, and with the tags that all series have."""
     if not isinstance(given, FamilySnapshot) or type(given.data) not in DATA_TYPES:
         raise TypeError(f"collect() returns families, which tm.family() makes, not {type(given).__name__}")
     if isinstance(given.data, ExponentialHistogramData):

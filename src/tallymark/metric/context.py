@@ -1,4 +1,4 @@
-"""The current registry, and instruments of it in one call."""
+"""The current registry, and functions that make its instruments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _current: ContextVar[Registry] = ContextVar("tallymark_registry", default=_defau
 
 
 def registry() -> Registry:
-    """Return the current registry: the one set by `use`, or else the default one."""
+    """Return the current registry: the one set by `use`, or the default one."""
     return _current.get()
 
 
@@ -93,21 +93,21 @@ def counter(
         requests = tm.counter("http_requests", description="Requests served.")
         requests.inc()                                # add 1
         requests.inc(2, method="GET", status="200")   # add 2 to the series with these tags
-        ok = requests.with_tags(method="GET", status="200")   # that series, to be recorded to at the least cost
+        ok = requests.with_tags(method="GET", status="200")   # that series: recording to it directly costs least
         ok.inc()
 
-    The same name gives the same counter, wherever it is asked for.
+    The same name returns the same counter, wherever it is called.
 
     Args:
         name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
         description: what it counts.
-        unit: of what it counts, `"bytes"` say; exporters append it to the name.
-        tags: returns the series with these tags, instead of the one without.
-        tag_keys: declares the keys that series have, `("method", "status")` say; then `with_tags("GET", "200")` gives their
-            values by place, and another key raises `TagError`.
+        unit: of what it counts, such as `"bytes"`; exporters append it to the name.
+        tags: return the series with these tags, instead of the one without.
+        tag_keys: declare the keys that series have, such as `("method", "status")`; then `with_tags("GET", "200")` takes their
+            values by position, and another key raises `TagError`.
         ttl: seconds after which a series that did not change is removed.
         limits: on the tags and series of this metric, instead of the registry's.
-        callback: called whenever the registry is read; returns the total, or pairs of tags and total.
+        callback: called whenever the registry is read. Returns the total, or pairs of tags and total.
 
     Raises:
         MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
@@ -138,14 +138,14 @@ def gauge(
         depth.set(7)
         depth.inc()
         depth.dec(2, queue="mail")
-        with depth.track_in_progress():  # adds 1, and takes it away at the end
+        with depth.track_in_progress():  # adds 1, and subtracts it at the end
             ...
-        tm.gauge("pool_size", callback=lambda: len(pool))   # asked for when somebody reads it
+        tm.gauge("pool_size", callback=lambda: len(pool))   # called when the registry is read
 
     Arguments and errors as for `counter`, and these.
 
     Args:
-        aggregate: how the processes that share a registry combine: `"last"`, `"sum"`, `"max"` or `"min"`; see
+        aggregate: how the values of processes that share a registry combine: `"last"`, `"sum"`, `"max"` or `"min"`; see
             `Registry.gauge`.
 
     Raises:
@@ -218,7 +218,7 @@ def timer(
 
 
 def info(name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
-    """Tell facts that seldom change, in the current registry: `tm.info("service", version="1.2")`. See `Registry.info`."""
+    """Report facts that seldom change, in the current registry: `tm.info("service", version="1.2")`. See `Registry.info`."""
     return registry().info(name, mapping, **tags)
 
 

@@ -1,7 +1,7 @@
 """What a snapshot holds of a family: one type of columns for each meaning that numbers can have.
 
 Exporters dispatch on these types with `match`, and on nothing else. Row `i` of every column belongs to one series; `created` is
-in seconds since the epoch, 0 where nobody knows.
+in seconds since the epoch, 0 if unknown.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class SumData(Frozen):
-    """Totals: of a counter, which only go up; or what processes that share a gauge add up to, which is not `monotonic`."""
+    """Totals: of a counter, which only go up; or of a gauge that processes share and sum, which are not `monotonic`."""
 
     __slots__ = ("created", "monotonic", "tags", "values")
 
@@ -119,7 +119,7 @@ class ExponentialHistogramData(Frozen):
     def row(self, row: int) -> HistogramSnapshot:
         """Return the distribution of one series, its buckets with explicit bounds.
 
-        A negative observation that is exactly a bound is told one bucket too high: bounds are inclusive towards 0.
+        A negative observation that equals a bound is counted one bucket too high: bounds are inclusive towards 0.
         """
         low, below = self.negatives[row]
         high, above = self.positives[row]
@@ -128,7 +128,7 @@ class ExponentialHistogramData(Frozen):
         if above:
             edges.append((self._bound(row, high), 0))
         edges += [(self._bound(row, high + i + 1), count) for i, count in enumerate(above)]
-        buckets: dict[float, int] = {}  # bounds beyond what a double can tell apart are one
+        buckets: dict[float, int] = {}  # bounds that round to the same double are one
         for bound, count in edges:
             buckets[bound] = buckets.get(bound, 0) + count
         last = buckets.pop(inf, 0)
@@ -142,7 +142,7 @@ class ExponentialHistogramData(Frozen):
 
 
 class InfoData(Frozen):
-    """Facts: they are the tags, and each value is 1."""
+    """Facts, as tags; each value is 1."""
 
     __slots__ = ("created", "tags")
 
@@ -169,7 +169,7 @@ DATA_TYPES = (SumData, GaugeData, SummaryData, HistogramData, ExponentialHistogr
 
 
 def data_of(options: FamilyOptions, columns: Columns) -> Data:
-    """Return what an engine read out of a family, as what the family's kind makes of it."""
+    """Return the columns that an engine read from a family, as the data type of its kind."""
     tags, created = columns.tags, columns.created
     match options.kind:
         case "counter":

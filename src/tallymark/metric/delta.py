@@ -28,7 +28,7 @@ __all__ = ["delta"]
 
 
 def delta(before: Snapshot, after: Snapshot) -> Snapshot:
-    """Return `after`, less what `before` held already: what was recorded between the two. Pure: it knows no clock.
+    """Return `after` less `before`: what was recorded between the two. Pure: it reads no clock.
 
     Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
     exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
@@ -42,14 +42,14 @@ def delta(before: Snapshot, after: Snapshot) -> Snapshot:
 def _family(before: FamilySnapshot | None, after: FamilySnapshot) -> FamilySnapshot:
     if before is None or before.kind != after.kind or type(before.data) is not type(after.data):
         return after
-    # A series that was removed and came back was created anew.
+    # A series that was removed and came back has another creation time.
     rows = {series: row for row, series in enumerate(zip(before.data.tags, before.data.created, strict=True))}
     pairs = [rows.get(series) for series in zip(after.data.tags, after.data.created, strict=True)]
     return replace(after, data=_data(before.data, after.data, pairs))
 
 
 def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
-    """Return the difference. `rows` tells, for each row of `after`, the one of `before` that is the same series."""
+    """Return the difference. `rows` holds, for each row of `after`, the row of `before` with the same series."""
     match before, after:
         case SumData(monotonic=True), SumData(monotonic=True):
             return replace(after, values=_grown(before.values, after.values, rows))

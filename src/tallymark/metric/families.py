@@ -21,7 +21,7 @@ __all__ = ["Families"]
 
 
 class Families:
-    """Gets or creates families, and takes them out and back again. (`SharedFamilies` does so for many processes.)
+    """Gets, creates, unregisters and readmits families. (`SharedFamilies` does so for many processes.)
 
     Attributes:
         hooks: what new families ask of their registry.
@@ -32,14 +32,14 @@ class Families:
     hooks: FamilyHooks
 
     is_shared = False
-    """Whether other processes have the same families."""
+    """True if other processes have the same families."""
 
     def __init__(self, engine: Any, limits: TagLimits, tags: TagSet) -> None:
         self._engine = engine
         self._limits = limits
         self._tags = tags
         self._by_name: dict[str, Family] = {}
-        # Someone still holds an instrument of these: a record or a new request brings the same objects back.
+        # A user still holds an instrument of these: a record or a new request registers the same objects again.
         self._unregistered: WeakValueDictionary[str, Family] | dict[str, Family] = {}
 
     def all(self) -> list[Family]:
@@ -51,7 +51,7 @@ class Families:
         return self._by_name.get(name)
 
     def get(self, wanted: MetricRequest, hooks: FamilyHooks | None = None) -> Family:
-        """Return the family that a request is for, made if need be; with hooks of its own, if there are any.
+        """Get or create the family that a request is for; with hooks of its own, if given.
 
         Raises:
             MetricConflictError: the name belongs to a family that differs.
@@ -62,7 +62,7 @@ class Families:
         with slow_path():
             family = self._by_name.get(name) or self._unregistered.get(name)
             conflict = conflict_with(family.options, wanted) if family else ""
-            if (conflict or (family and not self.readmit(family))) and self.sync():  # the name may be free again, or another's
+            if (conflict or (family and not self.readmit(family))) and self.sync():  # the name may be free now, or another's
                 return self.get(wanted, hooks)
             if family is None or (conflict and not family.registered):
                 check_name(name)
@@ -71,7 +71,7 @@ class Families:
                 family = self._by_name.setdefault(name, made)  # a signal handler may have been first
                 conflict = conflict_with(family.options, wanted)
                 if not conflict:
-                    self.readmit(family)  # in shared memory, it may be one that was there before
+                    self.readmit(family)  # in shared memory, the family may have existed before
             if conflict:
                 raise MetricConflictError(conflict + self._where(family))
             family.description = family.description or wanted.description
@@ -88,7 +88,7 @@ class Families:
         )
 
     def readmit(self, family: Family) -> bool:
-        """Register a family again, if need be; return whether its name was free."""
+        """Register a family again, if need be; return True if its name was free."""
         with slow_path():
             family.registered = True
             if self._by_name.setdefault(family.options.name, family) is family:
@@ -97,7 +97,7 @@ class Families:
             return False
 
     def unregister(self, name: str) -> bool:
-        """Take a family out, with all its series; return whether it was there."""
+        """Unregister a family and remove all its series; return True if it was there."""
         with slow_path():
             family = self._by_name.get(name)
             if family is None:
@@ -107,7 +107,7 @@ class Families:
             return True
 
     def _remember(self, name: str, family: Family) -> None:
-        if not self._unregistered:  # few registries take anything out
+        if not self._unregistered:  # few registries unregister anything
             from weakref import WeakValueDictionary
 
             self._unregistered = WeakValueDictionary()
@@ -127,7 +127,7 @@ class Families:
         return made
 
     def _where(self, family: Family) -> str:
-        """Return where a family is defined, if that is not in this process."""
+        """Return the end of a message: where a family is defined, if not in this process."""
         return ""
 
     # Reading
@@ -136,7 +136,7 @@ class Families:
         """Get ready to be read as a whole."""
 
     def read(self, family: Family) -> Columns:
-        """Return the series of a family, after removing what expired."""
+        """Return the series of a family, after removing those that expired."""
         return family.read()
 
     def expire(self, family: Family) -> int:
@@ -146,9 +146,9 @@ class Families:
     # Other processes
 
     def sync(self) -> bool:
-        """Learn what other processes did to the metrics: return whether they took some out, or made new ones."""
+        """Sync with what other processes did to the metrics: return True if they unregistered some, or made new ones."""
         return False
 
     def tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
-        """Return the tags of a metric's series that other processes may have made: all but one."""
+        """Return the tags of all series of a metric but the one with `tags`, where other processes may have made them."""
         return []

@@ -19,7 +19,7 @@ _MOST = 200
 
 
 def table(families: Iterable[FamilySnapshot]) -> str:
-    """Return a table with a row for each series, the first 200."""
+    """Return a table with a row for each of the first 200 series."""
     every = [series for family in families for series in family]
     rows = "".join([_row(series) for series in every[:_MOST]])
     more = f'<tr><td colspan="4">and {len(every) - _MOST} more series</td></tr>' if len(every) > _MOST else ""

@@ -1,4 +1,4 @@
-"""`Instruments`: what a registry and the front door of the package offer to make instruments."""
+"""`Instruments`: the methods of a registry that make instruments."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Instruments:
     _infos: dict[str, Gauge]
 
     def _family(self, wanted: MetricRequest) -> Family:
-        """Return the family that a request is for, made if need be."""
+        """Get or create the family that a request is for."""
         raise NotImplementedError
 
     def _add_callback(self, instrument: Any, callback: Callback) -> None:
-        """Have a callback tell the value of a counter or gauge."""
+        """Have a callback return the value of a counter or gauge."""
         raise NotImplementedError
 
     def _tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
-        """Return the tags of a metric's series that other processes may have made: all but one."""
+        """Return the tags of all series of a metric but the one with `tags`, where other processes may have made them."""
         raise NotImplementedError
 
     def counter(
@@ -56,15 +56,15 @@ class Instruments:
         Args:
             name: starts with a letter, `_` or `:`, goes on with letters, digits and `_ . : / -`; up to 255 characters.
             description: what it counts. The first that is not empty stays.
-            unit: of what it counts, `"bytes"` say; exporters append it to the name.
-            tags: returns the series with these tags, instead of the one without.
-            tag_keys: declares the keys that series have, `("method", "status")` say: another one raises `TagError`, one may be
-                left out, and `with_tags("GET", "200")` gives the values of all by place.
+            unit: of what it counts, such as `"bytes"`; exporters append it to the name.
+            tags: return the series with these tags, instead of the one without.
+            tag_keys: declare the keys that series have, such as `("method", "status")`: another key raises `TagError`, one may
+                be omitted, and `with_tags("GET", "200")` takes the values of all by position.
             ttl: seconds after which a series that did not change is removed (see `expire`).
-            limits: on the tags and series of this metric, instead of the registry's. Like `ttl`, what its first request says.
+            limits: on the tags and series of this metric, instead of the registry's. As with `ttl`, the first request decides.
             callback: called whenever the registry is read. Returns the total, or pairs of tags and total, one for each series.
-                Where processes share the registry, it is called in the process that is read, returns the total of that one,
-                and the counter is the sum of what all have returned.
+                Where processes share the registry, it is called in the process that is read and returns that one's total;
+                the counter is the sum of all.
 
         Raises:
             MetricConflictError: the name belongs to another kind, unit or set of keys. Omitted options match anything.
@@ -96,9 +96,9 @@ class Instruments:
         returns the value of that one.
 
         Args:
-            aggregate: how the processes that share a registry combine: `"last"` (the default), where all move one value; or
-                `"sum"`, `"max"` or `"min"`, where each has its own, which `value` shows, and a snapshot combines all. The value
-                of a process that died leaves a sum; it stays in a maximum or minimum.
+            aggregate: how the values of processes that share a registry combine. `"last"` (the default): all set one value.
+                `"sum"`, `"max"` or `"min"`: each has its own, which `value` shows, and a snapshot combines all. The value of a
+                process that died leaves a sum; it stays in a maximum or minimum.
 
         Raises:
             ValueError: also where `aggregate` is none of these.
@@ -153,7 +153,7 @@ class Instruments:
         return timer
 
     def info(self, name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:
-        """Tell facts that seldom change, as the tags of a gauge `name_info` with the value 1. Another call replaces them.
+        """Report facts that seldom change, as the tags of a gauge `name_info` with the value 1. Another call replaces them.
 
         Raises:
             MetricConflictError: the name belongs to another kind.
@@ -178,7 +178,7 @@ class Instruments:
 
         Raises:
             MetricConflictError: the name belongs to another kind.
-            TypeError: `states` is not a collection of texts.
+            TypeError: `states` is not a collection of `str`.
             ValueError: `states` is empty, or names one twice.
         """
         from tallymark.metric.state import State

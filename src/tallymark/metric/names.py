@@ -1,7 +1,7 @@
-"""Which name each metric has in Prometheus' formats, where not every name is allowed and two may become one.
+"""The name of each metric in Prometheus' formats, where not every name is allowed and two may become the same.
 
-Of metrics whose names become one, the metric whose name is exact (it needs no change) keeps it; else the older one. The others
-get a number. What a metric was once exported as it stays while the process runs, whoever comes or goes.
+If names become the same, the metric whose name needs no change keeps it; else the older metric. The others get a number. Once
+a metric was exported, its name never changes while the process runs, whatever other metrics come or go.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _mangled(text: str, allowed: str) -> str:
 
 
 class ExpositionNames:
-    """The names of one registry's metrics: given when they are first read, and kept from then on."""
+    """The exposition names of one registry's metrics: given when a metric is first read, and kept from then on."""
 
     __slots__ = ("_claims", "_given", "_numbers", "_owners", "_waiting")
 
@@ -59,7 +59,7 @@ class ExpositionNames:
         self._numbers: dict[str, int] = {}  # the last one that a stem got, so that many of one name are not counted anew
 
     def claim(self, name: str, kind: str, unit: str) -> str:
-        """Take note of a new metric; return what to log where another has its name, else nothing."""
+        """Note a new metric; return what to log if another has its name, else an empty text."""
         key = (name, kind, unit)
         with slow_path():
             if key in self._given or self._waiting.get(name) == key:

@@ -24,7 +24,7 @@ __all__ = ["NullRegistry"]
 
 
 class NullRegistry(Registry):
-    """Hands out instruments that do nothing: they keep no value and check no argument. Its snapshot is always empty."""
+    """A registry whose instruments do nothing: they keep no value and check no argument. Its snapshot is always empty."""
 
     def _instrument(self, wanted: Any, tags: object = None, callback: object = None) -> Instrument:
         null: Any = _NullInstrument(wanted.kind, wanted.name, wanted.description, wanted.unit)

@@ -1,4 +1,4 @@
-"""`Reader`: reads a registry as a whole, after asking those who know what it does not."""
+"""`Reader`: reads a registry as a whole, after asking its callbacks and collectors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Reader:
     """Takes the snapshots of one registry.
 
     Attributes:
-        collectors: what is asked for further families.
+        collectors: the collectors that are asked for further families.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Reader:
         self._tags = tags
         self._self_metrics = self_metrics
         self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
-        self._threads: set[int] = set()  # that are in the midst of a snapshot
+        self._threads: set[int] = set()  # that are taking a snapshot
         self._census_tags: dict[str, TagSet] = {}
 
     def add_callback(self, instrument: Counter | Gauge, callback: Callback) -> None:
-        """Have a callback tell the value of an instrument; it takes the place of the one that did so before."""
+        """Have a callback return the value of an instrument; it replaces an earlier one."""
         called = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
         self._callbacks[instrument.name, instrument.tags] = called
 
@@ -70,7 +70,7 @@ class Reader:
         self.collectors.clear()
 
     def snapshot(self) -> Snapshot:
-        """Return what the registry holds now. One that a callback or collector takes asks nobody: else it would never end."""
+        """Return what the registry holds now. Within a callback or collector, ask none of them: else it would never end."""
         self._families.refresh()
         thread = get_ident()
         if thread in self._threads:

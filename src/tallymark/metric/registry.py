@@ -1,4 +1,4 @@
-"""`Registry`: the metrics of one service, and where bad data is accounted for."""
+"""`Registry`: the metrics of one service, which counts the bad data that it rejects."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Registry(Instruments):
         engine: `"native"` or `"reference"`; by default the engine that `tallymark.engine_name` names.
         shared: keep everything in memory that processes share, so that each of them reads the totals of all: `True` for memory
             that is inherited over a fork, or the path of a file that each process opens. Linux, native engine.
-        shared_limit: bytes that this memory may grow to, if this process is the one to make it. Beyond, records go to the
-            overflow series, and are counted in `tallymark_rejected`.
-        self_metrics: have snapshots tell how many series each metric has, in `tallymark_series{metric}`.
+        shared_limit: bytes that this memory may grow to, if this process creates it. Beyond, records go to the overflow
+            series, and are counted in `tallymark_rejected`.
+        self_metrics: report in each snapshot how many series each metric has, in `tallymark_series{metric}`.
 
     Raises:
-        SharedFileError: the file cannot be shared: it is damaged, foreign, of another version, or out of reach.
+        SharedFileError: the file cannot be shared: it is damaged, not Tallymark's, of another version, or not accessible.
         ValueError: this engine or platform cannot share memory.
     """
 
@@ -93,7 +93,7 @@ class Registry(Instruments):
 
     def _family(self, wanted: MetricRequest) -> Family:
         if wanted.name == REJECTED:
-            self._rejections.make_counter()  # with limits of its own, whoever asks for it first
+            self._rejections.make_counter()  # it has limits of its own, whatever the first request asks for
         is_new = self._families.find(wanted.name) is None
         family = self._families.get(wanted)
         if is_new:
@@ -106,13 +106,13 @@ class Registry(Instruments):
     def _operation_recorder(
         self, counter: Counter, keys: tuple[str, ...], *, timer: Timer | None = None, defaults: tuple[str, ...] = ()
     ) -> OperationRecorder:
-        """Return one call that counts, and times, under tags given by place; see `OperationRecorder`.
+        """Return one call that counts, and times, with tags as positional arguments; see `OperationRecorder`.
 
         Args:
-            counter: what is counted. Like `timer`, an instrument of this registry.
-            keys: the tags that are given by place.
-            timer: what the duration, the last argument by place, is recorded to.
-            defaults: values of the last keys, where they are left out.
+            counter: what each call adds one to. Like `timer`, an instrument of this registry.
+            keys: the tags that are positional arguments.
+            timer: what the duration, the last positional argument, is recorded to.
+            defaults: values of the last keys, used where they are omitted.
         """
         recorder: OperationRecorder = self._engine.OperationRecorder(counter, keys, timer, defaults)
         return recorder
@@ -126,10 +126,10 @@ class Registry(Instruments):
     # Collectors
 
     def register(self, collector: Collector) -> None:
-        """Have the registry ask `collector` for families whenever it is read. It takes the place of one that is equal to it.
+        """Have the registry ask `collector` for families whenever it is read. It replaces a collector that is equal to it.
 
         Its method `collect()` returns an iterable of families, which `tm.family` makes. If it raises, or returns anything else,
-        its families are missing from that snapshot; a family whose name is taken is left out. Both are counted in
+        its families are missing from that snapshot; a family whose name is taken is omitted. Both are counted in
         `tallymark_rejected`, and so is a collector that takes longer than a second: scrapes wait for it.
 
         Raises:
@@ -138,9 +138,9 @@ class Registry(Instruments):
         self._reader().collectors.add(collector)
 
     def unregister(self, what: str | Instrument | Collector) -> bool:
-        """Take a metric and all its series out of the registry, or a collector; return whether it was there.
+        """Remove a metric and all its series from the registry, or a collector; return True if it was there.
 
-        Nothing is lost by those who still hold an instrument: the next record to it brings it back, starting afresh.
+        An instrument that is still held keeps working: the next record to it registers its metric again, with new series.
 
         Args:
             what: the metric's name, an instrument of it, or a collector.
@@ -157,7 +157,7 @@ class Registry(Instruments):
         return self._families.unregister(name)
 
     def _check_not_taken(self, name: str) -> None:
-        """Raise `MetricConflictError` where an instrument has a name that a collector is to have."""
+        """Raise `MetricConflictError` if an instrument has a name that a collector is to get."""
         present = self._families.find(name)
         if present is not None:
             raise MetricConflictError(f"metric {name!r} exists already with kind {present.options.kind!r}")
@@ -167,14 +167,14 @@ class Registry(Instruments):
     def expire(self) -> int:
         """Remove the series that did not change for the `ttl` of their metric; return how many. `snapshot` does so too.
 
-        What changed is seen when the registry is read, so that it costs a record nothing: a series goes when two readings, at
-        least `ttl` apart, find it the same. It never goes before its last change was read once.
+        Changes are noticed when the registry is read, so that records pay nothing: a series is removed when two readings, at
+        least `ttl` apart, find it the same. It is never removed before its last change was read once.
         """
         self._families.sync()
         return sum([self._families.expire(family) for family in self._families.all()])
 
     def attach(self, reporter: Reporter) -> None:
-        """Have `reporter` closed when the registry is closed."""
+        """Close `reporter` when the registry is closed."""
         self._reporters.append(reporter)
 
     def detach(self, reporter: Reporter) -> None:
@@ -183,7 +183,7 @@ class Registry(Instruments):
             self._reporters.remove(reporter)
 
     def close(self) -> None:
-        """Close the reporters and forget callbacks and collectors. Instruments stay harmless to use. May be called again."""
+        """Close the reporters and forget callbacks and collectors. Instruments still work. May be called again."""
         if self._made_reader is not None:
             self._made_reader.clear()
         while self._reporters:
@@ -203,13 +203,13 @@ class Registry(Instruments):
     def snapshot(self) -> Snapshot:
         """Return what the registry holds now, frozen. Removes expired series, and asks callbacks and collectors first.
 
-        A series is there if it was recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
-        untagged series. A callback or collector that takes a snapshot itself sees what instruments hold, and asks nobody.
+        It has the series that were recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
+        untagged series. A callback or collector that takes a snapshot itself sees what instruments hold; nothing is asked.
         """
         return self._reader().snapshot()
 
     def _reader(self) -> Reader:
-        """Return what reads this registry, made when it is first needed: a service need not load it to record."""
+        """Return the reader of this registry, made on first use: a service need not import it to record."""
         if self._made_reader is None:
             from tallymark.metric.reader import Reader
 
@@ -241,7 +241,7 @@ def _readmit_to(families: Families) -> Callable[[Family], bool]:
         owner = weakly()
         if owner is not None:
             return owner.readmit(family)
-        family.registered = True  # nobody will read it, but a handle that outlives its registry works as ever
+        family.registered = True  # nobody will read it, but an instrument that outlives its registry still works
         return True
 
     return readmit
@@ -250,7 +250,7 @@ def _readmit_to(families: Families) -> Callable[[Family], bool]:
 def _families(engine: Any, limits: TagLimits, tags: TagSet, shared: Any, shared_limit: int) -> Families:
     if shared is False or shared is None:
         return Families(engine, limits, tags)
-    from tallymark.metric.shared.families import SharedFamilies  # most registries share nothing, and need not load these
+    from tallymark.metric.shared.families import SharedFamilies  # most registries share nothing, and need not import these
     from tallymark.metric.shared.file import open_to_share
     from tallymark.metric.shared.memory import SharedMemory
 

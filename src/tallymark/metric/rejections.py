@@ -37,12 +37,12 @@ def failure_text(error: BaseException) -> str:
 
 
 class Rejections:
-    """Accounts for the bad data of one registry, in its counter of that.
+    """Counts the bad data of one registry in its counter `tallymark_rejected`.
 
     Args:
         families: of the registry.
         hooks: of the counter itself, which must not reject what it counts.
-        strict: whether to raise too.
+        strict: raise too.
     """
 
     __slots__ = ("_counter", "_families", "_hooks", "_logged", "_strict")
@@ -56,7 +56,7 @@ class Rejections:
         self._logged: set[tuple[str, str]] = set()
 
     def make_counter(self) -> None:
-        """Make the counter, which otherwise is made when it is first needed."""
+        """Make the counter, which otherwise is made on the first rejection."""
         families = self._families()
         if families is not None:
             wanted = MetricRequest("counter", REJECTED, "Records rejected or redirected.", limits=REJECTED_LIMITS)
@@ -81,12 +81,12 @@ class Rejections:
         self._log(metric, reason, detail)
 
     def note(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
-        """Do the same for what nobody would want an exception for, however strict: a slow collector, say."""
+        """Count and log as `reject` does, but never raise: for what is no error, such as a slow collector."""
         self._count(metric, reason)
         self._log(metric, reason, detail)
 
     def _log(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
-        # Handlers of logging take locks of their own, so none is called under ours; a later rejection is logged instead.
+        # Logging handlers take locks of their own, so none is called under ours; a later rejection is logged instead.
         if (metric, reason) not in self._logged and not held():
             self._logged.add((metric, reason))
             logger().warning(

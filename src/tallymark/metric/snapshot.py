@@ -1,4 +1,4 @@
-"""`Snapshot`: frozen, columnar data read from a registry at one moment. All that exporters see."""
+"""`Snapshot`: frozen, columnar data read from a registry at one moment: the only thing that exporters see."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FamilySnapshot(Frozen):
         kind: `"counter"`, `"gauge"`, `"histogram"`, `"timer"`, `"info"`, `"stateset"` or `"summary"`.
         description: what the metric counts or measures; may be empty.
         unit: the unit of values, sums and bounds; may be empty.
-        data: the series, in columns whose type tells what their numbers mean.
+        data: the series, in columns whose type defines what their numbers mean.
         exposition_name: the metric's name in Prometheus' formats. Empty in a family that is not from a registry: an exporter
             then makes one.
     """
@@ -92,7 +92,7 @@ class SeriesView(Frozen):
     family: FamilySnapshot
     row: int
 
-    def __init__(self, family: FamilySnapshot, row: int) -> None:  # by hand, as one is made for each series
+    def __init__(self, family: FamilySnapshot, row: int) -> None:  # written out for speed: one is made for each series
         _set(self, "family", family)
         _set(self, "row", row)
 
@@ -113,7 +113,7 @@ class SeriesView(Frozen):
 
     @property
     def created(self) -> float:
-        """When the series came to be, in seconds since the epoch; 0 where nobody knows."""
+        """When the series was created, in seconds since the epoch; 0 if unknown."""
         return self.family.data.created[self.row]
 
     @property

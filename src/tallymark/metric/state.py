@@ -24,7 +24,7 @@ class State:
 
     @property
     def states(self) -> tuple[str, ...]:
-        """The states that there are."""
+        """All possible states."""
         return tuple(self._series)
 
     @property

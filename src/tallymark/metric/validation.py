@@ -1,4 +1,4 @@
-"""What a metric may be called, and when a request fits the metric that has its name."""
+"""Which names a metric may have, and when a request fits the metric that has its name."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class MetricRequest(Frozen):
         description: empty: omitted.
         unit: empty: omitted.
         bounds: None: omitted.
-        default_bounds: what a new metric gets where they are omitted.
+        default_bounds: what a new metric gets if they are omitted.
         ttl: None: omitted.
         limits: None: omitted.
         aggregate: empty: omitted.
@@ -127,9 +127,9 @@ def check_name(name: str) -> None:
 
 
 def check_free(name: str) -> None:
-    """Raise `ValueError` where a name is the registry's own."""
+    """Raise `ValueError` if a name is reserved for the registry itself."""
     if name.startswith("tallymark_") and name != REJECTED:
-        raise ValueError(f"metric name {name!r} is not free: 'tallymark_' is for the registry's reports on itself")
+        raise ValueError(f"metric name {name!r} is not free: 'tallymark_' is reserved for the registry's own metrics")
 
 
 def check_ttl(name: str, ttl: float | None) -> float | None:
@@ -146,7 +146,7 @@ def check_ttl(name: str, ttl: float | None) -> float | None:
 
 
 def check_tag_keys(name: str, tag_keys: Iterable[str]) -> tuple[str, ...]:
-    """Return declared keys as exact texts.
+    """Return declared keys as exact `str`.
 
     Raises:
         TypeError: they are not texts in an order.

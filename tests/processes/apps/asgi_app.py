@@ -1,4 +1,4 @@
-"""An ASGI service whose workers share one registry: whichever of them answers, `/metrics` tells of all."""
+"""An ASGI service whose workers share one registry: whichever of them answers, `/metrics` shows all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A WSGI service whose workers share one registry: whichever of them answers, `/metrics` tells of all."""
+"""A WSGI service whose workers share one registry: whichever of them answers, `/metrics` shows all."""
 
 from __future__ import annotations
 

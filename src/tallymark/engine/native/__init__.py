@@ -7,7 +7,7 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Histogram,
     Instrument,
     OperationRecorder,
-    Shared,  # noqa: F401 - of this engine alone, so no part of what both offer
+    Shared,  # noqa: F401 - the reference engine has none, so it is not in `__all__`
     TagSet,
     Timer,
     Timing,

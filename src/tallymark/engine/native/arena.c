@@ -21,7 +21,7 @@ arena_clear(Arena *arena)
     arena_init(arena, arena->width);
 }
 
-/* A record that was given back must not be touched: AddressSanitizer sees to it. */
+/* A record that was given back must not be touched: AddressSanitizer checks that. */
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #else

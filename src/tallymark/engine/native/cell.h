@@ -11,7 +11,7 @@
 
 typedef _Atomic(uint64_t) Cell;
 
-/* Whether cells are those of a series that is recorded to. */
+/* LIVE: the cells belong to a series that is recorded to. */
 typedef _Atomic(uint32_t) CellState;
 enum { DEAD, LIVE };
 

@@ -20,7 +20,7 @@ clock_now(void)
     return (int64_t)clock_gettime_nsec_np(CLOCK_UPTIME_RAW);
 }
 #else
-#error "the clock of time.perf_counter() is not known on this platform; the reference engine serves it"
+#error "the clock of time.perf_counter() is not known on this platform; use the reference engine"
 #endif
 
 #endif

@@ -1,9 +1,9 @@
-/* Reading a family out, in columns: no object is made for a series. Each row is copied at once. */
+/* Reads a family as columns: no object is made for a series. Each row is copied at once. */
 #include "instrument.h"
 
 PyObject *family_read(PyObject *op, PyObject *ignored);
 
-/* The series of a reading: the live ones, or the root alone. Their number; the rows are written if there is a place for them. */
+/* Write the series of a reading to `rows`, and return how many: the live ones, or the root alone. */
 static Py_ssize_t
 rows_of(const Family *self, const Series **rows)
 {
@@ -133,8 +133,8 @@ make_columns(Py_ssize_t n_columns, Py_ssize_t n, const Reading *readings, int n_
     return columns;
 }
 
-/* Rows may come and go only while Python code runs, and none does before the columns are complete: tuples of floats, ints and
- * tag sets are made, which nothing can interrupt but a collection that their tuples set off. So collecting waits. */
+/* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
+ * sets are made, which only a garbage collection that they trigger can interrupt. So the collector is off meanwhile. */
 PyObject *
 family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -165,7 +165,7 @@ family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
 done:
     PyMem_Free(rows);
-    if (collecting) { /* before any Python code runs, which may want it otherwise */
+    if (collecting) { /* before any Python code runs, which may turn it off itself */
         PyGC_Enable();
     }
     PyObject *make = complete ? borrowed(self->state, COLUMNS) : NULL;

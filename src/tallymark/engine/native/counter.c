@@ -37,7 +37,7 @@ counter_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
 }
 
 static PyObject *
-counter_tell(PyObject *op, PyObject *total)
+counter_set_from_callback(PyObject *op, PyObject *total)
 {
     Instrument *self = (Instrument *)op;
     double value;
@@ -59,7 +59,7 @@ static PyMethodDef counter_methods[] = {
     {"add", (PyCFunction)(void (*)(void))counter_add, METH_FASTCALL | METH_KEYWORDS, DOC_Counter_add},
     {"count_exceptions", (PyCFunction)(void (*)(void))counter_count_exceptions, METH_FASTCALL | METH_KEYWORDS,
      DOC_Counter_count_exceptions},
-    {"_set_from_callback", counter_tell, METH_O, DOC_Counter__set_from_callback},
+    {"_set_from_callback", counter_set_from_callback, METH_O, DOC_Counter__set_from_callback},
     {NULL, NULL, 0, NULL},
 };
 

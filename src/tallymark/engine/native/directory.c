@@ -41,7 +41,7 @@ name_length(const char *text, uint32_t length)
     return end == NULL ? length : (uint32_t)(end - text);
 }
 
-/* The family of the same name that is registered; else the one with the same text; else NULL. */
+/* Return the registered family of the same name; else the one with the same text; else NULL. */
 static SharedFamily *
 family_named_like(Shared *shared, const char *text, uint32_t length)
 {
@@ -90,7 +90,7 @@ family_make(Shared *shared, const char *text, uint32_t length, uint32_t words, u
     for (SharedFamily *family = first_family(shared); family != NULL; family = next_family(shared, family)) {
         link = &family->next;
     }
-    if (atomic_load(link) != 0) { /* to what is damaged: nothing is lost by our doing */
+    if (atomic_load(link) != 0) { /* to a damaged record: keep what follows */
         return NULL;
     }
     int fits = words > 0 && words <= MOST_WORDS && length <= MOST_TEXT;
@@ -154,6 +154,6 @@ directory_bury(Shared *shared, const uint64_t dead[PLACE_WORDS])
             live += (uint32_t)slot_counts(shared, family, slot);
         }
         atomic_store(&family->live, live);
-        atomic_fetch_add(&family->version, 1); /* slots may be free now that were not: it is worth looking again */
+        atomic_fetch_add(&family->version, 1); /* slots may have become free: searches must look again */
     }
 }

@@ -1,4 +1,4 @@
-/* What Python reads of the directory, and changes in it. */
+/* How Python reads and changes the directory. */
 #define PY_SSIZE_T_CLEAN
 #include "slot.h"
 
@@ -27,11 +27,11 @@ shared_families(PyObject *op, PyObject *Py_UNUSED(ignored))
 PyObject *
 shared_text(PyObject *op, PyObject *args)
 {
-    unsigned long long place;
-    if (!PyArg_ParseTuple(args, "K:text", &place)) {
+    unsigned long long offset;
+    if (!PyArg_ParseTuple(args, "K:text", &offset)) {
         return NULL;
     }
-    const SharedFamily *family = family_at((Shared *)op, place);
+    const SharedFamily *family = family_at((Shared *)op, offset);
     return family == NULL ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(family->text, family->length);
 }
 
@@ -50,7 +50,7 @@ cells_of(const SharedFamily *family, const Slot *slot)
     return cells;
 }
 
-/* What a live slot says, or None where it became another's meanwhile. */
+/* Return what a live slot holds, or None if another series took the slot meanwhile. */
 static PyObject *
 slot_entry(Shared *shared, const SharedFamily *family, const Slot *slot)
 {
@@ -74,11 +74,11 @@ PyObject *
 shared_series(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long place;
-    if (!PyArg_ParseTuple(args, "K:series", &place)) {
+    unsigned long long offset;
+    if (!PyArg_ParseTuple(args, "K:series", &offset)) {
         return NULL;
     }
-    SharedFamily *family = family_at(self, place);
+    SharedFamily *family = family_at(self, offset);
     PyObject *list = PyList_New(0);
     Slot *slot = family == NULL ? NULL : first_slot(self, family);
     for (; list != NULL && slot != NULL; slot = next_slot(self, family, slot)) {
@@ -107,20 +107,20 @@ shared_add_family(PyObject *op, PyObject *args)
         return PyLong_FromLong(0);
     }
     SharedFamily *family = length > UINT32_MAX ? NULL : family_find_or_make(self, text, (uint32_t)length, words, aggregate);
-    unsigned long long place = family == NULL ? 0 : offset_in(self, family);
+    unsigned long long offset = family == NULL ? 0 : offset_in(self, family);
     shared_unlock(self);
-    return PyLong_FromUnsignedLongLong(place);
+    return PyLong_FromUnsignedLongLong(offset);
 }
 
 PyObject *
 shared_register(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long place;
-    if (!PyArg_ParseTuple(args, "K:register", &place)) {
+    unsigned long long offset;
+    if (!PyArg_ParseTuple(args, "K:register", &offset)) {
         return NULL;
     }
-    SharedFamily *family = family_at(self, place);
+    SharedFamily *family = family_at(self, offset);
     int done = family != NULL && atomic_load(&family->registered) != 0;
     if (family != NULL && !done && shared_lock(self)) {
         done = family_register(self, family);
@@ -133,11 +133,11 @@ PyObject *
 shared_unregister(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long place;
-    if (!PyArg_ParseTuple(args, "K:unregister", &place)) {
+    unsigned long long offset;
+    if (!PyArg_ParseTuple(args, "K:unregister", &offset)) {
         return NULL;
     }
-    SharedFamily *family = family_at(self, place);
+    SharedFamily *family = family_at(self, offset);
     int done = family != NULL && shared_lock(self);
     if (done) {
         family_unregister(self, family);
@@ -150,13 +150,13 @@ PyObject *
 shared_expire(PyObject *op, PyObject *args)
 {
     Shared *self = (Shared *)op;
-    unsigned long long place, mark;
+    unsigned long long offset, mark;
     const char *text;
     Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "Ky#K:expire", &place, &text, &length, &mark)) {
+    if (!PyArg_ParseTuple(args, "Ky#K:expire", &offset, &text, &length, &mark)) {
         return NULL;
     }
-    SharedFamily *family = family_at(self, place);
+    SharedFamily *family = family_at(self, offset);
     int done = family != NULL && shared_lock(self);
     if (done) {
         done = slots_mark(self, family, text, (uint32_t)length) == mark && slots_kill(self, family, text, (uint32_t)length) > 0;

@@ -4,8 +4,9 @@
 
 #include "instrument.h"
 
-/* The number of bounds below a value, which is the bucket with the first bound that is not below it. Up to a few cache lines,
- * counting them all has no branch to mispredict; beyond that, halving has one that compiles to a conditional move. */
+/* Return the number of bounds below a value, which is the bucket with the first bound that is not below it. Up to a few cache
+ * lines, counting them all has no branch to mispredict; beyond that, a binary search has one that compiles to a conditional
+ * move. */
 static inline uint32_t
 bucket_of(const double *bounds, uint32_t n, double value)
 {

@@ -5,7 +5,7 @@
 
 #include "docs.h"
 
-/* A limit as a number: 0 with `*value`, or -1 with an exception. What is beyond the range of a size is as good as no limit. */
+/* Read a limit: 0 with `*value`, or -1 with an exception. One beyond the range of a size is the same as no limit. */
 static int
 read_limit(PyObject *limits, const char *name, Py_ssize_t *value)
 {
@@ -34,7 +34,7 @@ family_read_limits(Family *self)
     return result;
 }
 
-/* Declared keys are exact str, so that a lookup may use them as they are: 0, or -1 with an exception. */
+/* Check that declared keys are exact str, so that a lookup may use them as they are: 0, or -1 with an exception. */
 static int
 family_check_keys(const Family *self)
 {
@@ -92,7 +92,7 @@ family_read_bounds(Family *self)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* As `tallymark.engine.kinds` has it. */
+/* The same as in `tallymark.engine.kinds`. */
 static const struct {
     const char *kind;
     size_t type;
@@ -127,8 +127,8 @@ family_choose_kind(Family *self)
     return 0;
 }
 
-/* The tags of a root, and overflow="true": a new reference, or NULL with an exception. Those of the last root are known, since all
- * families of a registry have one. */
+/* Return the tags of a root with overflow="true" added: a new reference, or NULL with an exception. Those of the last root are
+ * kept, since all families of a registry have the same root tags. */
 static TagSet *
 overflow_tags_of(TagSet *tags, State *state)
 {
@@ -215,7 +215,7 @@ family_dealloc(PyObject *op)
     if (self->shared != NULL) {
         family_unshare(self);
     }
-    /* Instruments hold their family, so there is none left; but what goes here may run Python code, none of which can reach us. */
+    /* Instruments hold their family, so none is left. What is freed here may run Python code, but none that can reach us. */
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
             Py_DECREF(self->table.rows[i]->tags);
@@ -248,13 +248,13 @@ family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
     self->registered = 0;
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
-            family_lose(self, self->table.rows[i]); /* in shared memory, who unregisters a family ends its series */
+            family_lose(self, self->table.rows[i]); /* in shared memory, the process that unregisters it ends its series */
         }
     }
     Py_RETURN_NONE;
 }
 
-/* Whether a series is as it was when it was last looked at, which is noted. */
+/* Return 1 if a series still has its last mark. If not, store the new one. */
 static int
 is_unchanged(const Family *self, Series *series, double now)
 {
@@ -276,7 +276,7 @@ family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (family_sync(self) < 0) {
         return NULL;
     }
-    if (self->ttl > 0.0 && !has_shares(self)) { /* shares expire together: who reads them all sees to it */
+    if (self->ttl > 0.0 && !has_shares(self)) { /* shares expire together: ProcessValues does it, which reads them all */
         if (family_now(self, "uptime", &now) < 0) {
             return NULL;
         }
@@ -308,7 +308,7 @@ static PyObject *
 family_get_offset(PyObject *op, void *Py_UNUSED(closure))
 {
     const Family *self = (Family *)op;
-    return PyLong_FromUnsignedLongLong(self->place == NULL ? 0 : offset_in(self->shared, self->place));
+    return PyLong_FromUnsignedLongLong(self->entry == NULL ? 0 : offset_in(self->shared, self->entry));
 }
 
 static PyObject *
@@ -338,8 +338,8 @@ family_set_description(PyObject *op, PyObject *text, void *Py_UNUSED(closure))
 static PyObject *
 family_bind_at(PyObject *op, PyObject *number)
 {
-    unsigned long long place = PyLong_AsUnsignedLongLong(number);
-    if (PyErr_Occurred() || family_bind((Family *)op, place) < 0) {
+    unsigned long long offset = PyLong_AsUnsignedLongLong(number);
+    if (PyErr_Occurred() || family_bind((Family *)op, offset) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -368,8 +368,8 @@ static PyGetSetDef family_getset[] = {
     {"root", family_get_root, NULL, NULL, NULL},
     {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
     {"description", family_get_description, family_set_description, NULL, NULL},
-    {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked when that was last wanted.", NULL},
-    {"_offset", family_get_offset, NULL, "Where the family is in shared memory; 0: it is in none.", NULL},
+    {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked at the last failure.", NULL},
+    {"_offset", family_get_offset, NULL, "The family's offset in shared memory; 0: it is in none.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

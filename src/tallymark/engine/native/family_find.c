@@ -84,7 +84,7 @@ family_find(Family *family, const Series *base, PyObject *tags)
     return found;
 }
 
-/* Whether a text is one of a tuple: 1, 0, or -1 where the tuple holds something else, so that only Python can tell. */
+/* Return 1 if a text is in a tuple, 0 if not, and -1 if the tuple holds something else than str: then ask Python. */
 static int
 is_among(PyObject *tuple, PyObject *key)
 {
@@ -99,8 +99,8 @@ is_among(PyObject *tuple, PyObject *key)
     return found;
 }
 
-/* Whether a series may have these keys, for sure; if not, the policy says why, or that it may. That a key is a valid one is known
- * of every shape. As `Policy.canonical`. */
+/* Return 1 if a series may have these keys for certain; if 0, the policy decides. The keys of a shape are known to be valid. As
+ * `Policy.canonical`. */
 static int
 may_have_keys(const Family *family, const Shape *shape)
 {
@@ -119,7 +119,7 @@ may_have_keys(const Family *family, const Shape *shape)
     return 1;
 }
 
-/* Make a series from tags that need no change; NULL without an exception where they may. */
+/* Make a series from tags that need no change; NULL without an exception if they may need one. */
 static Instrument *
 family_make_planned(Family *family, const Series *base, const Plan *plan, PyObject *const *texts)
 {
@@ -141,8 +141,8 @@ family_make_planned(Family *family, const Series *base, const Plan *plan, PyObje
     return admit(family, tagset_get(family->state, plan->result, values));
 }
 
-/* Find or make the series without a dict: 0 with `*found` set, or left NULL where that takes the slow path; -1 with an
- * exception. Values that are no `str` become text here, because that is all that many of them need. */
+/* Find or make the series without a dict: 0 with `*found` set, or left NULL if only the slow path can; -1 with an exception.
+ * Values that are no `str` become text here, because that is all that many of them need. */
 static int
 family_find_planned(Family *family, const Series *base, Tags tags, Instrument **found)
 {
@@ -152,7 +152,7 @@ family_find_planned(Family *family, const Series *base, Tags tags, Instrument **
     for (; n < tags.size; n++) {
         PyObject *value = tags.values[n];
         if (!PyUnicode_Check(value) && (PyMapping_Check(value) || PySequence_Check(value) || PyAnySet_Check(value))) {
-            goto done; /* a collection is a mistake, of which the slow path tells */
+            goto done; /* a collection is a mistake: the slow path raises */
         }
         texts[n] = PyUnicode_Check(value) ? PyUnicode_FromObject(value) : PyObject_Str(value);
         if (texts[n] != NULL && !PyUnicode_CheckExact(texts[n])) {
@@ -160,7 +160,7 @@ family_find_planned(Family *family, const Series *base, Tags tags, Instrument **
         }
         if (texts[n] == NULL) {
             if (PyErr_ExceptionMatches(PyExc_Exception)) {
-                PyErr_Clear(); /* the slow path accounts for it */
+                PyErr_Clear(); /* the slow path counts it */
             }
             else {
                 result = -1;
@@ -211,7 +211,7 @@ family_find_given(Family *family, const Series *base, Tags tags)
             exact = exact && PyUnicode_CheckExact(tags.keys[i]);
         }
         if (exact) {
-            plan_learn(&family->state->shapes, base->tags->shape, tags.keys, tags.size, found->tags->shape);
+            plan_add(&family->state->shapes, base->tags->shape, tags.keys, tags.size, found->tags->shape);
         }
     }
 done:

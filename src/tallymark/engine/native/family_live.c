@@ -42,7 +42,7 @@ family_mark(const Family *family, const Series *series)
 }
 
 static int
-has_room(const Family *family, const Series *series)
+may_enter(const Family *family, const Series *series)
 {
     return series->kept || family->taken < family->max_series;
 }
@@ -66,7 +66,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
 
 /* Call a method of the policy that returns nothing: 0, or -1 with an exception. */
 static int
-tell_policy(Family *family, const char *method)
+call_policy(Family *family, const char *method)
 {
     PyObject *result = PyObject_CallMethod(family->policy, method, "O", family);
     Py_XDECREF(result);
@@ -76,7 +76,7 @@ tell_policy(Family *family, const char *method)
 static Instrument *
 family_wake_overflow(Family *family, const char *why)
 {
-    if (tell_policy(family, why) < 0) {
+    if (call_policy(family, why) < 0) {
         return NULL;
     }
     Series *series = family_series(family, family->overflow_tags);
@@ -86,7 +86,7 @@ family_wake_overflow(Family *family, const char *why)
     return live;
 }
 
-/* Put an unregistered family back: 1; 0 where its name is taken; -1 with an exception. */
+/* Register an unregistered family again: 1; 0 if its name is taken; -1 with an exception. */
 static int
 family_readmit(Family *family)
 {
@@ -96,8 +96,8 @@ family_readmit(Family *family)
     return result;
 }
 
-/* Find a series a slot in shared memory: 1; 0 where it has to go to the overflow series, with `*why`, or cannot be recorded at
- * all, without; -1 with an exception. */
+/* Find a slot in shared memory for a series: 1; -1 with an exception; 0 with `*why` if the record goes to the overflow series,
+ * or 0 without it if the record is rejected. */
 static int
 family_wake_shared(Family *family, Series *series, double now, double uptime, const char **why)
 {
@@ -107,8 +107,8 @@ family_wake_shared(Family *family, Series *series, double now, double uptime, co
     if (attached == ATTACHED || attached < 0) {
         return attached == ATTACHED ? 1 : -1;
     }
-    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->place == NULL)) {
-        return tell_policy(family, reasons[attached]);
+    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->entry == NULL)) {
+        return call_policy(family, reasons[attached]);
     }
     *why = reasons[attached];
     return 0;
@@ -117,18 +117,18 @@ family_wake_shared(Family *family, Series *series, double now, double uptime, co
 Instrument *
 family_wake(Family *family, Instrument *instrument)
 {
-    Series *series = instrument->series; /* which its instrument keeps from going, whatever runs meanwhile */
+    Series *series = instrument->series; /* its instrument keeps it alive, whatever runs meanwhile */
     const char *why = NULL;
     double now, uptime = 0.0;
     if (!is_live(series)) {
         family_lose(family, series); /* another process may have removed it */
     }
     do {
-        int is_placed = family->shared == NULL || family->place != NULL; /* else the registry looks for a place again */
-        int back = family->registered && is_placed ? 1 : family_readmit(family);
+        int has_entry = family->shared == NULL || family->entry != NULL; /* else the registry looks for space again */
+        int back = family->registered && has_entry ? 1 : family_readmit(family);
         if (back <= 0) {
             if (back == 0) {
-                tell_policy(family, "name_taken");
+                call_policy(family, "name_taken");
             }
             return NULL;
         }
@@ -143,7 +143,7 @@ family_wake(Family *family, Instrument *instrument)
         }
     }
     else if (!is_entered(series)) {
-        if (!has_room(family, series)) {
+        if (!may_enter(family, series)) {
             return family_wake_overflow(family, "crowded");
         }
         if (family_enter(family, series, now, uptime) < 0) {

@@ -51,7 +51,7 @@ gauge_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnam
 }
 
 static PyObject *
-gauge_tell(PyObject *op, PyObject *value)
+gauge_set_from_callback(PyObject *op, PyObject *value)
 {
     return gauge_set(op, &value, 1, NULL);
 }
@@ -73,7 +73,7 @@ static PyMethodDef gauge_methods[] = {
     {"add", (PyCFunction)(void (*)(void))gauge_add, METH_FASTCALL | METH_KEYWORDS, DOC_Gauge_add},
     {"track_in_progress", (PyCFunction)(void (*)(void))gauge_track_in_progress, METH_FASTCALL | METH_KEYWORDS,
      DOC_Gauge_track_in_progress},
-    {"_set_from_callback", gauge_tell, METH_O, DOC_Gauge__set_from_callback},
+    {"_set_from_callback", gauge_set_from_callback, METH_O, DOC_Gauge__set_from_callback},
     {NULL, NULL, 0, NULL},
 };
 

@@ -14,7 +14,7 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
     double sum = cell_get(&self->cells[SUM(family)]);
     double smallest = extreme_of(family, self->cells, MIN(family));
     double largest = extreme_of(family, self->cells, MAX(family));
-    int collecting = PyGC_Disable(); /* a finaliser that observes would come between the sum and the counts */
+    int collecting = PyGC_Disable(); /* else a finaliser might observe between reading the sum and the counts */
     atomic_thread_fence(memory_order_acquire); /* as entry_bucket_counts */
     PyObject *counts = bucket_counts_of(family, self->cells);
     if (collecting) {

@@ -133,7 +133,7 @@ keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     return keywords;
 }
 
-/* The instrument that a record call with such keywords is about: NULL with an exception, as where one is a mistake. */
+/* Return the instrument that a record call with these keywords records to; NULL with an exception, as for a wrong keyword. */
 static Instrument *
 find_without_them(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -163,7 +163,7 @@ record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObjec
 
 /* with_tags */
 
-/* What is given by place in any form, and keywords. */
+/* Merge positional arguments of any form, and keywords. */
 static PyObject *
 with_given(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -216,7 +216,7 @@ tracking_of(Instrument *self, int which, PyObject *const *args, Py_ssize_t nargs
     return made;
 }
 
-/* Whether values are given by place for all declared keys. One mapping is no such value. */
+/* Return 1 if there are positional values for all declared keys. One mapping is no such value. */
 static int
 are_by_place(const Family *family, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -224,7 +224,7 @@ are_by_place(const Family *family, PyObject *const *args, Py_ssize_t nargs, PyOb
            && PyUnicode_CheckExact(args[0]);
 }
 
-/* A plain dict of plain text, or a tag set: found without making anything. NULL without an exception for all else. */
+/* Find the series for a plain dict of plain text, or a tag set, without allocating. NULL without an exception for all else. */
 static PyObject *
 with_plain_mapping(Instrument *self, PyObject *mapping)
 {
@@ -257,7 +257,7 @@ with_plain_mapping(Instrument *self, PyObject *mapping)
     if (series != NULL) {
         return (PyObject *)instrument_of(self->family, series);
     }
-    PyObject *kept[2 * MAX_TAGS]; /* making text of a value may run code that changes the mapping */
+    PyObject *kept[2 * MAX_TAGS]; /* `str(value)` may run code that changes the mapping */
     for (Py_ssize_t i = 0; i < tags.size; i++) {
         kept[i] = Py_NewRef(tags.keys[i]);
         kept[MAX_TAGS + i] = Py_NewRef(tags.values[i]);
@@ -290,7 +290,7 @@ instrument_with_tags(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyOb
     return with_given(self, args, nargs, kwnames);
 }
 
-/* Neither making an instrument nor adding it to the list runs any other code, so the rows stay as they are. */
+/* Neither making an instrument nor adding it to the list runs Python code, so the rows do not change. */
 static PyObject *
 instrument_series(PyObject *op, PyObject *Py_UNUSED(ignored))
 {

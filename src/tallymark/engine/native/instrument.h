@@ -12,10 +12,10 @@ typedef struct Instrument {
     TagSet *tags;   /* owned */
 } Instrument;
 
-/* The instrument that stands for a series; a new reference. */
+/* Return the one instrument of a series; a new reference. */
 Instrument *instrument_of(Family *family, Series *series);
 
-/* The live series with the keywords of a call added to the tags of `self`, as family_find_live(). */
+/* Return the live series with the keywords of a call added to the tags of `self`, as family_find_live(). */
 static inline Series *
 find_live(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -39,15 +39,15 @@ has_tags(PyObject *kwnames)
 /* What a record does to the cells of a live series. */
 typedef void (*Update)(const Family *family, Cell *cells, double value);
 
-/* Update the series of `self`, or the one with `kwnames` added; the slow half of `record`, which wakes or makes it first.
- * Keywords that are no tags always come here, since no plan is learnt for them (`plan_learn`). */
+/* Update the series of `self`, or the one with `kwnames` added: the slow half of `record`, which wakes or makes it first.
+ * Keywords that are no tags always come here, since no plan is kept for them (`plan_add`). */
 PyObject *record_slowly(
     Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update);
 
-/* The same once the instrument is found, whose series may be dormant. Steals; NULL passes on. */
+/* The same for a known instrument, whose series may be dormant. Steals; NULL passes on. */
 PyObject *record_to(Instrument *target_steal, double value, Update update);
 
-/* Update the series of `self` with these tags added, whatever they are called: 0, or -1 with an exception. */
+/* Update the series of `self` with these tags added, whatever their names: 0, or -1 with an exception. */
 int record_given(Instrument *self, Tags tags, double value, Update update);
 
 static inline PyObject *
@@ -70,7 +70,7 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
     return record_slowly(self, args, nargs, kwnames, value, update);
 }
 
-/* What `track_in_progress` or `count_exceptions` returns (IN_PROGRESS, EXCEPTION_COUNT), for the series with the keywords added. */
+/* Return what `track_in_progress` or `count_exceptions` does (IN_PROGRESS, EXCEPTION_COUNT), for the series with these tags. */
 PyObject *tracking_of(Instrument *self, int which, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 /* Read the number that a call gives: 1 and `*value`; 0 where it was rejected, which is counted; -1 with an exception. */
@@ -89,7 +89,7 @@ number(Family *family, PyObject *object, double *value)
 /* Count a rejected number: NULL with an exception, or None. */
 PyObject *reject_number(Family *family, double value);
 
-/* Whether a call gives exactly one positional argument, or, with `least` 0, none. */
+/* Return 1 if a call has one positional argument or, with `least` 0, none; else 0 with an exception. */
 int takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least);
 
 void instrument_dealloc(PyObject *op);

@@ -10,7 +10,7 @@ state_of_type(PyTypeObject *type)
 
 typedef struct {
     PyType_Spec *spec;
-    size_t place;
+    size_t offset;
     int is_instrument;
     const char *public_name; /* NULL for types that users do not name */
 } TypeEntry;
@@ -52,7 +52,7 @@ static const struct {
 };
 
 #define LENGTH(array) (sizeof(array) / sizeof(array)[0])
-#define PLACE(state, offset, type) ((type *)((char *)(state) + (offset)))
+#define AT_OFFSET(state, offset, type) ((type *)((char *)(state) + (offset)))
 
 static int
 add_type(PyObject *module, State *state, const TypeEntry *entry)
@@ -62,7 +62,7 @@ add_type(PyObject *module, State *state, const TypeEntry *entry)
     if (type == NULL) {
         return -1;
     }
-    *PLACE(state, entry->place, PyObject *) = type;
+    *AT_OFFSET(state, entry->offset, PyObject *) = type;
     return entry->public_name == NULL ? 0 : PyModule_AddObjectRef(module, entry->public_name, type);
 }
 
@@ -72,7 +72,7 @@ state_import(State *state, int which)
     PyObject *module = PyImport_ImportModule(imports[which].module);
     PyObject *object = module == NULL ? NULL : PyObject_GetAttrString(module, imports[which].attribute);
     Py_XDECREF(module);
-    if (object != NULL) { /* importing runs Python code, which may have come here too */
+    if (object != NULL) { /* importing runs Python code, which may have been here first */
         Py_XSETREF(state->borrowed[which], object);
     }
     return object;
@@ -112,7 +112,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     State *state = PyModule_GetState(module);
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
-        Py_VISIT(*PLACE(state, type_entries[i].place, PyObject *));
+        Py_VISIT(*AT_OFFSET(state, type_entries[i].offset, PyObject *));
     }
     for (size_t i = 0; i < N_BORROWED; i++) {
         Py_VISIT(state->borrowed[i]);
@@ -125,7 +125,7 @@ module_clear(PyObject *module)
 {
     State *state = PyModule_GetState(module);
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
-        Py_CLEAR(*PLACE(state, type_entries[i].place, PyObject *));
+        Py_CLEAR(*AT_OFFSET(state, type_entries[i].offset, PyObject *));
     }
     for (size_t i = 0; i < N_BORROWED; i++) {
         Py_CLEAR(state->borrowed[i]);

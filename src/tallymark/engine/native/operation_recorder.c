@@ -1,6 +1,6 @@
-/* An operation recorder: one call that counts, and times if it has a timer, under tags that are given by place.
+/* An operation recorder: one call that counts, and times if it has a timer, with tags as positional arguments.
  *
- * It costs two lookups and two records; the tags go to both on the C stack, as keys and values, and are never put into a dict. */
+ * It costs two lookups and two records. The tags are passed to both on the C stack, as keys and values, never in a dict. */
 #include "distribution.h"
 #include "scalar.h"
 #include "operation_recorder.h"
@@ -14,7 +14,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     Instrument *counter, *timer; /* owned; timer may be NULL */
-    PyObject *keys, *defaults;   /* tuples of exact str: all keys; the values of the last ones, where they are left out */
+    PyObject *keys, *defaults;   /* tuples of exact str: all keys; the values of the last ones, where they are omitted */
 } OperationRecorder;
 
 static PyObject *
@@ -39,7 +39,7 @@ recorder_record(OperationRecorder *self, Tags tags, PyObject *duration)
 static PyObject *
 recorder_wrong_arguments(const OperationRecorder *self, Py_ssize_t nargs)
 {
-    PyErr_Format(PyExc_TypeError, "%R%s are needed by place, but %zd were given", self->keys,
+    PyErr_Format(PyExc_TypeError, "%R%s are needed by position, but %zd were given", self->keys,
                  self->timer == NULL ? "" : " and a duration", nargs);
     return NULL;
 }
@@ -59,7 +59,7 @@ recorder_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwna
         PyErr_Format(PyExc_TypeError, "at most %d tags can be given in one call", MAX_TAGS);
         return NULL;
     }
-    for (Py_ssize_t i = 0; i < n_context; i++) { /* first, so that what is given by place wins */
+    for (Py_ssize_t i = 0; i < n_context; i++) { /* first, so that positional values win */
         keys[i] = PyTuple_GET_ITEM(kwnames, i);
         values[i] = args[nargs + i];
     }

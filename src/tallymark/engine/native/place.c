@@ -1,4 +1,4 @@
-/* The lock, and places: which processes live, and what becomes of both when one forks. */
+/* The lock, and places: which processes live, and what happens to both on a fork. */
 #define _GNU_SOURCE
 #include "directory.h"
 
@@ -14,8 +14,8 @@
 #define LOCK_BYTE ((off_t)1 << 40)
 #define PLACE_BYTE(index) (LOCK_BYTE + 1 + (off_t)(index))
 
-/* How long the lock is waited for. Who has it needs microseconds, or milliseconds where a hundred processes want the cores; if
- * it is stopped, by SIGSTOP or a frozen container, it may have it for ever. */
+/* How long to wait for the lock, in nanoseconds. Its holder needs microseconds, or milliseconds if a hundred processes compete
+ * for the cores; one that is stopped, by SIGSTOP or a frozen container, may hold it for ever. */
 #define PATIENCE INT64_C(5000000000)
 
 /* Locks belong to the open file, not to the process: a fork shares them until the child opens its own. */
@@ -27,13 +27,13 @@ set_lock(int fd, int command, off_t byte, short type)
     return fcntl(fd, command, &lock);
 }
 
-#ifndef F_OFD_SETLK /* not on Linux: open_to_share() says so */
+#ifndef F_OFD_SETLK /* not on Linux: open_to_share() raises there */
 #define F_OFD_SETLK F_SETLK
 #define F_OFD_GETLK F_GETLK
 #endif
 
-/* The lock of all. Who could open no file of its own has one that belongs to the process, which any close of the file ends: no
- * matter, as the lock is never held while other code of the process runs. */
+/* The lock of all. A process that could not open the file itself locks by process, and any close of the file ends that lock: no
+ * harm, as it is never held while other code of the process runs. */
 static int
 set_lock_of_all(const Shared *shared, short type)
 {
@@ -64,7 +64,7 @@ wait_for_lock(Shared *shared)
         }
         if (shared->impatient || clock_now() - began > PATIENCE) {
             shared->impatient = 1;
-            shared->why = "a process that is stopped has its lock";
+            shared->why = "a process that is stopped holds its lock";
             return 0;
         }
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -147,8 +147,8 @@ places_bury(Shared *shared)
 
 /* Taking the lock, as the process that we are now */
 
-/* Whether `fd` is our open file still. Other code may have closed it, and it may be another file's by now, or even another open
- * file of ours: to that one, our lock on our place is another's. (We have it still: the mapping keeps the file open.) */
+/* Return 1 if `fd` is still our open file. Other code may have closed it, and the number may by now be another file's, or
+ * another open file's of ours: there, our lock on our place is another's. (It still holds: the mapping keeps the file open.) */
 int
 shared_is_open(const Shared *shared)
 {
@@ -157,7 +157,7 @@ shared_is_open(const Shared *shared)
            && (shared->index == CROWD || !is_locked_by_another(shared->fd, PLACE_BYTE(shared->index)));
 }
 
-/* Open the file of a descriptor anew. Its number is none that a program takes for its standard streams. */
+/* Open the file of a descriptor again. Avoid the numbers of the standard streams. */
 static int
 open_again(int fd)
 {
@@ -170,8 +170,8 @@ open_again(int fd)
     return high;
 }
 
-/* Have an open file of our own instead of the one that our parent has too; else go on with that. The mapping keeps a file open,
- * so it is made anew, where it was. */
+/* Get an open file of our own instead of the one that we share with our parent; if that fails, go on with the shared one. The
+ * mapping keeps a file open, so map again, at the same address. */
 static void
 own_file(Shared *shared)
 {
@@ -188,10 +188,10 @@ own_file(Shared *shared)
     shared->is_borrowed = 1;
 }
 
-/* Become a process of our own, in a child that a fork made: with an open file and a place of its own. Where the child may not
- * open the file (its parent had given up a user's rights) or has no descriptors left, it is one of the crowd. */
+/* In a forked child: get an open file and a place of its own. A child that may not open the file (its parent had dropped a
+ * user's rights), or has no descriptors left, is one of the crowd. */
 static int
-settle(Shared *shared)
+join(Shared *shared)
 {
     if (shared->opener != getpid()) {
         own_file(shared);
@@ -211,17 +211,17 @@ int
 shared_lock(Shared *shared)
 {
     if (!shared->writable) {
-        shared->why = "it was opened to be read";
+        shared->why = "it was opened read-only";
         return 0;
     }
     for (User *user = shared->users; user != NULL && shared->pid != getpid(); user = user->next) {
-        user->forked(user); /* first of all: what the parent holds, the parent may let go */
+        user->forked(user); /* before all else: only the parent may let go of what it holds */
     }
     if (!shared_is_open(shared)) {
         shared->why = "other code in this process closed its file; make the registry after that";
         return 0;
     }
-    return (shared->pid == getpid() || settle(shared)) && wait_for_lock(shared);
+    return (shared->pid == getpid() || join(shared)) && wait_for_lock(shared);
 }
 
 void
@@ -237,7 +237,7 @@ shared_in_child(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Shared *self = (Shared *)op;
     self->pid = self->opener = 0; /* in a namespace of its own, a child may have its parent's pid */
-    if (shared_lock(self)) { /* else it is tried again when the lock is next wanted */
+    if (shared_lock(self)) { /* else the next shared_lock() tries again */
         shared_unlock(self);
     }
     Py_RETURN_NONE;

@@ -1,8 +1,8 @@
 /* A series: one family and one tag set, and the cells that hold its numbers.
  *
- * It is a record of its family's arena, no Python object: a family with 100,000 series gives the garbage collector nothing to
- * do, and there is no cycle to break. Whoever holds an instrument holds the family; while a series is live, its family's table
- * keeps it; while it is not, the instrument does. */
+ * It is a record in its family's arena, not a Python object: a family with 100,000 series gives the garbage collector nothing
+ * to do, and there is no cycle to break. An instrument holds its family. While a series is live, its family's table keeps it;
+ * while it is dormant, its instrument does. */
 #ifndef TALLYMARK_SERIES_H
 #define TALLYMARK_SERIES_H
 
@@ -16,24 +16,24 @@ typedef struct Series {
     TagSet *tags;              /* owned */
     struct Instrument *holder; /* borrowed: the one object that stands for the series, NULL while nobody holds it */
     double created;            /* seconds since the epoch */
-    double mark, since;        /* with a ttl: what the series was like, and since when */
+    double mark, since;        /* with a ttl: family_mark() when last checked, and since when it holds */
     Cell *cells;               /* its own, or, once it is in shared memory, those there */
     const CellState *state;    /* of the cells: series_dormant, series_live, or that in shared memory */
     uint32_t number;           /* of its own record, and of its own cells' */
     uint32_t row : 31;         /* in its family's table */
-    uint32_t kept : 1;         /* the root or the overflow series: stays known, and needs no room */
+    uint32_t kept : 1;         /* the root or the overflow series: never forgotten, and not limited */
 } Series;
 
 extern const CellState series_dormant, series_live;
 
-/* Whether a series is exported, and recorded to without asking. In shared memory, another process may end that. */
+/* Return 1 if a series is exported, and records go straight to its cells. In shared memory, another process may end that. */
 static inline int
 is_live(const Series *series)
 {
     return atomic_load_explicit(series->state, memory_order_relaxed) == LIVE;
 }
 
-/* Whether a series is live as far as this process has noticed. */
+/* Return 1 if a series is live as far as this process knows. */
 static inline int
 is_entered(const Series *series)
 {

@@ -185,7 +185,7 @@ plan_search(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t
 }
 
 static uint8_t
-place_of(const Shape *shape, PyObject *key)
+index_of(const Shape *shape, PyObject *key)
 {
     for (uint32_t i = 0; i < shape->size; i++) {
         if (str_equal(shape->keys[i], key)) {
@@ -233,16 +233,16 @@ has_no_tag(PyObject *const *keys, Py_ssize_t size)
 }
 
 static int
-may_be_learnt(const Shape *base, PyObject *const *keys, Py_ssize_t size, const Shape *result)
+may_be_planned(const Shape *base, PyObject *const *keys, Py_ssize_t size, const Shape *result)
 {
     int is_small = size >= 1 && size <= MAX_TAGS && base->size <= MAX_TAGS && result->size <= MAX_TAGS;
     return is_small && !has_no_tag(keys, size);
 }
 
 void
-plan_learn(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result)
+plan_add(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result)
 {
-    if (!may_be_learnt(base, keys, size, result) || plan_search(shapes, base, keys, size) != NULL) {
+    if (!may_be_planned(base, keys, size, result) || plan_search(shapes, base, keys, size) != NULL) {
         return;
     }
     if (shapes->plans.used >= MAX_PLANS) {
@@ -254,15 +254,15 @@ plan_learn(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, 
     }
     plan->hash = plan_hash(base, keys, size);
     for (uint32_t i = 0; i < base->size; i++) {
-        plan->kept[i] = place_of(result, base->keys[i]);
+        plan->kept[i] = index_of(result, base->keys[i]);
     }
     for (Py_ssize_t j = 0; j < size; j++) {
-        uint8_t place = place_of(result, keys[j]);
-        if (place == GIVEN) { /* the rules changed the key: not to be learnt */
+        uint8_t index = index_of(result, keys[j]);
+        if (index == GIVEN) { /* the rules changed the key: keep no plan */
             goto forget;
         }
-        plan->to[j] = place;
-        uint8_t in_base = place_of(base, keys[j]);
+        plan->to[j] = index;
+        uint8_t in_base = index_of(base, keys[j]);
         if (in_base != GIVEN) {
             plan->kept[in_base] = GIVEN;
             plan->overrides = 1;

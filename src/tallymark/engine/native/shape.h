@@ -9,7 +9,7 @@
 #include <Python.h>
 #include <stdint.h>
 
-#define MAX_TAGS 32 /* more in one call, or in one set, and the slow path takes it */
+#define MAX_TAGS 32 /* more in one call, or in one set, take the slow path */
 
 typedef struct Shape {
     uint32_t references;
@@ -23,7 +23,7 @@ typedef struct Plan {
     Shape *result;
     uint64_t hash;
     uint32_t size;
-    uint8_t overrides;            /* whether a key of the base is given anew */
+    uint8_t overrides;            /* 1 if the call gives a key that the base has */
     uint8_t to[MAX_TAGS];         /* where value j of the call belongs in the result */
     uint8_t kept[MAX_TAGS];       /* where value i of the base belongs in the result; GIVEN if it is overridden */
     struct {
@@ -33,7 +33,7 @@ typedef struct Plan {
 } Plan;
 
 #define GIVEN UINT8_MAX
-#define N_RECENT 256 /* call sites with a plan at hand, before they start to displace each other */
+#define N_RECENT 256 /* call sites that find their plan at once, before they start to displace each other */
 
 typedef struct {
     void **slots; /* open addressing; a slot is NULL or an entry; never more than half full */
@@ -43,7 +43,7 @@ typedef struct {
 
 typedef struct {
     Pointers shapes; /* borrowed: a shape takes itself out when its last reference goes */
-    Pointers plans;  /* owned, and all forgotten when there are MAX_PLANS */
+    Pointers plans;  /* owned, and all dropped when there are MAX_PLANS */
     Plan *recent[N_RECENT]; /* some of the plans, by the addresses of their keys: borrowed */
 } Shapes;
 
@@ -88,7 +88,7 @@ key_hash(PyObject *key)
     return str_hash(key) * 31;
 }
 
-/* The shape with these keys (exact str, ascending); a new reference, or NULL with an exception. */
+/* Return the shape with these keys (exact str, ascending); a new reference, or NULL with an exception. */
 Shape *shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size);
 void shape_release(Shapes *shapes, Shape *shape);
 
@@ -99,7 +99,7 @@ shape_retain(Shape *shape)
     return shape;
 }
 
-/* The plan for keys given to a set with this shape, or NULL if none was learnt. Borrowed. */
+/* Return the plan for keys given to a set with this shape, or NULL if there is none yet. Borrowed. */
 Plan *plan_search(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t size);
 
 static inline Plan **
@@ -109,7 +109,7 @@ plan_recent(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t
     return &shapes->recent[(at ^ (at >> 8)) % N_RECENT];
 }
 
-/* The same, at the cost of a few comparisons where the keys are the very objects of last time, as a call site's are. */
+/* The same, for a few comparisons if the keys are the same objects as last time, as a call site's are. */
 static inline Plan *
 plan_find(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t size)
 {
@@ -126,16 +126,16 @@ plan_find(Shapes *shapes, const Shape *base, PyObject *const *keys, Py_ssize_t s
     return plan_search(shapes, base, keys, size);
 }
 
-/* Whether one of the keywords of a record call is no tag: as NO_TAGS of `tallymark.engine.policy`. */
+/* Return 1 if one of the keywords of a record call is no tag: as NO_TAGS of `tallymark.engine.policy`. */
 int has_no_tag(PyObject *const *keys, Py_ssize_t size);
 
-/* Learn the plan that leads from `base` to `result`; a failure to remember it is no error. Nor is it learnt for keys that
- * a record call does not take as tags: so such a call always takes the slow path, where that is seen, and costs others nothing. */
-void plan_learn(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result);
+/* Keep the plan that leads from `base` to `result`; a failure to keep it is no error. None is kept for keys that a record call
+ * does not take as tags: so such a call always takes the slow path, which checks for them, and other calls need no check. */
+void plan_add(Shapes *shapes, Shape *base, PyObject *const *keys, Py_ssize_t size, Shape *result);
 
 void shapes_clear(Shapes *shapes);
 
-/* Pointers in a hash table, for whoever knows what they point to. */
+/* Pointers in a hash table; `hash_of` returns the hash of what they point to. */
 int pointers_add(Pointers *table, void *entry, uint64_t (*hash_of)(const void *));
 void pointers_remove(Pointers *table, const void *entry, uint64_t (*hash_of)(const void *));
 

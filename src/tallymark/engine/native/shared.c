@@ -13,19 +13,19 @@
 #define MAGIC UINT64_C(0x4b524d594c4c4154) /* TALLYMRK */
 #define VERSION 2
 #define CHAINS (PLACES + MAX_PROCESSES * sizeof(Place))
-#define STEP (UINT64_C(1) << 20) /* the file grows by so much */
+#define STEP (UINT64_C(1) << 20) /* bytes by which the file grows */
 #define LEAST_LIMIT (CHAINS + STEP)
 #define MOST_LIMIT (UINT64_C(1) << 39)
 #define COPIED (off_t)(1 << 20) /* read at once, of a file that is copied */
 
-/* So many chains that one is short even where the memory is full. */
+/* Enough chains that each is short even if the memory is full. */
 static uint64_t
 n_chains(uint64_t limit)
 {
     return limit / 4096;
 }
 
-/* Where records begin. */
+/* Return the offset of the first record. */
 static uint64_t
 data_offset(uint64_t limit)
 {
@@ -48,9 +48,9 @@ header_checksum(const Header *header)
     return text_hash((const char *)header, offsetof(Header, checksum));
 }
 
-/* Room */
+/* Space */
 
-/* How much of the file may be read. What the header says is believed only as far as the file goes: beyond its end is SIGBUS. */
+/* Return how much of the file may be read. The size in the header counts only as far as the file goes: beyond is SIGBUS. */
 static uint64_t
 known_size(Shared *shared, uint64_t wanted)
 {
@@ -120,7 +120,7 @@ shared_take(Shared *shared, uint64_t size)
     memset(shared->base + used, 0, size); /* a process that was killed may have written there */
     return used;
 full:
-    atomic_fetch_add(&header->refused, 1);
+    atomic_fetch_add(&header->failed, 1);
     return 0;
 }
 
@@ -139,7 +139,7 @@ what_is_wrong(const Header *header, uint64_t file_size)
         return "it is too short";
     }
     if (header->magic != MAGIC) {
-        return "it is no file of Tallymark's";
+        return "Tallymark did not make it";
     }
     if (header->version != VERSION) {
         return "another version of Tallymark made it";
@@ -149,7 +149,7 @@ what_is_wrong(const Header *header, uint64_t file_size)
     }
     uint64_t size = atomic_load(&header->size), used = atomic_load(&header->used);
     if (size > file_size || size > header->limit || used > size || used < data_offset(header->limit)) {
-        return "it was cut off, or its header is damaged";
+        return "it was truncated, or its header is damaged";
     }
     return NULL;
 }
@@ -268,7 +268,7 @@ shared_dealloc(PyObject *op)
         munmap(self->base, self->mapped);
     }
     if (is_open) {
-        close(self->fd); /* and with it and the mapping goes the lock on our place */
+        close(self->fd); /* with this and the mapping, the lock on our place ends */
     }
     type->tp_free(op);
     Py_DECREF(type);
@@ -310,10 +310,10 @@ shared_usage(PyObject *op, PyObject *Py_UNUSED(ignored))
     const Header *header = ((Shared *)op)->header;
     return Py_BuildValue("{s:K,s:K,s:K,s:K}", "limit", (unsigned long long)header->limit, "size",
                          (unsigned long long)atomic_load(&header->size), "used", (unsigned long long)atomic_load(&header->used),
-                         "refused", (unsigned long long)atomic_load(&header->refused));
+                         "failed", (unsigned long long)atomic_load(&header->failed));
 }
 
-/* Tests have a process killed, or stopped, in the midst of its changes. */
+/* For tests, which kill or stop a process amid its changes. */
 static PyObject *
 shared_fault(PyObject *op, PyObject *args)
 {
@@ -341,33 +341,33 @@ shared_get_identity(PyObject *op, void *Py_UNUSED(closure))
 
 static PyMethodDef shared_methods[] = {
     {"format", shared_format, METH_VARARGS | METH_STATIC, DOC("format(fd, limit)", "Write the header of a new file.")},
-    {"in_child", shared_in_child, METH_NOARGS, DOC("in_child($self, /)", "Become a process of its own, after a fork.")},
+    {"in_child", shared_in_child, METH_NOARGS, DOC("in_child($self, /)", "After a fork: get a file and a place of its own.")},
     {"bury", shared_bury, METH_NOARGS,
-     DOC("bury($self, /)", "Take back what dead processes held; say whether that was possible.")},
+     DOC("bury($self, /)", "Take back what dead processes held; return True if that was possible.")},
     {"processes", shared_processes, METH_NOARGS,
-     DOC("processes($self, /)", "Return (place, pid, start, since) of each that lives.")},
+     DOC("processes($self, /)", "Return (place, pid, start, since) of each live process.")},
     {"usage", shared_usage, METH_NOARGS,
-     DOC("usage($self, /)", "Return limit, size and used bytes, and refused requests.")},
-    {"families", shared_families, METH_NOARGS, DOC("families($self, /)", "Return (place, registered) of each family.")},
+     DOC("usage($self, /)", "Return limit, size and used bytes, and failed requests for space.")},
+    {"families", shared_families, METH_NOARGS, DOC("families($self, /)", "Return (offset, registered) of each family.")},
     {"text", shared_text, METH_VARARGS,
-     DOC("text($self, place, /)", "Return the text of a family; None where it is damaged.")},
+     DOC("text($self, offset, /)", "Return the text of a family; None if it is damaged.")},
     {"series", shared_series, METH_VARARGS,
-     DOC("series($self, place, /)", "Return (text, owner, created, cells) of each live slot.")},
+     DOC("series($self, offset, /)", "Return (text, owner, created, cells) of each live slot.")},
     {"add_family", shared_add_family, METH_VARARGS,
-     DOC("add_family($self, text, words, aggregate, /)", "Return the place of a family, made if need be; 0: no room.")},
+     DOC("add_family($self, text, words, aggregate, /)", "Return the offset of a family, made if need be; 0: no space.")},
     {"register", shared_register, METH_VARARGS,
-     DOC("register($self, place, /)", "Register a family; say whether its name was free.")},
+     DOC("register($self, offset, /)", "Register a family; return True if its name was free.")},
     {"unregister", shared_unregister, METH_VARARGS,
-     DOC("unregister($self, place, /)", "Take a family out, with all its series; say whether that was possible.")},
+     DOC("unregister($self, offset, /)", "Unregister a family and end its series; return True if that was possible.")},
     {"expire", shared_expire, METH_VARARGS,
-     DOC("expire($self, place, text, mark, /)", "End a series if the sum of its first cells is still this; say whether it was.")},
+     DOC("expire($self, offset, text, mark, /)", "End a series if its first cells still sum to `mark`; return True if so.")},
     {"_fault", shared_fault, METH_VARARGS,
-     DOC("_fault($self, step, signal=SIGKILL, /)", "For tests: get a signal at a step of changes.")},
+     DOC("_fault($self, step, signal=SIGKILL, /)", "For tests: raise a signal at a step of changes.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef shared_getset[] = {
-    {"why", shared_get_why, NULL, "Why the lock could not be taken when it was last wanted.", NULL},
+    {"why", shared_get_why, NULL, "Why the lock could not be taken at the last failure.", NULL},
     {"identity", shared_get_identity, NULL, "Device and number of the file.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -378,7 +378,7 @@ static PyMemberDef shared_members[] = {
 };
 
 static PyType_Slot shared_slots[] = {
-    {Py_tp_doc, DOC("Shared(fd, writable=True)", "Memory that processes share: a file, mapped. `ValueError` says what is wrong.")},
+    {Py_tp_doc, DOC("Shared(fd, writable=True)", "Memory that processes share: a mapped file. `ValueError`: it is not valid.")},
     {Py_tp_new, shared_new},
     {Py_tp_dealloc, shared_dealloc},
     {Py_tp_methods, shared_methods},

@@ -4,18 +4,18 @@
  * What must hold at every instant, because any process may be killed at any instruction:
  *
  *  1. Records are only ever appended, and never move. One is complete before anything points to it, and `used` is raised
- *     before it is written: at worst, its room is lost.
+ *     before it is written: at worst, its space is lost.
  *  2. A slot's text and chain change only while it is DEAD and no live process holds it. Its state is set to LIVE last. Its
- *     owner changes so too, and in one other way: what a dead process leaves to a maximum or minimum becomes RETIRED as it is.
- *  3. Who writes to a slot's cells holds it: its bit in `holders` is set, under the lock, before its first write, and is taken
- *     back after its last. A dead process' bits are taken back when it is buried. A forked child holds nothing at first.
+ *     owner changes then too, and in one other way: what a dead process leaves to a maximum or minimum becomes RETIRED.
+ *  3. A process that writes to a slot's cells holds the slot: its bit in `holders` is set, under the lock, before its first
+ *     write, and cleared after its last. A dead process' bits are cleared when it is buried. A forked child starts with none.
  *  4. The lock is a lock on a byte of the file, which the kernel takes back from a process that dies. By 1 and 2 there is
- *     nothing to mend then, but how many series live, which a burial counts. No Python code runs while it is held.
- *  5. A place in the table of processes belongs to who holds the lock on its byte: that a process lives is known from the
- *     kernel, not from its pid, which may have been given to another, or mean another in a container.
+ *     nothing to repair then, but the number of live series, which a burial counts. No Python code runs while it is held.
+ *  5. A place in the table of processes belongs to the process that holds the lock on its byte. The kernel shows whether that
+ *     process lives; its pid does not, as it may have been given to another, or mean another in a container.
  *
  * tests/processes/test_model.py holds 2 and 3 against every interleaving of a few processes, and test_kill.py kills a process
- * between any two writes. Nothing in the file is believed: offsets are checked before they are followed, texts against hashes. */
+ * between any two writes. Nothing in the file is trusted: offsets are checked before use, texts against hashes. */
 #ifndef TALLYMARK_SHARED_H
 #define TALLYMARK_SHARED_H
 
@@ -37,7 +37,7 @@ typedef struct {
     uint64_t magic, version, limit, checksum; /* written once, before anyone else sees the file */
     _Atomic uint64_t size, used;              /* bytes that the file has, and that are taken */
     _Atomic uint64_t families;                /* the first one */
-    _Atomic uint64_t refused;                 /* requests for room that was not there */
+    _Atomic uint64_t failed;                  /* requests for space that was not there */
 } Header;
 
 typedef struct {
@@ -47,7 +47,7 @@ typedef struct {
     uint64_t unused;
 } Place;
 
-/* Who keeps pointers into the memory: told, in a forked child, that it holds nothing there any more. */
+/* An object that keeps pointers into the memory. In a forked child, `forked` is called: it holds nothing there any more. */
 typedef struct User {
     struct User *next;
     void (*forked)(struct User *self);
@@ -61,11 +61,11 @@ typedef struct {
     int fd, writable;
     dev_t device; /* of the file, and its number there: other code may close `fd`, and get another file by its number */
     ino_t inode;
-    uint32_t index; /* this process' place */
+    uint32_t index; /* of this process' place */
     pid_t pid;      /* whose that is */
-    pid_t opener;   /* who opened `fd`, or found that it cannot be opened anew */
+    pid_t opener;   /* the process that opened `fd`, or found that it cannot be opened again */
     int is_borrowed; /* `fd` is the open file of the process that forked this one */
-    int impatient;   /* the lock was waited for in vain: until it is free again, nobody waits */
+    int impatient;   /* a wait for the lock timed out: until it is free again, do not wait */
     const char *why; /* of the last failure to take the lock */
     User *users;
     long steps, fault; /* tests: at this step of changes under the lock, the process gets a signal */
@@ -73,14 +73,14 @@ typedef struct {
     PyObject *weaklist;
 } Shared;
 
-/* Take the lock: whether that was possible; if not, `why` says why. Never for long: a process that is stopped may have it. */
+/* Take the lock: 1, or 0 with the reason in `why`. Waits a limited time: a process that is stopped may hold it. */
 int shared_lock(Shared *shared);
 void shared_unlock(Shared *shared);
 
-/* Whether `fd` is our open file still, which other code may have closed. */
+/* Return 1 if `fd` is still our open file, which other code may have closed. */
 int shared_is_open(const Shared *shared);
 
-/* Between any two writes under the lock, where a process may be killed: tests have it killed at each. */
+/* Called between any two writes under the lock, where a process may be killed: tests kill it at each. */
 static inline void
 step(Shared *shared)
 {
@@ -95,10 +95,10 @@ void place_enter(Shared *shared);
 /* Under the lock: take back what dead processes held, and their places. */
 void places_bury(Shared *shared);
 
-/* Where a record is, if one of `size` bytes can be there; else NULL. */
+/* Return the record at an offset, if one of `size` bytes can be there; else NULL. */
 void *shared_at(Shared *shared, uint64_t offset, uint64_t size);
 
-/* Under the lock: room for a record, zeroed; 0 where there is none. */
+/* Under the lock: take zeroed space for a record. Return its offset; 0 if there is no space. */
 uint64_t shared_take(Shared *shared, uint64_t size);
 
 static inline uint64_t
@@ -109,7 +109,7 @@ offset_in(const Shared *shared, const void *record)
 
 uint64_t text_hash(const char *text, size_t length);
 
-/* Where the chain of slots with this hash begins. */
+/* Return the head of the chain of slots with this hash. */
 _Atomic uint64_t *chain_of(Shared *shared, uint64_t hash);
 
 /* The methods of a Shared that live in other files: place.c, and directory_read.c. */

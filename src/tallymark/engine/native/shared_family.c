@@ -14,7 +14,7 @@ family_of_user(User *user)
     return (Family *)((char *)user - offsetof(Family, user));
 }
 
-/* In a forked child: all series are found anew, when they are next recorded to, and held by the child itself. */
+/* In a forked child: lose all series. The next record to each finds its slot again, and the child itself then holds it. */
 static void
 family_forked(User *user)
 {
@@ -34,8 +34,8 @@ reserve_overflow(Family *family, PyObject *text)
 {
     const char *bytes = PyBytes_AS_STRING(text);
     uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
-    Slot *slot = slot_find(family->shared, family->place, NOBODY, bytes, length);
-    slot = slot != NULL ? slot : slot_make(family->shared, family->place, NOBODY, bytes, length);
+    Slot *slot = slot_find(family->shared, family->entry, NOBODY, bytes, length);
+    slot = slot != NULL ? slot : slot_make(family->shared, family->entry, NOBODY, bytes, length);
     if (slot != NULL && family->shared->index != CROWD) {
         slot_hold(slot, family->shared->index);
         family->reserved = slot;
@@ -72,14 +72,14 @@ family_share(Family *family, PyObject *object)
 }
 
 int
-family_bind(Family *family, unsigned long long place)
+family_bind(Family *family, unsigned long long offset)
 {
-    SharedFamily *found = family->shared == NULL || family->place != NULL ? NULL : family_at(family->shared, place);
+    SharedFamily *found = family->shared == NULL || family->entry != NULL ? NULL : family_at(family->shared, offset);
     if (found == NULL || found->words != family->cells.width / sizeof(Cell)) {
-        PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this place");
+        PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this offset");
         return -1;
     }
-    family->place = found;
+    family->entry = found;
     family->seen = atomic_load(&found->version);
     return look_for_overflow(family);
 }
@@ -101,7 +101,7 @@ family_unshare(Family *family)
     }
     if (family->reserved != NULL && is_ours(family)) {
         slot_let_go(family->reserved, family->shared->index);
-        atomic_fetch_add(&family->place->version, 1); /* it is worth looking for a free slot again */
+        atomic_fetch_add(&family->entry->version, 1); /* it is worth looking for a free slot again */
     }
     for (User **link = &family->shared->users; *link != NULL; link = &(*link)->next) {
         if (*link == &family->user) {
@@ -151,11 +151,11 @@ family_detach(Family *family, Series *series)
     }
 }
 
-/* Make series dormant that other processes have removed. */
+/* Lose the series that other processes have removed. */
 static void
 refresh(Family *family)
 {
-    family->seen = atomic_load(&family->place->version);
+    family->seen = atomic_load(&family->entry->version);
     for (uint32_t i = 0; i < family->table.n_rows; i++) {
         Series *series = family->table.rows[i];
         if (series != NULL && is_entered(series) && !is_live(series)) {
@@ -164,32 +164,32 @@ refresh(Family *family)
     }
 }
 
-/* Under the lock: the slot of a series; NULL where there is no room for one. */
+/* Under the lock: find or make the slot of a series; NULL if there is no space for one. */
 static Slot *
 find_or_make(Family *family, const Series *series, const char *text, uint32_t length)
 {
-    Slot *slot = slot_find(family->shared, family->place, owner_in(family), text, length);
+    Slot *slot = slot_find(family->shared, family->entry, owner_in(family), text, length);
     if (slot == NULL) {
-        slot = slot_make(family->shared, family->place, owner_in(family), text, length);
+        slot = slot_make(family->shared, family->entry, owner_in(family), text, length);
     }
-    /* All processes that have no room for a share of the overflow series have one together. */
-    return slot == NULL && is_overflow(family, series) ? slot_find(family->shared, family->place, NOBODY, text, length) : slot;
+    /* All processes that find no space for a share of the overflow series have one together. */
+    return slot == NULL && is_overflow(family, series) ? slot_find(family->shared, family->entry, NOBODY, text, length) : slot;
 }
 
-/* Under the lock: the slot of a series, live and held; NULL with why in `*why`. */
+/* Under the lock: return the slot of a series, live and held; NULL with the reason in `*why`. */
 static Slot *
 slot_for(Family *family, const Series *series, PyObject *text_object, double now, int *why)
 {
     Shared *shared = family->shared;
-    SharedFamily *place = family->place;
+    SharedFamily *entry = family->entry;
     const char *text = PyBytes_AS_STRING(text_object);
     uint32_t length = (uint32_t)PyBytes_GET_SIZE(text_object);
-    if (!family_register(shared, place)) {
+    if (!family_register(shared, entry)) {
         *why = TAKEN;
         return NULL;
     }
-    if (!series->kept && atomic_load(&place->live) >= family->max_series
-        && slot_find(shared, place, ANYONE, text, length) == NULL) {
+    if (!series->kept && atomic_load(&entry->live) >= family->max_series
+        && slot_find(shared, entry, ANYONE, text, length) == NULL) {
         *why = CROWDED;
         return NULL;
     }
@@ -199,7 +199,7 @@ slot_for(Family *family, const Series *series, PyObject *text_object, double now
     }
     else if (!slot_is_live(slot)) {
         family_init_cells(family, slot->cells);
-        slot_enliven(shared, place, slot, series->kept, now);
+        slot_enliven(shared, entry, slot, series->kept, now);
     }
     else {
         slot_hold(slot, shared->index);
@@ -221,15 +221,15 @@ int
 family_attach(Family *family, Series *series, double now, double uptime)
 {
     int why = ATTACHED;
-    if (family->place == NULL) {
+    if (family->entry == NULL) {
         return is_reachable(family->shared) ? NO_SPACE : UNREACHABLE;
     }
     PyObject *text = look_for_overflow(family) < 0 ? NULL : text_of_tags(series->tags);
     if (text == NULL) {
         return -1;
     }
-    /* Who makes series but never reads must let removed ones go too: now and then, so that it costs each new one little. */
-    if (atomic_load(&family->place->version) - family->seen > 64 + family->table.live / 2) {
+    /* A process that makes series but never reads must lose removed ones too: rarely, so that each new one costs little. */
+    if (atomic_load(&family->entry->version) - family->seen > 64 + family->table.live / 2) {
         refresh(family);
     }
     if (table_move_last(&family->table, series) < 0) {
@@ -257,16 +257,16 @@ int
 family_kill(Family *family, Series *series)
 {
     int killed = 0;
-    if (family->shared->pid != getpid() || !shared_lock(family->shared)) { /* a child must first learn what it holds */
+    if (family->shared->pid != getpid() || !shared_lock(family->shared)) { /* a child holds nothing before it joins */
         return 0;
     }
     Slot *slot = slot_of_cells(series->cells);
     if (slot_is_live(slot)) { /* another process may have been first */
-        atomic_store(&slot->state, DEAD); /* before the look: who begins to record from now on does so to a new series */
+        atomic_store(&slot->state, DEAD); /* before the mark is read: records that start from now on go to a new series */
         step(family->shared);
         killed = is_same_mark(family_mark(family, series), series->mark);
         if (killed) {
-            slot_died(family->shared, family->place, slot);
+            slot_died(family->shared, family->entry, slot);
         }
         else {
             atomic_store(&slot->state, LIVE);
@@ -279,7 +279,7 @@ family_kill(Family *family, Series *series)
 int
 family_remove(Family *family, Series *series)
 {
-    if (family->place == NULL) {
+    if (family->entry == NULL) {
         return 0;
     }
     PyObject *text = text_of_tags(series->tags);
@@ -288,23 +288,23 @@ family_remove(Family *family, Series *series)
     }
     int locked = shared_lock(family->shared);
     if (locked) {
-        slots_kill(family->shared, family->place, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
+        slots_kill(family->shared, family->entry, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
         shared_unlock(family->shared);
         family_lose(family, series);
     }
     Py_DECREF(text);
-    PyObject *told = locked ? Py_NewRef(Py_None) : PyObject_CallMethod(family->policy, "unreachable", "O", family);
-    Py_XDECREF(told);
-    return told == NULL ? -1 : 0;
+    PyObject *called = locked ? Py_NewRef(Py_None) : PyObject_CallMethod(family->policy, "unreachable", "O", family);
+    Py_XDECREF(called);
+    return called == NULL ? -1 : 0;
 }
 
-/* Learning of other processes' series */
+/* Syncing with other processes */
 
 /* Enter a slot that another process made: 0, or -1 with an exception. One whose text is damaged is passed over. */
 static int
 adopt(Family *family, Slot *slot)
 {
-    PyObject *text = slot_copy_text(family->shared, family->place, slot);
+    PyObject *text = slot_copy_text(family->shared, family->entry, slot);
     PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text) : tags_of_text(family->state, text);
     Series *series = NULL;
     int result = -1;
@@ -329,7 +329,7 @@ adopt(Family *family, Slot *slot)
     result = 0;
     if (!is_entered(series) && shared_lock(family->shared)) {
         if (slot_is_live(slot) && slot->length == (uint32_t)PyBytes_GET_SIZE(text)
-            && memcmp(slot_text(family->place, slot), PyBytes_AS_STRING(text), slot->length) == 0) {
+            && memcmp(slot_text(family->entry, slot), PyBytes_AS_STRING(text), slot->length) == 0) {
             slot_hold(slot, family->shared->index);
             enter_table(family, series, slot, uptime);
         }
@@ -359,14 +359,14 @@ int
 family_sync(Family *family)
 {
     Shared *shared = family->shared;
-    if (family->place == NULL) {
+    if (family->entry == NULL) {
         return 0;
     }
     refresh(family);
     if (has_shares(family)) {
         return 0;
     }
-    for (Slot *slot = first_slot(shared, family->place); slot != NULL; slot = next_slot(shared, family->place, slot)) {
+    for (Slot *slot = first_slot(shared, family->entry); slot != NULL; slot = next_slot(shared, family->entry, slot)) {
         if (slot_is_live(slot) && !is_entered_here(family, slot) && adopt(family, slot) < 0) {
             return -1;
         }

@@ -1,4 +1,4 @@
-/* A family whose series live in memory that processes share. Each process has its own table of them, kept true to the memory. */
+/* A family whose series are in memory that processes share. Each process has its own table of them, synced to the memory. */
 #ifndef TALLYMARK_SHARED_FAMILY_H
 #define TALLYMARK_SHARED_FAMILY_H
 
@@ -6,14 +6,14 @@
 
 enum { ATTACHED, CROWDED, NO_SPACE, TAKEN, UNREACHABLE };
 
-/* Keep the series of a new family in shared memory, once it has a place there: 0, or -1 with an exception. */
+/* Keep the series of a new family in shared memory, once it has an entry there: 0, or -1 with an exception. */
 int family_share(Family *family, PyObject *shared);
 
-/* Give it the place of a family there: 0, or -1 with an exception. Room for the overflow series is set aside, so that records
- * have somewhere to go when there is no room any more. */
-int family_bind(Family *family, unsigned long long place);
+/* Use the entry at an offset there: 0, or -1 with an exception. Space for the overflow series is reserved, so that it can take
+ * records when the memory is full. */
+int family_bind(Family *family, unsigned long long offset);
 
-/* The reverse, of a family that goes. */
+/* The reverse, for a family that is freed. */
 void family_unshare(Family *family);
 
 /* Find or make the slot of a dormant series, and make it live: one of the above, or -1 with an exception. */
@@ -22,27 +22,27 @@ int family_attach(Family *family, Series *series, double now, double uptime);
 /* Let the slot of a series go. */
 void family_detach(Family *family, Series *series);
 
-/* Kill the slot of a live series: whether it was as it was last looked at, and nothing kept us from it. */
+/* Kill the slot of a live series, if it still has its last mark: 1 if that was done. */
 int family_kill(Family *family, Series *series);
 
-/* End a series in all processes, whether this one knows of it or not: 0, or -1 with an exception. */
+/* End a series in all processes, even one that is not in this one's table: 0, or -1 with an exception. */
 int family_remove(Family *family, Series *series);
 
-/* Learn which series other processes have made and removed: 0, or -1 with an exception. */
+/* Sync the table: enter series that other processes have made, lose those that they removed. 0, or -1 with an exception. */
 int family_sync(Family *family);
 
-/* Before a series is read: learn what other processes did to it: 0, or -1 with an exception. */
+/* Before a series is read: sync, if another process may have made it live. 0, or -1 with an exception. */
 static inline int
 family_look(Family *family, const Series *series)
 {
     return family->shared == NULL || is_live(series) ? 0 : family_sync(family);
 }
 
-/* Whether each process has series of its own, which readers combine. */
+/* Return 1 if each process has series of its own, which readers combine. */
 static inline int
 has_shares(const Family *family)
 {
-    return family->place != NULL && family->place->aggregate != LAST;
+    return family->entry != NULL && family->entry->aggregate != LAST;
 }
 
 #endif

@@ -1,25 +1,25 @@
 #include "slot.h"
 
 #define SLOT_MARK 0x544f4c53u
-#define TEXT_STEP 32u /* the room for a slot's text is a multiple of this, so that another's may fit in later */
+#define TEXT_STEP 32u /* the space for a slot's text is a multiple of this, so that another's may fit later */
 #define MOST_TEXT (1u << 20)
-#define MOST_LINKS 4096 /* of a chain: a full memory has twenty or so. A damaged one may lead in circles */
-#define SOME 64 /* slots that are looked at for a free one before a new one is made: so few, that making stays cheap */
+#define MOST_LINKS 4096 /* of a chain: about twenty if the memory is full. A damaged one may lead in circles */
+#define SOME 64 /* how many slots to check for a free one before making a new one: few, so that making stays cheap */
 
 /* Slots in their family's order */
 
 static uint64_t
-slot_size(const SharedFamily *family, uint32_t room)
+slot_size(const SharedFamily *family, uint32_t space)
 {
-    return sizeof(Slot) + family->words * sizeof(Cell) + room;
+    return sizeof(Slot) + family->words * sizeof(Cell) + space;
 }
 
 static Slot *
 slot_at(Shared *shared, const SharedFamily *family, uint64_t offset)
 {
     Slot *slot = shared_at(shared, offset, sizeof *slot);
-    if (slot == NULL || slot->mark != SLOT_MARK || slot->room > MOST_TEXT || slot->length > slot->room
-        || slot->family != offset_in(shared, family) || shared_at(shared, offset, slot_size(family, slot->room)) == NULL) {
+    if (slot == NULL || slot->mark != SLOT_MARK || slot->space > MOST_TEXT || slot->length > slot->space
+        || slot->family != offset_in(shared, family) || shared_at(shared, offset, slot_size(family, slot->space)) == NULL) {
         return NULL;
     }
     return slot;
@@ -49,7 +49,7 @@ PyObject *
 slot_copy_text(Shared *shared, const SharedFamily *family, const Slot *slot)
 {
     uint32_t length = slot->length;
-    PyObject *text = length > slot->room ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(slot_text(family, slot), length);
+    PyObject *text = length > slot->space ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(slot_text(family, slot), length);
     if (text != NULL && text != Py_None && slot->hash != slot_hash(shared, family, PyBytes_AS_STRING(text), length)) {
         Py_SETREF(text, Py_NewRef(Py_None));
     }
@@ -63,7 +63,7 @@ is_slot(const SharedFamily *family, const Slot *slot, uint32_t owner, const char
     return is_whose && slot->length == length && memcmp(slot_text(family, slot), text, length) == 0;
 }
 
-/* The slot that a link of a chain leads to, of any family; NULL at the end, and at what is damaged. */
+/* Return the slot, of any family, that a link of a chain leads to; NULL at the end, and at a damaged one. */
 static Slot *
 linked(Shared *shared, _Atomic uint64_t *link)
 {
@@ -72,7 +72,7 @@ linked(Shared *shared, _Atomic uint64_t *link)
     return slot != NULL && slot->mark == SLOT_MARK ? slot : NULL;
 }
 
-/* The first slot with a text from a link of its chain on. */
+/* Find the first slot with a text, from a link of its chain on. */
 static Slot *
 find_from(Shared *shared, SharedFamily *family, _Atomic uint64_t *link, uint32_t owner, const char *text, uint32_t length)
 {
@@ -95,7 +95,7 @@ slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text
     return find_from(shared, family, chain_of(shared, slot_hash(shared, family, text, length)), owner, text, length);
 }
 
-/* Whether a chain takes no more, so that all that is in it is found. Only tags that someone made up to meet there fill one. */
+/* Return 1 if a chain must not grow, so that every slot in it is found. Only tags chosen to collide can fill one. */
 static int
 chain_is_full(Shared *shared, uint64_t hash)
 {
@@ -120,7 +120,7 @@ chain_remove(Shared *shared, Slot *slot)
     }
 }
 
-/* Let a slot be found by its tags: last of all, as who finds it may make it live. */
+/* Let a slot be found by its tags. This comes last: a process that finds it may make it live. */
 static void
 chain_add(Shared *shared, Slot *slot)
 {
@@ -133,7 +133,7 @@ chain_add(Shared *shared, Slot *slot)
 
 /* Making */
 
-/* Give a dead slot that nobody holds, or a new one, its tags. It stays dead. */
+/* Write the tags of a new slot, or of a dead one that nobody holds. It stays dead. */
 static void
 slot_write(Shared *shared, SharedFamily *family, Slot *slot, uint32_t owner, const char *text, uint32_t length)
 {
@@ -152,10 +152,10 @@ is_free(const Slot *slot, uint32_t length)
     for (uint32_t i = 0; i < PLACE_WORDS; i++) {
         held |= atomic_load(&slot->holders[i]);
     }
-    return held == 0 && atomic_load(&slot->state) == DEAD && slot->room >= length;
+    return held == 0 && atomic_load(&slot->state) == DEAD && slot->space >= length;
 }
 
-/* A free slot with room for a text; NULL where `most` slots, from where the last search ended and once round, are none. */
+/* Find a free slot with space for a text, else NULL. Check up to `most` slots, each once, from where the last search ended. */
 static Slot *
 slot_reuse(Shared *shared, SharedFamily *family, uint32_t length, uint64_t most)
 {
@@ -174,22 +174,22 @@ slot_reuse(Shared *shared, SharedFamily *family, uint32_t length, uint64_t most)
 static Slot *
 slot_append(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
 {
-    uint32_t room = (length + TEXT_STEP) / TEXT_STEP * TEXT_STEP;
-    Slot *last = slot_at(shared, family, atomic_load(&family->last)); /* who was killed may not have moved it on */
+    uint32_t space = (length + TEXT_STEP) / TEXT_STEP * TEXT_STEP;
+    Slot *last = slot_at(shared, family, atomic_load(&family->last)); /* a killed process may not have updated it */
     Slot *after = last == NULL ? first_slot(shared, family) : next_slot(shared, family, last);
     for (; after != NULL; after = next_slot(shared, family, last)) {
         last = after;
     }
-    if (atomic_load(last == NULL ? &family->first : &last->next) != 0) { /* to what is damaged: nothing is lost by our doing */
+    if (atomic_load(last == NULL ? &family->first : &last->next) != 0) { /* to a damaged slot: keep what follows */
         return NULL;
     }
-    uint64_t offset = length > MOST_TEXT - TEXT_STEP ? 0 : shared_take(shared, slot_size(family, room));
+    uint64_t offset = length > MOST_TEXT - TEXT_STEP ? 0 : shared_take(shared, slot_size(family, space));
     if (offset == 0) {
         return NULL;
     }
     Slot *slot = (Slot *)(shared->base + offset);
     slot->mark = SLOT_MARK;
-    slot->room = room;
+    slot->space = space;
     slot->family = offset_in(shared, family);
     step(shared);
     slot_write(shared, family, slot, owner, text, length);
@@ -201,7 +201,7 @@ slot_append(Shared *shared, SharedFamily *family, uint32_t owner, const char *te
     return slot;
 }
 
-/* Where there is no room for a new one, it is worth looking everywhere; but not twice where no slot has become free since. */
+/* If there is no space for a new slot, check all; but not again while none has become free since. */
 static Slot *
 slot_search(Shared *shared, SharedFamily *family, uint32_t length)
 {
@@ -314,7 +314,7 @@ slots_mark(Shared *shared, SharedFamily *family, const char *text, uint32_t leng
     return mark;
 }
 
-/* What goes on to count does so in the one slot that keeps such; else where it is, as it must need no room. */
+/* Merge a dead process' value into the series' RETIRED slot; if it has none, retire this slot itself, which needs no space. */
 static void
 slot_retire(Shared *shared, SharedFamily *family, Slot *slot)
 {

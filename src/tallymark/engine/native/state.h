@@ -8,7 +8,7 @@
 #define MAX_SPARES 64 /* 1 for sanitizers, which cannot see a use of an object that is kept for later */
 #endif
 
-/* What only slow paths use, from Python. Importing all of it would double what `import tallymark` costs. */
+/* What slow paths use from Python, imported on first use: importing all of it would double the cost of `import tallymark`. */
 enum {
     POLICY, COLUMNS, HISTOGRAM_SNAPSHOT, CHECKED_TAGS, TEXT_TAGS, DESCRIBE, TIMED, IN_PROGRESS, EXCEPTION_COUNT, UPDATE_WRAPPER,
     TIMEDELTA, MAPPING, KEYS_VIEW, VALUES_VIEW, ITEMS_VIEW, N_BORROWED
@@ -19,8 +19,8 @@ typedef struct State {
     PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
     PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
     Shapes shapes;
-    struct TagSet *last_root_tags, *last_overflow_tags; /* of the family that was made last: borrowed, and NULL when one of them goes */
-    Pointers tagsets; /* all tag sets that exist: borrowed, each takes itself out */
+    struct TagSet *last_root_tags, *last_overflow_tags; /* of the family made last: borrowed, NULL when one of them is freed */
+    Pointers tagsets; /* all tag sets that exist: borrowed, each removes itself */
     /* Objects kept for the next one of their size, so that a bound series or a `with` block costs no allocation. */
     PyObject *spare_instruments[MAX_SPARES];
     PyObject *spare_timings[MAX_SPARES];
@@ -29,7 +29,7 @@ typedef struct State {
 
 State *state_of_type(PyTypeObject *type);
 
-/* One of them, imported when it is first asked for; a borrowed reference, or NULL with an exception. */
+/* Return one of them, imported on first use; a borrowed reference, or NULL with an exception. */
 PyObject *state_import(State *state, int which);
 
 static inline PyObject *

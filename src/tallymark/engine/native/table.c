@@ -14,12 +14,12 @@ table_clear(Table *table)
     memset(table, 0, sizeof *table);
 }
 
-/* Squeeze out the holes, and make room for a quarter as many series again. */
+/* Squeeze out the holes, and add capacity for a quarter more series. */
 static int
-make_room(Table *table)
+table_grow(Table *table)
 {
-    uint32_t n = 0, room = table->known + table->known / 4 + 4;
-    Series **rows = PyMem_Malloc(room * sizeof *rows);
+    uint32_t n = 0, capacity = table->known + table->known / 4 + 4;
+    Series **rows = PyMem_Malloc(capacity * sizeof *rows);
     if (rows == NULL) {
         return -1;
     }
@@ -32,14 +32,14 @@ make_room(Table *table)
     PyMem_Free(table->rows);
     table->rows = rows;
     table->n_rows = n;
-    table->room = room;
+    table->capacity = capacity;
     return 0;
 }
 
 static int
 append(Table *table, Series *series)
 {
-    if (table->n_rows == table->room && make_room(table) < 0) {
+    if (table->n_rows == table->capacity && table_grow(table) < 0) {
         return -1;
     }
     series->row = table->n_rows++;
@@ -75,7 +75,7 @@ table_move_last(Table *table, Series *series)
     if ((uint32_t)series->row + 1 == table->n_rows) {
         return 0;
     }
-    if (table->n_rows == table->room && make_room(table) < 0) {
+    if (table->n_rows == table->capacity && table_grow(table) < 0) {
         return -1;
     }
     table->rows[series->row] = NULL;

@@ -1,6 +1,6 @@
 /* A family's table: series by their tags, and in the order in which they became live.
  *
- * A hash table of pointers, and rows in order. Rows that go leave a hole, and holes are squeezed out when the rows are full.
+ * A hash table of pointers, and rows in order. A removed row leaves a hole; holes are squeezed out when the rows are full.
  * Lookup by tag set, or by a base set and what a plan adds to it, without making the set. */
 #ifndef TALLYMARK_TABLE_H
 #define TALLYMARK_TABLE_H
@@ -10,18 +10,18 @@
 typedef struct {
     Pointers index;
     Series **rows;         /* a hole is NULL */
-    uint32_t n_rows, room; /* rows used, holes among them; rows allocated */
+    uint32_t n_rows, capacity; /* rows used, holes among them; rows allocated */
     uint32_t known;        /* series in the table */
     uint32_t live;         /* live ones among them */
 } Table;
 
 void table_clear(Table *table);
 
-/* 0, or -1 where memory is out (no exception is set). */
+/* Return 0, or -1 if there is no memory (no exception is set). */
 int table_add(Table *table, Series *series);
 void table_remove(Table *table, Series *series);
 
-/* Make a series the last in order: 0, or -1 where memory is out. */
+/* Make a series the last in order: 0, or -1 if there is no memory. */
 int table_move_last(Table *table, Series *series);
 
 Series *table_find(const Table *table, const TagSet *tags);

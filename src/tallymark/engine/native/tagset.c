@@ -332,7 +332,7 @@ tagset_get_label_text(PyObject *op, void *Py_UNUSED(closure))
     return Py_NewRef(text == NULL ? Py_None : text);
 }
 
-/* Text alone, so that no cycle can form here, and freeing a tag set runs no Python code. */
+/* Accept only exact text, so that no cycle can form here, and freeing a tag set runs no Python code. */
 static PyObject *
 tagset_keep_label_text(PyObject *op, PyObject *text)
 {

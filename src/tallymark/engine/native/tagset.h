@@ -12,7 +12,7 @@ typedef struct TagSet {
     PyObject *values[];   /* exact str, in the order of the shape's keys */
 } TagSet;
 
-/* The one set with these keys and values (exact str, the keys ascending); a new reference, or NULL with an exception. */
+/* Return the one set with these keys and values (exact str, the keys ascending); a new reference, or NULL with an exception. */
 TagSet *tagset_get(State *state, Shape *shape, PyObject *const *values);
 
 /* The same from a dict of exact text, sorted by key. */
@@ -21,10 +21,10 @@ TagSet *tagset_from_sorted(State *state, PyObject *items);
 /* Add the tags of a set to a dict: 0, or -1 with an exception. */
 int tagset_fill(const TagSet *self, PyObject *dict);
 
-/* Whether a set has a tag with this key. */
+/* Return 1 if a set has a tag with this key. */
 int tagset_has_key(const TagSet *self, PyObject *key);
 
-/* Whether a set has all tags of another. */
+/* Return 1 if a set has all tags of another. */
 int tagset_has_all(const TagSet *self, const TagSet *wanted);
 
 extern PyType_Spec tagset_spec;

@@ -1,5 +1,5 @@
-/* A timed function: what `@timer.time()` makes of a plain function. It stands in for the function, as functools.wraps would
- * have it, and costs two readings of the clock and an observation over a call. */
+/* A timed function: what `@timer.time()` makes of a plain function. It replaces the function as functools.wraps would, and adds
+ * two readings of the clock and an observation to each call. */
 #include "timing.h"
 
 #include <structmember.h>
@@ -34,11 +34,11 @@ static PyObject *
 timed_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)op;
-    if (self->function == NULL) { /* cleared, as garbage, which a finaliser may yet find and call */
+    if (self->function == NULL) { /* cleared as garbage; a finaliser may still call it */
         PyErr_SetString(PyExc_ReferenceError, "the timed function is gone");
         return NULL;
     }
-    if (Py_EnterRecursiveCall(" while calling a timed function")) { /* a function may be timed any number of times over */
+    if (Py_EnterRecursiveCall(" while calling a timed function")) { /* timed functions may be nested to any depth */
         return NULL;
     }
     int64_t start = clock_now();
@@ -139,7 +139,7 @@ timed_repr(PyObject *op)
     return PyUnicode_FromFormat("<timed %R>", ((Timed *)op)->function);
 }
 
-/* As a function, by its name. */
+/* Pickled by its name, as a function is. */
 static PyObject *
 timed_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
 {

@@ -13,7 +13,7 @@ timer_record_seconds(Instrument *self, PyObject *const *args, Py_ssize_t nargs, 
     return record(self, args, nargs, kwnames, seconds, distribution_observe);
 }
 
-/* Where nobody has imported datetime, nobody has a timedelta. */
+/* If datetime was never imported, there is no timedelta. */
 static int
 is_timedelta(State *state, PyObject *object)
 {
@@ -29,7 +29,7 @@ is_timedelta(State *state, PyObject *object)
     return PyType_IsSubtype(Py_TYPE(object), (PyTypeObject *)state->borrowed[TIMEDELTA]);
 }
 
-/* Seconds from a number or a timedelta: as number(). */
+/* Read seconds from a number or a timedelta, as number() does. */
 int
 timer_seconds_of(Family *family, PyObject *duration, double *seconds)
 {

@@ -1,6 +1,6 @@
 /* The interpreter binds __enter__ and __exit__ to the object before it calls them, and a bound method of a C type is a new
- * object each time. So a timing's are of a type of their own, Moment, and what a Moment binds to is the timing itself, which
- * tells by the number of arguments what it is called for: none enters, three (an exception) leave, one is a function to time. */
+ * object each time. So a timing's are of a type of their own, Moment, and a Moment binds to the timing itself. The number of
+ * arguments decides what a call of a timing does: none enters, three (an exception) exit, one is a function to time. */
 #include "timing.h"
 
 #include <structmember.h>
@@ -17,8 +17,8 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     Instrument *timer; /* owned */
-    uint32_t depth;    /* entries now open: the first is in place, further ones are on the heap */
-    uint32_t room;
+    uint32_t depth;    /* entries now open: the first is here, further ones are on the heap */
+    uint32_t capacity;
     Entry first;
     Entry *more;
 } Timing;
@@ -32,14 +32,14 @@ entry_at(Timing *self, uint32_t i)
 static PyObject *
 timing_enter(Timing *self)
 {
-    if (self->depth > self->room) {
-        uint32_t room = self->room * 2 + 4;
-        Entry *more = PyMem_Realloc(self->more, room * sizeof *more);
+    if (self->depth > self->capacity) {
+        uint32_t capacity = self->capacity * 2 + 4;
+        Entry *more = PyMem_Realloc(self->more, capacity * sizeof *more);
         if (more == NULL) {
             return PyErr_NoMemory();
         }
         self->more = more;
-        self->room = room;
+        self->capacity = capacity;
     }
     Entry *entry = entry_at(self, self->depth++);
     entry->thread = PyThread_get_thread_ident();
@@ -47,7 +47,7 @@ timing_enter(Timing *self)
     return Py_NewRef((PyObject *)self);
 }
 
-/* Take out the last entry of this thread; where it has none (it was entered elsewhere), the last of all. */
+/* Remove the last entry of this thread; if it has none (another thread entered), the last of all. */
 static int64_t
 take_start(Timing *self)
 {
@@ -72,7 +72,7 @@ timing_exit(Timing *self)
 {
     int64_t end = clock_now();
     if (self->depth == 0) {
-        PyErr_SetString(PyExc_RuntimeError, "a timing was left that had not been entered");
+        PyErr_SetString(PyExc_RuntimeError, "a timing was exited that had not been entered");
         return NULL;
     }
     return timer_record_seconds(self->timer, NULL, 0, NULL, (double)(end - take_start(self)) * 1e-9);
@@ -123,7 +123,7 @@ timing_of(Instrument *timer_steal)
     PyObject_Init((PyObject *)self, state->timing_type);
     self->vectorcall = timing_call;
     self->timer = timer_steal;
-    self->depth = self->room = 0;
+    self->depth = self->capacity = 0;
     self->more = NULL;
     return (PyObject *)self;
 }
@@ -215,7 +215,7 @@ moment_call(PyObject *op, PyObject *args, PyObject *kwargs)
     return ((Moment *)op)->enters ? timing_enter(timing) : timing_exit(timing);
 }
 
-/* Their types hold them: unless collections see that they hold their own, nothing would ever free the module. */
+/* A moment's type holds it, and it holds its type: unless the garbage collector sees that, nothing would free the module. */
 static int
 moment_traverse(PyObject *op, visitproc visit, void *arg)
 {

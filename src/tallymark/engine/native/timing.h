@@ -4,13 +4,13 @@
 
 #include "instrument.h"
 
-/* A timing for a timer, which is stolen; NULL passes on. */
+/* Return a timing for a timer, which is stolen; NULL passes on. */
 PyObject *timing_of(Instrument *timer_steal);
 
 PyObject *timer_record_seconds(
     Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double seconds); /* timer.c */
 
-/* Seconds from a number or a timedelta: as number(). */
+/* Read seconds from a number or a timedelta, as number() does. */
 int timer_seconds_of(Family *family, PyObject *duration, double *seconds); /* timer.c */
 
 /* Put __enter__ and __exit__ into the type of timings: 0, or -1 with an exception. */

@@ -24,15 +24,15 @@ class Counter(Scalar):
     kind = "counter"
 
     def inc(self, amount: Number = 1.0, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
-        """Add `amount`, to the series with `tags` added if there are any.
+        """Add `amount` to this series, or to the one with `tags` added.
 
         A negative or non-finite amount is rejected and counted in `tallymark_rejected`.
 
         Args:
-            amount: given by place alone, and so are the numbers of all other records: `amount=` would be a tag.
-            exemplar: what tells this record from others, `{"trace_id": "4f79"}` say: at most 128 characters. It is checked,
-                and not kept yet.
-            tags: by keyword, `method="GET"`: text, or what becomes text.
+            amount: positional only, as is the number in every record call: a keyword would be a tag.
+            exemplar: what identifies this record, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked, but
+                not kept yet.
+            tags: keywords, such as `method="GET"`. A value that is not text is recorded as `str(value)`.
 
         Raises:
             TypeError: `amount` is not a number, a tag's value is a collection, or a keyword is `amount` or `value`.
@@ -56,15 +56,18 @@ class Counter(Scalar):
         self._add(amount)
 
     def add(self, amount: Number, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
-        """Do the same as `inc`, with an amount that must be given."""
+        """Add `amount`, as `inc` does. Here it has no default."""
         self.inc(amount, exemplar=exemplar, **tags)
 
     def count_exceptions(self, /, *exceptions: type[BaseException], **tags: object) -> ExceptionCount:
-        """Return what counts the exceptions that end a `with` block, or, as a decorator, a call of a function. Swallows none.
+        """Count the exceptions that end a `with` block or, as a decorator, a call of a function. Suppress none.
 
         Args:
             exceptions: the classes that count; by default `Exception`.
-            tags: of the series that is added to.
+            tags: of the series that counts them.
+
+        Returns:
+            The context manager, which is also a decorator.
 
         Raises:
             TypeError: one of `exceptions` is not an exception class.
@@ -73,7 +76,7 @@ class Counter(Scalar):
         return ExceptionCount(self.with_tags(**tags), exceptions)
 
     def _set_from_callback(self, total: Number) -> None:
-        """Make the total what a callback says that it is; a counter that counts elsewhere."""
+        """Set the total that a callback returned, of something that is counted elsewhere."""
         number = self._family.policy.number(total)
         if number is None:
             return

@@ -30,14 +30,14 @@ _CLASSES: dict[str, type[Instrument]] = {cls.__name__: cls for cls in (Counter, 
 
 
 class Family:
-    """The table of a metric's live series, and the rules for who may enter it.
+    """The table of a metric's live series, and the rules for which series may enter it.
 
     Attributes:
         options: the family's shape and rules.
-        policy: what keeps the rules, and reports what breaks them.
+        policy: checks the rules, and reports what breaks them.
         description: what the metric counts or measures.
         root: the series without tags of its own.
-        registered: whether a registry lists the family; if not, the next record brings it back.
+        registered: True if a registry lists the family; if not, the next record registers it again.
     """
 
     __slots__ = (
@@ -53,9 +53,9 @@ class Family:
         self._hooks = hooks
         self._live: dict[Pairs, Instrument] = {}
         self._taken = 0  # how many live series count towards the limit
-        # Series that someone still holds, so that one series keeps its object.
+        # Dormant series that a user still holds: each must keep its one object.
         self._dormant: WeakValueDictionary[Pairs, Instrument] = WeakValueDictionary()
-        self._marks: dict[Pairs, tuple[object, float]] = {}  # with a ttl: what a series was like, and since when
+        self._marks: dict[Pairs, tuple[object, float]] = {}  # with a ttl: a series' last mark, and since when it holds
         self._overflow_tags = TagSet(options.tags, overflow="true")
         self.root: Instrument = self._series(options.tags)
         self.root._created = hooks.now()
@@ -75,13 +75,13 @@ class Family:
         return found
 
     def find_given(self, base: S, tags: dict[str, object]) -> S:
-        """Return the same for the keywords of a record call, some of which are no tags."""
+        """Do as `find`, for the keywords of a record call, some of which are not tags."""
         if not NO_TAGS.isdisjoint(tags):
             tags = self.policy.record_tags(tags)
         return self.find(base, tags) if tags else base
 
     def named(self, series: S) -> S:
-        """Return the live series that stands for one that a user names, or the series itself where it may not live."""
+        """Wake a series that a user names, and return the live one; return `series` itself where it may not live."""
         return series if series._live else self.wake(series) or series
 
     def _series(self, tags: TagSet) -> Instrument:
@@ -94,12 +94,12 @@ class Family:
             return series
 
     # Entering and leaving the table. The lock keeps other threads out, but not a signal handler or a finaliser of this one:
-    # each step leaves a state that theirs can start from, and takes for granted nothing that was true before a call.
+    # each step leaves a state that theirs can start from, and assumes nothing that was true before a call.
 
     def wake(self, series: S) -> S | None:
-        """Return the live series that a record to `series` belongs to: itself, or the overflow series where there is no room.
+        """Return the live series that a record to `series` belongs to: itself, or the overflow series where the family is full.
 
-        None where the family was unregistered and its name has gone to another: the record is rejected.
+        Return None where the family was unregistered and another metric has its name: the record is rejected.
         """
         while True:
             with slow_path():
@@ -117,7 +117,7 @@ class Family:
         return None
 
     def _enter(self, series: S) -> S | None:
-        """Put a series into the table, and return the one that is there; None where there is no room."""
+        """Put a series into the table, and return the one that is there; None where the family is full."""
         if series._live:
             return series
         pairs = series._tags._pairs
@@ -143,7 +143,7 @@ class Family:
         return entered
 
     def drop(self, series: Instrument, mark: object = None) -> bool:
-        """Make a series dormant; given a mark, only if it was not recorded to since the mark was taken."""
+        """Make a series dormant; given a mark, only if it was not recorded to since then. Return True if it is now dormant."""
         pairs = series._tags._pairs
         counts = series._tags is not self.root._tags and series._tags is not self._overflow_tags
         with slow_path():
@@ -155,13 +155,13 @@ class Family:
             # Atomic
             if counts:
                 self._taken -= 1
-            if not series._live:  # else it was woken since; nothing can do so between this test and the call
+            if not series._live:  # else it was woken meanwhile; nothing can wake it between this test and the call
                 self._live.pop(pairs, None)
                 self._marks.pop(pairs, None)
             return True
 
     def retire(self) -> None:
-        """Make all series dormant, and the family too: the next record to any of them asks the registry to take it back."""
+        """Unregister the family and make all its series dormant: the next record to one asks the registry to readmit it."""
         with slow_path():
             self.registered = False
             for series in list(self._live.values()):
@@ -170,7 +170,7 @@ class Family:
     # Reading
 
     def expire(self) -> int:
-        """Drop the series that did not change for `ttl` seconds; return how many. What changed unseen is never dropped."""
+        """Drop the series that did not change for `ttl` seconds; return how many. One that was just recorded to stays."""
         ttl = self.options.ttl
         if ttl is None:
             return 0
@@ -187,7 +187,7 @@ class Family:
         return dropped
 
     def series(self, base: S) -> list[S]:
-        """Return the live series that have the tags of `base`, in the order of their coming."""
+        """Return the live series that have all tags of `base`, in the order in which they became live."""
         wanted = base._tags.items()
         with slow_path():
             live: Any = [series for series in self._live.values() if wanted <= series._tags.items()]
@@ -195,7 +195,7 @@ class Family:
         return series
 
     def read(self) -> Columns:
-        """Return the live series as columns; the root alone, with empty cells, where there is none."""
+        """Return the live series as columns; if there is none, the root alone, with empty cells."""
         self.expire()
         with slow_path():
             rows = list(self._live.values()) or [self.root]
@@ -203,5 +203,5 @@ class Family:
 
     @property
     def empty(self) -> bool:
-        """Whether there is no live series."""
+        """True if there is no live series."""
         return not self._live

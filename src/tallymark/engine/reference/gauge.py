@@ -22,7 +22,7 @@ class Gauge(Scalar):
     kind = "gauge"
 
     def set(self, value: Number, /, **tags: object) -> None:
-        """Make the value `value`, of the series with `tags` added if there are any. Any double will do, NaN and inf too.
+        """Set this series, or the one with `tags` added, to `value`: any double, including NaN and inf.
 
         Raises:
             TypeError: `value` is not a number, or a keyword cannot be a tag: `amount`, `value`, `exemplar`.
@@ -34,7 +34,7 @@ class Gauge(Scalar):
             series._store(number)
 
     def inc(self, amount: Number = 1.0, /, **tags: object) -> None:
-        """Add `amount`, which may be negative. A non-finite one is rejected and counted in `tallymark_rejected`.
+        """Add `amount`, which may be negative. A non-finite amount is rejected and counted in `tallymark_rejected`.
 
         Raises:
             TypeError: `amount` is not a number, or a keyword cannot be a tag: `amount`, `value`, `exemplar`.
@@ -55,11 +55,14 @@ class Gauge(Scalar):
             self.inc(-number, **tags)
 
     def add(self, amount: Number, /, **tags: object) -> None:
-        """Do the same as `inc`, with an amount that must be given."""
+        """Add `amount`, as `inc` does. Here it has no default."""
         self.inc(amount, **tags)
 
     def track_in_progress(self, /, **tags: object) -> InProgress:
-        """Return what adds 1 for the time of a `with` block, or, as a decorator, of each call of a function.
+        """Add 1 while a `with` block or, as a decorator, a call of a function runs.
+
+        Returns:
+            The context manager, which is also a decorator.
 
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.
@@ -67,5 +70,5 @@ class Gauge(Scalar):
         return InProgress(self.with_tags(**tags))
 
     def _set_from_callback(self, value: Number) -> None:
-        """Make the value what a callback returned."""
+        """Set the value that a callback returned."""
         self.set(value)

@@ -28,10 +28,10 @@ class Histogram(Distribution):
         A non-finite value is rejected and counted in `tallymark_rejected`.
 
         Args:
-            value: given by place.
-            exemplar: what tells this observation from others, `{"trace_id": "4f79"}` say: at most 128 characters. It is
-                checked, and not kept yet.
-            tags: by keyword.
+            value: positional only.
+            exemplar: what identifies this observation, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked,
+                but not kept yet.
+            tags: keywords.
 
         Raises:
             TypeError: `value` is not a number, a tag's value is a collection, or a keyword is `amount` or `value`.

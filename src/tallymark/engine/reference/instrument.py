@@ -66,13 +66,13 @@ class Instrument:
         """Return the series of this metric with these tags added: the same object each time.
 
         Tags come from a mapping, from keywords, or both (keywords win), and win over the tags that this series has already.
-        Of a metric with declared keys (`tag_keys=`), the values of all may be given by place: `with_tags("GET", "200")`.
+        If the metric has declared keys (`tag_keys=`), the values of all may be positional: `with_tags("GET", "200")`.
         A value that is not text is recorded as `str(value)`. The series is exported from now on. Without any tags, the result
         is the instrument itself.
 
         Raises:
             TagError: a key is not valid or not allowed, or the series would have too many tags.
-            TypeError: a key is not a `str`, a value is a collection, or what is given by place is neither one mapping nor a
+            TypeError: a key is not a `str`, a value is a collection, or the positional arguments are neither one mapping nor a
                 value for each declared key.
         """
         if given:
@@ -82,11 +82,11 @@ class Instrument:
         return self._family.named(self._family.find(self, tags))
 
     def series(self) -> list[Self]:
-        """Return the live series of this metric that have the tags of this one, maybe among others; the oldest first."""
+        """Return the live series of this metric that have all tags of this one; the oldest first."""
         return self._family.series(self)
 
     def remove(self) -> None:
-        """Take this series out of its family, so that it is no longer exported. A later record starts it afresh."""
+        """Remove this series from its family, so that it is no longer exported. A later record starts it from nothing."""
         self._family.drop(self)
 
     def __reduce__(self) -> NoReturn:
@@ -96,7 +96,7 @@ class Instrument:
         return describe(self)
 
     # The seam to the family. `_mark` returns what differs after any record. `_clear` empties the cells of a live series and
-    # makes it dormant, given a mark only if nothing was recorded since; it returns whether it did. `_columns` reads rows out.
+    # makes it dormant, given a mark only if nothing was recorded since; it returns True if it did. `_columns` reads rows.
 
     def _mark(self) -> object:
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""`OperationRecorder`: one call that counts, and times if it has a timer, under tags that are given by place."""
+"""`OperationRecorder`: one call that counts, and times if it has a timer, with tags as positional arguments."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class OperationRecorder:
     """Called with a value for each of its keys, a duration if it has a timer, and further tags by keyword: adds one to its
     counter and records the duration, in the series with all of these tags.
 
-    Made for callers that record the same facts again and again. What is given by place wins over a keyword of that name. A
-    duration that is rejected does not keep the count from being right.
+    For callers that record with the same keys again and again. A positional value wins over a keyword of the same name. If the
+    duration is rejected, the call still counts.
 
     Args:
-        counter: what is counted.
-        keys: the tags that are given by place.
-        timer: what the duration, the last argument by place, is recorded to.
-        defaults: values of the last keys, where they are left out.
+        counter: what each call adds one to.
+        keys: the tags that are positional arguments.
+        timer: what the duration, the last positional argument, is recorded to.
+        defaults: values of the last keys, used where they are omitted.
     """
 
     __slots__ = ("_counter", "_defaults", "_keys", "_timer")
@@ -51,7 +51,7 @@ class OperationRecorder:
         missing = len(self._keys) - n_values
         if not 0 <= missing <= len(self._defaults):
             duration = " and a duration" if self._timer is not None else ""
-            raise TypeError(f"{self._keys!r}{duration} are needed by place, but {len(values)} were given")
+            raise TypeError(f"{self._keys!r}{duration} are needed by position, but {len(values)} were given")
         if len(context) + len(self._keys) > _MAX_TAGS:
             raise TypeError(f"at most {_MAX_TAGS} tags can be given in one call")
         texts = values[:n_values] + self._defaults[len(self._defaults) - missing :]

@@ -58,18 +58,18 @@ class TagSet(Mapping[str, str]):
             self._pairs = pairs
             self._labels = None
             own = KeyedRef(self, _forget, pairs)
-            # Whatever else runs meanwhile, it finds the tag set that this puts there, or this finds theirs.
+            # Other code that runs meanwhile finds the tag set that this stores, or this finds the one that it stored.
             while (found := (known := _interned.setdefault(pairs, own))()) is None:
                 _forget(known)
         return found
 
     @property
     def _label_text(self) -> str | None:
-        """What an exporter kept here with `_keep_label_text`; None before."""
+        """What an exporter stored with `_keep_label_text`; None before."""
         return self._labels
 
     def _keep_label_text(self, text: str) -> None:
-        """Keep the escaped text of these tags, so that an exporter makes it once. It is no part of what the tags mean."""
+        """Store the escaped text of these tags, so that an exporter makes it once. Equality and hash ignore it."""
         self._labels = text
 
     def __getitem__(self, key: str) -> str:

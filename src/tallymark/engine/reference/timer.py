@@ -30,13 +30,13 @@ class Timer(Distribution):
     def record(self, duration: Number | timedelta, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
         """Count a duration, in seconds or as a `timedelta`.
 
-        A negative (a clock was set back) or non-finite one is rejected and counted in `tallymark_rejected`.
+        A negative duration (a clock was set back) or a non-finite one is rejected and counted in `tallymark_rejected`.
 
         Args:
-            duration: given by place.
-            exemplar: what tells this duration from others, `{"trace_id": "4f79"}` say: at most 128 characters. It is
-                checked, and not kept yet.
-            tags: by keyword.
+            duration: positional only.
+            exemplar: what identifies this duration, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked, but
+                not kept yet.
+            tags: keywords.
 
         Raises:
             TypeError: `duration` is neither a number nor a `timedelta`, a tag's value is a collection, or a keyword is
@@ -61,8 +61,8 @@ class Timer(Distribution):
         series._observe(seconds)
 
     def _seconds(self, duration: Any) -> float | None:
-        """Return a duration in seconds; None, and a rejection counted, where it cannot be read."""
-        datetime = sys.modules.get("datetime")  # where nobody imported it, nobody has a timedelta
+        """Return a duration in seconds. If it cannot be read, count a rejection and return None."""
+        datetime = sys.modules.get("datetime")  # if it was never imported, there is no timedelta
         if datetime is not None and issubclass(type(duration), datetime.timedelta):
             duration = duration.total_seconds()
         return self._family.policy.number(duration)
@@ -75,7 +75,10 @@ class Timer(Distribution):
             self._record(end - seconds, tags)
 
     def time(self, /, **tags: object) -> Timing:
-        """Return what times a `with` block, or, as a decorator, each call of a function.
+        """Time a `with` block or, as a decorator, each call of a function.
+
+        Returns:
+            The context manager, which is also a decorator.
 
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.

@@ -19,10 +19,10 @@ __all__ = ["Timing"]
 
 
 class Timing:
-    """A `with` block or a function under a timer: records on every exit, by exception too, and swallows none.
+    """Times a `with` block or a function: records on every exit, by exception too, and suppresses no exception.
 
-    One object may be used again, nested in itself, and by several threads at a time. Tasks of one thread that overlap should
-    each call `timer.time()`: with one shared object their counts and their sum are right, but two durations may change places.
+    One object may be reused, nested in itself, and used by several threads at a time. Tasks of one thread that overlap should
+    each call `timer.time()`: with one shared object their counts and their sum are right, but two durations may be swapped.
     """
 
     __slots__ = ("_starts", "_timer")
@@ -42,7 +42,7 @@ class Timing:
         if not starts:  # it may have been entered in another thread
             starts = next(filter(None, list(self._starts.values())), None)
         if not starts:
-            raise RuntimeError("a timing was left that had not been entered")
+            raise RuntimeError("a timing was exited that had not been entered")
         self._timer.record(end - starts.pop())
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:

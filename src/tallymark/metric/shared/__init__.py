@@ -1,1 +1,1 @@
-"""One registry over many processes: the file, the memory, its families, what each process has. See `docs/processes.md`."""
+"""One registry over many processes: the file, its memory, families, and values of each process. See `docs/processes.md`."""

@@ -30,14 +30,14 @@ _CROWD = 511  # the place of all processes that found none free: it never ends
 
 
 class Space(Frozen):
-    """Bytes that are used, that the file has, and that it may grow to; and how many requests for space were refused."""
+    """Bytes that are used, that the file has, and that it may grow to; and how many requests for space failed."""
 
-    __slots__ = ("limit", "refused", "size", "used")
+    __slots__ = ("failed", "limit", "size", "used")
 
     used: int
     size: int
     limit: int
-    refused: int
+    failed: int
 
 
 class LivingProcess(Frozen):

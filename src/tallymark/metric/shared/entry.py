@@ -1,4 +1,4 @@
-"""`SharedEntry`: what shared memory tells of a family."""
+"""`SharedEntry`: what shared memory holds about a family."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGGREGATES = ("last", "sum", "max", "min")
 
 
 class SharedEntry(Frozen):
-    """What shared memory tells of a family, to all processes: the first of them to ask for the metric decides it."""
+    """What shared memory holds about a family, for all processes: the first to ask for the metric decides it."""
 
     __slots__ = ("aggregate", "bounds", "description", "kind", "limits", "name", "tag_keys", "ttl", "unit")
 
@@ -31,28 +31,28 @@ class SharedEntry(Frozen):
 
     @classmethod
     def of(cls, options: FamilyOptions, description: str) -> SharedEntry:
-        """Return what a family's options tell that all processes must agree on."""
+        """Return those of a family's options that all processes must agree on."""
         return cls(
             options.name, options.kind, options.unit, options.bounds, options.aggregate or "last", description, options.ttl,
             options.limits, options.tag_keys,
         )  # fmt: skip
 
     def options(self, like: FamilyOptions) -> FamilyOptions:
-        """Return options that agree with this, and else are like those of another family."""
+        """Return options that agree with this entry, and are otherwise those of `like`."""
         return replace(
             like, name=self.name, kind=self.kind, unit=self.unit, bounds=self.bounds, aggregate=self.aggregate,
             ttl=self.ttl, limits=self.limits, tag_keys=self.tag_keys,
         )  # fmt: skip
 
     def request(self) -> MetricRequest:
-        """Return a request for the same family, to see whether another one fits it."""
+        """Return a request for the same family, to check whether another family fits it."""
         return MetricRequest(
             self.kind, self.name, "", self.unit, self.bounds or None, aggregate=self.aggregate, tag_keys=self.tag_keys
         )
 
     @classmethod
     def read(cls, text: bytes | None) -> SharedEntry | None:
-        """Return what a text tells, or None for one that `write` cannot have written."""
+        """Decode a text; return None for one that `write` cannot have written."""
         try:
             name, _, rest = (text or b"").decode().partition("\n")
             kind, unit, bounds, aggregate, description, ttl, limits, tag_keys = json.loads(rest)
@@ -73,7 +73,7 @@ class SharedEntry(Frozen):
         return (self.kind in WITH_BUCKETS) == bool(self.bounds) and ascending and combines
 
     def write(self) -> bytes:
-        """Return the text that `read` takes."""
+        """Return the text that `read` decodes."""
         limits = {name: getattr(self.limits, name) for name in TagLimits.__slots__}
         rest = [
             self.kind, self.unit, self.bounds, self.aggregate, self.description, self.ttl, limits, self.tag_keys,

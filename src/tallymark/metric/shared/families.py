@@ -24,10 +24,10 @@ __all__ = ["SharedFamilies"]
 
 
 class SharedFamilies(Families):
-    """Families that other processes may make, take out and bring back too, at any time.
+    """Families that other processes may make, unregister and readmit too, at any time.
 
     Attributes:
-        memory: what they share.
+        memory: the memory that they share.
     """
 
     __slots__ = ("_by_offset", "memory")
@@ -40,16 +40,16 @@ class SharedFamilies(Families):
         self._by_offset: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory
 
     def readmit(self, family: Family) -> bool:
-        """Register a family again, for all processes, if need be; return whether its name was free."""
+        """Register a family again, for all processes, if need be; return True if its name was free."""
         with slow_path():
             if not family.registered:
-                self.sync()  # another process may have taken out who has the name here
+                self.sync()  # another process may have unregistered the family that has the name here
             if not self._is_bound(family):
                 return self._by_name.get(family.options.name) is family  # its records are rejected while there is no space
             return self.memory.register(family) and super().readmit(family)
 
     def unregister(self, name: str) -> bool:
-        """Take a family out for all processes, with all its series; return whether it was there."""
+        """Unregister a family and remove all its series, for all processes; return True if it was there."""
         with slow_path():
             self.sync()
             family = self._by_name.get(name)
@@ -70,7 +70,7 @@ class SharedFamilies(Families):
     def _make(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
         found = self.memory.find_or_make(options, description)
         family = self._at(found[0], found[1].options(options), found[1].description or description, hooks) if found else None
-        # Without an offset, it looks for space again when it is asked for, recorded to, or read.
+        # Without an offset, it looks for space again when it is requested, recorded to, or read.
         return family or self._unbound(options, description, hooks)
 
     def _unbound(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
@@ -78,7 +78,7 @@ class SharedFamilies(Families):
         return made
 
     def _at(self, offset: int, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family | None:
-        """Return the one family of this registry at an offset, or None where that is damaged."""
+        """Return the one family of this registry at an offset, or None if that is damaged."""
         family = self._by_offset.get(offset)
         if family is None:
             family = self._unbound(options, description, hooks)
@@ -87,14 +87,14 @@ class SharedFamilies(Families):
         return family
 
     def _bind(self, family: Family, offset: int) -> bool:
-        """Give a family an offset that no other of this registry has; return whether that could be."""
+        """Give a family an offset that no other of this registry has; return True if that was possible."""
         if offset in self._by_offset or not self.memory.bind(family, offset):
             return False
         self._by_offset[offset] = family
         return True
 
     def _is_bound(self, family: Family) -> bool:
-        """Return whether a family is in shared memory, after looking for space if need be."""
+        """Return True if a family is in shared memory, after looking for space if need be."""
         if self.memory.offset(family):
             return True
         found = self.memory.find_or_make(family.options, family.description)
@@ -108,7 +108,7 @@ class SharedFamilies(Families):
     # Other processes
 
     def sync(self) -> bool:
-        """Learn what other processes did to the metrics: return whether they took some out, or made new ones."""
+        """Sync with what other processes did to the metrics: return True if they unregistered some, or made new ones."""
         with slow_path():
             registered = dict(self.memory.shared.families())
             gone = [one for one in list(self._by_name.items()) if not registered.get(self.memory.offset(one[1]), True)]
@@ -118,7 +118,7 @@ class SharedFamilies(Families):
             return bool(gone or made)
 
     def _adopt(self, offset: int) -> bool:
-        """Take a family in that other processes know; return whether it was new to this one."""
+        """Register a family that other processes made; return True if it was new to this one."""
         entry = self.memory.entry(offset)
         if entry is None:
             return False
@@ -127,7 +127,7 @@ class SharedFamilies(Families):
             return not self.memory.offset(known) and _agrees(known, entry) and self._bind(known, offset)
         try:
             tags = self._engine.TagSet(entry.limits.truncated(entry.name, self._tags))
-        except TagError:  # its limits do not allow our registry's tags; what others record is read all the same
+        except TagError:  # its limits do not allow our registry's tags; read what others record all the same
             tags = self._engine.TagSet()
         like = FamilyOptions(entry.name, entry.kind, "", (), None, self._limits, tags)
         family = self._at(offset, entry.options(like), entry.description, self.hooks)
@@ -138,20 +138,20 @@ class SharedFamilies(Families):
         return True
 
     def tags_of_others(self, name: str, tags: TagSet) -> list[TagSet]:
-        """Return the tags of a metric's series that other processes may have made: all but one."""
+        """Return the tags of all series of a metric but the one with `tags`, where other processes may have made them."""
         family = self._by_name.get(name)
         return [one for one in family.read().tags if one != tags] if family is not None else []
 
     # Reading
 
     def refresh(self) -> None:
-        """Get ready to be read as a whole: learn of others' metrics, free what nobody holds."""
+        """Get ready to be read as a whole: sync with others' metrics, and free what dead processes held."""
         self.memory.check()
         self.memory.shared.bury()
         self.sync()
 
     def read(self, family: Family) -> Columns:
-        """Return the series of a family, for all processes, after removing what expired."""
+        """Return the series of a family, for all processes, after removing those that expired."""
         self.memory.expire_values(family, self.hooks.uptime())
         return self.memory.read_values(self._engine, family) or family.read()
 

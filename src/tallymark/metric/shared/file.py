@@ -1,4 +1,4 @@
-"""The file that processes share: made whole, checked before it is believed, and refused with a reason and a remedy."""
+"""The file that processes share: created complete, checked before use, and rejected with a reason and a remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tallymark.metric.shared.printable import printable
 
 __all__ = ["open_to_read", "open_to_share"]
 
-# What a file system without files that have no name yet answers.
+# The errors of a file system that has no O_TMPFILE, which makes files without a name.
 _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 
 _MAGIC = 0x4B524D594C4C4154.to_bytes(8, sys.byteorder)
@@ -29,14 +29,14 @@ def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int
     """Map memory to share, made if need be: to be inherited over a fork (`True`), or a file. Return it, and the file's path.
 
     Raises:
-        SharedFileError: the file cannot be used; it says why, and what to do.
+        SharedFileError: the file cannot be used; the message has the reason and a remedy.
         TypeError: `shared` is neither True nor a path.
-        ValueError: this engine or platform cannot share memory, or the limit makes no sense.
+        ValueError: this engine or platform cannot share memory, or the limit is out of range.
     """
     if engine.name != "native" or not hasattr(os, "memfd_create"):
         raise ValueError(
             f"Registry(shared={shared!r}): the {engine.name} engine on {sys.platform} cannot share memory between processes;"
-            " the native engine on Linux can (TALLYMARK_ENGINE=native tells how to get it)"
+            " the native engine on Linux can (set TALLYMARK_ENGINE=native to see how to build it)"
         )
     if shared is True:
         fd = os.memfd_create("tallymark")
@@ -53,7 +53,7 @@ def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int
 
 
 def open_to_read(engine: Any, path: str | os.PathLike[str]) -> Any:
-    """Map a file that processes share, to look at it alone: nothing that is done with it can change it.
+    """Map a file that processes share, read-only: nothing that is done with it can change it.
 
     Raises:
         SharedFileError: it is missing, foreign, damaged or of another version, or cannot be read; it says which.
@@ -110,20 +110,20 @@ def _open_or_make(engine: Any, path: Path, limit: int) -> int:
         try:
             return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):  # another process was first: take its
+            with contextlib.suppress(FileExistsError):  # another process was first: open its file
                 return _make(engine, path, limit)
-    raise SharedFileError(f"{path}: it comes and goes; is something removing it?")
+    raise SharedFileError(f"{path}: it appears and disappears; is something removing it?")
 
 
 def _make(engine: Any, path: Path, limit: int) -> int:
-    """Make the file whole before anyone can see it, so that no process finds half of one, however many start at once."""
+    """Make the file complete before any process can see it, so that none finds half of one, however many start at once."""
     with contextlib.ExitStack() as stack:
         fd, name = _unseen(path)
         if name is not None:
             stack.callback(os.unlink, name)
         try:
             engine.Shared.format(fd, limit)
-            # The descriptor makes link() follow what is a symbolic link to a file without a name.
+            # `src_dir_fd` makes Python call linkat(), which can follow the symbolic link to the file without a name.
             os.link(name or f"/proc/self/fd/{fd}", path, src_dir_fd=fd if name is None else None, follow_symlinks=name is None)
         except BaseException:
             os.close(fd)
@@ -132,7 +132,7 @@ def _make(engine: Any, path: Path, limit: int) -> int:
 
 
 def _unseen(path: Path) -> tuple[int, str | None]:
-    """Open a new file beside `path`: without a name or, where the file system has no such files, with one that nobody knows."""
+    """Open a new file beside `path`: without a name or, if the file system cannot do that, with a random one."""
     flags = os.O_RDWR | os.O_CLOEXEC
     try:
         return os.open(path.parent, os.O_TMPFILE | flags, 0o600), None

@@ -40,8 +40,8 @@ def text_lines(contents: Contents) -> Iterator[str]:
     space = contents.space
     yield printable(contents.path)
     yield f"space: {space.used:,} of {space.limit:,} bytes used, {space.size:,} on disk"
-    if space.refused:
-        yield f"space: {space.refused:,} requests found none"
+    if space.failed:
+        yield f"space: {space.failed:,} requests failed"
     yield f"processes: {len(contents.processes)}"
     for process in contents.processes:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_sane(process.since)))

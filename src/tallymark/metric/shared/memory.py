@@ -25,7 +25,7 @@ class SharedMemory:
     """Finds, makes and reads families in shared memory. Each has an offset there, by which all processes know it.
 
     Attributes:
-        shared: what maps it.
+        shared: the engine's mapping of it.
         path: the file, or None for memory that is inherited.
     """
 
@@ -38,26 +38,26 @@ class SharedMemory:
         _open.add(shared)
 
     def find_or_make(self, options: FamilyOptions, description: str) -> tuple[int, SharedEntry] | None:
-        """Return a family's offset and what all know of it; None where there is no space, or it is damaged."""
+        """Return a family's offset and entry; None if there is no space, or it is damaged."""
         wanted = SharedEntry.of(options, description)
         offset = self.shared.add_family(wanted.write(), wanted.words, AGGREGATES.index(wanted.aggregate))
         found = self.entry(offset) if offset else None
         return None if found is None else (offset, found)
 
     def entry(self, offset: int) -> SharedEntry | None:
-        """Return what is known of the family at an offset, which never changes; None where that is damaged."""
+        """Return the entry of the family at an offset, which never changes; None if it is damaged."""
         if offset not in self._entries:
             self._entries[offset] = SharedEntry.read(self.shared.text(offset))
         return self._entries[offset]
 
     @staticmethod
     def offset(family: Any) -> int:
-        """Return where a family is in the memory; 0: there was no space for it yet."""
+        """Return a family's offset in the memory; 0: there was no space for it yet."""
         return int(family._offset)
 
     @staticmethod
     def bind(family: Any, offset: int) -> bool:
-        """Have a family use the memory at an offset; return whether there is one of its shape."""
+        """Have a family use the memory at an offset; return True if the entry there fits it."""
         try:
             family._bind(offset)
         except ValueError:
@@ -65,23 +65,23 @@ class SharedMemory:
         return True
 
     def register(self, family: Family) -> bool:
-        """Register a family for all processes; return whether its name was free."""
+        """Register a family for all processes; return True if its name was free."""
         offset = self.offset(family)
         return not offset or bool(self.shared.register(offset))
 
     def unregister(self, family: Family) -> bool:
-        """Take a family out for all processes, with all its series; return whether that was possible."""
+        """Unregister a family and remove all its series, for all processes; return True if that was possible."""
         offset = self.offset(family)
         return not offset or bool(self.shared.unregister(offset))
 
     def read_values(self, engine: Any, family: Family) -> Columns | None:
-        """Return the series of a family of which each process has its own values; None for others, and where it has none."""
+        """Return the series of a family of which each process has its own values; None for others, or if it has no series."""
         if not self._is_combined(family):
             return None
         return self._values.read(engine, self.offset(family), family.options.aggregate)
 
     def expire_values(self, family: Family, now: float) -> int:
-        """Remove those of such a family's series that expired; return how many."""
+        """Remove the expired series of such a family; return how many."""
         return self._values.expire(self.offset(family), family.options.ttl, now) if self._is_combined(family) else 0
 
     def _is_combined(self, family: Family) -> bool:

@@ -32,11 +32,11 @@ def combine(aggregate: str, values: list[float]) -> float:
 
 
 class ProcessValues:
-    """Reads and ends the series of such gauges, each of which is made up of the values that processes have in it."""
+    """Reads and ends the series of such gauges. Each series combines the values of its processes."""
 
     def __init__(self, shared: Any) -> None:
         self._shared = shared
-        self._marks: dict[int, dict[bytes, tuple[int, float]]] = {}  # by offset: what series were like, and since when
+        self._marks: dict[int, dict[bytes, tuple[int, float]]] = {}  # by offset: the mark of each series, and since when
 
     def read(self, engine: Any, offset: int, aggregate: str) -> Columns | None:
         """Return the series of a gauge; None where it has none."""
