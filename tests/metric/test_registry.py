@@ -247,7 +247,7 @@ def test_an_instrument_whose_name_has_gone_to_another_takes_nothing_out(registry
     assert [one.value for one in registry.snapshot()["n"]] == [5]
 
 
-@pytest.mark.parametrize("what", ["m", "", None, 5, object()], ids=repr)
+@pytest.mark.parametrize("what", ["m", "", None, 5, 0.5], ids=repr)
 def test_what_is_not_there_takes_nothing_out(registry: tm.Registry, what: Any) -> None:
     registry.counter("n").inc()
     assert registry.unregister(what) is False
