@@ -60,7 +60,7 @@ def test_keywords_record_to_the_series_with_these_tags(registry: tm.Registry) ->
 
 def test_amount_is_positional_and_a_tag_of_that_name_by_with_tags(registry: tm.Registry) -> None:
     requests = registry.counter("requests")
-    with pytest.raises(TypeError, match=r"by position, as in inc\(2\)"):
+    with pytest.raises(TypeError, match=r"by place, as in inc\(2\)"):
         requests.inc(amount=5)
     requests.with_tags(amount="5").inc()
     assert requests.with_tags(amount="5").value == 1

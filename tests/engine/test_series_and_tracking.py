@@ -253,7 +253,7 @@ def test_those_exceptions_count_that_are_asked_for(
 @pytest.mark.parametrize("wrong", [5, "KeyError", None, KeyError(), (KeyError, OSError), int, object, [KeyError]], ids=repr)
 def test_what_is_no_exception_class_is_a_type_error_at_once(counter: Any, wrong: Any) -> None:
     for exceptions in ((wrong,), (KeyError, wrong)):
-        with pytest.raises(TypeError, match=r"takes exception classes, count_exceptions\(KeyError, OSError\) say, not"):
+        with pytest.raises(TypeError, match=r"takes exception classes, as in count_exceptions\(KeyError, OSError\), not"):
             counter.count_exceptions(*exceptions)
 
 

@@ -120,7 +120,7 @@ def test_a_collector_takes_the_place_of_one_that_is_equal_to_it(registry: tm.Reg
     "wrong", [5, None, object(), SimpleNamespace(collect=5), [gauge()]], ids=lambda one: type(one).__name__
 )
 def test_what_has_no_method_collect_is_a_type_error(registry: tm.Registry, wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"a collector has a method collect\(\)"):
+    with pytest.raises(TypeError, match=r"a collector must have a method collect\(\)"):
         registry.register(wrong)
 
 
@@ -299,7 +299,7 @@ def test_an_instrument_that_comes_later_has_the_name(registry: tm.Registry) -> N
 
 def test_a_strict_registry_raises_for_a_name_that_is_taken(strict_registry: tm.Registry) -> None:
     strict_registry.register(Collector([gauge("n"), gauge("n")]))
-    with pytest.raises(ValueError, match="'n': a collector returned it, but there is one already"):
+    with pytest.raises(ValueError, match="'n': a collector returned it, but its name is taken"):
         strict_registry.snapshot()
 
 

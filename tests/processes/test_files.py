@@ -34,7 +34,7 @@ def fill(path: Path) -> bytes:
 DAMAGES = {
     "zero-length": (lambda good: b"", "not a file that registries share"),
     "short": (lambda good: good[:100], "too short"),
-    "cut off": (lambda good: good[: len(good) // 2], "cut off"),
+    "truncated": (lambda good: good[: len(good) // 2], "was truncated"),
     "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "not a file that registries share"),
     "newer": (lambda good: good[:8] + struct.pack("Q", 99) + good[16:], "another version"),
     "flipped": (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "header is damaged"),

@@ -84,7 +84,7 @@ class Policy:
             )
         if len(given) != len(declared):
             raise TypeError(
-                f"metric {self.options.name!r}: with_tags() takes {len(declared)} positional values"
+                f"metric {self.options.name!r}: with_tags() takes {len(declared)} values by place"
                 f" ({', '.join(declared)}), not {len(given)}"
             )
         return dict(zip(declared, given, strict=True)) | tags
@@ -109,7 +109,7 @@ class Policy:
         for name in ("amount", "value"):
             if name in tags:
                 raise TypeError(
-                    f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by position, as in inc(2);"
+                    f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by place, as in inc(2);"
                     f" for a tag of that name, use with_tags({name}=…)"
                 )
         return tags
