@@ -104,6 +104,16 @@ def test_samples_of_distributions_are_names_too(registry: tm.Registry, logged: C
     assert logged() == [clash("gauge 'a_sum'", "histogram 'a'", "a_sum", keeps="a_sum", number="a")]
 
 
+def test_one_that_lost_its_name_has_no_claim_on_the_names_of_its_samples(
+    registry: tm.Registry, logged: Callable[[], list[str]]
+) -> None:
+    registry.histogram("a.b")
+    registry.gauge("a_b")
+    registry.gauge("a/b.sum")
+    assert names(registry) == {"a.b": "a_b_2", "a_b": "a_b", "a/b.sum": "a_b_sum"}
+    assert logged() == [clash("histogram 'a.b'", "gauge 'a_b'", "a_b", keeps="a_b", number="a.b")]
+
+
 def test_a_numbered_name_is_free_in_all_its_samples(registry: tm.Registry) -> None:
     registry.histogram("a.b")
     registry.gauge("a_b_2_bucket")

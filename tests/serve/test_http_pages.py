@@ -91,7 +91,7 @@ def test_gzip_is_sent_where_it_is_asked_for(counted: tm.Registry, accepts: str) 
     got = get(counted, "/metrics", accept_encoding=accepts)
     assert (got.status, got.headers) == (200, (*METRICS, ("Content-Encoding", "gzip")))
     assert gzip.decompress(got.body) == wanted
-    assert got == get(counted, "/metrics", accept_encoding=accepts)  # no time is in it
+    assert got.body[4:8] == bytes(4)  # no time is in it
 
 
 @pytest.mark.parametrize(
