@@ -19,21 +19,21 @@ PRICES = {"book": 19.9, "pen": 2.5, "lamp": 45.0}
 
 
 class OutOfStock(Exception):  # noqa: N818
-    """The customer asked for more than there is: no fault of the service's."""
+    """The customer asked for more than there is: not the service's fault."""
 
 
 class Declined(Exception):  # noqa: N818
-    """The bank refused the card."""
+    """The bank declined the card."""
 
 
 class Bank:
-    """A stand-in for a payment service: it declines the card `0000`, and does not answer for the card `9999`."""
+    """A simulated payment service: it declines the card `0000`, and does not answer for the card `9999`."""
 
     def charge(self, card: str, amount: float) -> None:
         """Take the money.
 
         Raises:
-            Declined: the bank refused.
+            Declined: the bank declined the card.
             TimeoutError: the bank did not answer.
         """
         if card == "0000":
@@ -43,7 +43,7 @@ class Bank:
 
 
 def outcome(error: BaseException) -> tuple[object, object, object]:
-    """Say how an operation ended: what customers get wrong is no error of the shop's."""
+    """Return how an operation ended: a customer's mistake is no error of the shop's."""
     if isinstance(error, OutOfStock):
         return Outcome("out_of_stock")
     if isinstance(error, Declined):
@@ -65,13 +65,13 @@ class Shop:
 
         Raises:
             OutOfStock: there are not as many.
-            Declined: the bank refused the card.
+            Declined: the bank declined the card.
             TimeoutError: the bank did not answer.
         """
         with self._ops.operation("order") as op:
             if self._stock.get(product, 0) < count:
                 raise OutOfStock(product)
-            op.tag(product=product)  # known to be one of few: what customers type has no place in a tag
+            op.tag(product=product)  # known to be one of few: what customers type must not be a tag
             price = PRICES[product] * count
             self._pay(card, price)
             self._stock[product] -= count
@@ -102,7 +102,7 @@ def run(seconds: float, seed: int = 1) -> str:
         end = time.monotonic() + seconds
         while True:
             shop.search(chance.choice(["book", "pen", "en", "sofa"]))
-            with suppress(OutOfStock, Declined, TimeoutError):  # the customer is told; the metrics know
+            with suppress(OutOfStock, Declined, TimeoutError):  # already counted in the metrics
                 shop.order(chance.choice(list(PRICES)), chance.randint(1, 3), chance.choice(["1234", "1234", "0000", "9999"]))
             if time.monotonic() >= end:
                 return tm.render_prometheus(registry.snapshot()).decode()
@@ -110,7 +110,7 @@ def run(seconds: float, seed: int = 1) -> str:
 
 
 def main() -> None:
-    """Run for as long as the command line says."""
+    """Run for the time that the command line gives."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long to serve customers (default 2)")
     print(run(parser.parse_args().seconds))

@@ -1,4 +1,4 @@
-"""How a service's metrics are tested: a strict registry of the test's own, made current, and read as a snapshot."""
+"""How to test a service's metrics: each test makes a strict registry the current one, and reads its snapshot."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_last_item_is_an_event(shop: Shop, registry: tm.Registry) -> None:
     assert value(registry, "shop_events", kind="stock", action="sold_out", product="lamp") == 1
 
 
-def test_a_search_that_finds_nothing_says_so(shop: Shop, registry: tm.Registry) -> None:
+def test_a_search_that_finds_nothing_has_its_own_status(shop: Shop, registry: tm.Registry) -> None:
     assert shop.search("sofa") == []
     assert shop.search("en") == ["pen"]
     assert value(registry, "shop_operations", operation="search", status="nothing_found") == 1

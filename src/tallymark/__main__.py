@@ -1,4 +1,4 @@
-"""`python -m tallymark`: the command, where its script is not on the PATH."""
+"""`python -m tallymark`: the command, for when its script is not on the PATH."""
 
 import sys
 

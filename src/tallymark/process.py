@@ -1,4 +1,4 @@
-"""What a process and its interpreter say of themselves, under the names that Prometheus users know."""
+"""Metrics of a process and its interpreter, under the names that Prometheus users know."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["process_metrics"]
 
-# A service's own limits are for its own tags: `python_info` needs five, and "version" is nobody's cardinality.
+# A service's own limits are for its own tags: `python_info` needs five, and makes one series.
 _LIMITS = TagLimits(max_tags=100)
 
 
 def process_metrics(registry: Registry | None = None) -> None:
-    """Have `registry` (by default the current one) tell of this process whenever it is read. May be called again.
+    """Have `registry` (by default the current one) report this process whenever it is read. May be called again.
 
     | metric | meaning |
     | --- | --- |
@@ -44,13 +44,13 @@ def process_metrics(registry: Registry | None = None) -> None:
     | `python_gc_collections_total` | runs of the garbage collector, by `generation` |
     | `python_info` | 1, tagged with `implementation`, `major`, `minor`, `patchlevel`, `version` |
 
-    Where processes share the registry, each tells of itself when it is the one that is read. Then counters, memory, descriptors
-    and threads are the sums of what was told last (of processes that ended, counters alone stay), and the start time is that of
+    Where processes share the registry, each reports itself when it is the one that is read. Then counters, memory, descriptors
+    and threads are the sums of the last reports (of processes that ended, counters alone stay), and the start time is that of
     the process that began last.
 
-    A metric that this platform cannot tell is not registered: without `/proc`, those are memory, start time, open descriptors
-    and threads. A value that cannot be read later is left out of that snapshot, and counted in `tallymark_rejected`. A forked
-    child that reads the registry is told of itself.
+    A metric that this platform does not offer is not registered: without `/proc`, those are memory, start time, open
+    descriptors and threads. A value that cannot be read later is omitted from that snapshot, and counted in
+    `tallymark_rejected`. A forked child that reads the registry reports itself.
 
     Raises:
         TypeError: `registry` is not a `Registry`.
@@ -70,7 +70,7 @@ def process_metrics(registry: Registry | None = None) -> None:
 
 
 class ProcessMetric(NamedTuple):
-    """One metric of a process, and what reads it. As a collector it tells of the process that it is read in."""
+    """One metric of a process, and the function that reads it. As a collector it reports the process that it is read in."""
 
     kind: Literal["counter", "gauge", "info"]
     name: str
@@ -87,12 +87,12 @@ class ProcessMetric(NamedTuple):
 
     def collect(self) -> list[FamilySnapshot]:
         """Return the metric as it is now."""
-        said: Any = self.read()
-        series = [({}, said)] if isinstance(said, int | float) else said
+        found: Any = self.read()
+        series = [({}, found)] if isinstance(found, int | float) else found
         return [family(self.kind, self.name, series, description=self.description, unit=self.unit)]
 
     def share(self, registry: Registry) -> None:
-        """Have the processes that share a registry tell it together."""
+        """Have the processes that share a registry report it together."""
         if self.kind == "counter":
             registry.counter(self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read)
         else:
@@ -102,10 +102,10 @@ class ProcessMetric(NamedTuple):
             )  # fmt: skip
 
     def is_known(self) -> bool:
-        """Return True if this platform can tell it."""
+        """Return True if this platform offers it."""
         try:
             self.read()
-        except Exception:  # no /proc, no such function, or a text of another form: each platform has its own way to not know
+        except Exception:  # no /proc, no such function, or a text of another form: platforms fail in different ways
             return False
         return True
 
@@ -118,7 +118,7 @@ def _metrics() -> Iterator[ProcessMetric]:
     space = "Address space that the process has mapped."
     yield ProcessMetric("gauge", "process_virtual_memory_bytes", "bytes", "sum", space, _virtual_bytes)
     # The kernel derives its boot time from two clocks, so that it may differ by a second from one reading to the next. Read
-    # once, it gives a start time that stays put.
+    # once, it gives a start time that never changes.
     began, start_time = "When the process began, in seconds since the epoch.", partial(_start_time, _boot_time())
     yield ProcessMetric("gauge", "process_start_time_seconds", "seconds", "max", began, start_time)
     yield ProcessMetric("gauge", "process_open_fds", "", "sum", "File descriptors that the process has open.", _open_fds)
@@ -138,7 +138,7 @@ def _metrics() -> Iterator[ProcessMetric]:
 
 
 class Stat(NamedTuple):
-    """What is of use in `/proc/self/stat`. Ticks are counted from the machine's boot, `SC_CLK_TCK` of them a second."""
+    """The fields of `/proc/self/stat` that are used. Ticks are counted from the machine's boot, `SC_CLK_TCK` per second."""
 
     threads: int
     start_ticks: int
@@ -147,13 +147,13 @@ class Stat(NamedTuple):
 
 
 def parse_stat(text: bytes) -> Stat:
-    """Read a `/proc/[pid]/stat`. The program's name comes second, in parentheses, and may itself hold any byte but NUL."""
+    """Parse a `/proc/[pid]/stat`. The program's name comes second, in parentheses, and may itself hold any byte but NUL."""
     fields = text[text.rindex(b")") + 1 :].split()  # from the third field on
     return Stat(int(fields[17]), int(fields[19]), int(fields[20]), int(fields[21]))
 
 
 def parse_boot_time(text: bytes) -> float:
-    """Read the machine's boot time, in seconds since the epoch, from a `/proc/stat`; NaN where it is not told."""
+    """Parse the machine's boot time, in seconds since the epoch, from a `/proc/stat`; NaN if it has none."""
     lines = (line.split() for line in text.splitlines())
     return next((float(line[1]) for line in lines if line[:1] == [b"btime"]), math.nan)
 
@@ -191,7 +191,7 @@ def _threads() -> float:
 
 
 def _open_fds() -> float:
-    return len(os.listdir("/proc/self/fd")) - 1  # but the one that the listing itself has open
+    return len(os.listdir("/proc/self/fd")) - 1  # less the one that the listing itself has open
 
 
 def _max_fds() -> float:

@@ -67,10 +67,10 @@ def test_a_fault_of_the_service_itself_is_an_error_and_goes_on(registry: tm.Regi
     assert count(registry, operation="auth", status="error") == 1
 
 
-def test_the_backend_s_whims_are_the_same_in_every_run() -> None:
+def test_the_backend_s_draws_are_the_same_in_every_run() -> None:
     def fates() -> list[Any]:
         backend = Backend()
-        return [backend._fate(operation, workload) for operation, workload in WORKLOADS.items() for _ in range(20)]
+        return [backend._draw(operation, workload) for operation, workload in WORKLOADS.items() for _ in range(20)]
 
     assert fates() == fates()
 

@@ -151,7 +151,7 @@ def test_an_operation_is_entered_once(ops: OperationalMetrics, registry: tm.Regi
     assert in_flight(registry) == 0
 
 
-def test_an_operation_that_was_not_entered_cannot_be_left(ops: OperationalMetrics, registry: tm.Registry) -> None:
+def test_an_operation_that_was_not_entered_cannot_be_exited(ops: OperationalMetrics, registry: tm.Registry) -> None:
     with pytest.raises(RuntimeError, match="not been entered"):
         ops.operation("auth").__exit__(None, None, None)
     assert statuses(registry) == []

@@ -133,7 +133,7 @@ def test_a_classifier_that_returns_none_for_the_type_counts_no_error(registry: t
     assert errors(registry) == []
 
 
-def test_an_operation_is_left_once(ops: OperationalMetrics, registry: tm.Registry) -> None:
+def test_an_operation_is_exited_once(ops: OperationalMetrics, registry: tm.Registry) -> None:
     op = ops.operation("auth")
     with op:
         pass

@@ -229,7 +229,7 @@ def test_a_block_may_fail_without_an_exception(ops: RecordedOperations) -> None:
 
 def test_an_operation_is_entered_once(ops: RecordedOperations) -> None:
     operation = ops.operation("login")
-    with pytest.raises(RuntimeError, match="left"):
+    with pytest.raises(RuntimeError, match="exited"):
         operation.__exit__(None, None, None)
     with operation as run, pytest.raises(RuntimeError, match="once"):
         run.__enter__()

@@ -1,1 +1,1 @@
-"""`tallymark demo`: a small service that is measured, driven over HTTP, and shown live."""
+"""`tallymark demo`: a small service under HTTP load, whose metrics are shown live."""

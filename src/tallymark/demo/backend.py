@@ -1,4 +1,4 @@
-"""What the demo's service depends on: simulated, with latencies and failures such as real ones have."""
+"""The backend of the demo's service: simulated, with realistic latencies and failures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["WORKLOADS", "Backend", "BackendError", "Workload"]
 
 
 class BackendError(Exception):
-    """The backend could not do what it was asked for."""
+    """The backend failed to answer a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +45,10 @@ WORKLOADS = {
 
 
 class Backend:
-    """Answers calls late, at times not at all. What befalls the n-th call of an operation is the same in every run."""
+    """Answers calls late, at times not at all. The n-th call of an operation behaves the same in every run."""
 
     def __init__(self) -> None:
-        self._fates = {operation: Random(operation) for operation in WORKLOADS}  # noqa: S311 - nothing here is a secret
+        self._randoms = {operation: Random(operation) for operation in WORKLOADS}  # noqa: S311 - nothing here is a secret
         self._lock = Lock()
 
     def call(self, operation: str) -> bytes:
@@ -56,10 +56,10 @@ class Backend:
 
         Raises:
             TimeoutError: it took longer than the operation's deadline.
-            BackendError: the backend could not do it.
+            BackendError: the backend failed.
         """
         workload = WORKLOADS[operation]
-        latency, fails, size = self._fate(operation, workload)
+        latency, fails, size = self._draw(operation, workload)
         time.sleep(min(latency, workload.deadline))
         if latency > workload.deadline:
             raise TimeoutError(f"{operation} took more than {workload.deadline} s")
@@ -67,8 +67,8 @@ class Backend:
             raise BackendError(operation)
         return bytes(size)
 
-    def _fate(self, operation: str, workload: Workload) -> tuple[float, bool, int]:
-        random = self._fates[operation]
+    def _draw(self, operation: str, workload: Workload) -> tuple[float, bool, int]:
+        random = self._randoms[operation]
         with self._lock:  # the three draws of one call must not mix with another's
             latency = random.lognormvariate(math.log(workload.latency), math.log(1 + workload.spread))
             return latency, random.random() < workload.failures, round(random.expovariate(1 / workload.size))

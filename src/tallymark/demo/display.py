@@ -1,4 +1,4 @@
-"""Where the table is shown: live in a terminal, or as blocks of plain lines elsewhere."""
+"""Shows the table: live in a terminal, or as blocks of plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Display(Protocol):
     interval: float
 
     def show(self, rows: Sequence[Row]) -> None:
-        """Show how things are."""
+        """Show the present state."""
 
     def summarise(self, rows: Sequence[Row]) -> None:
-        """Show how things were, when all is over."""
+        """Show a summary at the end."""
 
     def __enter__(self) -> Self: ...
 
@@ -41,7 +41,7 @@ class Display(Protocol):
 
 
 def make_display() -> Display:
-    """Return the display that suits standard output: a live table in a terminal where Rich is installed, or plain lines."""
+    """Return the display for standard output: a live table if it is a terminal and Rich is installed, else plain lines."""
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         try:
             return LiveDisplay()
@@ -68,7 +68,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """A table that is redrawn in place. `ImportError` where Rich is not installed."""
+    """A table that is redrawn at the same position. `ImportError` if Rich is not installed."""
 
     interval = 0.5
 

@@ -22,7 +22,7 @@ class Load:
 
     Args:
         port: of the service, on this machine.
-        rate: most requests a second, of all clients together. What they fall behind is not made up for by a burst.
+        rate: maximum requests per second, of all clients together. A delay is not followed by a burst.
     """
 
     def __init__(self, port: int, rate: float) -> None:
@@ -52,11 +52,11 @@ class Load:
                 try:
                     connection.request("GET", f"/{operation}")
                     connection.getresponse().read()
-                except (OSError, HTTPException):  # a machine that is too busy: the next request connects anew
+                except (OSError, HTTPException):  # the machine is too busy: the next request connects again
                     connection.close()
 
     def _turn(self) -> bool:
-        """Wait until a request is due; return False if there is to be none."""
+        """Wait until a request is due; return True if it is to be made."""
         with self._lock:
             now = monotonic()
             due = self._due = max(self._due + self._interval, now)

@@ -24,14 +24,14 @@ _FURTHER_PORTS = 100
 
 
 def run(*, seconds: float, port: int, rate: float, display: Display | None = None) -> None:
-    """Run a measured service under load, and show how it does; at the end print a summary, and the metrics as they then are.
+    """Run a measured service under load, and show its metrics live; at the end print a summary and the last metrics.
 
     Ends when the time is up, or at SIGINT or SIGTERM. Must be called in the main thread.
 
     Args:
-        seconds: how long; 0 for no end but a signal.
-        port: where metrics are served, or the next free one of the hundred that follow; 0 for any that is free.
-        rate: most requests a second.
+        seconds: how long; 0: until a signal.
+        port: where metrics are served, or the next free one of the hundred that follow; 0 for any free port.
+        rate: maximum requests per second.
         display: where the table is shown; by default what suits standard output.
 
     Raises:
@@ -71,7 +71,7 @@ def _ending(seconds: float) -> str:
 
 
 def _watch(registry: tm.Registry, display: Display, stop: Stop, seconds: float) -> None:
-    """Show the table until the time is up or there is a wish to end."""
+    """Show the table until the time is up or a stop was requested."""
     end = monotonic() + seconds if seconds else math.inf
     before = registry.snapshot()
     while (left := end - monotonic()) > 0 and not stop.wait(min(left, display.interval)):

@@ -35,7 +35,7 @@ def serve_operations(service: Service) -> Iterator[int]:
 
 
 class _Server(ThreadingHTTPServer):
-    """Leaves no thread and no socket behind when it is closed, not even those of a client that keeps its connection open."""
+    """A server that leaves no thread and no socket when it is closed, even if a client keeps its connection open."""
 
     daemon_threads = False  # so that closing waits for them
 
@@ -54,13 +54,13 @@ class _Server(ThreadingHTTPServer):
     def server_close(self) -> None:
         for connection in list(self._connections):
             with suppress(OSError):  # closed meanwhile
-                connection.shutdown(SHUT_RD)  # its thread reads the end, once it has answered
+                connection.shutdown(SHUT_RD)  # its thread then reads the end, after its last answer
         super().server_close()
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections are kept open
-    wbufsize = -1  # header and body leave in one packet; in two, the second waits for the client's delayed acknowledgement
+    wbufsize = -1  # send header and body in one packet: a second one would wait for the client's delayed acknowledgement
 
     def __init__(self, service: Service, *args: Any) -> None:
         self._service = service
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         operation = self.path[1:]
-        if operation not in WORKLOADS:  # and so never in a tag, where any client could make series without end
+        if operation not in WORKLOADS:  # so it never becomes a tag: else any client could make series without end
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         status, response = self._service.handle(operation)

@@ -1,4 +1,4 @@
-"""A service that measures itself: the part of the demo to copy into a service of your own."""
+"""A service that measures itself: the part of the demo to copy into your own service."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Service"]
 
 
 class Service:
-    """Carries out operations, and tells a registry how they went.
+    """Carries out operations, and records how they went.
 
     A tag has few values, all known beforehand: the operation, and how it ended. A user's name or a raw URL would make a series
-    for each of its values, and has no place in a tag.
+    for each of its values, and must not be a tag.
     """
 
     def __init__(self, registry: tm.Registry, backend: Backend) -> None:

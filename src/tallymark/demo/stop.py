@@ -1,4 +1,4 @@
-"""The wish to end, by Ctrl-C or `kill`."""
+"""Requests to stop, by Ctrl-C or `kill`."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ __all__ = ["Stop", "stop_on_signals"]
 
 
 class Stop:
-    """A wish to end that a signal handler may state at any moment, and that one thread waits for."""
+    """A request to stop: a signal handler may make it at any moment, and one thread waits for it."""
 
     def __init__(self) -> None:
         # Not an Event: a handler that interrupts its own thread inside `Event.wait` would wait for that thread's lock for
-        # ever. Of the standard library's means, a SimpleQueue is the one whose `put` may interrupt itself and `get`.
-        self._wishes: SimpleQueue[int] = SimpleQueue()
+        # ever. In the standard library, only the `put` of a SimpleQueue may interrupt itself and `get`.
+        self._requests: SimpleQueue[int] = SimpleQueue()
 
-    def state(self, signal_number: int = 0, frame: object = None) -> None:
-        """State the wish. May be called from a signal handler."""
-        self._wishes.put(signal_number)
+    def request(self, signal_number: int = 0, frame: object = None) -> None:
+        """Request the stop. May be called from a signal handler."""
+        self._requests.put(signal_number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until the wish is stated, but no longer than `seconds`; return True if it was. It stays stated."""
+        """Wait for a request, but no longer than `seconds`; return True if there was one, now or before."""
         try:
-            wish = self._wishes.get(timeout=seconds)
+            made = self._requests.get(timeout=seconds)
         except Empty:
             return False
-        self._wishes.put(wish)
+        self._requests.put(made)
         return True
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Have SIGINT and SIGTERM state a wish to end within a `with` block, which must be in the main thread."""
+    """Have SIGINT and SIGTERM request a stop within a `with` block, which must be in the main thread."""
     stop = Stop()
-    former = {number: signal.signal(number, stop.state) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, stop.request) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

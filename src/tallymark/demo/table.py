@@ -17,7 +17,7 @@ HEADINGS = ("operation", "requests/s", "errors", "timeouts", "p50 ms", "p95 ms",
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """How an operation does.
+    """The figures of one operation.
 
     Attributes:
         operation: its name.
@@ -40,7 +40,7 @@ class Row:
 
 
 def read_rows(now: tm.Snapshot, before: tm.Snapshot) -> list[Row]:
-    """Return a row for each operation. `before` is where the rate is counted from."""
+    """Return a row for each operation. The rate is counted from `before`."""
     elapsed = now.time - before.time
     rows = []
     for operation in WORKLOADS:

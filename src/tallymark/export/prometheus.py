@@ -35,15 +35,15 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PORTION = 2048
 
 _exact = True
-"""Whether all label texts so far say exactly what their tags say, so that no two can read the same. Saves looking for such."""
+"""True if every label text so far equals its tags, so that no two can be the same. Then duplicates need not be searched for."""
 
 
 def render_prometheus(snapshot: Snapshot) -> bytes:
     """Return a snapshot as Prometheus text (UTF-8).
 
-    In names, what is not allowed becomes `_`; a unit is a suffix (`_seconds` for timers), and counters end in `_total`. Two
-    tags of a series that become one label have their values joined with `;`. Two metrics that become one name are told apart
-    by a number (`_2`), since a scrape with two of one name would be rejected as a whole.
+    In names, what is not allowed becomes `_`; a unit is a suffix (`_seconds` for timers), and counters end in `_total`. If two
+    tags of a series become one label, their values are joined with `;`. If two metrics become one name, one gets a number
+    (`_2`), since Prometheus would reject a whole scrape with two of one name.
     """
     parts: list[str] = []
     for family, name in zip(snapshot.families, _names(snapshot.families), strict=True):
@@ -54,7 +54,7 @@ def render_prometheus(snapshot: Snapshot) -> bytes:
 
 
 def _names(families: Sequence[FamilySnapshot]) -> list[str]:
-    """Return the families' names, made here where no registry gave them."""
+    """Return the families' names, made here if no registry gave them."""
     if all(family.exposition_name for family in families):
         return [family.exposition_name for family in families]
     keys = [(family.name, family.kind, family.unit) for family in families]
@@ -76,7 +76,7 @@ def _family(name: str, data: Data) -> list[str]:
 
 
 def label_text(tags: TagSet) -> str:
-    """Return tags as labels, without braces. A label whose value is empty is left out: to Prometheus, it is not there."""
+    """Return tags as labels, without braces. A label with an empty value is omitted: to Prometheus, both are the same."""
     text = tags._label_text
     if text is None:
         text = _label_text(tags.items())
@@ -98,7 +98,7 @@ def _label_text(tags: Iterable[tuple[str, str]]) -> str:
 def _label_name(key: str) -> str:
     if not (key.isascii() and key.isidentifier()):
         key = "".join([c if c.isascii() and c.isalnum() else "_" for c in key])
-    # Prometheus keeps names that start with two underscores to itself.
+    # Prometheus reserves names that start with two underscores.
     return f"_{key.lstrip('_')}" if key.startswith("__") else key
 
 
@@ -116,7 +116,7 @@ def _numbers(name: str, tags: Sequence[TagSet], values: Sequence[float], *, adds
         texts, values = _without_twins(texts, values, adds_up=adds_up)
     write = repr if all(map(isfinite, values)) else _number
     start = f"{name}{{"
-    # In portions, whose lines take the memory of the last portion's: all lines at once cost more to hold than to write.
+    # In portions, each of which reuses the memory of the last: to hold all lines at once would cost more than to write them.
     return [
         "".join(
             [
@@ -129,7 +129,7 @@ def _numbers(name: str, tags: Sequence[TagSet], values: Sequence[float], *, adds
 
 
 def _without_twins(texts: list[str], values: Sequence[float], *, adds_up: bool) -> tuple[list[str], list[float]]:
-    """Merge series whose tags differ here but read the same as labels: counters add up, of others the last one stays."""
+    """Merge series whose tags differ but become the same labels: counters add up, of others the last one stays."""
     merged: dict[str, float] = {}
     for text, value in zip(texts, values, strict=True):
         merged[text] = merged.get(text, 0.0) + value if adds_up else value
@@ -162,7 +162,7 @@ def _histograms(name: str, data: HistogramData | ExponentialHistogramData) -> li
 
 
 def _text_beside_le(tags: TagSet) -> str:
-    """Return tags as labels, beside which a bucket's bound has a label `le` of its own."""
+    """Return tags as labels; a tag `le` gets another name, as a bucket's bound has that label."""
     if "le" not in tags:
         return label_text(tags)
     return _label_text([(f"exported_{key}" if key == "le" else key, value) for key, value in tags.items()])

@@ -1,7 +1,7 @@
 """Limits on CPU and memory, from control groups (cgroups) of either version.
 
-A limit holds for a group and all groups in it, so the least one on the way down to ours is the one that is felt. A container
-often sees only its own group: what its pod is limited to, above it, cannot be read from inside.
+A limit holds for a group and all groups in it, so the least one on the path down to ours is in force. A container often sees
+only its own group: the limits of its pod, above it, cannot be read from inside.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["Group", "cpu_limit", "memory_limit", "parse_groups"]
 
 _HOME = "/sys/fs/cgroup"
 
-# Where v1 has no limit it shows the largest number that fits, rounded down to a page, whose size differs. No machine has 1 EiB.
+# Without a limit, v1 shows the largest number that fits, rounded down to a page, whose size differs. No machine has 1 EiB.
 _UNLIMITED = 2**60
 
-# Many more than there are, hierarchies and levels of groups. They bound what a hostile file can make us open.
+# Many more hierarchies and levels of groups than exist. They limit what a hostile file can make us open.
 _MAX_GROUPS = 32
 _MAX_DIRECTORIES = 256
 
@@ -30,14 +30,14 @@ _ABOVE = re.compile(r"^hierarchical_memory_limit (\d+)$", re.MULTILINE)
 
 
 class Group(NamedTuple):
-    """A line of `/proc/self/cgroup`: where in a hierarchy the process is. That of v2 has no named controllers."""
+    """A line of `/proc/self/cgroup`: the process' group in one hierarchy. The hierarchy of v2 names no controllers."""
 
     controllers: tuple[str, ...]
     path: str
 
 
 def parse_groups(text: str) -> Iterator[Group]:
-    """Read a `/proc/self/cgroup`. Lines of another form are left out."""
+    """Parse a `/proc/self/cgroup`. Lines of another form are omitted."""
     for line in text.split("\n"):
         fields = line.split(":", 2)  # containerd's paths hold colons
         if len(fields) == 3 and fields[2].startswith("/"):
@@ -45,7 +45,7 @@ def parse_groups(text: str) -> Iterator[Group]:
 
 
 def cpu_limit(tree: Tree) -> float | None:
-    """Return how many CPUs' worth of time the process may use; `None` where there is no limit."""
+    """Return how many CPUs' worth of time the process may use; `None` if there is no limit."""
     return _least(_cpu_limit(tree, directory) for directory in islice(_directories(tree, "cpu"), _MAX_DIRECTORIES))
 
 
@@ -58,7 +58,7 @@ def _cpu_limit(tree: Tree, directory: str) -> float:
 
 
 def memory_limit(tree: Tree) -> int | None:
-    """Return how many bytes of memory the process may use; `None` where there is no limit."""
+    """Return how many bytes of memory the process may use; `None` if there is no limit."""
     limit = _least(_memory_limit(tree, directory) for directory in islice(_directories(tree, "memory"), _MAX_DIRECTORIES))
     return None if limit is None else int(limit)
 
@@ -66,7 +66,7 @@ def memory_limit(tree: Tree) -> int | None:
 def _memory_limit(tree: Tree, directory: str) -> int:
     limits = [tree.read(f"{directory}/memory.max")]
     if v1 := tree.read(f"{directory}/memory.limit_in_bytes"):
-        # v1 alone tells of the groups above, even of those that a container cannot see.
+        # Only v1 shows the limits of the groups above, even of those that a container cannot see.
         limits = [v1, *_ABOVE.findall(tree.read(f"{directory}/memory.stat"))]
     return min((limit for limit in map(positive, limits) if 0 < limit < _UNLIMITED), default=0)
 
@@ -94,8 +94,8 @@ def _directories(tree: Tree, controller: str) -> Iterator[str]:
 def _levels(mount: Mount, path: str) -> Iterator[str]:
     root = mount.root.rstrip("/")
     if not f"{path}/".startswith(f"{root}/"):
-        # Paths are told as from the process' namespace, mounts may be from another: then the usual place shows our own group,
-        # and an unusual one somebody else's.
+        # Paths are relative to the process' cgroup namespace, mounts may be from another: then the usual mount point shows our
+        # own group, and any other point shows another's.
         if not f"{mount.point}/".startswith(f"{_HOME}/"):
             return
         path = root

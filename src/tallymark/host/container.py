@@ -11,7 +11,7 @@ from tallymark.host.tree import Tree
 __all__ = ["container_id"]
 
 # One directory of a cgroup's path: docker/<id>, docker-<id>.scope, cri-containerd-<id>.scope, …slice:cri-containerd:<id>,
-# crio-<id>.scope, libpod-<id>.scope; on Fargate, <task>-<number>. A conmon is what watches a container, from outside.
+# crio-<id>.scope, libpod-<id>.scope; on Fargate, <task>-<number>. A conmon watches a container from outside: not a match.
 _GROUP = re.compile(r"(?:[\w.:-]*(?<!conmon)[-:])?([0-9a-f]{64})(?:\.scope)?|([0-9a-f]{32}-[0-9]{1,20})")
 
 # A file that the runtime keeps for a container and mounts into it: of docker, …/containers/<id>/hostname; of podman and CRI-O,
@@ -24,20 +24,20 @@ _KEPT = re.compile(
 # What the kubelet mounts into a pod, whatever the runtime.
 _KUBELETS = re.compile(r"/kubelet/pods/|/kubernetes\.io|/etc-hosts$")
 
-# The files that tell most first. Containers of a podman pod share some, whose id is the pod's; in Kubernetes they share all but
-# the secrets, and an id that many containers have in common is none.
-_TELLING = ("run/secrets", ".containerenv", "hostname", "resolv.conf", "hosts")
-_TELLING_IN_KUBERNETES = _TELLING[:1]
+# The most reliable file first. Containers of a podman pod share some, with the pod's id in the path; in Kubernetes they share
+# all but the secrets, and an id that several containers share identifies none.
+_FILES = ("run/secrets", ".containerenv", "hostname", "resolv.conf", "hosts")
+_FILES_IN_KUBERNETES = _FILES[:1]
 
 
 def container_id(tree: Tree) -> str | None:
-    """Return the id of the container; `None` outside of one, and where the runtime hides it (containerd on cgroup v2)."""
+    """Return the id of the container; `None` outside of one, or if the runtime hides it (containerd on cgroup v2)."""
     return _id_in_groups(tree.read("/proc/self/cgroup")) or _id_in_mounts(tree.read("/proc/self/mountinfo"))
 
 
 def _id_in_groups(text: str) -> str | None:
     for group in parse_groups(text):
-        # The last is ours: a container may run in another, and have groups of its own below.
+        # The last id is ours: a container may run within another.
         for name in reversed(group.path.split("/")):
             if match := _GROUP.fullmatch(name):
                 return match[1] or match[2]
@@ -46,11 +46,11 @@ def _id_in_groups(text: str) -> str | None:
 
 def _id_in_mounts(text: str) -> str | None:
     mounts = list(parse_mounts(text))
-    telling = _TELLING_IN_KUBERNETES if any(map(_is_kubelets, mounts)) else _TELLING
+    files = _FILES_IN_KUBERNETES if any(map(_is_kubelets, mounts)) else _FILES
     # On the host itself, files of its containers may be mounted too, but not over /etc or /run.
     matches = [_KEPT.fullmatch(mount.root) for mount in mounts if mount.point.startswith(("/etc/", "/run/"))]
     ids = {match[2]: match[1] for match in matches if match}
-    return next((ids[file] for file in telling if file in ids), None)
+    return next((ids[file] for file in files if file in ids), None)
 
 
 def _is_kubelets(mount: Mount) -> bool:

@@ -1,4 +1,4 @@
-"""`Environment`: what environment variables tell of where a process runs."""
+"""`Environment`: what environment variables show about where a process runs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Environment:
         self._attributes = _parse_attributes(variables.get("OTEL_RESOURCE_ATTRIBUTES"))
 
     def variable(self, *names: str) -> str | None:
-        """Return the first of these variables that says something."""
+        """Return the first of these variables that has a value."""
         return next(filter(None, (clean(self._variables.get(name)) for name in names)), None)
 
     def attribute(self, *keys: str) -> str | None:
-        """Return the first of these attributes of `OTEL_RESOURCE_ATTRIBUTES` that says something."""
+        """Return the first of these attributes of `OTEL_RESOURCE_ATTRIBUTES` that has a value."""
         return next(filter(None, (self._attributes.get(key) for key in keys)), None)
 
     @property

@@ -1,4 +1,4 @@
-"""`Host`: what a process knows of where it runs."""
+"""`Host`: what a process knows about where it runs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "detect_host"]
 
-# The tags for every series: few, as a series has ten at most by default, and with values that outlive a deployment (but for a
-# pod's host name). What else is known is in `host_info`.
+# The tags for every series: few, as a series has ten at most by default, and with values that do not change with a deployment
+# (except a pod's host name). All else that is known is in `host_info`.
 _COMMON = ("host", "k8s_namespace", "region", "zone", "environment")
 
 # The same processor has different names on different systems. These are Go's, OpenTelemetry's and Kubernetes'.
@@ -34,15 +34,15 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Where a process runs, as far as it knows: what is not known is `None`.
+    """Where a process runs, as far as it knows. What is not known is `None`.
 
     Attributes:
         name: the host's name; in a container the container's own, which in Kubernetes is the pod's.
         os: the operating system: `linux`, `darwin`, `windows`.
         arch: the processor's architecture: `amd64`, `arm64`; others as the system calls them.
         cpu_count: CPUs of the machine, also of a container's.
-        cpu_limit: how many CPUs' worth of time the process may use, 1.5 say. `None` where there is no limit.
-        memory_limit: how many bytes of memory the process may use. `None` where there is no limit.
+        cpu_limit: how many CPUs' worth of time the process may use, such as 1.5. `None` if there is no limit.
+        memory_limit: how many bytes of memory the process may use. `None` if there is no limit.
         container_id: the id that the container's runtime gave it.
         k8s_node: the Kubernetes node.
         k8s_pod: the Kubernetes pod.
@@ -67,16 +67,16 @@ class Host:
     environment: str | None = None
 
     def tags(self) -> dict[str, str]:
-        """Return the few tags that suit every series, for `Registry(tags=host.tags())`. What is not known is not there.
+        """Return the few tags that suit every series, for `Registry(tags=host.tags())`. What is not known is omitted.
 
         They are `host`, `k8s_namespace`, `region`, `zone` and `environment`, and leave five of the ten that a series may have
-        by default. The rest changes with every deployment or is of no use on every series; `inject` tells it once.
+        by default. The rest changes with every deployment or is of no use on every series; `inject` reports it once.
         """
         known = self._known()
         return {key: known[key] for key in _COMMON if key in known}
 
     def inject(self, registry: Registry | None = None) -> None:
-        """Have `registry` (by default the current one) tell of this host. May be called again.
+        """Have `registry` (by default the current one) report this host. May be called again.
 
         | metric | meaning |
         | --- | --- |
@@ -85,7 +85,7 @@ class Host:
         | `host_cpu_limit` | CPUs' worth of time that the process may use |
         | `host_memory_limit_bytes` | memory that the process may use |
 
-        A number that is not known is not registered. A registry tells of one host: another call replaces what is told.
+        A number that is not known is not registered. A registry reports one host: another call replaces it.
 
         Raises:
             TypeError: `registry` is not a `Registry`.
@@ -114,7 +114,7 @@ class Host:
 
 
 class HostCollector:
-    """Tells a registry of a host. All are equal, so that a registry has one."""
+    """Reports a host to a registry. All are equal, so that a registry has one."""
 
     __slots__ = ("_host",)
 
@@ -142,21 +142,21 @@ class HostCollector:
 
 
 def detect_host(*, root: str | os.PathLike[str] = "/", environ: Mapping[str, str] | None = None) -> Host:
-    """Find out where this process runs, from files and environment variables alone. What cannot be told is `None`.
+    """Detect where this process runs, from files and environment variables alone. What is not known is `None`.
 
-    It never fails over what it finds: a file that is missing, forbidden, endless or no text, and a variable that holds
-    nonsense, leave a field unknown. Texts lose their control characters and are cut at 200 characters.
+    It never fails because of what it finds: a file that is missing, forbidden, endless or no text, or a variable that is
+    malformed, leaves a field unknown. Texts lose their control characters and are truncated to 200 characters.
 
     Args:
-        root: where `/proc`, `/sys` and `/var/run` are, `/host` say. Wherever that is, Python tells the system, the
-            architecture and the number of CPUs.
-        environ: the variables to go by, instead of `os.environ`.
+        root: the directory that has `/proc`, `/sys` and `/var/run`, such as `/host`. The system, the architecture and the
+            number of CPUs always come from Python.
+        environ: the variables to use, instead of `os.environ`.
     """
     tree, environment = Tree(root), Environment(os.environ if environ is None else environ)
     return Host(
-        name=clean(tree.read("/proc/sys/kernel/hostname")) or _told(platform.node),
-        os=_lower(_told(platform.system)),
-        arch=_architecture(_lower(_told(platform.machine))),
+        name=clean(tree.read("/proc/sys/kernel/hostname")) or _asked(platform.node),
+        os=_lower(_asked(platform.system)),
+        arch=_architecture(_lower(_asked(platform.machine))),
         cpu_count=os.cpu_count(),
         cpu_limit=cgroup.cpu_limit(tree),
         memory_limit=cgroup.memory_limit(tree),
@@ -170,10 +170,10 @@ def detect_host(*, root: str | os.PathLike[str] = "/", environ: Mapping[str, str
     )
 
 
-def _told(ask: Callable[[], str]) -> str | None:
+def _asked(ask: Callable[[], str]) -> str | None:
     try:
         return clean(ask())
-    except Exception:  # `platform` asks other programs on some systems, each with its own way to fail
+    except Exception:  # `platform` runs other programs on some systems, each with its own way to fail
         return None
 
 

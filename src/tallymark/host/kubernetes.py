@@ -1,4 +1,4 @@
-"""Where in a Kubernetes cluster the process runs: what the pod's manifest passes on, and what every pod has."""
+"""Where in a Kubernetes cluster the process runs: from variables that the pod's manifest sets, and what every pod has."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 def node(environment: Environment) -> str | None:
-    """Return the node's name. A pod does not know it unless its manifest passes it on."""
+    """Return the node's name. A pod knows it only if its manifest sets a variable."""
     # NODE_NAME comes last: other systems use it too.
     named = environment.variable("K8S_NODE_NAME", "KUBERNETES_NODE_NAME", "NODE_NAME")
     return named or environment.attribute("k8s.node.name")
 
 
 def pod(environment: Environment) -> str | None:
-    """Return the pod's name: in a pod that nobody told, its host name is that."""
+    """Return the pod's name: if its manifest sets no variable, the host name."""
     named = environment.variable("POD_NAME", "K8S_POD_NAME", "KUBERNETES_POD_NAME") or environment.attribute("k8s.pod.name")
     return named or _host_of_pod(environment)
 

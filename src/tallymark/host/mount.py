@@ -15,8 +15,8 @@ class Mount(NamedTuple):
     """What is mounted where.
 
     Attributes:
-        root: the directory (or file) of the mounted file system that shows up, `/` for all of it.
-        point: where it shows up.
+        root: the directory (or file) of the mounted file system that is visible, `/` for all of it.
+        point: where it is visible.
         kind: the type of the file system.
         options: of the file system; for a v1 cgroup its controllers are among them.
     """
@@ -28,7 +28,7 @@ class Mount(NamedTuple):
 
 
 def parse_mounts(text: str) -> Iterator[Mount]:
-    """Read a `/proc/self/mountinfo`. Lines of another form are left out."""
+    """Parse a `/proc/self/mountinfo`. Lines of another form are omitted."""
     for line in text.split("\n"):
         # Before the dash is a varying number of fields.
         mount, _, system = line.partition(" - ")

@@ -1,4 +1,4 @@
-"""`Tree`: the files beneath a root, read with suspicion."""
+"""`Tree`: the files beneath a root, which are not trusted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tallymark.host.value import MAX_READ
 
 __all__ = ["Tree"]
 
-# A FIFO that nobody writes to must not hold up the service, nor a terminal become its own. Windows has neither flag.
+# A FIFO without a writer must not block the service, and a terminal must not become its own. Windows has neither flag.
 _FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
@@ -22,9 +22,9 @@ class Tree:
         self._root = os.fspath(root)
 
     def read(self, path: str) -> str:
-        """Return the text of a file, whole lines of its first 64 KiB; empty where it cannot be read or is no text.
+        """Return the text of a file, whole lines of its first 64 KiB; empty if it cannot be read or is no text.
 
-        Bytes that are no UTF-8 become surrogates, so that one strange line does not hide the others.
+        Bytes that are no UTF-8 become surrogates, so that one bad line does not hide the others.
         """
         if ".." in path.split("/"):
             return ""  # the path itself may come from a file

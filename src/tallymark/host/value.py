@@ -1,4 +1,4 @@
-"""Texts and numbers from outside, made fit to be tags and limits, or refused."""
+"""Texts and numbers from outside, cleaned for use as tags and limits, or rejected."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from tallymark.engine.options import TagLimits
 __all__ = ["LIMITS", "MAX_READ", "clean", "positive"]
 
 MAX_READ = 64 * 1024
-"""What is read of one file or variable, in bytes or characters: far more than any of them has, and little to hold."""
+"""How much is read of one file or variable, in bytes or characters: far more than any of them has, and little memory."""
 
 # A service's own limits are for its own tags: `host_info` may need more than ten.
 LIMITS = TagLimits(max_tags=100)
 
 
 def clean(value: object) -> str | None:
-    """Return a text as one line that every backend takes, cut at 200 characters; `None` where nothing is left of it.
+    """Return a text as one line that every backend takes, truncated to 200 characters; `None` if nothing is left of it.
 
-    Control characters go, and so does all else that cannot be seen: direction marks, say, which make a log read backwards.
-    Bytes that are no UTF-8 arrive as lone surrogates, which no exporter could write; such a text is not one.
+    Control characters are removed, and so is all else that is invisible, such as direction marks, which make a log read
+    backwards. Bytes that are no UTF-8 arrive as lone surrogates, which no exporter could write; such a text counts as none.
     """
     if not isinstance(value, str):
         return None
@@ -28,7 +28,7 @@ def clean(value: object) -> str | None:
 
 
 def positive(text: str) -> int:
-    """Return the number that a file of the kernel holds; 0 where it holds another thing, `max` or `-1` say."""
+    """Return the number that a file of the kernel holds; 0 for anything else, such as `max` or `-1`."""
     text = text.strip()
     # 64 bits have 20 digits; `int` alone would also take "1_000", "+5" and other scripts' digits.
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else 0

@@ -1,4 +1,4 @@
-"""The operational layer: how often, how long, how it ended, in one line for each operation."""
+"""The operational layer: one line of code records how often an operation happens, how long it takes and how it ends."""
 
 from tallymark.operational.classify import Outcome, classify
 from tallymark.operational.metrics import OperationalMetrics

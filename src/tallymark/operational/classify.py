@@ -1,4 +1,4 @@
-"""How an operation that an exception ended is accounted for."""
+"""How an operation that an exception ended is counted."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         status: `"success"`, `"error"`, `"timeout"`, `"cancelled"`, or a word of the service's own.
-        error_type: what went wrong; nothing is counted as an error if it is empty.
-        error_category: what kind of thing that is; may be empty.
+        error_type: what went wrong; if it is empty, no error is counted.
+        error_category: the kind of error; may be empty.
     """
 
     status: str
@@ -22,11 +22,11 @@ class Outcome(NamedTuple):
 
 
 def classify(error: BaseException) -> Outcome:
-    """Return the outcome of an operation that `error` ended: the classifier that `OperationalMetrics` uses if given no other.
+    """Return the outcome of an operation that `error` ended: the default classifier of `OperationalMetrics`.
 
-    `TimeoutError` (asyncio's too) is a `timeout`. What asks the code to stop, and is not its failure, is `cancelled`:
-    `asyncio.CancelledError`, `GeneratorExit`, `KeyboardInterrupt`, `SystemExit`. Any other exception is an `error`, of the
-    exception's class.
+    `TimeoutError` (asyncio's too) is a `timeout`. Exceptions that ask the code to stop, and are no failure, are `cancelled`:
+    `asyncio.CancelledError`, `GeneratorExit`, `KeyboardInterrupt`, `SystemExit`. Any other is an `error`, whose type is its
+    class.
     """
     if isinstance(error, TimeoutError):
         return Outcome("timeout")
@@ -36,5 +36,5 @@ def classify(error: BaseException) -> Outcome:
 
 
 def class_name(error: BaseException) -> str:
-    """Return the name of an exception's class, without running any code of it."""
+    """Return the name of an exception's class, without running any of its code."""
     return str(type.__dict__["__name__"].__get__(type(error)))

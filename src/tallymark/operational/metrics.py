@@ -33,20 +33,20 @@ class OperationalMetrics:
     | `events` | counter, from the first event on | `kind`, `action` |
     | `amounts` | histogram, from the first amount on | `name`, `category` |
 
-    All methods take further tags by keyword. What they are given by place becomes text, and wins over a keyword of that name.
-    The limits on tags and series apply, and bad data is rejected as anywhere: a negative duration (a clock was set back) is not
+    All methods take further tags as keywords. A positional argument becomes text, and wins over a keyword of the same name. The
+    limits on tags and series apply, and bad data is rejected as everywhere: a negative duration (a clock was set back) is not
     recorded, but its operation is counted.
 
     Args:
-        registry: where they are recorded; by default the current registry.
+        registry: where to record; by default the current registry.
         prefix: starts the names of these metrics; joined to them by `_`.
         classifier: maps an exception that ends an operation to status, error type and error category (a tuple of three, or an
             `Outcome`); an empty error type counts no error.
-        in_flight: whether to keep the gauge `operations_in_flight`.
+        in_flight: keep the gauge `operations_in_flight`.
         buckets: upper bounds for `operation_duration`, in seconds; by default `DURATION_BUCKETS`.
 
     Raises:
-        TypeError: `registry` is not a `Registry`, or `prefix` not text.
+        TypeError: `registry` is not a `Registry`, or `prefix` is not text.
         ValueError: `prefix` cannot start a metric's name.
         MetricConflictError: one of the names belongs to another kind.
     """
@@ -79,7 +79,7 @@ class OperationalMetrics:
         self._in_flight = registry.gauge(gauge, description="Operations under way.") if in_flight else None
 
     def _call_directly(self, method: str, recorder: OperationRecorder) -> None:
-        """Have a method of this object be a call into the engine: going through Python would double what it costs."""
+        """Make a method of this object a direct call into the engine: a Python method would double its cost."""
         if getattr(type(self), method) is getattr(OperationalMetrics, method):  # else it is a subclass's
             self.__dict__[method] = recorder
 
@@ -101,7 +101,7 @@ class OperationalMetrics:
         self._errors(operation, error_type, error_category, **context)
 
     def record_event(self, kind: object, action: object, /, **context: object) -> None:
-        """Count one point in time: a login that was refused, say, as `record_event("security", "login_refused")`.
+        """Count one point in time, such as a refused login: `record_event("security", "login_refused")`.
 
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.
@@ -113,7 +113,7 @@ class OperationalMetrics:
         self._events(kind, action, **context)
 
     def record_value(self, name: object, category: object, value: Number, /, **context: object) -> None:
-        """Record one amount, `record_value("order", "books", 19.9)` say: their number, sum and distribution are kept.
+        """Record one amount, as in `record_value("order", "books", 19.9)`: the count, sum and distribution are kept.
 
         Raises:
             TypeError: `value` is not a number.
@@ -130,8 +130,8 @@ class OperationalMetrics:
     def operation(self, name: object, /, **context: object) -> Operation:
         """Return an operation, to be used as `with ops.operation("auth") as op:` or as a decorator.
 
-        Its status is `success`; or, when an exception passes through (which is never swallowed), what the classifier makes of
-        it: `error` with an error counted, `timeout` or `cancelled`. The block may say otherwise: see `Operation`.
+        Its status is `success`; or, if an exception ends it (which always propagates), what the classifier returns: `error`
+        with an error counted, `timeout` or `cancelled`. The block may set another: see `Operation`.
         """
         return Operation(self, name, context)
 

@@ -26,7 +26,7 @@ class Operation:
     """One operation under way: times its `with` block, and records how it ended. As a decorator, one for each call.
 
     Attributes:
-        status: how it ended, if the block says so; else `"success"`, or what the exception that ends it is classified as.
+        status: how it ended, if the block sets it; else `"success"`, or the classifier's status of the exception that ends it.
     """
 
     __slots__ = ("_context", "_failure", "_metrics", "_name", "_start", "status")
@@ -44,7 +44,7 @@ class Operation:
         self._context = self._context | tags
 
     def fail(self, error_type: object, error_category: object = "") -> None:
-        """Have the operation end as an error of this type, though no exception passes. The last call counts."""
+        """Have the operation end as an error of this type, without an exception. The last call counts."""
         self._failure = error_type, error_category
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class Operation:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if self._start is None or self._start == inf:
-            raise RuntimeError("an operation was left that had not been entered, or had been left")
+            raise RuntimeError("an operation was exited that had not been entered, or had been exited")
         duration = perf_counter() - self._start
         self._start = inf
         self._metrics._ended(self._name)
@@ -65,7 +65,7 @@ class Operation:
         except Exception:
             if error is None:
                 raise
-            # What is wrong with the tags must not take the place of the exception that passes.
+            # An error in the tags must not replace the exception that propagates.
             logger().exception("operation %r, which an exception ended, could not be recorded", self._name)
 
     def _record(self, duration: float, status: object, error_type: object, error_category: object) -> None:
@@ -74,7 +74,7 @@ class Operation:
             self._metrics.record_error(self._name, error_type, error_category, **self._context)
 
     def _outcome(self, error: BaseException | None) -> tuple[object, object, object]:
-        """Return status, error type and category. What the block said itself comes before what an exception is taken for."""
+        """Return status, error type and category. What the block set comes before what the classifier returns."""
         outcome: tuple[object, object, object] = Outcome("success") if error is None else self._classified(error)
         if self._failure is not None:
             outcome = ("error", *self._failure)
@@ -83,13 +83,13 @@ class Operation:
     def _classified(self, error: BaseException) -> tuple[object, object, object]:
         try:
             status, error_type, error_category = self._metrics.classifier(error)
-        except Exception:  # a classifier must not take the place of the exception that it is asked about
+        except Exception:  # a classifier's own failure must not replace the exception that it classifies
             return Outcome("error", class_name(error), "unclassified")
         return status, error_type, error_category
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
-        """Return `function`, each call of which is such an operation: a coroutine while it is awaited, a generator from its
-        first item to its end.
+        """Wrap `function` so that each call is such an operation: a coroutine while it is awaited, a generator from its first
+        item to its end.
 
         Raises:
             TypeError: `function` cannot be called.

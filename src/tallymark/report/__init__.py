@@ -1,1 +1,1 @@
-"""The life of what runs in the background: its start, forks, the exit of the process, its close."""
+"""Services that run in the background: how they start, survive forks, and close, at the latest when the process exits."""

@@ -1,6 +1,6 @@
 """`Background`: a service in a thread of its own, from its start to the end of the process.
 
-It is closed at exit, before the interpreter is taken down, and does not go on in a forked child, where its thread is gone.
+It is closed at exit, before the interpreter shuts down. It does not run in a forked child, which does not have its thread.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
         """What runs in the background. All methods but `run` are called from other threads."""
 
         def run(self) -> None:
-            """Do the work, in the background's thread, until `stop` is called; then let go of everything."""
+            """Do the work, in the background's thread, until `stop` is called; then release everything."""
 
         def stop(self) -> None:
-            """Have `run` return soon. At any time, also after it has."""
+            """Make `run` return soon. May be called at any time, also after it returned."""
 
         def release(self) -> None:
-            """Let go of everything, where `run` was never called."""
+            """Release everything, if `run` was never called."""
 
         def abandon(self) -> None:
-            """In a forked child: let go of what is the parent's."""
+            """In a forked child: give up what is the parent's."""
 
 
 __all__ = ["Background"]
@@ -52,7 +52,7 @@ class Background:
         """Start the thread. Called once.
 
         Raises:
-            RuntimeError: the system has no thread to give; the service was released.
+            RuntimeError: the system cannot start a thread; the service was released.
         """
         try:
             self._thread.start()
@@ -65,7 +65,7 @@ class Background:
         self._service.run()  # by way of this object, so that it lives as long as its thread, whoever forgets it
 
     def close(self) -> bool:
-        """Stop the service and wait for its thread; return False where that goes on. May be called again, from any thread.
+        """Stop the service and wait for its thread; return False if that still runs. May be called again, from any thread.
 
         In a forked child it returns at once, and the parent's service goes on.
         """
@@ -91,8 +91,8 @@ def _leave_all_to_parent() -> None:
 
 @atexit.register
 def _close_all() -> None:
-    # The threads are daemons and would not keep the process, but one that logs or renders while the interpreter is taken down
-    # may crash it.
+    # The threads are daemons and would not keep the process alive, but one that logs or renders while the interpreter shuts
+    # down may crash it.
     for background in list(_running):
         background.close()
 

@@ -1,1 +1,1 @@
-"""Where metrics are served: the pages, and the server that has a thread and sockets of its own."""
+"""Serves metrics over HTTP: the pages, and a server with a thread and sockets of its own."""

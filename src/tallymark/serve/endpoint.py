@@ -1,11 +1,11 @@
 """`Endpoint`: the metrics endpoint's event loop and its connections.
 
-All of it runs in the endpoint's own thread, but for `stop` and `abandon`. A connection is a state machine without a task:
+All of it runs in the endpoint's own thread, except `stop` and `abandon`. A connection is a state machine without a task:
 
     awaiting a head -> sending the response -> awaiting a head ... -> sending the last response -> awaiting the client's end
 
-Each state has one deadline, set on entry and moved by nothing that the client does meanwhile, so that dripping bytes gains
-nothing. While a response is under way nothing is read, so that pipelined requests wait in the kernel's buffers, not in ours.
+Each state has one deadline, set on entry. Nothing that the client does meanwhile moves it, so sending slowly gains no time.
+While a response is being sent nothing is read, so that pipelined requests wait in the kernel's buffers, not in ours.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ __all__ = ["Endpoint", "Limits", "listen"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What clients may cost. Durations in seconds.
+    """What clients may cost. Durations are in seconds.
 
     Attributes:
         head: how long the head of a request may take to arrive.
-        head_bytes: how long it may be.
+        head_bytes: how many bytes it may have.
         response: how long a client may take to receive a response and, after the last one, to close.
-        idle: how long a connection may wait between requests. More than 60, which is Prometheus's usual interval.
-        connections: how many may be open. One more, and the one that has gone longest without completing a request is closed.
+        idle: how long a connection may wait between requests. More than 60, Prometheus's usual interval.
+        connections: how many may be open. Beyond, the one that has gone longest without completing a request is closed.
         close: how long closing waits for a response that is being rendered.
     """
 
@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
     Raises:
-        OSError: the address cannot be had. Names it, and the remedy where the port is in use.
+        OSError: the address cannot be used. The message names it, and a remedy if the port is in use.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -69,7 +69,7 @@ class Endpoint:
     Attributes:
         registry: whose metrics are served.
         limits: what clients may cost.
-        loop: the event loop. Always asyncio's own, whatever policy the application has set.
+        loop: the event loop. Always asyncio's own, whatever policy the application sets.
     """
 
     def __init__(self, listener: socket.socket, registry: Registry, limits: Limits) -> None:
@@ -92,20 +92,20 @@ class Endpoint:
             self.release()
 
     def stop(self) -> None:
-        """Have `run` return soon. From any thread, at any time."""
+        """Make `run` return soon. May be called from any thread, at any time."""
         with suppress(RuntimeError):  # the loop is closed already
             self.loop.call_soon_threadsafe(self._stopping.set)
 
     def release(self) -> None:
-        """Close what an endpoint that is not running owns."""
+        """Close what the endpoint owns. It must not be running."""
         self._listener.close()
         self._runner.close()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the sockets, which are the parent's to serve.
+        """In a forked child: give up the sockets, which are the parent's to serve.
 
-        The loop is left as it is: it shares its epoll descriptor with the parent's, whose registrations it would undo. A
-        connection's descriptor is made to mean the null device, and so stays the property of the socket object.
+        The loop is left as it is: closing it would undo the registrations of the parent's, as they share an epoll descriptor. A
+        connection's descriptor is redirected to the null device, so that the socket object still owns it.
         """
         self._listener.close()
         null = os.open(os.devnull, os.O_RDWR)
@@ -117,7 +117,7 @@ class Endpoint:
     async def _serve(self) -> None:
         server = await self.loop.create_server(lambda: Connection(self), sock=self._listener, backlog=128)
         await self._stopping.wait()
-        # asyncio leaks a connection whose accept is under way when its server closes. So first no more, and those to the end.
+        # asyncio leaks a connection that is being accepted when its server closes. So first accept no more, and await those.
         self.loop.remove_reader(self._listener)
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
         server.close()
@@ -126,14 +126,14 @@ class Endpoint:
         await asyncio.sleep(0)  # the turn in which the transports close their sockets
 
     def admit(self, connection: Connection) -> None:
-        """Take a connection in, as the last to be closed for want of room."""
+        """Admit a connection, or note that it completed a request: it is now the last to be evicted."""
         self._connections.pop(connection, None)
         if len(self._connections) >= self.limits.connections:
             self._evict()
         self._connections[connection] = None
 
     def forget(self, connection: Connection) -> None:
-        """Take note that a connection is gone."""
+        """Forget a connection that is closed."""
         self._connections.pop(connection, None)
 
     def _evict(self) -> None:
@@ -142,17 +142,17 @@ class Endpoint:
         connection.abort()
 
     def _log(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log what asyncio has caught; each message once, since it repeats some a hundred times a second."""
+        """Log what asyncio caught; each message once, since it repeats some a hundred times a second."""
         message, error = context["message"], context.get("exception")
         if message not in self._logged:
             self._logged.add(message)
-            # An OSError is the system's state (no descriptor left to accept with, say), and no fault of ours to trace.
+            # An OSError is the system's state (such as no descriptor left to accept with), not a fault of ours to trace.
             trace = None if isinstance(error, OSError) else error
             logger().error("the metrics endpoint: %s: %r. It is not logged again", message, error, exc_info=trace)
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection: reads a request, sends the response whole, and only then reads on."""
+    """One client's connection: reads a request, sends the whole response, and only then reads on."""
 
     _transport: asyncio.Transport
     _deadline: asyncio.TimerHandle
@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         self._answer()
 
     def _answer(self) -> None:
-        """Answer the request at the start of the buffer, if all of its head is there."""
+        """Answer the request at the start of the buffer, if its head is complete."""
         try:
             head = take_head(self._buffer, self._endpoint.limits.head_bytes)
             if head is None:
@@ -216,7 +216,7 @@ class Connection(asyncio.Protocol):
         self._allow(self._endpoint.limits.response)
         self._transport.write(response)
         if not self._blocked:
-            # Not at once: between two pipelined requests, other connections have their turn.
+            # Not at once: between two pipelined requests, other connections get their turn.
             self._loop.call_soon(self._sent)
 
     def pause_writing(self) -> None:
@@ -239,8 +239,8 @@ class Connection(asyncio.Protocol):
         self._answer()
 
     def _finish(self) -> None:
-        # A socket that is closed with bytes unread resets the connection, and the client may lose the response. So only our
-        # direction ends here; what still comes is discarded, until the client closes or the response's deadline is over.
+        # Closing a socket that has unread bytes resets the connection, and the client may lose the response. So only our
+        # direction ends here; what still arrives is discarded, until the client closes or the response's deadline is over.
         self._buffer.clear()
         with suppress(OSError):  # the client may be gone
             self._transport.write_eof()

@@ -1,6 +1,6 @@
-"""The pages that are served: from a request to status, headers and body. No socket is near.
+"""The pages that are served: from a request to status, headers and body. Uses no socket.
 
-No page repeats what a request says.
+No page repeats any part of a request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What a client asks for, by whichever server.
+    """What a client asks for, through any server.
 
     Attributes:
         method: as sent; methods are case-sensitive.
@@ -45,12 +45,12 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a client gets.
+    """The response to a client.
 
     Attributes:
         status: the HTTP status code.
-        headers: names and values, without `Content-Length`, which is the body's.
-        body: of the answer to GET; HEAD gets the headers alone.
+        headers: names and values, without `Content-Length`, which follows from the body.
+        body: of the response to GET; HEAD gets the headers alone.
     """
 
     status: int
@@ -59,7 +59,7 @@ class Page:
 
 
 def page(request: PageRequest, registry: Registry) -> Page:
-    """Return the page that a request is for. Never raises: a failure is logged, and the client is told no more than that."""
+    """Return the page that a request is for. Never raises: a failure is logged, and the client gets only a status 500."""
     route = ROUTES.get(request.path)
     if request.method not in ("GET", "HEAD"):
         return error_page(405, ("Allow", "GET, HEAD"))
@@ -67,7 +67,7 @@ def page(request: PageRequest, registry: Registry) -> Page:
         return error_page(404)
     try:
         return route(request, registry)
-    except BaseException:  # a callback's sys.exit() is not to end the server's thread
+    except BaseException:  # a callback's sys.exit() must not end the server's thread
         logger().exception("the metrics endpoint could not render a page")
         return error_page(500)
 
@@ -104,7 +104,7 @@ ROUTES: dict[str, Callable[[PageRequest, Registry], Page]] = {
 
 
 def _wants_gzip(accept_encoding: str) -> bool:
-    """Return True if `Accept-Encoding` asks for gzip, no less than for plain text. What is malformed asks for nothing."""
+    """Return True if `Accept-Encoding` wants gzip at least as much as plain text. A malformed item wants nothing."""
     weights = {}
     for item in accept_encoding.lower().split(","):
         coding, semicolon, parameter = item.partition(";")

@@ -1,6 +1,6 @@
-"""`serve`: the metrics over HTTP, for Prometheus and whatever else reads its text format.
+"""`serve`: the metrics over HTTP, for Prometheus and all that read its text format.
 
-Importing this module costs next to nothing: asyncio and the rest of the server come with the first call of `serve`.
+Importing this module costs almost nothing: the first call of `serve` imports asyncio and the rest of the server.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 __all__ = ["Server", "serve"]
 
 _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to here
-"""Hosts that mean all interfaces, and the one among them that a browser on this machine can open."""
+"""Hosts that mean all interfaces, and for each the host that a browser on this machine can open."""
 
 
 def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None) -> Server:
-    """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the handle is closed.
+    """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the server is closed.
 
-    There is also `/healthz`, which answers `ok` while the thread lives. Nobody is asked for a password: whoever reaches the
-    port reads the metrics. A forked child does not serve; its parent goes on.
+    There is also `/healthz`, which answers `ok` while the thread lives. There is no password: whoever reaches the port can read
+    the metrics. A forked child does not serve; its parent goes on.
 
     Args:
-        port: the TCP port; 0 takes one that is free, told by `Server.port`.
+        port: the TCP port; 0 takes a free one, which `Server.port` holds.
         host: the address or name to listen on. `"0.0.0.0"` stands for all interfaces, in IPv4.
         registry: whose metrics; by default the current registry at the time of this call. Closing it closes the server too.
 
     Raises:
-        OSError: the address cannot be had: the port is in use, say, or may not be used, or the host is unknown.
+        OSError: the address cannot be used: the port is in use or not permitted, or the host is unknown.
         TypeError: an argument is of the wrong type.
         ValueError: `port` is not in 0..65535, or `host` is not a valid host.
     """
@@ -51,10 +51,10 @@ def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None =
 
 
 class Server:
-    """A handle on an endpoint that is being served; made by `serve`. As a context manager, it closes itself at the end.
+    """An endpoint that is being served; made by `serve`. As a context manager, it closes itself at the end.
 
     Attributes:
-        host: where it listens, as given to `serve`.
+        host: the host that it listens on, as given to `serve`.
         port: the TCP port.
     """
 
@@ -74,14 +74,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where the metrics are: `"http://127.0.0.1:9464/metrics"`."""
+        """The URL of the metrics, such as `"http://127.0.0.1:9464/metrics"`."""
         host = _ANY_HOST.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
 
     def close(self) -> None:
         """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.
 
-        Waits for a response that is being rendered, but no longer than 5 seconds: a callback that never returns stops nobody.
+        Waits at most 5 seconds for a response that is being rendered: a callback that never returns blocks nothing else.
         In a forked child it returns at once, and the parent's server goes on.
         """
         self._registry.detach(self)

@@ -1,7 +1,7 @@
-"""HTTP/1.x on the wire: the head of a request from bytes, and a page to bytes. Pure; no socket is near.
+"""HTTP/1.x on the wire: the head of a request from bytes, and a page to bytes. Pure; uses no socket.
 
-Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). Laxer than they are where it harms nobody: lines may end in a bare LF, and
-`Host` may be missing.
+Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). Less strict where it does no harm: lines may end in a bare LF, and `Host`
+may be missing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 
 class RequestError(Exception):
-    """A request that cannot be answered but with this status, and after which nothing on its connection can be understood."""
+    """A request whose only answer is this status. Nothing that follows on its connection can be parsed."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -33,11 +33,11 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request, and what becomes of its connection.
+    """A request, and whether its connection stays open.
 
     Attributes:
         asked: what the request asks for.
-        keep_alive: whether another request may follow. Never after one with a body, since bodies are not read.
+        keep_alive: True if another request may follow. Never after one with a body, since bodies are not read.
     """
 
     asked: PageRequest
@@ -45,7 +45,7 @@ class Request:
 
 
 def take_head(buffer: bytearray, limit: int) -> bytes | None:
-    """Cut the first head off `buffer` and return it, without the empty line; None while its end is missing.
+    """Remove the first head from `buffer` and return it, without the empty line; None while its end is missing.
 
     Raises:
         RequestError: 400 as soon as no further bytes could make it a request, 431 if it is longer than `limit` bytes.
@@ -64,7 +64,7 @@ def take_head(buffer: bytearray, limit: int) -> bytes | None:
 
 
 def _is_hopeless(start: bytearray) -> bool:
-    # Those who speak TLS, HTTP/0.9 or another protocol never send the empty line: they would wait for the deadline.
+    # Clients of TLS, HTTP/0.9 or another protocol never send the empty line: they would wait for the deadline.
     line, newline, _ = start.partition(b"\n")
     if newline:
         return _REQUEST_LINE.fullmatch(line.removesuffix(b"\r")) is None
@@ -72,7 +72,7 @@ def _is_hopeless(start: bytearray) -> bool:
 
 
 def parse_head(head: bytes) -> Request:
-    """Read a head that `take_head` returned.
+    """Parse a head that `take_head` returned.
 
     Raises:
         RequestError: 400 if it is malformed, 505 if it is of another major version.

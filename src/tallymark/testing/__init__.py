@@ -1,4 +1,4 @@
-"""What tests of a service need: registries that can be asked what was recorded, and a stand-in of the operational layer.
+"""What tests of a service need: registries with queries for what was recorded, and a replacement for the operational layer.
 
 The pytest plugin `tallymark.testing.plugin` gives a test a fresh registry. Nothing here needs pytest otherwise.
 """

@@ -42,7 +42,7 @@ class EventCall:
 
 @dataclass(frozen=True, slots=True)
 class ValueCall:
-    """A value of the business that the service is in."""
+    """One amount that the service recorded."""
 
     name: str
     category: str

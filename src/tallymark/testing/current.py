@@ -12,7 +12,7 @@ from tallymark.metric.registry import Registry
 __all__ = ["DEFAULT", "use_everywhere"]
 
 DEFAULT = Context().run(context.registry)
-"""The default registry: where instruments record that were made while modules were imported."""
+"""The default registry, to which instruments record that were made on import."""
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def use_everywhere(registry: Registry) -> Iterator[Registry]:
 
     `tallymark.use` reaches the context that it is called in, and what is started from there. A test often runs in another
     context than its fixtures: an event loop that lives longer than the test keeps the one that it was made in. So this
-    replaces the default. `tallymark.use` works as ever inside. One test at a time: not for tests in parallel threads.
+    replaces the default. `tallymark.use` still works inside. One test at a time: not for tests in parallel threads.
 
     Raises:
         TypeError: `registry` is not a `Registry`.
@@ -29,7 +29,7 @@ def use_everywhere(registry: Registry) -> Iterator[Registry]:
     if not isinstance(registry, Registry):
         raise TypeError(f"use_everywhere() takes a Registry, not {type(registry).__name__}")
     outer = context._current
-    # Another variable, not another value: so no context can hold an older choice that would win over this one.
+    # Another variable, not another value: so no context holds an older value that would win over this one.
     context._current = ContextVar("tallymark_registry", default=registry)
     try:
         yield registry

@@ -1,4 +1,4 @@
-"""`RecordedOperations`: the operational layer, which keeps what a service tells it."""
+"""`RecordedOperations`: the operational layer, which keeps each call of a service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ C = TypeVar("C", OperationCall, ErrorCall)
 class RecordedOperations(OperationalMetrics):
     """`OperationalMetrics` for tests: keeps the calls, and records them to a strict registry of its own.
 
-    So it raises what the real layer raises. For bad data (a negative duration, say) it raises what that raises in a strict
+    So it raises what the real layer raises. For bad data (such as a negative duration) it raises what that raises in a strict
     registry.
 
     Args:
@@ -40,7 +40,7 @@ class RecordedOperations(OperationalMetrics):
     # What a service calls
 
     def record_operation(self, operation: object, status: object, duration: Number | timedelta, /, **context: object) -> None:
-        """Keep that an operation ended, after `duration`: seconds, or a timedelta."""
+        """Keep the end of an operation, and its `duration`: seconds, or a `timedelta`."""
         super().record_operation(operation, status, duration, **context)
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else to_float(duration)
         self._calls.append(OperationCall(_text(operation), _text(status), seconds, TagSet(context)))
@@ -64,7 +64,7 @@ class RecordedOperations(OperationalMetrics):
 
     @property
     def calls(self) -> tuple[Call, ...]:
-        """All calls, the first first."""
+        """All calls, the oldest first."""
         return tuple(self._calls)
 
     def count(self, operation: str, /, status: str | None = None, **context: object) -> int:

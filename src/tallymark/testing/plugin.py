@@ -1,7 +1,6 @@
 """The pytest plugin: fixtures that give a test its own metrics.
 
-Where a test runs in another context than its fixtures (async tests, threads), it finds the same registry: see
-`use_everywhere`.
+A test that runs in another context than its fixtures (async tests, threads) finds the same registry: see `use_everywhere`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ __all__ = ["default_metrics", "metrics"]
 
 @pytest.fixture
 def metrics() -> Iterator[RecordingRegistry]:
-    """A fresh, strict registry that is the current one during the test, and can be asked what was recorded."""
+    """A fresh, strict registry: the current one during the test, with queries for what was recorded."""
     with RecordingRegistry() as registry, use_everywhere(registry):
         yield registry
 
 
 @pytest.fixture
 def default_metrics() -> Recorder:
-    """What was recorded to the default registry since the test began: by instruments that were made on import, say."""
+    """What was recorded to the default registry since the test began, as by instruments that were made on import."""
     return Recorder(DEFAULT, since=DEFAULT.snapshot())

@@ -1,4 +1,4 @@
-"""`Query`: a metric and tags that a test asks for, and what to say where the answer is not what it expected."""
+"""`Query`: a metric and tags that a test asks for, and the messages for an unexpected answer."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Query:
     Attributes:
         name: of the metric.
         asked: the tags, as the test gives them.
-        series: all that there are.
+        series: all series of the registry.
         registry: where they are from.
-        partly: whether they tell only what was recorded since a mark.
+        partly: True if they hold only what was recorded since a mark.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Query:
 
     @cached_property
     def common(self) -> Mapping[str, str]:
-        """The tags that the registry adds to all series: its census has these, and one more that tells the metric."""
+        """The tags that the registry adds to all series: its census has these, and one more that names the metric."""
         census = next((series.tags for series in self.series if series.name == _CENSUS), TagSet())
         return {key: value for key, value in census.items() if key != "metric"}
 
@@ -52,25 +52,25 @@ class Query:
         return next((series for series in self.series if series.name == self.name and series.tags == self.wanted), None)
 
     def matches(self) -> tuple[RecordedSeries, ...]:
-        """Return the series that have these tags, and maybe others."""
+        """Return the series that have all these tags."""
         wanted = self.wanted.items()
         return tuple([series for series in self.series if series.name == self.name and wanted <= series.tags.items()])
 
-    # What to say
+    # Messages
 
     def missing(self, expected: object) -> str:
-        """Say that there is no such series, and which are near."""
-        own = {_CENSUS, REJECTED} - {self.name}  # the registry's reports on itself
+        """Return a message: there is no such series, and which are near."""
+        own = {_CENSUS, REJECTED} - {self.name}  # the registry's own metrics
         rows = [series for series in self.series if series.name not in own]
         return self._text(expected, "there is no such series", self._near(rows) or self._names(rows))
 
     def other(self, found: RecordedSeries, expected: object) -> str:
-        """Say that the series holds something else, and what the others of the metric hold."""
+        """Return a message: the series holds something else, and what the others of the metric hold."""
         rows = [series for series in self.series if series.name == self.name and series.tags != found.tags]
         return self._text(expected, f"it is {_amount(found)}", self._near(rows))
 
     def unwanted(self, found: Sequence[RecordedSeries]) -> str:
-        """Say what was recorded, where nothing should have been."""
+        """Return a message: what was recorded, where nothing should have been."""
         rows = [self._row(series) for series in found[:SHOWN]]
         return self._text("nothing", "there is:", [*rows, *_rest(found)])
 

@@ -1,4 +1,4 @@
-"""`Recorder`: asks a registry what was recorded. `RecordingRegistry`: a registry that can be asked itself."""
+"""`Recorder`: queries for what a registry recorded. `RecordingRegistry`: a registry that has these queries itself."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _Tags = Mapping[str, object] | None
 
 
 class Recorder:
-    """Asks a registry what was recorded, through its snapshots. Each query reads the registry anew.
+    """Queries for what a registry recorded. Each takes a new snapshot.
 
     Tags are given as to an instrument: keywords, a mapping, or both. Those that the registry adds to all series
     (`Registry(tags=...)`) need not be repeated.
 
     Args:
         registry: the one to ask; by default the current one.
-        since: a mark; what had been recorded before is left out.
+        since: a mark; what was recorded before is omitted.
     """
 
     def __init__(self, registry: Registry | None = None, *, since: Snapshot | None = None) -> None:
@@ -39,13 +39,13 @@ class Recorder:
         return self._asked
 
     def mark(self) -> Snapshot:
-        """Return the present moment, for `since`."""
+        """Return a mark of the present moment, for `since`."""
         return self.registry.snapshot()
 
     def since(self, mark: Snapshot, /) -> Recorder:
-        """Return a recorder that leaves out what had been recorded before `mark`. Of a gauge it tells the change.
+        """Return a recorder that omits what was recorded before `mark`. The value of a gauge is then its change.
 
-        The `histogram` of a series that has observations from before knows its `min` and `max` only as well as its buckets do.
+        If a series has earlier observations, the `min` and `max` of its `histogram` are only as exact as its buckets.
         """
         return Recorder(self.registry, since=mark)
 
@@ -53,7 +53,7 @@ class Recorder:
         """Return the series of metric `name` with exactly these tags.
 
         Raises:
-            AssertionError: there is none; says which are near.
+            AssertionError: there is none; the message names those that are near.
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
@@ -64,11 +64,11 @@ class Recorder:
         return found
 
     def matching(self, name: str, mapping: _Tags = None, /, **tags: object) -> tuple[RecordedSeries, ...]:
-        """Return the series of metric `name` that have these tags, and maybe others. `TagError` as for `recorded`."""
+        """Return the series of metric `name` that have all these tags. `TagError` as for `recorded`."""
         return self._query(name, mapping, tags).matches()
 
     def total(self, name: str, mapping: _Tags = None, /, **tags: object) -> float:
-        """Return the sum of the series that have these tags, and maybe others; 0 where there is none.
+        """Return the sum of the series that have all these tags; 0 if there is none.
 
         It sums the values of counters and gauges, and the numbers of observations of histograms and timers. `TagError` as for
         `recorded`.
@@ -82,10 +82,10 @@ class Recorder:
             name: of the metric.
             value: what a counter or gauge must hold, or how many observations a histogram or timer must have. Anything that
                 compares to a number, such as `pytest.approx(0.3)`. By default: any but 0.
-            mapping: tags, beside those given by keyword.
+            mapping: tags, in addition to the keywords.
 
         Raises:
-            AssertionError: it was not; says what differs, and which series are near.
+            AssertionError: it was not; the message shows what differs, and which series are near.
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
@@ -102,7 +102,7 @@ class Recorder:
         A series that is there, but holds 0 or no observations, was not recorded to.
 
         Raises:
-            AssertionError: something was; lists it.
+            AssertionError: something was; the message lists it.
             TagError: a tag key is not valid.
         """
         __tracebackhide__ = True
@@ -120,10 +120,10 @@ class Recorder:
 
 
 class RecordingRegistry(Registry, Recorder):
-    """A registry that can be asked what was recorded, by the methods of `Recorder`.
+    """A registry with the queries of `Recorder`.
 
     Args:
-        strict: raise for bad data too. Unlike elsewhere, by default it does.
+        strict: raise for bad data too. Unlike elsewhere, this is the default.
         options: as for `Registry`.
     """
 

@@ -1,4 +1,4 @@
-"""`RecordedSeries`: one series as a test asks for it."""
+"""`RecordedSeries`: one series that a test asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which series are near to what a test asked for, and how they differ from it."""
+"""Which series are near to the one that a test asked for, and how they differ from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 5
 """How many are shown."""
 
 _ALIKE = 0.6
-"""How alike names must be, as `difflib` has it, to be worth showing."""
+"""How similar names must be to be shown: a ratio of `difflib`."""
 
 
 def nearest(series: Iterable[RecordedSeries], name: str, wanted: Mapping[str, str]) -> list[RecordedSeries]:
@@ -31,14 +31,14 @@ def _distance(wanted: Mapping[str, str], tags: Mapping[str, str]) -> int:
 
 
 def differences(name: str, wanted: Mapping[str, str], series: RecordedSeries) -> str:
-    """Say how a series differs from what was asked for."""
-    said = [] if series.name == name else ["other name"]
+    """Return a text: how a series differs from what was asked for."""
+    found = [] if series.name == name else ["other name"]
     for key in sorted(wanted.keys() | series.tags.keys()):
         asked, has = wanted.get(key), series.tags.get(key)
         if has is None:
-            said.append(f'no {key}="{asked}"')
+            found.append(f'no {key}="{asked}"')
         elif asked is None:
-            said.append(f'also {key}="{has}"')
+            found.append(f'also {key}="{has}"')
         elif has != asked:
-            said.append(f'{key}="{has}", not "{asked}"')
-    return "; ".join(said)
+            found.append(f'{key}="{has}", not "{asked}"')
+    return "; ".join(found)

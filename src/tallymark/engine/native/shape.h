@@ -1,6 +1,6 @@
 /* Shapes: the sorted keys of a tag set, without the values; and plans: how tags given in a call merge with those of a shape.
  *
- * A call site names the same keys each time. So its keys are mapped once to a plan, which says where each value belongs in the
+ * A call site names the same keys each time. So it gets one plan, which holds the index of each value in the
  * resulting shape; from then on a lookup touches nothing but values. Both are kept for a whole interpreter. */
 #ifndef TALLYMARK_SHAPE_H
 #define TALLYMARK_SHAPE_H
