@@ -6,13 +6,16 @@ import gc
 import signal
 from typing import Any
 
-import hypothesis  # noqa: F401 - on import it asks the collector who refers to what: it must come before freezing
+import hypothesis  # on import it asks the collector who refers to what: it must come before freezing
 import pytest
 
 import tallymark as tm
 from tallymark.engine import load_engine
 
 ENGINES = ["native", "reference"]
+
+hypothesis.settings.register_profile("tests", deadline=None)  # no test asserts on time
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_configure() -> None:

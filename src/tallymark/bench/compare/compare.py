@@ -24,7 +24,7 @@ from tallymark.bench.errors import BenchError
 from tallymark.bench.result.result import AllocationResult, BenchmarkResult, ColdResult, Finding, RunResult, TimeResult
 
 SPREAD_LIMIT = 0.10  # above it a side is called noisy
-HINT = "comparing needs SciPy: pip install 'tallymark[bench]'"
+HINT = "comparing needs SciPy: pip install '.[bench]' in a clone of Tallymark, or scipy"
 
 #: What must be equal for two runs to be comparable, and the keys that hold it in their environments.
 COMPARABLE: Mapping[str, tuple[str, ...]] = {
