@@ -167,5 +167,5 @@ def test_a_value_out_of_range_is_rejected(wrong):
 
 def test_without_scipy_the_error_names_the_remedy(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "scipy.stats", None)
-    with pytest.raises(BenchError, match=r"pip install 'tallymark\[bench\]'"):
+    with pytest.raises(BenchError, match=r"pip install '\.\[bench\]'"):
         compare(OLD, NEW)
