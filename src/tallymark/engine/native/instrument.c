@@ -99,21 +99,9 @@ record_to(Instrument *target_steal, double value, Update update)
 }
 
 int
-record_given(Instrument *self, Tags tags, double value, Update update)
+record_given_slowly(Instrument *self, Tags tags, double value, Update update)
 {
-    Family *family = self->family;
-    Instrument *found;
-    if (tags.size == 0) { /* no lookup takes this: there is no key to look for */
-        found = (Instrument *)Py_NewRef((PyObject *)self);
-    }
-    else {
-        Series *series = family_find_live(family, self->series, tags.keys, tags.values, tags.size);
-        if (series != NULL) {
-            update(family, series->cells, value);
-            return 0;
-        }
-        found = family_find_given(family, self->series, tags);
-    }
+    Instrument *found = tags.size > 0 ? family_find_given(self->family, self->series, tags) : (Instrument *)Py_NewRef((PyObject *)self);
     PyObject *recorded = record_to(found, value, update);
     Py_XDECREF(recorded);
     return recorded == NULL ? -1 : 0;

@@ -48,7 +48,21 @@ PyObject *record_slowly(
 PyObject *record_to(Instrument *target_steal, double value, Update update);
 
 /* Update the series of `self` with these tags added, whatever their names: 0, or -1 with an exception. */
-int record_given(Instrument *self, Tags tags, double value, Update update);
+int record_given_slowly(Instrument *self, Tags tags, double value, Update update);
+
+static inline int
+record_given(Instrument *self, Tags tags, double value, Update update)
+{
+    Series *series = NULL;
+    if (tags.size > 0) { /* else there is no key to look for */
+        series = family_find_live(self->family, self->series, tags.keys, tags.values, tags.size);
+    }
+    if (series == NULL) {
+        return record_given_slowly(self, tags, value, update);
+    }
+    update(self->family, series->cells, value);
+    return 0;
+}
 
 static inline PyObject *
 record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
