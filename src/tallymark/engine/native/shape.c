@@ -89,19 +89,38 @@ keys_equal(const Shape *shape, PyObject *const *keys)
     return 1;
 }
 
-Shape *
-shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size)
+static uint64_t
+hash_of_keys(PyObject *const *keys, uint32_t size)
 {
     uint64_t hash = size;
     for (uint32_t i = 0; i < size; i++) {
         hash = mixed(hash + str_hash(keys[i]));
     }
-    Pointers *table = &shapes->shapes;
+    return hash;
+}
+
+Shape *
+shape_find(const Shapes *shapes, PyObject *const *keys, uint32_t size)
+{
+    uint64_t hash = hash_of_keys(keys, size);
+    const Pointers *table = &shapes->shapes;
     for (size_t at = hash & table->mask; table->slots != NULL && table->slots[at] != NULL; at = (at + 1) & table->mask) {
         Shape *shape = table->slots[at];
         if (shape->hash == hash && shape->size == size && keys_equal(shape, keys)) {
-            return shape_retain(shape);
+            return shape;
         }
+    }
+    return NULL;
+}
+
+Shape *
+shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size)
+{
+    uint64_t hash = hash_of_keys(keys, size);
+    Pointers *table = &shapes->shapes;
+    Shape *known = shape_find(shapes, keys, size);
+    if (known != NULL) {
+        return shape_retain(known);
     }
     Shape *shape = PyMem_Malloc(sizeof *shape + size * sizeof *keys);
     if (shape == NULL) {

@@ -88,6 +88,9 @@ key_hash(PyObject *key)
     return str_hash(key) * 31;
 }
 
+/* Return the shape with these keys, if there is one: borrowed, or NULL. */
+Shape *shape_find(const Shapes *shapes, PyObject *const *keys, uint32_t size);
+
 /* Return the shape with these keys (exact str, ascending); a new reference, or NULL with an exception. */
 Shape *shape_get(Shapes *shapes, PyObject *const *keys, uint32_t size);
 void shape_release(Shapes *shapes, Shape *shape);

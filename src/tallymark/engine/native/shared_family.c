@@ -85,8 +85,8 @@ family_bind(Family *family, unsigned long long offset)
 }
 
 /* Whether what this family holds is held by this process alone: else it is the parent's hold, or others' too. */
-static int
-is_ours(const Family *family)
+int
+family_is_ours(const Family *family)
 {
     return family->shared->pid == getpid() && family->shared->index != CROWD;
 }
@@ -99,7 +99,7 @@ family_unshare(Family *family)
             family_detach(family, family->table.rows[i]);
         }
     }
-    if (family->reserved != NULL && is_ours(family)) {
+    if (family->reserved != NULL && family_is_ours(family)) {
         slot_let_go(family->reserved, family->shared->index);
         atomic_fetch_add(&family->entry->version, 1); /* it is worth looking for a free slot again */
     }
@@ -129,8 +129,8 @@ owner_in(const Family *family)
     return has_shares(family) ? family->shared->index : NOBODY;
 }
 
-static void
-enter_table(Family *family, Series *series, Slot *slot, double uptime)
+void
+family_enter_slot(Family *family, Series *series, Slot *slot, double uptime)
 {
     point_to(series, slot->cells);
     series->state = &slot->state;
@@ -146,14 +146,14 @@ family_detach(Family *family, Series *series)
 {
     Slot *slot = slot_of_cells(series->cells);
     point_to(series, arena_at(&family->cells, series->number));
-    if (is_ours(family) && slot != family->reserved) {
+    if (family_is_ours(family) && slot != family->reserved) {
         slot_let_go(slot, family->shared->index);
     }
 }
 
 /* Lose the series that other processes have removed. */
-static void
-refresh(Family *family)
+void
+family_refresh(Family *family)
 {
     family->seen = atomic_load(&family->entry->version);
     for (uint32_t i = 0; i < family->table.n_rows; i++) {
@@ -230,7 +230,7 @@ family_attach(Family *family, Series *series, double now, double uptime)
     }
     /* A process that makes series but never reads must lose removed ones too: rarely, so that each new one costs little. */
     if (atomic_load(&family->entry->version) - family->seen > 64 + family->table.live / 2) {
-        refresh(family);
+        family_refresh(family);
     }
     if (table_move_last(&family->table, series) < 0) {
         PyErr_NoMemory();
@@ -244,7 +244,7 @@ family_attach(Family *family, Series *series, double now, double uptime)
     Slot *slot = slot_for(family, series, text, now, &why);
     shared_unlock(family->shared);
     if (slot != NULL) {
-        enter_table(family, series, slot, uptime);
+        family_enter_slot(family, series, slot, uptime);
     }
 done:
     Py_DECREF(text);
@@ -296,80 +296,4 @@ family_remove(Family *family, Series *series)
     PyObject *called = locked ? Py_NewRef(Py_None) : PyObject_CallMethod(family->policy, "unreachable", "O", family);
     Py_XDECREF(called);
     return called == NULL ? -1 : 0;
-}
-
-/* Syncing with other processes */
-
-/* Enter a slot that another process made: 0, or -1 with an exception. One whose text is damaged is passed over. */
-static int
-adopt(Family *family, Slot *slot)
-{
-    PyObject *text = slot_copy_text(family->shared, family->entry, slot);
-    PyObject *items = text == NULL || text == Py_None ? Py_XNewRef(text) : tags_of_text(family->state, text);
-    Series *series = NULL;
-    int result = -1;
-    double uptime = 0.0;
-    if (items == NULL || (family->ttl > 0.0 && family_now(family, "uptime", &uptime) < 0)) {
-        goto done;
-    }
-    if (items == Py_None) {
-        result = 0;
-        goto done;
-    }
-    TagSet *tags = tagset_from_sorted(family->state, items);
-    series = tags == NULL ? NULL : family_series(family, tags);
-    Py_XDECREF(tags);
-    if (series == NULL) {
-        goto done;
-    }
-    if (table_move_last(&family->table, series) < 0) {
-        PyErr_NoMemory();
-        goto done;
-    }
-    result = 0;
-    if (!is_entered(series) && shared_lock(family->shared)) {
-        if (slot_is_live(slot) && slot->length == (uint32_t)PyBytes_GET_SIZE(text)
-            && memcmp(slot_text(family->entry, slot), PyBytes_AS_STRING(text), slot->length) == 0) {
-            slot_hold(slot, family->shared->index);
-            enter_table(family, series, slot, uptime);
-        }
-        shared_unlock(family->shared);
-    }
-done:
-    if (series != NULL && !is_entered(series) && series->holder == NULL && !series->kept) {
-        family_let_go(family, series);
-    }
-    Py_XDECREF(text);
-    Py_XDECREF(items);
-    return result;
-}
-
-/* Whether a live slot is of a series that is live here: then we hold it. The overflow series' is held all the time. */
-static int
-is_entered_here(Family *family, const Slot *slot)
-{
-    if (!is_ours(family) || !slot_is_held(slot, family->shared->index)) {
-        return 0;
-    }
-    const Series *overflow = slot == family->reserved ? table_find(&family->table, family->overflow_tags) : NULL;
-    return slot != family->reserved || (overflow != NULL && is_entered(overflow));
-}
-
-int
-family_sync(Family *family)
-{
-    Shared *shared = family->shared;
-    if (family->entry == NULL) {
-        return 0;
-    }
-    refresh(family);
-    if (has_shares(family)) {
-        return 0;
-    }
-    for (Slot *slot = first_slot(shared, family->entry); slot != NULL; slot = next_slot(shared, family->entry, slot)) {
-        if (slot_is_live(slot) && !is_entered_here(family, slot) && adopt(family, slot) < 0) {
-            return -1;
-        }
-    }
-    return 0;
 }

@@ -31,6 +31,16 @@ int family_remove(Family *family, Series *series);
 /* Sync the table: enter series that other processes have made, lose those that they removed. 0, or -1 with an exception. */
 int family_sync(Family *family);
 
+/* What adoption needs of this. Whether what the family holds is held by this process alone. */
+int family_is_ours(const Family *family);
+
+/* Have a series be the one of a live slot, which is held. */
+struct Slot;
+void family_enter_slot(Family *family, Series *series, struct Slot *slot, double uptime);
+
+/* Make series dormant that other processes have removed. */
+void family_refresh(Family *family);
+
 /* Before a series is read: sync, if another process may have made it live. 0, or -1 with an exception. */
 static inline int
 family_look(Family *family, const Series *series)

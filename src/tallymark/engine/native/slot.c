@@ -45,6 +45,17 @@ slot_hash(const Shared *shared, const SharedFamily *family, const char *text, ui
     return text_hash(text, length) ^ (offset_in(shared, family) * UINT64_C(0x9e3779b97f4a7c15));
 }
 
+int64_t
+slot_read_text(const Shared *shared, const SharedFamily *family, const Slot *slot, char *text, uint32_t space)
+{
+    uint32_t length = slot->length;
+    if (length > space || length > slot->space) {
+        return -1;
+    }
+    memcpy(text, slot_text(family, slot), length);
+    return slot->hash == slot_hash(shared, family, text, length) ? (int64_t)length : -1;
+}
+
 PyObject *
 slot_copy_text(Shared *shared, const SharedFamily *family, const Slot *slot)
 {

@@ -54,6 +54,9 @@ void slot_end_share(Shared *shared, SharedFamily *family, Slot *slot);
 /* Return 1 if a slot is the one by which its series is counted. */
 int slot_counts(Shared *shared, SharedFamily *family, const Slot *slot);
 
+/* Under the lock: copy the text to where there is space: its length, or -1 if it is longer, or damaged. */
+int64_t slot_read_text(const Shared *shared, const SharedFamily *family, const Slot *slot, char *text, uint32_t space);
+
 /* Without the lock: copy the text as bytes; None if it is damaged, or being written; NULL with an exception. */
 PyObject *slot_copy_text(Shared *shared, const SharedFamily *family, const Slot *slot);
 
