@@ -78,13 +78,14 @@ class ExpositionNames:
             other = self._owners.get(sample) or self._claims.get(sample)
             if other is not None:
                 others.setdefault(other, sample)
+        if not others:  # as nearly always
+            self._claims.update(dict.fromkeys(samples, key))
+            return ""
         keeping = [other for other in others if not self._yields(other, key, wanted)]
         if not keeping:
             for other in others:
                 self._withdraw(other)
             self._claims.update(dict.fromkeys(samples, key))
-        if not others:
-            return ""
         other = keeping[0] if keeping else next(iter(others))
         winner, loser = (other, key) if keeping else (key, other)
         return (
