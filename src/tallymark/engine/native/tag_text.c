@@ -76,16 +76,28 @@ has_keys(const Shape *shape, const Part *parts, uint32_t n_tags)
     return 1;
 }
 
-/* Make str of every second part, from the first or the second on: 0, or -1, without an exception where one is not UTF-8. */
+static size_t
+utf8_length(PyObject *text)
+{
+    size_t length = 0;
+    if (PyUnicode_IS_ASCII(text)) {
+        return (size_t)PyUnicode_GET_LENGTH(text);
+    }
+    for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(text); i++) {
+        Py_UCS4 c = PyUnicode_READ_CHAR(text, i);
+        length += c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    }
+    return length;
+}
+
+/* Make str of every second part, from the first on: 0, or -1, without an exception where one is not UTF-8. An exception for that
+ * would start a garbage collection on Python 3.11, so what is not UTF-8 is ignored, and missed afterwards. */
 static int
 decode(const Part *parts, uint32_t n_tags, PyObject **texts)
 {
     for (uint32_t i = 0; i < n_tags; i++) {
-        texts[i] = PyUnicode_DecodeUTF8(parts[2 * i].at, (Py_ssize_t)parts[2 * i].length, NULL);
-        if (texts[i] == NULL) {
-            if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
-                PyErr_Clear();
-            }
+        texts[i] = PyUnicode_DecodeUTF8(parts[2 * i].at, (Py_ssize_t)parts[2 * i].length, "ignore");
+        if (texts[i] == NULL || utf8_length(texts[i]) != parts[2 * i].length) {
             return -1;
         }
     }
@@ -103,7 +115,7 @@ release(PyObject **texts, uint32_t n)
 TagSet *
 tagset_of_text(State *state, const char *text, uint32_t length, Shape **hint)
 {
-    Part parts[2 * MAX_TAGS];
+    Part parts[2 * MAX_TAGS] = {{0}};
     PyObject *texts[MAX_TAGS] = {NULL};
     int n = cut(text, length, parts);
     uint32_t n_tags = n < 0 ? 0 : (uint32_t)n / 2;
@@ -111,12 +123,9 @@ tagset_of_text(State *state, const char *text, uint32_t length, Shape **hint)
         return NULL;
     }
     if (!has_keys(*hint, parts, n_tags)) {
-        if (decode(parts, n_tags, texts) == 0) {
-            *hint = shape_find(&state->shapes, texts, n_tags);
-        }
-        int known = has_keys(*hint, parts, n_tags);
+        *hint = decode(parts, n_tags, texts) == 0 ? shape_find(&state->shapes, texts, n_tags) : NULL;
         release(texts, n_tags);
-        if (!known) {
+        if (*hint == NULL) {
             return NULL;
         }
     }
