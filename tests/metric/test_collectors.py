@@ -501,3 +501,26 @@ def test_a_collector_is_what_the_protocol_says() -> None:
     assert tm.Collector.__doc__
     with pytest.raises(TypeError):
         tm.Collector()  # type: ignore[misc]
+
+
+class Meddler(Collector):
+    """Does something once when it is compared, as another thread might at that moment."""
+
+    meddle: Callable[[], object] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        return other is self
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("change", ["register", "unregister"])
+def test_a_collector_registered_during_another_change_is_kept(registry: tm.Registry, change: str) -> None:
+    first = Meddler([gauge("first")])
+    registry.register(first)
+    first.meddle = lambda: registry.register(Collector([gauge("meanwhile")]))
+    getattr(registry, change)(Collector([gauge("second")]))
+    assert names(registry) == ["first", "meanwhile", *(["second"] if change == "register" else [])]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tallymark.engine import TagSet
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.lock import slow_path
 from tallymark.engine.number import to_float
 from tallymark.metric.data import (
     DATA_TYPES,
@@ -169,15 +170,27 @@ class Collectors:
         """Add a collector; it replaces one that is equal to it."""
         if not callable(getattr(collector, "collect", None)):
             raise TypeError(f"a collector must have a method collect(), which a {type(collector).__name__} does not")
-        kept = [collector if one == collector else one for one in self._collectors]
-        self._collectors = kept if any(one is collector for one in kept) else [*kept, collector]
+        while True:
+            before = self._collectors
+            kept = [collector if one == collector else one for one in before]
+            if self._replace(before, kept if any(one is collector for one in kept) else [*kept, collector]):
+                return
 
     def remove(self, collector: object) -> bool:
         """Remove a collector; return True if it was there."""
-        left = [one for one in self._collectors if one != collector]
-        found = len(left) < len(self._collectors)
-        self._collectors = left
-        return found
+        while True:
+            before = self._collectors
+            left = [one for one in before if one != collector]
+            if self._replace(before, left):
+                return len(left) < len(before)
+
+    def _replace(self, before: list[Collector], after: list[Collector]) -> bool:
+        """Replace the list, unless another thread did meanwhile. Collectors are compared outside the lock: their code does that."""
+        with slow_path():
+            if self._collectors is not before:
+                return False
+            self._collectors = after
+            return True
 
     def clear(self) -> None:
         """Remove all collectors."""
