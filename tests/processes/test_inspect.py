@@ -214,12 +214,14 @@ def test_a_damaged_entry_is_marked_and_hides_no_other(path: Path, inspect: Any) 
     del registry
 
 
-def test_a_damaged_series_is_marked(path: Path, inspect: Any) -> None:
+@pytest.mark.parametrize(
+    "bad_text", [b"\x03\0\0\0k\ny\x05\0\0\0value", b"\x03\0\0\0key\x05\0\0\0val\xffe"], ids=["key", "value"]
+)
+def test_a_damaged_series_is_marked(path: Path, inspect: Any, bad_text: bytes) -> None:
     registry = shared_on(path)
     registry.counter("n").inc(2, key="value")
     registry.counter("n").inc(key="good")
     engine_text = b"\x03\0\0\0key\x05\0\0\0value"
-    bad_text = b"\x03\0\0\0k\ny\x05\0\0\0value"
     (offset,) = [one["offset"] for one in json.loads(inspect("--json"))["metrics"] if one["name"] == "n"]
     whole = path.read_bytes()
     hashes = [(_hash(text) ^ offset * 0x9E3779B97F4A7C15 % 2**64).to_bytes(8, "little") for text in (engine_text, bad_text)]
