@@ -185,7 +185,7 @@ class Collectors:
                 return len(left) < len(before)
 
     def _replace(self, before: list[Collector], after: list[Collector]) -> bool:
-        """Replace the list, unless another thread did meanwhile. Collectors are compared outside the lock: their code does that."""
+        """Replace the list, unless another thread did meanwhile. No lock is held while collectors are compared."""
         with slow_path():
             if self._collectors is not before:
                 return False
