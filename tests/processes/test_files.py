@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layout import PLACES, SIZE, USED, VERSION, with_number
 
 import tallymark as tm
 from tallymark.engine import load_engine
@@ -36,9 +37,9 @@ DAMAGES = {
     "short": (lambda good: good[:100], "too short"),
     "truncated": (lambda good: good[: len(good) // 2], "was truncated"),
     "foreign": (lambda good: b"#!/bin/sh\necho hello\n" * 20_000, "not a file that registries share"),
-    "newer": (lambda good: good[:8] + struct.pack("Q", 99) + good[16:], "another version"),
+    "newer": (lambda good: with_number(good, VERSION, 99), "another release"),
     "flipped": (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "header is damaged"),
-    "sizes": (lambda good: good[:32] + struct.pack("Q", 2**60) + good[40:], "was truncated"),
+    "sizes": (lambda good: with_number(good, SIZE, 2**60), "was truncated"),
 }
 
 
@@ -171,9 +172,9 @@ print("sound")
 def test_no_mutation_of_a_file_crashes_a_reader_or_a_writer(tmp_path: Path) -> None:
     good = fill(tmp_path / "good")
     rng = random.Random(20261124)
-    used = struct.unpack_from("Q", good, 40)[0]
-    tables = [at for at in range(4096, used, 8) if any(good[at : at + 8])]  # places, heads of chains, and records
-    interesting = [*range(32, 64), *(at + i for at in tables for i in range(8))]
+    used = struct.unpack_from("Q", good, USED)[0]
+    tables = [at for at in range(PLACES, used, 8) if any(good[at : at + 8])]  # places, heads of chains, and records
+    interesting = [*range(SIZE, SIZE + 40), *(at + i for at in tables for i in range(8))]
     for round_ in range(6):
         paths = []
         for i in range(60):

@@ -53,7 +53,7 @@ def test_what_registries_do_not_share_is_said_to_be_foreign(kind: str, path: Pat
     [
         (lambda good: good[:100], "it is too short"),
         (lambda good: good[: len(good) // 2], "it was truncated, or its header is damaged"),
-        (lambda good: good[:8] + b"\x63" + good[9:], "another version of Tallymark made it"),
+        (lambda good: good[:8] + b"\x63" + good[9:], "another release of Tallymark made it"),
         (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "its header is damaged"),
     ],
     ids=["short", "truncated", "newer", "damaged"],

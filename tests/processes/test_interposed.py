@@ -28,7 +28,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
         done = 1;
         int other = open(getenv("GROWS"), O_RDWR);
         uint64_t size = (uint64_t)lseek(other, 0, SEEK_END) + (1 << 20);
-        if (ftruncate(other, (off_t)size) == 0 && pwrite(other, &size, sizeof size, 32) == sizeof size) {
+        if (ftruncate(other, (off_t)size) == 0 && pwrite(other, &size, sizeof size, 64) == sizeof size) {
             close(other);
         }
     }

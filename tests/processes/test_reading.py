@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from layout import SIZE
+
 import tallymark as tm
 from tallymark.engine import load_engine
 from tallymark.frozen import replace
@@ -62,7 +64,7 @@ def test_a_copy_of_a_file_with_holes_costs_what_is_in_it(path: Path) -> None:
     copy.write_bytes(path.read_bytes())
     os.truncate(copy, size)
     with open(copy, "r+b") as file:
-        file.seek(32)
+        file.seek(SIZE)
         file.write(struct.pack("Q", size))  # what a hostile owner says that the file has
     contents = read_contents(copy)
     assert any(family.entry is not None and family.entry.name == "requests" for family in contents.families)

@@ -97,6 +97,14 @@ start_of_process(void)
     return at == NULL ? 0 : strtoull(at, NULL, 10);
 }
 
+/* The namespace that our pid is of. Another that shares the file may know us by another pid, and others by ours. */
+static uint64_t
+namespace_of_process(void)
+{
+    struct stat status;
+    return stat("/proc/self/ns/pid", &status) < 0 ? 0 : (uint64_t)status.st_ino;
+}
+
 void
 place_enter(Shared *shared)
 {
@@ -112,6 +120,7 @@ place_enter(Shared *shared)
             struct timespec now;
             clock_gettime(CLOCK_REALTIME, &now);
             place->started = start_of_process();
+            place->namespace = namespace_of_process();
             place->since = (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
             atomic_store(&place->pid, (uint64_t)getpid());
             shared->index = index;
@@ -255,6 +264,21 @@ shared_bury(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyBool_FromLong(locked);
 }
 
+/* All that use a file have locks from LOCK_BYTE on. To have them all is to be alone, until the file is closed. */
+PyObject *
+shared_claim(PyObject *Py_UNUSED(type), PyObject *number)
+{
+    int fd = PyObject_AsFileDescriptor(number);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = LOCK_BYTE, .l_len = 0};
+    if (fd < 0) {
+        return NULL;
+    }
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        Py_RETURN_TRUE;
+    }
+    return errno == EAGAIN || errno == EACCES ? Py_NewRef(Py_False) : PyErr_SetFromErrno(PyExc_OSError);
+}
+
 PyObject *
 shared_processes(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -266,7 +290,8 @@ shared_processes(PyObject *op, PyObject *Py_UNUSED(ignored))
         if (index != self->index && !is_locked_by_another(self->fd, PLACE_BYTE(index))) {
             continue;
         }
-        PyObject *one = Py_BuildValue("IKKd", index, pid, started, place->since);
+        unsigned long long namespace = place->namespace;
+        PyObject *one = Py_BuildValue("IKKdK", index, pid, started, place->since, namespace);
         if (one == NULL || PyList_Append(list, one) < 0) {
             Py_CLEAR(list);
         }

@@ -20,8 +20,8 @@ typedef struct Series {
     Cell *cells;               /* its own, or, once it is in shared memory, those there */
     const CellState *state;    /* of the cells: series_dormant, series_live, or that in shared memory */
     uint32_t number;           /* of its own record, and of its own cells' */
-    uint32_t row : 31;         /* in its family's table */
-    uint32_t kept : 1;         /* the root or the overflow series: never forgotten, and not limited */
+    uint32_t row;              /* in its family's table */
+    uint32_t kept;             /* the root or the overflow series: never forgotten, and not limited */
 } Series;
 
 extern const CellState series_dormant, series_live;

@@ -11,7 +11,7 @@
 #include "state.h"
 
 #define MAGIC UINT64_C(0x4b524d594c4c4154) /* TALLYMRK */
-#define VERSION 2
+#define VERSION 3
 #define CHAINS (PLACES + MAX_PROCESSES * sizeof(Place))
 #define STEP (UINT64_C(1) << 20) /* bytes by which the file grows */
 #define LEAST_LIMIT (CHAINS + STEP)
@@ -142,7 +142,7 @@ what_is_wrong(const Header *header, uint64_t file_size)
         return "Tallymark did not make it";
     }
     if (header->version != VERSION) {
-        return "another version of Tallymark made it";
+        return "another release of Tallymark made it";
     }
     if (header->checksum != header_checksum(header) || header->limit < LEAST_LIMIT || header->limit > MOST_LIMIT) {
         return "its header is damaged";
@@ -280,7 +280,8 @@ shared_format(PyObject *Py_UNUSED(type), PyObject *args)
 {
     int fd;
     unsigned long long limit;
-    if (!PyArg_ParseTuple(args, "iK:format", &fd, &limit)) {
+    const char *release;
+    if (!PyArg_ParseTuple(args, "iKs:format", &fd, &limit, &release)) {
         return NULL;
     }
     if (limit < LEAST_LIMIT || limit > MOST_LIMIT) {
@@ -292,6 +293,7 @@ shared_format(PyObject *Py_UNUSED(type), PyObject *args)
     memset((void *)&header, 0, sizeof header);
     header.magic = MAGIC;
     header.version = VERSION;
+    strncpy(header.release, release, sizeof header.release - 1);
     header.limit = limit;
     header.checksum = header_checksum(&header);
     atomic_init(&header.size, data + STEP / 2);
@@ -340,12 +342,15 @@ shared_get_identity(PyObject *op, void *Py_UNUSED(closure))
 #define DOC(signature, text) signature "\n--\n\n" text
 
 static PyMethodDef shared_methods[] = {
-    {"format", shared_format, METH_VARARGS | METH_STATIC, DOC("format(fd, limit)", "Write the header of a new file.")},
+    {"format", shared_format, METH_VARARGS | METH_STATIC,
+     DOC("format(fd, limit, release, /)", "Write the header of a new file, with the release of Tallymark that makes it.")},
+    {"claim", shared_claim, METH_O | METH_STATIC,
+     DOC("claim(fd, /)", "Lock a file, of whatever release, until it is closed; return True if no living process uses it.")},
     {"in_child", shared_in_child, METH_NOARGS, DOC("in_child($self, /)", "After a fork: get a file and a place of its own.")},
     {"bury", shared_bury, METH_NOARGS,
      DOC("bury($self, /)", "Take back what dead processes held; return True if that was possible.")},
     {"processes", shared_processes, METH_NOARGS,
-     DOC("processes($self, /)", "Return (place, pid, start, since) of each live process.")},
+     DOC("processes($self, /)", "Return (place, pid, start, since, namespace) of each live process.")},
     {"usage", shared_usage, METH_NOARGS,
      DOC("usage($self, /)", "Return limit, size and used bytes, and failed requests for space.")},
     {"families", shared_families, METH_NOARGS, DOC("families($self, /)", "Return (offset, registered) of each family.")},

@@ -33,8 +33,12 @@
 #define PLACE_WORDS (MAX_PROCESSES / 64)
 #define PLACE_BIT(index) (UINT64_C(1) << ((index) % 64))
 
+#define RELEASE_SIZE 32
+
 typedef struct {
-    uint64_t magic, version, limit, checksum; /* written once, before anyone else sees the file */
+    uint64_t magic, version;    /* at the same place in the files of all releases, as the next one is from version 3 on */
+    char release[RELEASE_SIZE]; /* of Tallymark, which made the file: ASCII, filled up with zeros */
+    uint64_t limit, checksum;   /* all of this is written once, before anyone else sees the file */
     _Atomic uint64_t size, used;              /* bytes that the file has, and that are taken */
     _Atomic uint64_t families;                /* the first one */
     _Atomic uint64_t failed;                  /* requests for space that was not there */
@@ -44,7 +48,7 @@ typedef struct {
     _Atomic uint64_t pid; /* 0: there is nothing to bury here */
     uint64_t started;     /* clock ticks after boot, as in /proc/PID/stat */
     double since;         /* seconds since the epoch */
-    uint64_t unused;
+    uint64_t namespace;   /* of the pid, as the number of the file /proc/PID/ns/pid; 0: not known */
 } Place;
 
 /* An object that keeps pointers into the memory. In a forked child, `forked` is called: it holds nothing there any more. */
@@ -116,6 +120,7 @@ _Atomic uint64_t *chain_of(Shared *shared, uint64_t hash);
 PyObject *shared_in_child(PyObject *op, PyObject *ignored);
 PyObject *shared_processes(PyObject *op, PyObject *ignored);
 PyObject *shared_bury(PyObject *op, PyObject *ignored);
+PyObject *shared_claim(PyObject *type, PyObject *fd);
 PyObject *shared_families(PyObject *op, PyObject *ignored);
 PyObject *shared_text(PyObject *op, PyObject *args);
 PyObject *shared_series(PyObject *op, PyObject *args);

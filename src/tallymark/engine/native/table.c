@@ -72,7 +72,7 @@ table_remove(Table *table, Series *series)
 int
 table_move_last(Table *table, Series *series)
 {
-    if ((uint32_t)series->row + 1 == table->n_rows) {
+    if (series->row + 1 == table->n_rows) {
         return 0;
     }
     if (table->n_rows == table->capacity && table_grow(table) < 0) {

@@ -121,7 +121,7 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
         raise SharedFileError(f"{printable(str(path))}: {error}") from None
     found = [(offset, registered, shared.text(offset), shared.series(offset)) for offset, registered in shared.families()]
     # After the series, so that no process whose values were read is taken for one that ended before.
-    processes = tuple([LivingProcess(place, pid, since) for place, pid, _, since in shared.processes()])
+    processes = tuple([LivingProcess(place, pid, since) for place, pid, _, since, _ in shared.processes()])
     living = {process.place for process in processes}
     families = tuple([_family(offset, registered, text, slots, living) for offset, registered, text, slots in found])
     usage = shared.usage()

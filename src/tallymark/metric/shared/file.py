@@ -13,6 +13,7 @@ from typing import Any
 
 from tallymark.errors import SharedFileError
 from tallymark.metric.shared.printable import printable
+from tallymark.version import __version__
 
 __all__ = ["open_to_read", "open_to_share"]
 
@@ -41,7 +42,7 @@ def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int
     if shared is True:
         fd = os.memfd_create("tallymark")
         with _explained("memory to be inherited"), _closing(fd):
-            engine.Shared.format(fd, limit)
+            engine.Shared.format(fd, limit, __version__)
             return engine.Shared(fd), None
     if isinstance(shared, bool) or not isinstance(shared, str | os.PathLike):
         raise TypeError(f"shared must be True or a path, not {shared!r}")
@@ -122,7 +123,7 @@ def _make(engine: Any, path: Path, limit: int) -> int:
         if name is not None:
             stack.callback(os.unlink, name)
         try:
-            engine.Shared.format(fd, limit)
+            engine.Shared.format(fd, limit, __version__)
             # `src_dir_fd` makes Python call linkat(), which can follow the symbolic link to the file without a name.
             os.link(name or f"/proc/self/fd/{fd}", path, src_dir_fd=fd if name is None else None, follow_symlinks=name is None)
         except BaseException:
