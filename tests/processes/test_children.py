@@ -268,7 +268,7 @@ def test_a_child_that_cannot_join_records_nothing_wrong(shared: tm.Registry, chi
 
 
 def test_more_processes_than_places(path: Path, children: Any) -> None:
-    """Those that find no place record as any other; of gauges, they have one share together."""
+    """Those that find no place record as any other; of gauges, they have one share together, until the last of them ends."""
     registry = tm.Registry(engine="native", shared=path, shared_limit=2**21)
     counter, gauge = registry.counter("n"), registry.gauge("g", aggregate="sum")
     held = []
@@ -282,9 +282,27 @@ def test_more_processes_than_places(path: Path, children: Any) -> None:
         assert gauge.value >= 1
         assert total(registry, "n") >= 1
 
+    go, ready = os.pipe(), os.pipe()
+
+    def work_and_stay() -> None:
+        work()
+        os.write(ready[1], b"x")
+        os.read(go[0], 1)
+
+    last = children.start(work_and_stay)
+    os.read(ready[0], 1)
     pids = [children.start(work) for _ in range(10)]
     assert [children.wait(pid) for pid in pids] == [0] * 10
-    assert total(registry, "n") == total(registry, "g") == 10
+    assert total(registry, "n") == total(registry, "g") == 11
+    os.write(go[1], b"x")
+    assert children.wait(last) == 0
+    assert total(registry, "n") == 11
+    assert total(registry, "g") == 0
+    used = registry._families.memory.shared.usage()["used"]  # type: ignore[union-attr]
+    gauge.set(2)
+    counter.with_tags(kind="crowd").remove()
+    counter.inc(kind="other")  # of their space, nothing is lost
+    assert registry._families.memory.shared.usage()["used"] == used  # type: ignore[union-attr]
     del held
     assert children.run(lambda: gauge.set(5)) == 0  # which has a place of its own again
-    assert total(registry, "g") == 10
+    assert total(registry, "g") == 2

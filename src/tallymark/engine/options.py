@@ -161,14 +161,16 @@ class FamilyHooks(Frozen):
         readmit: registers an unregistered family again, and returns True if its name was still free.
         now: seconds since the epoch, for creation times.
         uptime: seconds on a clock that never steps, for `ttl`.
+        settle: counts what could not be counted while shared memory could not be changed; returns True once that is done.
     """
 
-    __slots__ = ("now", "readmit", "reject", "uptime")
+    __slots__ = ("now", "readmit", "reject", "settle", "uptime")
 
     reject: Callable[[str, str, Callable[[], str]], None]
     readmit: Callable[[Family], bool]
     now: Callable[[], float]
     uptime: Callable[[], float]
+    settle: Callable[[], bool]
 
     def __init__(
         self,
@@ -176,8 +178,10 @@ class FamilyHooks(Frozen):
         readmit: Callable[[Family], bool],
         now: Callable[[], float],
         uptime: Callable[[], float],
+        settle: Callable[[], bool] = bool,
     ) -> None:
         _set(self, "reject", reject)
         _set(self, "readmit", readmit)
         _set(self, "now", now)
         _set(self, "uptime", uptime)
+        _set(self, "settle", settle)

@@ -177,13 +177,17 @@ class Policy:
         """Count a record that goes to the overflow series, and name the tag that is likely to blame."""
         self.hooks.reject(self.options.name, "max_series", lambda: self._culprit(family))
 
-    def no_space(self, family: Family) -> None:
+    def no_space(self, family: Any) -> None:
         """Count a record whose series finds no space in shared memory. It goes to the overflow series, if there is one."""
-        self.reject("no_space", "shared memory is full: raise Registry(shared_limit=), or lower TagLimits.max_series")
+        self.reject("no_space", "shared memory has no space: {}", family._lack or "its entry for this metric is damaged")
 
     def unreachable(self, family: Any) -> None:
         """Count an operation that failed because shared memory cannot be changed."""
         self.reject("unreachable", "shared memory cannot be changed: {}", family._trouble)
+
+    def reachable(self, family: Any) -> bool:
+        """Count what failed while shared memory could not be changed; return True once that is done."""
+        return self.hooks.settle()
 
     def _culprit(self, family: Family) -> str:
         values: dict[str, set[str]] = {}

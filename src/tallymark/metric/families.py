@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from weakref import WeakValueDictionary
 
     from tallymark.engine import Family, TagSet
-    from tallymark.engine.columns import Columns
     from tallymark.engine.options import FamilyHooks, TagLimits
     from tallymark.metric.validation import MetricRequest
 
@@ -134,14 +133,6 @@ class Families:
 
     def refresh(self) -> None:
         """Get ready to be read as a whole."""
-
-    def read(self, family: Family) -> Columns:
-        """Return the series of a family, after removing those that expired."""
-        return family.read()
-
-    def expire(self, family: Family) -> int:
-        """Remove the series of a family that expired; return how many."""
-        return family.expire()
 
     # Other processes
 

@@ -111,7 +111,7 @@ class Reader:
 
     def _read(self, family: Family) -> FamilySnapshot:
         options = family.options
-        data = data_of(options, self._families.read(family))
+        data = data_of(options, family.read())
         return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:

@@ -87,7 +87,8 @@ class Registry(Instruments):
         self._made_reader: Reader | None = None
         hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
         self._rejections = Rejections(self._families, hooks, strict)
-        self._families.hooks = FamilyHooks(self._rejections.reject, hooks.readmit, hooks.now, hooks.uptime)
+        reject, settle = self._rejections.reject, self._rejections.settle
+        self._families.hooks = FamilyHooks(reject, hooks.readmit, hooks.now, hooks.uptime, settle)
         if self._families.is_shared:  # later there may be no space for it
             self._rejections.make_counter()
 
@@ -171,7 +172,7 @@ class Registry(Instruments):
         least `ttl` apart, find it the same. It is never removed before its last change was read once.
         """
         self._families.sync()
-        return sum([self._families.expire(family) for family in self._families.all()])
+        return sum([family.expire() for family in self._families.all()])
 
     def attach(self, reporter: Reporter) -> None:
         """Close `reporter` when the registry is closed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from _weakref import ref
 
 from tallymark.engine.lock import held
@@ -45,7 +46,7 @@ class Rejections:
         strict: raise too.
     """
 
-    __slots__ = ("_counter", "_families", "_hooks", "_logged", "_strict")
+    __slots__ = ("_counter", "_families", "_hooks", "_logged", "_owed", "_owner", "_strict")
 
     def __init__(self, families: Families, hooks: FamilyHooks, strict: bool) -> None:
         self._counter: Counter | None = None
@@ -54,6 +55,8 @@ class Rejections:
         self._hooks = hooks
         self._strict = strict
         self._logged: set[tuple[str, str]] = set()
+        self._owed: dict[tuple[str, str], int] = {}  # what failed while shared memory could not be changed, nor count it
+        self._owner = 0  # the process that owes it
 
     def make_counter(self) -> None:
         """Make the counter, which otherwise is made on the first rejection."""
@@ -66,8 +69,23 @@ class Rejections:
     def _count(self, metric: str, reason: str) -> None:
         if self._counter is None:
             self.make_counter()
-        if self._counter is not None:  # else the registry is gone, and nobody will read it
+        if reason == "unreachable":
+            self._owe(metric, reason)
+        elif self._counter is not None:  # else the registry is gone, and nobody will read it
             self._counter.inc(metric=metric, reason=reason)
+
+    def _owe(self, metric: str, reason: str) -> None:
+        if self._owner != os.getpid():  # a forked child owes nothing
+            self._owed, self._owner = {}, os.getpid()
+        self._owed[metric, reason] = self._owed.get((metric, reason), 0) + 1
+
+    def settle(self) -> bool:
+        """Count what could not be counted while shared memory could not be changed. Return True."""
+        owed, self._owed = self._owed, {}
+        if self._counter is not None and self._owner == os.getpid():
+            for (metric, reason), n in owed.items():
+                self._counter.inc(n, metric=metric, reason=reason)
+        return True
 
     def reject(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
         """Count a rejection, and log the first of its metric and reason.

@@ -1,7 +1,8 @@
 /* Reads a family as columns: no object is made for a series. Each row is copied at once. */
-#include "instrument.h"
+#include "columns.h"
 
-PyObject *family_read(PyObject *op, PyObject *ignored);
+#include "instrument.h"
+#include "shared_family.h"
 
 /* Write the series of a reading to `rows`, and return how many: the live ones, or the root alone. */
 static Py_ssize_t
@@ -20,22 +21,22 @@ rows_of(const Family *self, const Series **rows)
     return n;
 }
 
-typedef PyObject *(*Entry)(const Family *self, const Series *series);
+typedef PyObject *(*Part)(const Family *self, const Series *series);
 
-/* The columns of a kind, in the order in which a row's entries are read. */
+/* The columns of a kind, in the order in which a row's parts are read. */
 typedef struct {
-    Entry entry;
+    Part part;
     int column;
 } Reading;
 
 static PyObject *
-entry_tags(const Family *Py_UNUSED(self), const Series *series)
+part_tags(const Family *Py_UNUSED(self), const Series *series)
 {
     return Py_NewRef((PyObject *)series->tags);
 }
 
 static PyObject *
-entry_created(const Family *Py_UNUSED(self), const Series *series)
+part_created(const Family *Py_UNUSED(self), const Series *series)
 {
     return PyFloat_FromDouble(series->created);
 }
@@ -47,7 +48,7 @@ cell_as_float(const Series *series, uint32_t i)
 }
 
 static PyObject *
-entry_value(const Family *Py_UNUSED(self), const Series *series)
+part_value(const Family *Py_UNUSED(self), const Series *series)
 {
     return cell_as_float(series, 0);
 }
@@ -69,14 +70,14 @@ bucket_counts_of(const Family *self, const Cell *cells)
 
 /* Last: who observes counts first, and adds to the sum then. So no sum that was read has more in it than the counts. */
 static PyObject *
-entry_bucket_counts(const Family *self, const Series *series)
+part_bucket_counts(const Family *self, const Series *series)
 {
     atomic_thread_fence(memory_order_acquire);
     return bucket_counts_of(self, series->cells);
 }
 
 static PyObject *
-entry_sum(const Family *self, const Series *series)
+part_sum(const Family *self, const Series *series)
 {
     return cell_as_float(series, SUM(self));
 }
@@ -88,13 +89,13 @@ extreme_of(const Family *self, const Cell *cells, uint32_t which)
 }
 
 static PyObject *
-entry_min(const Family *self, const Series *series)
+part_min(const Family *self, const Series *series)
 {
     return PyFloat_FromDouble(extreme_of(self, series->cells, MIN(self)));
 }
 
 static PyObject *
-entry_max(const Family *self, const Series *series)
+part_max(const Family *self, const Series *series)
 {
     return PyFloat_FromDouble(extreme_of(self, series->cells, MAX(self)));
 }
@@ -104,7 +105,7 @@ static int
 read_row(const Family *self, const Series *series, PyObject *columns, Py_ssize_t row, const Reading *readings, int n)
 {
     for (int i = 0; i < n; i++) {
-        PyObject *value = readings[i].entry(self, series);
+        PyObject *value = readings[i].part(self, series);
         if (value == NULL) {
             return -1;
         }
@@ -133,42 +134,53 @@ make_columns(Py_ssize_t n_columns, Py_ssize_t n, const Reading *readings, int n_
     return columns;
 }
 
+/* Read the rows of the table: columns, or NULL with an exception. */
+static PyObject *
+read_table(const Family *self)
+{
+    static const Reading numbers[] = {{part_value, 2}, {part_tags, 0}, {part_created, 1}};
+    static const Reading histograms[] = {{part_sum, 4}, {part_min, 5}, {part_max, 6}, {part_bucket_counts, 3},
+                                         {part_tags, 0}, {part_created, 1}};
+    const Reading *readings = self->has_buckets ? histograms : numbers;
+    int n_readings = self->has_buckets ? 6 : 3;
+    const Series **rows = PyMem_Malloc((self->table.n_rows + 1) * sizeof *rows);
+    if (rows == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_ssize_t n = rows_of(self, rows);
+    PyObject *columns = make_columns(self->has_buckets ? 7 : 3, n, readings, n_readings);
+    for (Py_ssize_t i = 0; columns != NULL && i < n; i++) {
+        if (read_row(self, rows[i], columns, i, readings, n_readings) < 0) {
+            Py_CLEAR(columns);
+        }
+    }
+    PyMem_Free(rows);
+    return columns;
+}
+
 /* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
  * sets are made, which only a garbage collection that they trigger can interrupt. So the collector is off meanwhile. */
 PyObject *
 family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    static const Reading numbers[] = {{entry_value, 2}, {entry_tags, 0}, {entry_created, 1}};
-    static const Reading histograms[] = {{entry_sum, 4}, {entry_min, 5}, {entry_max, 6}, {entry_bucket_counts, 3},
-                                         {entry_tags, 0}, {entry_created, 1}};
     Family *self = (Family *)op;
-    const Reading *readings = self->has_buckets ? histograms : numbers;
-    int n_readings = self->has_buckets ? 6 : 3, complete = 0;
-    PyObject *columns = NULL;
-
-    PyObject *expired = PyObject_CallMethod(op, "expire", NULL);
-    if (expired == NULL) {
+    PyObject *columns = NULL, *expired = PyObject_CallMethod(op, "expire", NULL);
+    if (expired == NULL || (has_shares(self) && totals_sync(self) < 0)) {
+        Py_XDECREF(expired);
         return NULL;
     }
     Py_DECREF(expired);
     int collecting = PyGC_Disable();
-    const Series **rows = PyMem_Malloc((self->table.n_rows + 1) * sizeof *rows);
-    if (rows == NULL) {
-        PyErr_NoMemory();
-        goto done;
+    if (has_shares(self)) {
+        columns = totals_read(self);
     }
-    Py_ssize_t n = rows_of(self, rows);
-    columns = make_columns(self->has_buckets ? 7 : 3, n, readings, n_readings);
-    complete = columns != NULL;
-    for (Py_ssize_t i = 0; complete && i < n; i++) {
-        complete = read_row(self, rows[i], columns, i, readings, n_readings) == 0;
+    if (columns == NULL && !PyErr_Occurred()) {
+        columns = read_table(self);
     }
-done:
-    PyMem_Free(rows);
     if (collecting) { /* before any Python code runs, which may turn it off itself */
         PyGC_Enable();
     }
-    PyObject *make = complete ? borrowed(self->state, COLUMNS) : NULL;
+    PyObject *make = columns == NULL ? NULL : borrowed(self->state, COLUMNS);
     PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
     Py_XDECREF(columns);
     return result;

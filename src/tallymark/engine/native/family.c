@@ -1,131 +1,11 @@
+#include "columns.h"
+#include "family_options.h"
 #include "instrument.h"
 #include "shared_family.h"
 
 #include <structmember.h>
 
 #include "docs.h"
-
-/* Read a limit: 0 with `*value`, or -1 with an exception. One beyond the range of a size is the same as no limit. */
-static int
-read_limit(PyObject *limits, const char *name, Py_ssize_t *value)
-{
-    int too_many = 0;
-    PyObject *limit = PyObject_GetAttrString(limits, name);
-    long long read = limit == NULL ? -1 : PyLong_AsLongLongAndOverflow(limit, &too_many);
-    Py_XDECREF(limit);
-    *value = too_many || read > PY_SSIZE_T_MAX ? PY_SSIZE_T_MAX : (Py_ssize_t)read;
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-static int
-family_read_limits(Family *self)
-{
-    Py_ssize_t max_series = 0;
-    PyObject *limits = PyObject_GetAttrString(self->options, "limits");
-    int result = limits == NULL || read_limit(limits, "max_series", &max_series) < 0
-                         || read_limit(limits, "max_value_length", &self->max_value_length) < 0
-                         || read_limit(limits, "max_key_length", &self->max_key_length) < 0
-                         || read_limit(limits, "max_tags", &self->max_tags) < 0
-                         || (self->disallowed_keys = PyObject_GetAttrString(limits, "disallowed_keys")) == NULL
-                     ? -1
-                     : 0;
-    Py_XDECREF(limits);
-    self->max_series = max_series > UINT32_MAX ? UINT32_MAX : (uint32_t)max_series;
-    return result;
-}
-
-/* Check that declared keys are exact str, so that a lookup may use them as they are: 0, or -1 with an exception. */
-static int
-family_check_keys(const Family *self)
-{
-    int valid = PyTuple_Check(self->disallowed_keys) && (self->tag_keys == Py_None || PyTuple_Check(self->tag_keys));
-    Py_ssize_t n = valid && self->tag_keys != Py_None ? PyTuple_GET_SIZE(self->tag_keys) : 0;
-    for (Py_ssize_t i = 0; i < n; i++) {
-        valid = valid && PyUnicode_CheckExact(PyTuple_GET_ITEM(self->tag_keys, i));
-    }
-    if (!valid) {
-        PyErr_SetString(PyExc_TypeError, "disallowed_keys must be a tuple, and tag_keys None or a tuple of str");
-    }
-    return valid ? 0 : -1;
-}
-
-/* Set up from FamilyOptions: 0, or -1 with an exception. */
-static int
-family_read_options(Family *self)
-{
-    PyObject *ttl = NULL;
-    int result = -1;
-    if ((self->name = PyObject_GetAttrString(self->options, "name")) == NULL
-        || (self->kind = PyObject_GetAttrString(self->options, "kind")) == NULL
-        || (self->unit = PyObject_GetAttrString(self->options, "unit")) == NULL
-        || (self->bounds_tuple = PyObject_GetAttrString(self->options, "bounds")) == NULL
-        || (self->tag_keys = PyObject_GetAttrString(self->options, "tag_keys")) == NULL
-        || (ttl = PyObject_GetAttrString(self->options, "ttl")) == NULL || family_read_limits(self) < 0) {
-        goto error;
-    }
-    self->ttl = ttl == Py_None ? 0.0 : PyFloat_AsDouble(ttl);
-    if (PyErr_Occurred() || family_check_keys(self) < 0) {
-        goto error;
-    }
-    result = 0;
-error:
-    Py_XDECREF(ttl);
-    return result;
-}
-
-static int
-family_read_bounds(Family *self)
-{
-    if (!PyTuple_Check(self->bounds_tuple)) {
-        PyErr_SetString(PyExc_TypeError, "bounds must be a tuple");
-        return -1;
-    }
-    self->n_bounds = (uint32_t)PyTuple_GET_SIZE(self->bounds_tuple);
-    self->bounds = PyMem_Calloc(self->n_bounds + 1, sizeof *self->bounds);
-    if (self->bounds == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (uint32_t i = 0; i < self->n_bounds; i++) {
-        self->bounds[i] = PyFloat_AsDouble(PyTuple_GET_ITEM(self->bounds_tuple, i));
-    }
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* The same as in `tallymark.engine.kinds`. */
-static const struct {
-    const char *kind;
-    size_t type;
-    char has_buckets;
-} kinds[] = {
-    {"counter", offsetof(State, counter_type), 0},
-    {"gauge", offsetof(State, gauge_type), 0},
-    {"histogram", offsetof(State, histogram_type), 1},
-    {"timer", offsetof(State, timer_type), 1},
-    {"info", offsetof(State, gauge_type), 0},
-    {"stateset", offsetof(State, gauge_type), 0},
-};
-
-static int
-family_choose_kind(Family *self)
-{
-    const char *kind = PyUnicode_Check(self->kind) ? PyUnicode_AsUTF8(self->kind) : NULL;
-    PyTypeObject *type = NULL;
-    for (size_t i = 0; kind != NULL && i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kind, kinds[i].kind) == 0) {
-            type = *(PyTypeObject **)((char *)self->state + kinds[i].type);
-            self->has_buckets = kinds[i].has_buckets;
-        }
-    }
-    if (type == NULL || self->has_buckets != (self->n_bounds > 0)) {
-        if (!PyErr_Occurred()) {
-            PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);
-        }
-        return -1;
-    }
-    self->instrument_type = (PyTypeObject *)Py_NewRef((PyObject *)type);
-    return 0;
-}
 
 /* Return the tags of a root with overflow="true" added: a new reference, or NULL with an exception. Those of the last root are
  * kept, since all families of a registry have the same root tags. */
@@ -185,17 +65,14 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->options = Py_NewRef(options);
     self->hooks = Py_NewRef(hooks);
     self->description = Py_NewRef(description);
-    arena_init(&self->series, sizeof(Series));
-    arena_init(&self->cells, sizeof(Cell));
     PyObject *policy = borrowed(self->state, POLICY);
     self->policy = policy == NULL ? NULL : PyObject_CallFunctionObjArgs(policy, options, hooks, NULL);
-    if (self->policy == NULL || family_read_options(self) < 0 || family_read_bounds(self) < 0 || family_choose_kind(self) < 0) {
+    if (self->policy == NULL || family_read_options(self) < 0) {
         goto error;
     }
-    if (self->has_buckets) {
-        arena_init(&self->cells, sizeof(Cell) * (MAX(self) + 1));
-    }
-    if (family_make_root(self) < 0 || (shared != Py_None && family_share(self, shared) < 0)) {
+    self->words = self->has_buckets ? MAX(self) + 1 : 1;
+    arena_init(&self->series, sizeof(Series) + (shared == Py_None ? self->words * sizeof(Cell) : 0));
+    if ((shared != Py_None && family_share(self, shared) < 0) || family_make_root(self) < 0) {
         goto error;
     }
     return (PyObject *)self;
@@ -224,7 +101,7 @@ family_dealloc(PyObject *op)
     Py_XDECREF(self->overflow_tags);
     table_clear(&self->table);
     arena_clear(&self->series);
-    arena_clear(&self->cells);
+    PyMem_Free(self->empty);
     PyMem_Free(self->bounds);
     Py_XDECREF(self->instrument_type);
     Py_XDECREF(self->options);
@@ -267,27 +144,50 @@ is_unchanged(const Family *self, Series *series, double now)
     return 0;
 }
 
+/* Lose the series that did not change for the ttl: how many. */
+static long
+expire_private(Family *self, double now)
+{
+    long lost = 0;
+    for (uint32_t i = 0; i < self->table.n_rows; i++) {
+        Series *series = self->table.rows[i];
+        if (series != NULL && is_live(series) && now - series->since >= self->ttl) {
+            family_lose(self, series);
+            lost++;
+        }
+    }
+    return lost;
+}
+
+/* End the series that did not change for the ttl: how many, or -1 with an exception. */
+static long
+expire(Family *self)
+{
+    double now;
+    if (family_now(self, "uptime", &now) < 0) {
+        return -1;
+    }
+    if (has_shares(self)) {
+        return totals_sync(self) < 0 ? -1 : totals_expire(self, now);
+    }
+    long due = 0;
+    for (uint32_t i = 0; i < self->table.n_rows; i++) {
+        Series *series = self->table.rows[i];
+        due += series != NULL && is_live(series) && is_unchanged(self, series, now) && now - series->since >= self->ttl;
+    }
+    return due == 0 ? 0 : self->shared != NULL ? family_end_unchanged(self, now) : expire_private(self, now);
+}
+
 static PyObject *
 family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Family *self = (Family *)op;
-    long dropped = 0;
-    double now;
     if (family_sync(self) < 0) {
         return NULL;
     }
-    if (self->ttl > 0.0 && !has_shares(self)) { /* shares expire together: ProcessValues does it, which reads them all */
-        if (family_now(self, "uptime", &now) < 0) {
-            return NULL;
-        }
-        for (uint32_t i = 0; i < self->table.n_rows; i++) {
-            Series *series = self->table.rows[i];
-            if (series != NULL && is_live(series) && is_unchanged(self, series, now) && now - series->since >= self->ttl) {
-                dropped += family_drop(self, series);
-            }
-        }
-    }
-    return PyLong_FromLong(dropped);
+    long ended = self->ttl > 0.0 ? expire(self) : 0;
+    table_trim(&self->table);
+    return ended < 0 ? NULL : PyLong_FromLong(ended);
 }
 
 static PyObject *
@@ -308,7 +208,7 @@ static PyObject *
 family_get_offset(PyObject *op, void *Py_UNUSED(closure))
 {
     const Family *self = (Family *)op;
-    return PyLong_FromUnsignedLongLong(self->entry == NULL ? 0 : offset_in(self->shared, self->entry));
+    return PyLong_FromUnsignedLongLong(self->entry.offset);
 }
 
 static PyObject *
@@ -316,6 +216,13 @@ family_get_trouble(PyObject *op, void *Py_UNUSED(closure))
 {
     const Family *self = (Family *)op;
     return PyUnicode_FromString(self->shared == NULL || self->shared->why == NULL ? "" : self->shared->why);
+}
+
+static PyObject *
+family_get_lack(PyObject *op, void *Py_UNUSED(closure))
+{
+    const Family *self = (Family *)op;
+    return PyUnicode_FromString(self->shared == NULL || self->shared->lack == NULL ? "" : self->shared->lack);
 }
 
 static PyObject *
@@ -345,8 +252,6 @@ family_bind_at(PyObject *op, PyObject *number)
     Py_RETURN_NONE;
 }
 
-PyObject *family_read(PyObject *op, PyObject *ignored); /* columns.c */
-
 static PyMethodDef family_methods[] = {
     {"read", family_read, METH_NOARGS, DOC_Family_read},
     {"expire", family_expire, METH_NOARGS, DOC_Family_expire},
@@ -369,6 +274,7 @@ static PyGetSetDef family_getset[] = {
     {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
     {"description", family_get_description, family_set_description, NULL, NULL},
     {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked at the last failure.", NULL},
+    {"_lack", family_get_lack, NULL, "Why there was no space in shared memory at the last failure, and what to do.", NULL},
     {"_offset", family_get_offset, NULL, "The family's offset in shared memory; 0: it is in none.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

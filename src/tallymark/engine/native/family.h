@@ -1,18 +1,30 @@
-/* A family: all series that share one metric name and kind; the rules for which series may enter its table. */
+/* A family: all series that share one metric name and kind; the rules for which series may enter its table.
+ *
+ * How a series ends, in five words. They mean the same everywhere:
+ *
+ *   end      for all processes: its slots in shared memory are dead. slot_end(), slots_end(), by remove, unregister, expiry
+ *   lose     in this process: it is dormant, and its numbers are gone. family_lose(), once removed, ended, unregistered
+ *   release  a hold is given up: of an instrument on its series (family_release()), of a process on a slot (slot_release())
+ *   forget   its record is freed, once it is dormant and no instrument holds it. family_forget(), after a lose or a release
+ *   bury     what a dead process held is released, and its shares of gauges are ended (burial.h), by whoever reads
+ * /
+ */
 #ifndef TALLYMARK_FAMILY_H
 #define TALLYMARK_FAMILY_H
 
 #include "table.h"
 
 #include "arena.h"
-#include "directory.h"
+#include "entry.h"
+#include "totals.h"
 
 typedef struct Family {
     PyObject_HEAD
     State *state; /* borrowed: the type keeps the module */
     PyTypeObject *instrument_type;
     Table table;
-    Arena series, cells; /* records are taken and given back in pairs, so a series and its cells have the same number */
+    Arena series;
+    uint32_t words; /* cells of a series */
     Series *root;
     TagSet *overflow_tags;
     double *bounds;
@@ -21,9 +33,11 @@ typedef struct Family {
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length, max_key_length, max_tags;
     Shared *shared;      /* owned; NULL for private memory */
-    struct Slot *reserved; /* of the overflow series, held there; NULL where it is not (yet) */
-    SharedFamily *entry; /* in it; NULL until there was space for it */
-    uint64_t seen;       /* the version of the entry that the table was last synced to */
+    Entry entry;         /* in it; none until there was space for it */
+    struct SlotRecord *reserved; /* of the overflow series, held there; NULL where it is not (yet) */
+    Cell *empty;         /* the cells of all its dormant series; NULL for private memory */
+    uint64_t seen_born, seen_ended; /* the counts of the entry that the table was last synced to */
+    Totals totals;       /* where each process has a value of its own */
     User user;           /* of the shared memory */
     char registered, has_buckets;
     PyObject *options, *policy, *hooks, *description;
@@ -87,17 +101,23 @@ is_same_mark(double mark, double other)
 /* Read a clock of the registry, "now" or "uptime": 0, or -1 with an exception. */
 int family_now(Family *family, const char *clock, double *now);
 
-/* Make a series dormant in this process alone, and forget it if nobody holds it. */
-void family_lose(Family *family, Series *series);
+/* Make a series dormant in this process alone. */
+void family_leave(Family *family, Series *series);
 
-/* The same, in shared memory too: 1 if it went. In shared memory, it stays if another process changed it meanwhile. */
-int family_drop(Family *family, Series *series);
+/* The same, and forget it if nobody holds it. */
+void family_lose(Family *family, Series *series);
 
 /* Make cells those of an empty series. */
 void family_init_cells(const Family *family, Cell *cells);
 
+/* Make a new or lost series one with empty cells. */
+void family_empty(const Family *family, Series *series);
+
+/* Have a series, and the instrument that holds it, use these cells. */
+void family_point_to(Series *series, Cell *cells);
+
 /* Called when the holder of a series is freed. */
-void family_let_go(Family *family, Series *series);
+void family_release(Family *family, Series *series);
 
 extern PyType_Spec family_spec;
 

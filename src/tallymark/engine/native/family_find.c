@@ -31,28 +31,24 @@ family_series(Family *family, TagSet *tags)
     if (series != NULL) {
         return series;
     }
-    uint32_t number = NO_RECORD, cells = NO_RECORD;
-    if (arena_take(&family->series, &number) < 0 || arena_take(&family->cells, &cells) < 0) {
-        goto error;
+    uint32_t number;
+    series = arena_take(&family->series, &number);
+    if (series == NULL) {
+        PyErr_NoMemory();
+        return NULL;
     }
-    series = arena_at(&family->series, number);
-    assert(cells == number);
-    *series = (Series){.tags = tags, .number = number, .cells = arena_at(&family->cells, number), .state = &series_dormant};
+    series->tags = tags;
+    series->number = number & INT32_MAX; /* which it is: so many bits it has */
+    series->state = &series_dormant;
     series->kept = family->root == NULL || tags == family->overflow_tags; /* the root is the first of all */
+    family_empty(family, series);
     if (table_add(&family->table, series) < 0) {
-        goto error;
+        arena_give(&family->series, number);
+        PyErr_NoMemory();
+        return NULL;
     }
     Py_INCREF(tags);
     return series;
-error:
-    if (cells != NO_RECORD) {
-        arena_give(&family->cells, cells);
-    }
-    if (number != NO_RECORD) {
-        arena_give(&family->series, number);
-    }
-    PyErr_NoMemory();
-    return NULL;
 }
 
 static Instrument *

@@ -6,12 +6,30 @@ const CellState series_dormant = DEAD, series_live = LIVE; /* of series in priva
 void
 family_init_cells(const Family *family, Cell *cells)
 {
-    for (size_t i = 0; i < family->cells.width / sizeof(Cell); i++) {
+    for (uint32_t i = 0; i < family->words; i++) {
         cell_set(&cells[i], 0.0);
     }
     if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
+    }
+}
+
+void
+family_point_to(Series *series, Cell *cells)
+{
+    series->cells = cells;
+    if (series->holder != NULL) {
+        series->holder->cells = cells;
+    }
+}
+
+void
+family_empty(const Family *family, Series *series)
+{
+    family_point_to(series, family->empty != NULL ? family->empty : series->own);
+    if (family->empty == NULL) {
+        family_init_cells(family, series->own);
     }
 }
 
@@ -96,22 +114,80 @@ family_readmit(Family *family)
     return result;
 }
 
-/* Find a slot in shared memory for a series: 1; -1 with an exception; 0 with `*why` if the record goes to the overflow series,
- * or 0 without it if the record is rejected. */
+/* Count what could not be counted while shared memory could not be changed: 0, or -1 with an exception. */
+static int
+settle(Family *family)
+{
+    if (!family->shared->owes) {
+        return 0;
+    }
+    PyObject *settled = PyObject_CallMethod(family->policy, "reachable", "O", family);
+    int is_settled = settled == NULL ? -1 : PyObject_IsTrue(settled);
+    family->shared->owes = is_settled <= 0;
+    Py_XDECREF(settled);
+    return is_settled < 0 ? -1 : 0;
+}
+
+#define WAKE_AGAIN 2
+
+/* Find a slot in shared memory for a series: 1; WAKE_AGAIN; -1 with an exception; 0 with `*why` if the record goes to the
+ * overflow series, or 0 without it if the record is rejected. */
 static int
 family_wake_shared(Family *family, Series *series, double now, double uptime, const char **why)
 {
     static const char *const reasons[] = {
         [CROWDED] = "crowded", [NO_SPACE] = "no_space", [TAKEN] = "name_taken", [UNREACHABLE] = "unreachable"};
     int attached = family_attach(family, series, now, uptime);
-    if (attached == ATTACHED || attached < 0) {
-        return attached == ATTACHED ? 1 : -1;
+    if (attached == ATTACHED) {
+        return settle(family) < 0 ? -1 : 1;
     }
-    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->entry == NULL)) {
+    if (attached == AGAIN || attached < 0) {
+        return attached < 0 ? -1 : WAKE_AGAIN;
+    }
+    family->shared->owes = family->shared->owes || attached == UNREACHABLE;
+    if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->entry.record == NULL)) {
         return call_policy(family, reasons[attached]);
     }
     *why = reasons[attached];
     return 0;
+}
+
+/* Get ready to make a series live: 1 with the times in `*now` and `*uptime`; 0 if the family cannot be registered; -1 with
+ * an exception. */
+static int
+get_ready(Family *family, double *now, double *uptime)
+{
+    do {
+        int has_entry = family->shared == NULL || family->entry.record != NULL; /* else the registry looks for space again */
+        int back = family->registered && has_entry ? 1 : family_readmit(family);
+        if (back <= 0) {
+            if (back == 0) {
+                call_policy(family, "name_taken");
+            }
+            return PyErr_Occurred() ? -1 : 0;
+        }
+        if (family_now(family, "now", now) < 0 || (family->ttl > 0.0 && family_now(family, "uptime", uptime) < 0)) {
+            return -1;
+        }
+    } while (!family->registered); /* the clocks and the registry are Python code, and let others run */
+    return 1;
+}
+
+/* Make a dormant series live: 1; WAKE_AGAIN; -1 with an exception; 0 as family_wake_shared(). */
+static int
+wake(Family *family, Series *series, double now, double uptime, const char **why)
+{
+    if (is_entered(series)) { /* by what ran meanwhile */
+        return 1;
+    }
+    if (family->shared != NULL) {
+        return family_wake_shared(family, series, now, uptime, why);
+    }
+    if (!may_enter(family, series)) {
+        *why = "crowded";
+        return 0;
+    }
+    return family_enter(family, series, now, uptime) < 0 ? -1 : 1;
 }
 
 Instrument *
@@ -120,35 +196,18 @@ family_wake(Family *family, Instrument *instrument)
     Series *series = instrument->series; /* its instrument keeps it alive, whatever runs meanwhile */
     const char *why = NULL;
     double now, uptime = 0.0;
-    if (!is_live(series)) {
-        family_lose(family, series); /* another process may have removed it */
-    }
+    int woken;
     do {
-        int has_entry = family->shared == NULL || family->entry != NULL; /* else the registry looks for space again */
-        int back = family->registered && has_entry ? 1 : family_readmit(family);
-        if (back <= 0) {
-            if (back == 0) {
-                call_policy(family, "name_taken");
-            }
+        if (!is_live(series)) {
+            family_lose(family, series); /* another process may have ended it */
+        }
+        if (get_ready(family, &now, &uptime) <= 0) {
             return NULL;
         }
-        if (family_now(family, "now", &now) < 0 || (family->ttl > 0.0 && family_now(family, "uptime", &uptime) < 0)) {
-            return NULL;
-        }
-    } while (!family->registered); /* the clocks and the registry are Python code, and let others run */
-    if (!is_entered(series) && family->shared != NULL) {
-        int woken = family_wake_shared(family, series, now, uptime, &why);
-        if (woken <= 0) {
-            return woken == 0 && why != NULL ? family_wake_overflow(family, why) : NULL;
-        }
-    }
-    else if (!is_entered(series)) {
-        if (!may_enter(family, series)) {
-            return family_wake_overflow(family, "crowded");
-        }
-        if (family_enter(family, series, now, uptime) < 0) {
-            return NULL;
-        }
+        woken = wake(family, series, now, uptime, &why);
+    } while (woken == WAKE_AGAIN);
+    if (woken <= 0) {
+        return woken == 0 && why != NULL ? family_wake_overflow(family, why) : NULL;
     }
     return (Instrument *)Py_NewRef((PyObject *)instrument);
 }
@@ -172,9 +231,20 @@ family_forget(Family *family, Series *series)
 {
     TagSet *tags = series->tags;
     table_remove(&family->table, series);
-    arena_give(&family->cells, series->number);
     arena_give(&family->series, series->number);
     Py_DECREF(tags);
+}
+
+void
+family_leave(Family *family, Series *series)
+{
+    if (family->shared != NULL) {
+        family_detach(family, series);
+    }
+    series->state = &series_dormant;
+    family_empty(family, series);
+    family->table.live--;
+    family->taken -= !series->kept;
 }
 
 void
@@ -183,30 +253,14 @@ family_lose(Family *family, Series *series)
     if (!is_entered(series)) {
         return;
     }
-    if (family->shared != NULL) {
-        family_detach(family, series);
-    }
-    series->state = &series_dormant;
-    family_init_cells(family, series->cells);
-    family->table.live--;
-    family->taken -= !series->kept;
+    family_leave(family, series);
     if (series->holder == NULL && !series->kept) {
         family_forget(family, series);
     }
 }
 
-int
-family_drop(Family *family, Series *series)
-{
-    if (family->shared != NULL && !family_kill(family, series)) {
-        return 0;
-    }
-    family_lose(family, series);
-    return 1;
-}
-
 void
-family_let_go(Family *family, Series *series)
+family_release(Family *family, Series *series)
 {
     series->holder = NULL;
     if (!is_entered(series) && !series->kept) {
@@ -236,8 +290,5 @@ instrument_of(Family *family, Series *series)
     self->cells = series->cells;
     self->tags = (TagSet *)Py_NewRef((PyObject *)series->tags);
     series->holder = self;
-    if (!is_entered(series)) {
-        family_init_cells(family, series->cells); /* a new one's are zero, but an empty histogram's are not */
-    }
     return self;
 }

@@ -13,7 +13,7 @@ instrument_dealloc(PyObject *op)
     Family *family = self->family;
     State *state = family->state;
     TagSet *tags = self->tags;
-    family_let_go(family, self->series);
+    family_release(family, self->series);
     if (state->n_spare_instruments < MAX_SPARES) {
         state->spare_instruments[state->n_spare_instruments++] = op;
     }
@@ -311,7 +311,7 @@ instrument_remove(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (self->family->shared != NULL) {
         return family_remove(self->family, self->series) < 0 ? NULL : Py_NewRef(Py_None);
     }
-    family_drop(self->family, self->series);
+    family_lose(self->family, self->series);
     Py_RETURN_NONE;
 }
 

@@ -1,8 +1,8 @@
 /* A series: one family and one tag set, and the cells that hold its numbers.
  *
- * It is a record in its family's arena, not a Python object: a family with 100,000 series gives the garbage collector nothing
- * to do, and there is no cycle to break. An instrument holds its family. While a series is live, its family's table keeps it;
- * while it is dormant, its instrument does. */
+ * It is a record in its family's arena, with its cells, not a Python object: a family with 100,000 series gives the garbage
+ * collector nothing to do, and there is no cycle to break. An instrument holds its family. While a series is live, its
+ * family's table keeps it; while it is dormant, its instrument does. */
 #ifndef TALLYMARK_SERIES_H
 #define TALLYMARK_SERIES_H
 
@@ -17,11 +17,12 @@ typedef struct Series {
     struct Instrument *holder; /* borrowed: the one object that stands for the series, NULL while nobody holds it */
     double created;            /* seconds since the epoch */
     double mark, since;        /* with a ttl: family_mark() when last checked, and since when it holds */
-    Cell *cells;               /* its own, or, once it is in shared memory, those there */
+    Cell *cells;               /* its own; or those in shared memory, or while it is dormant there, its family's empty ones */
     const CellState *state;    /* of the cells: series_dormant, series_live, or that in shared memory */
-    uint32_t number;           /* of its own record, and of its own cells' */
     uint32_t row;              /* in its family's table */
-    uint32_t kept;             /* the root or the overflow series: never forgotten, and not limited */
+    uint32_t number : 31;      /* in its family's arena */
+    uint32_t kept : 1;         /* the root or the overflow series: never forgotten, and not limited */
+    Cell own[];                /* none where processes share */
 } Series;
 
 extern const CellState series_dormant, series_live;

@@ -1,5 +1,7 @@
 #include "shape.h"
 
+#define MUCH 1024 /* slots: a table of fewer never shrinks */
+
 static uint64_t
 shape_hash_of(const void *entry)
 {
@@ -12,10 +14,10 @@ plan_hash_of(const void *entry)
     return ((const Plan *)entry)->hash;
 }
 
+/* Have this many slots, a power of two. */
 static int
-pointers_grow(Pointers *table, uint64_t (*hash_of)(const void *))
+pointers_resize(Pointers *table, size_t size, uint64_t (*hash_of)(const void *))
 {
-    size_t size = table->slots == NULL ? 16 : (table->mask + 1) * 2;
     void **slots = PyMem_Calloc(size, sizeof *slots);
     if (slots == NULL) {
         return -1;
@@ -39,7 +41,8 @@ pointers_grow(Pointers *table, uint64_t (*hash_of)(const void *))
 int
 pointers_add(Pointers *table, void *entry, uint64_t (*hash_of)(const void *))
 {
-    if ((table->slots == NULL || table->used * 2 > table->mask) && pointers_grow(table, hash_of) < 0) {
+    size_t size = table->slots == NULL ? 0 : table->mask + 1;
+    if (table->used * 2 >= size && pointers_resize(table, size == 0 ? 16 : 2 * size, hash_of) < 0) {
         return -1;
     }
     size_t at = hash_of(entry) & table->mask;
@@ -74,6 +77,9 @@ pointers_remove(Pointers *table, const void *entry, uint64_t (*hash_of)(const vo
     }
     table->slots[gap] = NULL;
     table->used--;
+    if (table->mask >= MUCH && table->used < table->mask / 16) { /* many went: give memory back, if there is some to do that */
+        pointers_resize(table, (table->mask + 1) / 4, hash_of);
+    }
 }
 
 /* Keys are told apart by their text. Interning does not make them one object: CPython 3.12 may hold two interned str of one text,

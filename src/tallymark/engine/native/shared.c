@@ -1,46 +1,20 @@
 #define _GNU_SOURCE
-#include "shared.h"
+#include "member.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <structmember.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
+#include "shared_methods.h"
 #include "state.h"
 
 #define MAGIC UINT64_C(0x4b524d594c4c4154) /* TALLYMRK */
 #define VERSION 3
-#define CHAINS (PLACES + MAX_PROCESSES * sizeof(Place))
-#define STEP (UINT64_C(1) << 20) /* bytes by which the file grows */
-#define LEAST_LIMIT (CHAINS + STEP)
+#define FIRST_SIZE (UINT64_C(1) << 19) /* bytes for records in a new file */
+#define LEAST_LIMIT (data_offset(0) + 2 * FIRST_SIZE)
 #define MOST_LIMIT (UINT64_C(1) << 39)
 #define COPIED (off_t)(1 << 20) /* read at once, of a file that is copied */
-
-/* Enough chains that each is short even if the memory is full. */
-static uint64_t
-n_chains(uint64_t limit)
-{
-    return limit / 4096;
-}
-
-/* Return the offset of the first record. */
-static uint64_t
-data_offset(uint64_t limit)
-{
-    return CHAINS + n_chains(limit) * sizeof(uint64_t);
-}
-
-uint64_t
-text_hash(const char *text, size_t length) /* FNV-1a, as in draft-eastlake-fnv */
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    }
-    return hash;
-}
 
 static uint64_t
 header_checksum(const Header *header)
@@ -48,94 +22,10 @@ header_checksum(const Header *header)
     return text_hash((const char *)header, offsetof(Header, checksum));
 }
 
-/* Space */
-
-/* Return how much of the file may be read. The size in the header counts only as far as the file goes: beyond is SIGBUS. */
-static uint64_t
-known_size(Shared *shared, uint64_t wanted)
-{
-    if (wanted > shared->known && shared->writable) {
-        struct stat status;
-        uint64_t size = atomic_load(&shared->header->size);
-        if (size > shared->known && size <= shared->limit && shared_is_open(shared) && fstat(shared->fd, &status) == 0
-            && size <= (uint64_t)status.st_size) {
-            shared->known = size;
-        }
-    }
-    return shared->known;
-}
-
-void *
-shared_at(Shared *shared, uint64_t offset, uint64_t size)
-{
-    if (offset < data_offset(shared->limit) || offset % 8 != 0 || offset > shared->limit || size > shared->limit - offset
-        || offset + size > known_size(shared, offset + size)) {
-        return NULL;
-    }
-    return shared->base + offset;
-}
-
-/* Have the disk's blocks for a part of the file, so that writing there cannot fail: 0, or an error number. Not
- * posix_fallocate(): where the file system cannot do it, that writes zeros over what is there, cells of others among it. */
-static int
-allocate(int fd, uint64_t from, uint64_t to)
-{
-#ifdef __linux__
-    while (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) < 0) {
-        if (errno != EINTR) {
-            return errno;
-        }
-    }
-    return 0;
-#else
-    (void)fd, (void)from, (void)to;
-    return EOPNOTSUPP; /* open_to_share() says so */
-#endif
-}
-
-uint64_t
-shared_take(Shared *shared, uint64_t size)
-{
-    Header *header = shared->header;
-    uint64_t used = atomic_load(&header->used), end = atomic_load(&header->size);
-    size = (size + 7) / 8 * 8;
-    if (used < data_offset(shared->limit) || used % 8 != 0 || used > end || size > shared->limit
-        || used + size > shared->limit) {
-        goto full;
-    }
-    if (used + size > end) {
-        uint64_t grown = used + size + STEP < shared->limit ? used + size + STEP : shared->limit;
-        if (allocate(shared->fd, end, grown) != 0) {
-            goto full;
-        }
-        step(shared);
-        atomic_store(&header->size, grown);
-    }
-    if (known_size(shared, used + size) < used + size) {
-        goto full;
-    }
-    step(shared);
-    atomic_store(&header->used, used + size);
-    step(shared);
-    memset(shared->base + used, 0, size); /* a process that was killed may have written there */
-    return used;
-full:
-    atomic_fetch_add(&header->failed, 1);
-    return 0;
-}
-
-_Atomic uint64_t *
-chain_of(Shared *shared, uint64_t hash)
-{
-    return (_Atomic uint64_t *)(shared->base + CHAINS) + hash % n_chains(shared->limit);
-}
-
-/* The object */
-
 static const char *
 what_is_wrong(const Header *header, uint64_t file_size)
 {
-    if (file_size < CHAINS) {
+    if (file_size < data_offset(LEAST_LIMIT)) {
         return "it is too short";
     }
     if (header->magic != MAGIC) {
@@ -159,7 +49,7 @@ static void *
 map_to_share(const Shared *self, const struct stat *status)
 {
     int has_holes = (uint64_t)status->st_blocks * 512 < self->known; /* a copy may have some */
-    if (has_holes && (errno = allocate(self->fd, 0, self->known)) != 0) {
+    if (has_holes && (errno = shared_allocate(self->fd, 0, self->known)) != 0) {
         return MAP_FAILED;
     }
     return mmap(NULL, self->limit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, self->fd, 0);
@@ -242,11 +132,14 @@ shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         goto error;
     }
     if (writable) {
-        if (!shared_lock(self)) {
-            PyErr_SetString(PyExc_ValueError, self->why);
+        int locked = shared_lock(self, PATIENT);
+        if (locked <= 0) {
+            if (locked == 0) {
+                PyErr_SetString(PyExc_ValueError, self->why);
+            }
             goto error;
         }
-        place_enter(self);
+        member_enter(self);
         shared_unlock(self);
     }
     return (PyObject *)self;
@@ -263,9 +156,12 @@ shared_dealloc(PyObject *op)
     if (self->weaklist != NULL) {
         PyObject_ClearWeakRefs(op);
     }
-    int is_open = self->fd >= 0 && shared_is_open(self);
+    int is_open = self->fd >= 0 && lock_is_ours(self);
     if (self->base != NULL) {
         munmap(self->base, self->mapped);
+    }
+    if (self->left != NULL) {
+        munmap(self->left, self->limit);
     }
     if (is_open) {
         close(self->fd); /* with this and the mapping, the lock on our place ends */
@@ -296,9 +192,9 @@ shared_format(PyObject *Py_UNUSED(type), PyObject *args)
     strncpy(header.release, release, sizeof header.release - 1);
     header.limit = limit;
     header.checksum = header_checksum(&header);
-    atomic_init(&header.size, data + STEP / 2);
+    atomic_init(&header.size, data + FIRST_SIZE);
     atomic_init(&header.used, data);
-    int failed = allocate(fd, 0, data + STEP / 2);
+    int failed = shared_allocate(fd, 0, data + FIRST_SIZE);
     if (failed != 0 || pwrite(fd, (void *)&header, sizeof header, 0) != (ssize_t)sizeof header) {
         errno = failed != 0 ? failed : errno;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -358,14 +254,14 @@ static PyMethodDef shared_methods[] = {
      DOC("text($self, offset, /)", "Return the text of a family; None if it is damaged.")},
     {"series", shared_series, METH_VARARGS,
      DOC("series($self, offset, /)", "Return (text, owner, created, cells) of each live slot.")},
+    {"wait", shared_wait, METH_NOARGS,
+     DOC("wait($self, /)", "Wait until the lock is free; return True if it was in time. Other threads run meanwhile.")},
     {"add_family", shared_add_family, METH_VARARGS,
      DOC("add_family($self, text, words, aggregate, /)", "Return the offset of a family, made if need be; 0: no space.")},
     {"register", shared_register, METH_VARARGS,
      DOC("register($self, offset, /)", "Register a family; return True if its name was free.")},
     {"unregister", shared_unregister, METH_VARARGS,
      DOC("unregister($self, offset, /)", "Unregister a family and end its series; return True if that was possible.")},
-    {"expire", shared_expire, METH_VARARGS,
-     DOC("expire($self, offset, text, mark, /)", "End a series if its first cells still sum to `mark`; return True if so.")},
     {"_fault", shared_fault, METH_VARARGS,
      DOC("_fault($self, step, signal=SIGKILL, /)", "For tests: raise a signal at a step of changes.")},
     {NULL, NULL, 0, NULL},

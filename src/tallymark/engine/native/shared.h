@@ -1,5 +1,5 @@
 /* Memory that processes share: a file, mapped by each of them. What lies in it: a header; a table of processes; the heads of
- * hash chains; then families and slots, which directory.h and slot.h describe.
+ * hash chains; then entries and slots, which entry.h and slot.h describe.
  *
  * What must hold at every instant, because any process may be killed at any instruction:
  *
@@ -15,7 +15,12 @@
  *     process lives; its pid does not, as it may have been given to another, or mean another in a container.
  *
  * tests/processes/test_model.py holds 2 and 3 against every interleaving of a few processes, and test_kill.py kills a process
- * between any two writes. Nothing in the file is trusted: offsets are checked before use, texts against hashes. */
+ * between any two writes. Nothing in the file is trusted: offsets are checked before use, texts against hashes, and what must
+ * not change is read once, into an Entry or a Slot.
+ *
+ * The files, each above those before it: shared.h and space.c (the mapping, and what is free in it), lock.h (locks on bytes),
+ * places.h (the table of processes), entry.h and slot.h (what is in the file), burial.h (what dead processes leave), member.h
+ * (this process, as one of those that share). Then shared_family.h, adoption.c and totals.h, which families use. */
 #ifndef TALLYMARK_SHARED_H
 #define TALLYMARK_SHARED_H
 
@@ -26,7 +31,7 @@
 #include <sys/types.h>
 
 #define MAX_PROCESSES 512u
-#define CROWD (MAX_PROCESSES - 1) /* the place of all processes that found none free: never given to another */
+#define CROWD (MAX_PROCESSES - 1) /* the place of all processes that found none free */
 #define PLACES 4096u              /* where the table of processes begins */
 
 /* A set of processes, by their places. */
@@ -39,22 +44,20 @@ typedef struct {
     uint64_t magic, version;    /* at the same place in the files of all releases, as the next one is from version 3 on */
     char release[RELEASE_SIZE]; /* of Tallymark, which made the file: ASCII, filled up with zeros */
     uint64_t limit, checksum;   /* all of this is written once, before anyone else sees the file */
-    _Atomic uint64_t size, used;              /* bytes that the file has, and that are taken */
-    _Atomic uint64_t families;                /* the first one */
-    _Atomic uint64_t failed;                  /* requests for space that was not there */
+    _Atomic uint64_t size, used;               /* bytes that the file has, and that are taken */
+    _Atomic uint64_t first_entry, last_entry;  /* the second is one near the last */
+    _Atomic uint64_t failed;                   /* requests for space that was not there */
 } Header;
 
-typedef struct {
-    _Atomic uint64_t pid; /* 0: there is nothing to bury here */
-    uint64_t started;     /* clock ticks after boot, as in /proc/PID/stat */
-    double since;         /* seconds since the epoch */
-    uint64_t namespace;   /* of the pid, as the number of the file /proc/PID/ns/pid; 0: not known */
-} Place;
+/* What a user of the memory does in a forked child, which holds nothing there. FOLLOW: the memory is at `shared->base` now,
+ * and where it was is zero, so each slot there is dead. LEAVE_DEAD: leave dead slots, since the zeros go. LEAVE_ALL: leave
+ * all slots, since the memory could not be moved, and they are our parent's. */
+typedef enum { FOLLOW, LEAVE_DEAD, LEAVE_ALL } Forked;
 
-/* An object that keeps pointers into the memory. In a forked child, `forked` is called: it holds nothing there any more. */
+/* An object that keeps pointers into the memory. */
 typedef struct User {
     struct User *next;
-    void (*forked)(struct User *self);
+    void (*forked)(struct User *self, Forked what);
 } User;
 
 typedef struct {
@@ -62,6 +65,7 @@ typedef struct {
     char *base;
     Header *header;
     uint64_t limit, known, mapped; /* bytes that the file may grow to; known to be in it; mapped */
+    void *left;     /* in a forked child: where its parent had mapped the file */
     int fd, writable;
     dev_t device; /* of the file, and its number there: other code may close `fd`, and get another file by its number */
     ino_t inode;
@@ -70,19 +74,14 @@ typedef struct {
     pid_t opener;   /* the process that opened `fd`, or found that it cannot be opened again */
     int is_borrowed; /* `fd` is the open file of the process that forked this one */
     int impatient;   /* a wait for the lock timed out: until it is free again, do not wait */
-    const char *why; /* of the last failure to take the lock */
+    int owes;        /* records failed for want of the lock, and are to be counted once it is had */
+    const char *why;  /* of the last failure to take the lock */
+    const char *lack; /* of the last failure to get space */
     User *users;
     long steps, fault; /* tests: at this step of changes under the lock, the process gets a signal */
     int fault_signal;
     PyObject *weaklist;
 } Shared;
-
-/* Take the lock: 1, or 0 with the reason in `why`. Waits a limited time: a process that is stopped may hold it. */
-int shared_lock(Shared *shared);
-void shared_unlock(Shared *shared);
-
-/* Return 1 if `fd` is still our open file, which other code may have closed. */
-int shared_is_open(const Shared *shared);
 
 /* Called between any two writes under the lock, where a process may be killed: tests kill it at each. */
 static inline void
@@ -93,11 +92,12 @@ step(Shared *shared)
     }
 }
 
-/* Under the lock: take a place for this process. */
-void place_enter(Shared *shared);
+/* Space (space.c) */
 
-/* Under the lock: take back what dead processes held, and their places. */
-void places_bury(Shared *shared);
+/* Return the offset of the first record, and where the chains begin. */
+uint64_t data_offset(uint64_t limit);
+_Atomic uint64_t *entry_chain(Shared *shared, uint64_t hash);
+_Atomic uint64_t *slot_chain(Shared *shared, uint64_t hash);
 
 /* Return the record at an offset, if one of `size` bytes can be there; else NULL. */
 void *shared_at(Shared *shared, uint64_t offset, uint64_t size);
@@ -105,29 +105,18 @@ void *shared_at(Shared *shared, uint64_t offset, uint64_t size);
 /* Under the lock: take zeroed space for a record. Return its offset; 0 if there is no space. */
 uint64_t shared_take(Shared *shared, uint64_t size);
 
-static inline uint64_t
-offset_in(const Shared *shared, const void *record)
-{
-    return (uint64_t)((const char *)record - shared->base);
-}
+/* Have the disk's blocks for a part of the file, so that writing there cannot fail: 0, or an error number. */
+int shared_allocate(int fd, uint64_t from, uint64_t to);
 
 uint64_t text_hash(const char *text, size_t length);
 
-/* Return the head of the chain of slots with this hash. */
-_Atomic uint64_t *chain_of(Shared *shared, uint64_t hash);
-
-/* The methods of a Shared that live in other files: place.c, and directory_read.c. */
-PyObject *shared_in_child(PyObject *op, PyObject *ignored);
-PyObject *shared_processes(PyObject *op, PyObject *ignored);
-PyObject *shared_bury(PyObject *op, PyObject *ignored);
-PyObject *shared_claim(PyObject *type, PyObject *fd);
-PyObject *shared_families(PyObject *op, PyObject *ignored);
-PyObject *shared_text(PyObject *op, PyObject *args);
-PyObject *shared_series(PyObject *op, PyObject *args);
-PyObject *shared_add_family(PyObject *op, PyObject *args);
-PyObject *shared_register(PyObject *op, PyObject *args);
-PyObject *shared_unregister(PyObject *op, PyObject *args);
-PyObject *shared_expire(PyObject *op, PyObject *args);
+/* Return `next` if it lies further on in the file than a record at `offset`, else 0: so a damaged list cannot lead in
+ * circles. */
+static inline uint64_t
+further(uint64_t offset, uint64_t next)
+{
+    return next > offset ? next : 0;
+}
 
 extern PyType_Spec shared_spec;
 

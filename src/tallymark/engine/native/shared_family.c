@@ -1,10 +1,13 @@
 #include "shared_family.h"
 
-#include <unistd.h>
-
 #include "instrument.h"
+#include "member.h"
+#include "burial.h"
 #include "slot.h"
 #include "tag_text.h"
+
+#define AT_ONCE 1000 /* series that are ended in one hold of the lock: less than a millisecond */
+#define UNKNOWN UINT64_MAX
 
 /* Sharing a family */
 
@@ -14,48 +17,50 @@ family_of_user(User *user)
     return (Family *)((char *)user - offsetof(Family, user));
 }
 
-/* In a forked child: lose all series. The next record to each finds its slot again, and the child itself then holds it. */
+/* In a forked child, which holds nothing: the next record to each series finds its slot again, and the child itself then
+ * holds it. */
 static void
-family_forked(User *user)
+family_forked(User *user, Forked what)
 {
     Family *family = family_of_user(user);
-    for (uint32_t i = 0; i < family->table.n_rows; i++) {
-        if (family->table.rows[i] != NULL) {
-            family_lose(family, family->table.rows[i]);
+    for (uint32_t i = 0; what != FOLLOW && i < family->table.n_rows; i++) {
+        Series *series = family->table.rows[i];
+        if (series != NULL && (what == LEAVE_ALL || (is_entered(series) && !is_live(series)))) {
+            family_lose(family, series);
         }
     }
+    entry_follow(&family->entry);
     family->reserved = NULL;
+    family->seen_born = UNKNOWN;
+    totals_invalidate(&family->totals);
+}
+
+/* Under the lock: find or make a slot; none if there is no space. If there was none, bury the dead, whose space is then
+ * free. */
+static Slot
+find_or_make(const Entry *entry, uint32_t owner, const char *text, uint32_t length)
+{
+    Slot slot = slot_find(entry, owner, text, length);
+    if (slot.record == NULL) {
+        slot = slot_make(entry, owner, text, length);
+    }
+    if (slot.record == NULL && slot_may_be_free(entry)) {
+        bury_all(entry->shared);
+        slot = slot_make_from_any(entry, owner, text, length);
+    }
+    return slot;
 }
 
 /* Under the lock: set the slot of the overflow series aside, by holding it for as long as the family is in use here. It is free
- * when nobody does, as when this process has died and is buried. (The crowd's hold would be for ever.) */
+ * when nobody does, as when this process has died and is buried. (The crowd's hold may be for ever.) */
 static void
 reserve_overflow(Family *family, PyObject *text)
 {
-    const char *bytes = PyBytes_AS_STRING(text);
-    uint32_t length = (uint32_t)PyBytes_GET_SIZE(text);
-    Slot *slot = slot_find(family->shared, family->entry, NOBODY, bytes, length);
-    slot = slot != NULL ? slot : slot_make(family->shared, family->entry, NOBODY, bytes, length);
-    if (slot != NULL && family->shared->index != CROWD) {
-        slot_hold(slot, family->shared->index);
-        family->reserved = slot;
+    Slot slot = find_or_make(&family->entry, NOBODY, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
+    if (slot.record != NULL && family->shared->index != CROWD) {
+        slot_hold(slot.record, family->shared->index);
+        family->reserved = slot.record;
     }
-}
-
-/* The same, where it was not done yet: a forked child holds nothing at first. 0, or -1 with an exception. */
-static int
-look_for_overflow(Family *family)
-{
-    PyObject *text = family->reserved != NULL ? NULL : text_of_tags(family->overflow_tags);
-    if (text == NULL) {
-        return family->reserved != NULL ? 0 : -1;
-    }
-    if (shared_lock(family->shared)) {
-        reserve_overflow(family, text);
-        shared_unlock(family->shared);
-    }
-    Py_DECREF(text);
-    return 0;
 }
 
 int
@@ -65,6 +70,11 @@ family_share(Family *family, PyObject *object)
         PyErr_SetString(PyExc_TypeError, "shared must be a writable Shared");
         return -1;
     }
+    if ((family->empty = PyMem_Calloc(family->words, sizeof(Cell))) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    family_init_cells(family, family->empty);
     family->shared = (Shared *)Py_NewRef(object);
     family->user = (User){family->shared->users, family_forked};
     family->shared->users = &family->user;
@@ -74,21 +84,45 @@ family_share(Family *family, PyObject *object)
 int
 family_bind(Family *family, unsigned long long offset)
 {
-    SharedFamily *found = family->shared == NULL || family->entry != NULL ? NULL : family_at(family->shared, offset);
-    if (found == NULL || found->words != family->cells.width / sizeof(Cell)) {
+    Entry found = {NULL};
+    if (family->shared != NULL && family->entry.record == NULL) {
+        found = entry_at(family->shared, offset);
+    }
+    if (found.record == NULL || found.words != family->words) {
         PyErr_SetString(PyExc_ValueError, "there is no family of this shape at this offset");
         return -1;
     }
+    PyObject *text = text_of_tags(family->overflow_tags);
+    if (text == NULL) {
+        return -1;
+    }
     family->entry = found;
-    family->seen = atomic_load(&found->version);
-    return look_for_overflow(family);
+    family->seen_born = UNKNOWN;
+    family->seen_ended = entry_ended(&found);
+    totals_invalidate(&family->totals);
+    int locked = shared_lock(family->shared, SOON);
+    if (locked > 0) {
+        reserve_overflow(family, text);
+        shared_unlock(family->shared);
+    }
+    Py_DECREF(text);
+    return locked < 0 ? -1 : 0;
 }
 
-/* Whether what this family holds is held by this process alone: else it is the parent's hold, or others' too. */
 int
 family_is_ours(const Family *family)
 {
-    return family->shared->pid == getpid() && family->shared->index != CROWD;
+    return is_joined(family->shared) && family->shared->index != CROWD;
+}
+
+/* Release a slot that this process holds. One at an address of before a fork is not ours. */
+static void
+release(const Family *family, SlotRecord *slot)
+{
+    const Shared *shared = family->shared;
+    if (family_is_ours(family) && (char *)slot >= shared->base && (char *)slot < shared->base + shared->limit) {
+        slot_release(slot, shared->index);
+    }
 }
 
 void
@@ -99,9 +133,9 @@ family_unshare(Family *family)
             family_detach(family, family->table.rows[i]);
         }
     }
-    if (family->reserved != NULL && family_is_ours(family)) {
-        slot_let_go(family->reserved, family->shared->index);
-        atomic_fetch_add(&family->entry->version, 1); /* it is worth looking for a free slot again */
+    if (family->reserved != NULL) {
+        release(family, family->reserved);
+        atomic_fetch_add(&family->entry.record->ended, 1); /* it is worth looking for a free slot again */
     }
     for (User **link = &family->shared->users; *link != NULL; link = &(*link)->next) {
         if (*link == &family->user) {
@@ -109,19 +143,11 @@ family_unshare(Family *family)
             break;
         }
     }
+    totals_clear(&family->totals);
     Py_CLEAR(family->shared);
 }
 
 /* Entering and leaving */
-
-static void
-point_to(Series *series, Cell *cells)
-{
-    series->cells = cells;
-    if (series->holder != NULL) {
-        series->holder->cells = cells;
-    }
-}
 
 static uint32_t
 owner_in(const Family *family)
@@ -130,9 +156,9 @@ owner_in(const Family *family)
 }
 
 void
-family_enter_slot(Family *family, Series *series, Slot *slot, double uptime)
+family_enter_slot(Family *family, Series *series, SlotRecord *slot, double uptime)
 {
-    point_to(series, slot->cells);
+    family_point_to(series, slot->cells);
     series->state = &slot->state;
     series->created = slot->created;
     series->since = uptime;
@@ -144,156 +170,196 @@ family_enter_slot(Family *family, Series *series, Slot *slot, double uptime)
 void
 family_detach(Family *family, Series *series)
 {
-    Slot *slot = slot_of_cells(series->cells);
-    point_to(series, arena_at(&family->cells, series->number));
-    if (family_is_ours(family) && slot != family->reserved) {
-        slot_let_go(slot, family->shared->index);
+    SlotRecord *slot = slot_of_cells(series->cells);
+    if (slot != family->reserved) {
+        release(family, slot);
     }
 }
 
-/* Lose the series that other processes have removed. */
 void
 family_refresh(Family *family)
 {
-    family->seen = atomic_load(&family->entry->version);
+    family->seen_ended = entry_ended(&family->entry);
     for (uint32_t i = 0; i < family->table.n_rows; i++) {
         Series *series = family->table.rows[i];
         if (series != NULL && is_entered(series) && !is_live(series)) {
             family_lose(family, series);
         }
     }
+    table_trim(&family->table);
 }
 
-/* Under the lock: find or make the slot of a series; NULL if there is no space for one. */
-static Slot *
-find_or_make(Family *family, const Series *series, const char *text, uint32_t length)
+uint64_t
+family_births(Family *family, uint64_t seen)
 {
-    Slot *slot = slot_find(family->shared, family->entry, owner_in(family), text, length);
-    if (slot == NULL) {
-        slot = slot_make(family->shared, family->entry, owner_in(family), text, length);
+    uint64_t born = atomic_load(&family->entry.record->born);
+    if (born == seen) {
+        return born;
     }
-    /* All processes that find no space for a share of the overflow series have one together. */
-    return slot == NULL && is_overflow(family, series) ? slot_find(family->shared, family->entry, NOBODY, text, length) : slot;
+    int locked = shared_lock(family->shared, PATIENT);
+    born = UNKNOWN;
+    if (locked > 0) {
+        born = atomic_load(&family->entry.record->born);
+        shared_unlock(family->shared);
+    }
+    return born;
 }
 
-/* Under the lock: return the slot of a series, live and held; NULL with the reason in `*why`. */
-static Slot *
+/* Under the lock: return the slot of a series, live and held; none with the reason in `*why`. */
+static SlotRecord *
 slot_for(Family *family, const Series *series, PyObject *text_object, double now, int *why)
 {
-    Shared *shared = family->shared;
-    SharedFamily *entry = family->entry;
+    const Entry *entry = &family->entry;
     const char *text = PyBytes_AS_STRING(text_object);
     uint32_t length = (uint32_t)PyBytes_GET_SIZE(text_object);
-    if (!family_register(shared, entry)) {
+    if (!entry_register(entry)) {
         *why = TAKEN;
         return NULL;
     }
-    if (!series->kept && atomic_load(&entry->live) >= family->max_series
-        && slot_find(shared, entry, ANYONE, text, length) == NULL) {
+    if (!series->kept && atomic_load(&entry->record->live) >= family->max_series
+        && slot_find(entry, ANYONE, text, length).record == NULL) {
         *why = CROWDED;
         return NULL;
     }
-    Slot *slot = find_or_make(family, series, text, length);
-    if (slot == NULL) {
+    Slot slot = find_or_make(entry, owner_in(family), text, length);
+    if (slot.record == NULL && is_overflow(family, series)) { /* all that find no space for a share of it have one together */
+        slot = slot_find(entry, NOBODY, text, length);
+    }
+    if (slot.record == NULL) {
         *why = NO_SPACE;
     }
-    else if (!slot_is_live(slot)) {
-        family_init_cells(family, slot->cells);
-        slot_enliven(shared, entry, slot, series->kept, now);
+    else if (!slot_is_live(&slot)) {
+        family_init_cells(family, slot.record->cells);
+        slot_enliven(entry, &slot, series->kept, now);
+        family->seen_born += family->seen_born != UNKNOWN; /* our own is no news */
     }
     else {
-        slot_hold(slot, shared->index);
+        slot_hold(slot.record, family->shared->index);
     }
-    return slot;
+    return slot.record;
 }
 
+/* Under the lock, which other threads may have had before. */
 static int
-is_reachable(Shared *shared)
+attach(Family *family, Series *series, PyObject *text, PyObject *overflow, double now, double uptime)
 {
-    int locked = shared_lock(shared);
-    if (locked) {
-        shared_unlock(shared);
+    int why = ATTACHED;
+    if (!family->registered || is_entered(series)) {
+        return AGAIN;
     }
-    return locked;
+    if (table_move_last(&family->table, series) < 0) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (overflow != NULL && family->reserved == NULL) {
+        reserve_overflow(family, overflow);
+    }
+    SlotRecord *slot = slot_for(family, series, text, now, &why);
+    if (slot != NULL) {
+        family_enter_slot(family, series, slot, uptime);
+    }
+    return why;
 }
 
 int
 family_attach(Family *family, Series *series, double now, double uptime)
 {
-    int why = ATTACHED;
-    if (family->entry == NULL) {
-        return is_reachable(family->shared) ? NO_SPACE : UNREACHABLE;
+    int result = -1;
+    PyObject *text = text_of_tags(series->tags);
+    PyObject *overflow = family->reserved != NULL ? NULL : text_of_tags(family->overflow_tags); /* a forked child holds nothing yet */
+    if (text == NULL || (overflow == NULL && family->reserved == NULL)) {
+        goto done;
     }
-    PyObject *text = look_for_overflow(family) < 0 ? NULL : text_of_tags(series->tags);
-    if (text == NULL) {
-        return -1;
+    int locked = shared_lock(family->shared, PATIENT);
+    if (locked <= 0) {
+        result = locked < 0 ? -1 : UNREACHABLE;
+        goto done;
     }
-    /* A process that makes series but never reads must lose removed ones too: rarely, so that each new one costs little. */
-    if (atomic_load(&family->entry->version) - family->seen > 64 + family->table.live / 2) {
+    result = family->entry.record == NULL ? NO_SPACE : attach(family, series, text, overflow, now, uptime);
+    shared_unlock(family->shared);
+    /* A process that makes series but never reads must lose ended ones too: rarely, so that each new one costs little. */
+    if (result == ATTACHED && entry_ended(&family->entry) - family->seen_ended > 64 + family->table.live / 2) {
         family_refresh(family);
     }
-    if (table_move_last(&family->table, series) < 0) {
-        PyErr_NoMemory();
-        why = -1;
-        goto done;
-    }
-    if (!shared_lock(family->shared)) {
-        why = UNREACHABLE;
-        goto done;
-    }
-    Slot *slot = slot_for(family, series, text, now, &why);
-    shared_unlock(family->shared);
-    if (slot != NULL) {
-        family_enter_slot(family, series, slot, uptime);
-    }
 done:
-    Py_DECREF(text);
-    return why;
+    Py_XDECREF(text);
+    Py_XDECREF(overflow);
+    return result;
 }
 
 /* Ending series */
 
-int
-family_kill(Family *family, Series *series)
+static int
+is_due(const Family *family, const Series *series, double uptime)
 {
-    int killed = 0;
-    if (family->shared->pid != getpid() || !shared_lock(family->shared)) { /* a child holds nothing before it joins */
+    return series != NULL && is_live(series) && uptime - series->since >= family->ttl;
+}
+
+/* Under the lock: end a series, unless it changes meanwhile. */
+static int
+end_if_unchanged(const Family *family, const Series *series)
+{
+    Slot slot = slot_again(&family->entry, slot_of_cells(series->cells));
+    if (slot.record == NULL || !slot_is_live(&slot)) { /* another process may have been first */
         return 0;
     }
-    Slot *slot = slot_of_cells(series->cells);
-    if (slot_is_live(slot)) { /* another process may have been first */
-        atomic_store(&slot->state, DEAD); /* before the mark is read: records that start from now on go to a new series */
-        step(family->shared);
-        killed = is_same_mark(family_mark(family, series), series->mark);
-        if (killed) {
-            slot_died(family->shared, family->entry, slot);
+    atomic_store(&slot.record->state, DEAD); /* before the mark is read: records that start from now on go to a new series */
+    step(family->shared);
+    if (is_same_mark(family_mark(family, series), series->mark)) {
+        slot_ended(&family->entry, &slot);
+        return 1;
+    }
+    atomic_store(&slot.record->state, LIVE);
+    return 0;
+}
+
+/* Other threads run between two holds of the lock, so a series may be looked at twice, or not before the next reading. They
+ * are lost at the end, without the lock, since to free their tags may run Python code. */
+long
+family_end_unchanged(Family *family, double uptime)
+{
+    long ended = 0;
+    int locked = 1;
+    for (uint32_t i = 0; locked > 0 && i < family->table.n_rows;) {
+        if (!is_due(family, family->table.rows[i], uptime)) {
+            i++;
+            continue;
         }
-        else {
-            atomic_store(&slot->state, LIVE);
+        locked = is_joined(family->shared) ? shared_lock(family->shared, PATIENT) : 0; /* a child holds nothing before it joins */
+        for (int n = 0; locked > 0 && n < AT_ONCE && i < family->table.n_rows; i++) {
+            if (is_due(family, family->table.rows[i], uptime)) {
+                ended += end_if_unchanged(family, family->table.rows[i]);
+                n++;
+            }
+        }
+        if (locked > 0) {
+            shared_unlock(family->shared);
         }
     }
-    shared_unlock(family->shared);
-    return killed;
+    if (ended > 0) {
+        family_refresh(family);
+    }
+    return locked < 0 ? -1 : ended;
 }
 
 int
 family_remove(Family *family, Series *series)
 {
-    if (family->entry == NULL) {
+    if (family->entry.record == NULL) {
         return 0;
     }
     PyObject *text = text_of_tags(series->tags);
-    if (text == NULL) {
-        return -1;
-    }
-    int locked = shared_lock(family->shared);
-    if (locked) {
-        slots_kill(family->shared, family->entry, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
+    int locked = text == NULL ? -1 : shared_lock(family->shared, PATIENT);
+    if (locked > 0) {
+        slots_end(&family->entry, PyBytes_AS_STRING(text), (uint32_t)PyBytes_GET_SIZE(text));
         shared_unlock(family->shared);
         family_lose(family, series);
     }
-    Py_DECREF(text);
-    PyObject *called = locked ? Py_NewRef(Py_None) : PyObject_CallMethod(family->policy, "unreachable", "O", family);
+    Py_XDECREF(text);
+    if (locked != 0) {
+        return locked < 0 ? -1 : 0;
+    }
+    PyObject *called = PyObject_CallMethod(family->policy, "unreachable", "O", family);
     Py_XDECREF(called);
     return called == NULL ? -1 : 0;
 }

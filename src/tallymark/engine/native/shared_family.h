@@ -4,7 +4,7 @@
 
 #include "family.h"
 
-enum { ATTACHED, CROWDED, NO_SPACE, TAKEN, UNREACHABLE };
+enum { ATTACHED, CROWDED, NO_SPACE, TAKEN, UNREACHABLE, AGAIN };
 
 /* Keep the series of a new family in shared memory, once it has an entry there: 0, or -1 with an exception. */
 int family_share(Family *family, PyObject *shared);
@@ -16,30 +16,35 @@ int family_bind(Family *family, unsigned long long offset);
 /* The reverse, for a family that is freed. */
 void family_unshare(Family *family);
 
-/* Find or make the slot of a dormant series, and make it live: one of the above, or -1 with an exception. */
+/* Find or make the slot of a dormant series, and make it live: one of the above, or -1 with an exception. AGAIN: what was
+ * true before may not be any more, since other threads ran meanwhile. */
 int family_attach(Family *family, Series *series, double now, double uptime);
 
-/* Let the slot of a series go. */
+/* Release the slot of a series. */
 void family_detach(Family *family, Series *series);
 
-/* Kill the slot of a live series, if it still has its last mark: 1 if that was done. */
-int family_kill(Family *family, Series *series);
+/* End the series that did not change for the family's ttl: how many, or -1 with an exception. */
+long family_end_unchanged(Family *family, double uptime);
 
 /* End a series in all processes, even one that is not in this one's table: 0, or -1 with an exception. */
 int family_remove(Family *family, Series *series);
 
-/* Sync the table: enter series that other processes have made, lose those that they removed. 0, or -1 with an exception. */
+/* Sync the table: enter series that other processes have made, lose those that they ended. 0, or -1 with an exception. */
 int family_sync(Family *family);
 
-/* What adoption needs of this. Whether what the family holds is held by this process alone. */
+/* Lose the series that were ended. */
+void family_refresh(Family *family);
+
+/* Whether what the family holds is held by this process alone: else it is its parent's hold, or others' too. */
 int family_is_ours(const Family *family);
 
 /* Have a series be the one of a live slot, which is held. */
-struct Slot;
-void family_enter_slot(Family *family, Series *series, struct Slot *slot, double uptime);
+struct SlotRecord;
+void family_enter_slot(Family *family, Series *series, struct SlotRecord *slot, double uptime);
 
-/* Make series dormant that other processes have removed. */
-void family_refresh(Family *family);
+/* Return how many slots of the entry were made live, of which none is being made now. If it is not `seen`, that takes the
+ * lock. A number that never comes where that cannot be had, with an exception if it is of a signal handler. */
+uint64_t family_births(Family *family, uint64_t seen);
 
 /* Before a series is read: sync, if another process may have made it live. 0, or -1 with an exception. */
 static inline int
@@ -52,7 +57,7 @@ family_look(Family *family, const Series *series)
 static inline int
 has_shares(const Family *family)
 {
-    return family->entry != NULL && family->entry->aggregate != LAST;
+    return family->entry.record != NULL && family->entry.aggregate != LAST;
 }
 
 #endif

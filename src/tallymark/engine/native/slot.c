@@ -6,104 +6,110 @@
 #define MOST_LINKS 4096 /* of a chain: about twenty if the memory is full. A damaged one may lead in circles */
 #define SOME 64 /* how many slots to check for a free one before making a new one: few, so that making stays cheap */
 
-/* Slots in their family's order */
+static const Slot none;
+
+/* Slots in their entry's order */
 
 static uint64_t
-slot_size(const SharedFamily *family, uint32_t space)
+slot_size(const Entry *entry, uint32_t space)
 {
-    return sizeof(Slot) + family->words * sizeof(Cell) + space;
+    return sizeof(SlotRecord) + entry->words * sizeof(Cell) + entry->extra + space;
 }
 
-static Slot *
-slot_at(Shared *shared, const SharedFamily *family, uint64_t offset)
+static Slot
+slot_at(const Entry *entry, uint64_t offset)
 {
-    Slot *slot = shared_at(shared, offset, sizeof *slot);
-    if (slot == NULL || slot->mark != SLOT_MARK || slot->space > MOST_TEXT || slot->length > slot->space
-        || slot->family != offset_in(shared, family) || shared_at(shared, offset, slot_size(family, slot->space)) == NULL) {
-        return NULL;
+    SlotRecord *record = shared_at(entry->shared, offset, sizeof *record);
+    if (record == NULL || record->mark != SLOT_MARK || record->entry != entry->offset) {
+        return none;
     }
-    return slot;
+    Slot slot = {record, offset, record->hash, record->length, record->space};
+    int fits = slot.space <= MOST_TEXT && slot.length <= slot.space;
+    return fits && shared_at(entry->shared, offset, slot_size(entry, slot.space)) != NULL ? slot : none;
 }
 
-Slot *
-first_slot(Shared *shared, const SharedFamily *family)
+Slot
+slot_first(const Entry *entry)
 {
-    return slot_at(shared, family, atomic_load(&family->first));
+    return slot_at(entry, atomic_load(&entry->record->first));
 }
 
-Slot *
-next_slot(Shared *shared, const SharedFamily *family, const Slot *slot)
+Slot
+slot_next(const Entry *entry, const Slot *slot)
 {
-    return slot_at(shared, family, further(shared, slot, atomic_load(&slot->next)));
+    return slot_at(entry, further(slot->offset, atomic_load(&slot->record->next)));
 }
 
-/* Slots by their texts: each is in one chain, with others of any family */
+Slot
+slot_again(const Entry *entry, SlotRecord *record)
+{
+    return slot_at(entry, (uint64_t)((char *)record - entry->shared->base));
+}
+
+/* Slots by their texts: each is in one chain, with others of any entry */
 
 static uint64_t
-slot_hash(const Shared *shared, const SharedFamily *family, const char *text, uint32_t length)
+slot_hash(const Entry *entry, const char *text, uint32_t length)
 {
-    return text_hash(text, length) ^ (offset_in(shared, family) * UINT64_C(0x9e3779b97f4a7c15));
+    return text_hash(text, length) ^ (entry->offset * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 int64_t
-slot_read_text(const Shared *shared, const SharedFamily *family, const Slot *slot, char *text, uint32_t space)
+slot_read_text(const Entry *entry, const Slot *slot, char *text, uint32_t space)
 {
-    uint32_t length = slot->length;
-    if (length > space || length > slot->space) {
+    if (slot->length > space) {
         return -1;
     }
-    memcpy(text, slot_text(family, slot), length);
-    return slot->hash == slot_hash(shared, family, text, length) ? (int64_t)length : -1;
+    memcpy(text, slot_text(entry, slot), slot->length);
+    return slot->hash == slot_hash(entry, text, slot->length) ? (int64_t)slot->length : -1;
 }
 
 PyObject *
-slot_copy_text(Shared *shared, const SharedFamily *family, const Slot *slot)
+slot_copy_text(const Entry *entry, const Slot *slot)
 {
-    uint32_t length = slot->length;
-    PyObject *text = length > slot->space ? Py_NewRef(Py_None) : PyBytes_FromStringAndSize(slot_text(family, slot), length);
-    if (text != NULL && text != Py_None && slot->hash != slot_hash(shared, family, PyBytes_AS_STRING(text), length)) {
+    PyObject *text = PyBytes_FromStringAndSize(slot_text(entry, slot), slot->length);
+    if (text != NULL && slot->hash != slot_hash(entry, PyBytes_AS_STRING(text), slot->length)) {
         Py_SETREF(text, Py_NewRef(Py_None));
     }
     return text;
 }
 
 static int
-is_slot(const SharedFamily *family, const Slot *slot, uint32_t owner, const char *text, uint32_t length)
+is_whose(const SlotRecord *slot, uint32_t owner)
 {
-    int is_whose = owner == ANYONE ? slot_is_live(slot) : atomic_load(&slot->owner) == owner;
-    return is_whose && slot->length == length && memcmp(slot_text(family, slot), text, length) == 0;
+    return owner == ANYONE ? atomic_load(&slot->state) == LIVE : atomic_load(&slot->owner) == owner;
 }
 
-/* Return the slot, of any family, that a link of a chain leads to; NULL at the end, and at a damaged one. */
-static Slot *
+/* Return the slot, of any entry, that a link of a chain leads to; NULL at the end, and at a damaged one. */
+static SlotRecord *
 linked(Shared *shared, _Atomic uint64_t *link)
 {
     uint64_t offset = atomic_load(link);
-    Slot *slot = offset == 0 ? NULL : shared_at(shared, offset, sizeof *slot);
+    SlotRecord *slot = offset == 0 ? NULL : shared_at(shared, offset, sizeof *slot);
     return slot != NULL && slot->mark == SLOT_MARK ? slot : NULL;
 }
 
 /* Find the first slot with a text, from a link of its chain on. */
-static Slot *
-find_from(Shared *shared, SharedFamily *family, _Atomic uint64_t *link, uint32_t owner, const char *text, uint32_t length)
+static Slot
+find_from(const Entry *entry, _Atomic uint64_t *link, uint32_t owner, const char *text, uint32_t length)
 {
-    uint64_t hash = slot_hash(shared, family, text, length);
-    Slot *any = linked(shared, link);
-    for (int i = 0; any != NULL && i < MOST_LINKS; any = linked(shared, &any->chain), i++) {
-        if (any->hash == hash && any->family == offset_in(shared, family)) {
-            Slot *slot = slot_at(shared, family, offset_in(shared, any));
-            if (slot != NULL && is_slot(family, slot, owner, text, length)) {
+    uint64_t hash = slot_hash(entry, text, length);
+    SlotRecord *any = linked(entry->shared, link);
+    for (int i = 0; any != NULL && i < MOST_LINKS; any = linked(entry->shared, &any->chain), i++) {
+        if (any->hash == hash && any->entry == entry->offset && is_whose(any, owner)) {
+            Slot slot = slot_again(entry, any);
+            if (slot.record != NULL && slot.length == length && memcmp(slot_text(entry, &slot), text, length) == 0) {
                 return slot;
             }
         }
     }
-    return NULL;
+    return none;
 }
 
-Slot *
-slot_find(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
+Slot
+slot_find(const Entry *entry, uint32_t owner, const char *text, uint32_t length)
 {
-    return find_from(shared, family, chain_of(shared, slot_hash(shared, family, text, length)), owner, text, length);
+    return find_from(entry, slot_chain(entry->shared, slot_hash(entry, text, length)), owner, text, length);
 }
 
 /* Return 1 if a chain must not grow, so that every slot in it is found. Only tags chosen to collide can fill one. */
@@ -111,7 +117,7 @@ static int
 chain_is_full(Shared *shared, uint64_t hash)
 {
     int links = 0;
-    Slot *any = linked(shared, chain_of(shared, hash));
+    SlotRecord *any = linked(shared, slot_chain(shared, hash));
     for (; any != NULL && links < MOST_LINKS; any = linked(shared, &any->chain)) {
         links++;
     }
@@ -119,13 +125,13 @@ chain_is_full(Shared *shared, uint64_t hash)
 }
 
 static void
-chain_remove(Shared *shared, Slot *slot)
+chain_remove(Shared *shared, const Slot *slot)
 {
-    _Atomic uint64_t *link = chain_of(shared, slot->hash);
-    Slot *any = linked(shared, link);
+    _Atomic uint64_t *link = slot_chain(shared, slot->record->hash);
+    SlotRecord *any = linked(shared, link);
     for (int i = 0; any != NULL && i < MOST_LINKS; link = &any->chain, any = linked(shared, link), i++) {
-        if (any == slot) {
-            atomic_store(link, atomic_load(&slot->chain));
+        if (any == slot->record) {
+            atomic_store(link, atomic_load(&any->chain));
             return;
         }
     }
@@ -133,27 +139,28 @@ chain_remove(Shared *shared, Slot *slot)
 
 /* Let a slot be found by its tags. This comes last: a process that finds it may make it live. */
 static void
-chain_add(Shared *shared, Slot *slot)
+chain_add(Shared *shared, const Slot *slot)
 {
-    _Atomic uint64_t *head = chain_of(shared, slot->hash);
-    atomic_store(&slot->chain, atomic_load(head));
+    _Atomic uint64_t *head = slot_chain(shared, slot->record->hash);
+    atomic_store(&slot->record->chain, atomic_load(head));
     step(shared);
-    atomic_store(head, offset_in(shared, slot));
+    atomic_store(head, slot->offset);
     step(shared);
 }
 
 /* Making */
 
 /* Write the tags of a new slot, or of a dead one that nobody holds. It stays dead. */
-static void
-slot_write(Shared *shared, SharedFamily *family, Slot *slot, uint32_t owner, const char *text, uint32_t length)
+static Slot
+slot_write(const Entry *entry, const Slot *slot, uint32_t owner, const char *text, uint32_t length)
 {
-    memmove(slot_text(family, slot), text, length);
-    step(shared);
-    slot->length = length;
-    slot->hash = slot_hash(shared, family, text, length);
-    atomic_store(&slot->owner, owner);
-    step(shared);
+    memmove(slot_text(entry, slot), text, length);
+    step(entry->shared);
+    slot->record->length = length;
+    slot->record->hash = slot_hash(entry, text, length);
+    atomic_store(&slot->record->owner, owner);
+    step(entry->shared);
+    return slot_again(entry, slot->record);
 }
 
 static int
@@ -161,202 +168,198 @@ is_free(const Slot *slot, uint32_t length)
 {
     uint64_t held = 0;
     for (uint32_t i = 0; i < PLACE_WORDS; i++) {
-        held |= atomic_load(&slot->holders[i]);
+        held |= atomic_load(&slot->record->holders[i]);
     }
-    return held == 0 && atomic_load(&slot->state) == DEAD && slot->space >= length;
+    return held == 0 && !slot_is_live(slot) && slot->space >= length;
 }
 
-/* Find a free slot with space for a text, else NULL. Check up to `most` slots, each once, from where the last search ended. */
-static Slot *
-slot_reuse(Shared *shared, SharedFamily *family, uint32_t length, uint64_t most)
+/* Find a free slot with space for a text. Check up to `most` slots, each once, from where the last search ended. */
+static Slot
+find_free(const Entry *entry, uint32_t length, uint64_t most)
 {
-    Slot *slot = slot_at(shared, family, atomic_load(&family->cursor)), *found = NULL;
-    for (int rounds = 0; found == NULL && most-- > 0;) {
-        if (slot == NULL && (rounds++ > 0 || (slot = first_slot(shared, family)) == NULL)) {
+    Slot slot = slot_at(entry, atomic_load(&entry->record->cursor)), found = none;
+    for (int rounds = 0; found.record == NULL && most-- > 0;) {
+        if (slot.record == NULL && (rounds++ > 0 || (slot = slot_first(entry)).record == NULL)) {
             break;
         }
-        found = is_free(slot, length) ? slot : NULL;
-        slot = next_slot(shared, family, slot);
+        found = is_free(&slot, length) ? slot : none;
+        slot = slot_next(entry, &slot);
     }
-    atomic_store(&family->cursor, slot == NULL ? 0 : offset_in(shared, slot));
+    atomic_store(&entry->record->cursor, slot.record == NULL ? 0 : slot.offset);
     return found;
 }
 
-static Slot *
-slot_append(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
+static Slot
+slot_reuse(const Entry *entry, const Slot *slot, uint32_t owner, const char *text, uint32_t length)
 {
+    if (slot->record == NULL) {
+        return none;
+    }
+    chain_remove(entry->shared, slot);
+    step(entry->shared);
+    Slot written = slot_write(entry, slot, owner, text, length);
+    if (written.record != NULL) {
+        chain_add(entry->shared, &written);
+    }
+    return written;
+}
+
+static Slot
+slot_append(const Entry *entry, uint32_t owner, const char *text, uint32_t length)
+{
+    Shared *shared = entry->shared;
     uint32_t space = (length + TEXT_STEP) / TEXT_STEP * TEXT_STEP;
-    Slot *last = slot_at(shared, family, atomic_load(&family->last)); /* a killed process may not have updated it */
-    Slot *after = last == NULL ? first_slot(shared, family) : next_slot(shared, family, last);
-    for (; after != NULL; after = next_slot(shared, family, last)) {
+    Slot last = slot_at(entry, atomic_load(&entry->record->last)); /* a killed process may not have updated it */
+    Slot after = last.record == NULL ? slot_first(entry) : slot_next(entry, &last);
+    for (; after.record != NULL; after = slot_next(entry, &last)) {
         last = after;
     }
-    if (atomic_load(last == NULL ? &family->first : &last->next) != 0) { /* to a damaged slot: keep what follows */
-        return NULL;
+    _Atomic uint64_t *link = last.record == NULL ? &entry->record->first : &last.record->next;
+    if (atomic_load(link) != 0) { /* to a damaged slot: keep what follows */
+        shared->lack = "a metric's list of series is damaged: end its processes, and start again with fresh=True";
+        return none;
     }
-    uint64_t offset = length > MOST_TEXT - TEXT_STEP ? 0 : shared_take(shared, slot_size(family, space));
+    if (length > MOST_TEXT - TEXT_STEP) {
+        shared->lack = "the tags of a series are longer than a megabyte: lower TagLimits.max_value_length";
+        return none;
+    }
+    uint64_t offset = shared_take(shared, slot_size(entry, space));
     if (offset == 0) {
-        return NULL;
+        return none;
     }
-    Slot *slot = (Slot *)(shared->base + offset);
-    slot->mark = SLOT_MARK;
-    slot->space = space;
-    slot->family = offset_in(shared, family);
+    SlotRecord *record = (SlotRecord *)(shared->base + offset);
+    record->mark = SLOT_MARK;
+    record->space = space;
+    record->entry = entry->offset;
     step(shared);
-    slot_write(shared, family, slot, owner, text, length);
-    atomic_store(last == NULL ? &family->first : &last->next, offset);
+    Slot made = slot_at(entry, offset);
+    made = slot_write(entry, &made, owner, text, length);
+    atomic_store(link, offset);
     step(shared);
-    atomic_store(&family->last, offset);
+    atomic_store(&entry->record->last, offset);
     step(shared);
-    chain_add(shared, slot);
-    return slot;
+    chain_add(shared, &made);
+    return made;
 }
-
-/* If there is no space for a new slot, check all; but not again while none has become free since. */
-static Slot *
-slot_search(Shared *shared, SharedFamily *family, uint32_t length)
-{
-    if (atomic_load(&family->version) == atomic_load(&family->searched)) {
-        return NULL;
-    }
-    places_bury(shared);
-    Slot *slot = slot_reuse(shared, family, length, UINT64_MAX);
-    if (slot == NULL) {
-        atomic_store(&family->searched, atomic_load(&family->version));
-    }
-    return slot;
-}
-
-Slot *
-slot_make(Shared *shared, SharedFamily *family, uint32_t owner, const char *text, uint32_t length)
-{
-    if (chain_is_full(shared, slot_hash(shared, family, text, length))) {
-        return NULL;
-    }
-    int any_died = atomic_load(&family->version) != 0;
-    Slot *slot = any_died ? slot_reuse(shared, family, length, SOME) : NULL;
-    if (slot == NULL) {
-        Slot *made = slot_append(shared, family, owner, text, length);
-        if (made != NULL) {
-            return made;
-        }
-        slot = slot_search(shared, family, length);
-    }
-    if (slot != NULL) {
-        chain_remove(shared, slot);
-        step(shared);
-        slot_write(shared, family, slot, owner, text, length);
-        chain_add(shared, slot);
-    }
-    return slot;
-}
-
-/* Living and dying */
 
 static int
-is_known(Shared *shared, SharedFamily *family, const Slot *slot)
+may_make(const Entry *entry, const char *text, uint32_t length)
 {
-    return slot_find(shared, family, ANYONE, slot_text(family, slot), slot->length) != NULL;
+    if (chain_is_full(entry->shared, slot_hash(entry, text, length))) {
+        entry->shared->lack = "too many series have tags that were chosen to collide: restrict who sets tags";
+        return 0;
+    }
+    return 1;
+}
+
+Slot
+slot_make(const Entry *entry, uint32_t owner, const char *text, uint32_t length)
+{
+    if (!may_make(entry, text, length)) {
+        return none;
+    }
+    Slot free = entry_ended(entry) != 0 ? find_free(entry, length, SOME) : none;
+    return free.record != NULL ? slot_reuse(entry, &free, owner, text, length) : slot_append(entry, owner, text, length);
 }
 
 int
-slot_counts(Shared *shared, SharedFamily *family, const Slot *slot)
+slot_may_be_free(const Entry *entry)
 {
-    return slot_is_live(slot) && !slot->kept
-           && (atomic_load(&slot->owner) == NOBODY
-               || slot_find(shared, family, ANYONE, slot_text(family, slot), slot->length) == slot);
+    return entry_ended(entry) != atomic_load(&entry->record->searched);
+}
+
+Slot
+slot_make_from_any(const Entry *entry, uint32_t owner, const char *text, uint32_t length)
+{
+    if (!may_make(entry, text, length)) {
+        return none;
+    }
+    Slot free = find_free(entry, length, UINT64_MAX);
+    if (free.record == NULL) {
+        atomic_store(&entry->record->searched, entry_ended(entry));
+    }
+    return slot_reuse(entry, &free, owner, text, length);
+}
+
+/* Living and ending */
+
+static int
+is_known(const Entry *entry, const Slot *slot)
+{
+    return slot_find(entry, ANYONE, slot_text(entry, slot), slot->length).record != NULL;
+}
+
+int
+slot_counts(const Entry *entry, const Slot *slot)
+{
+    return slot_is_live(slot) && !slot->record->kept
+           && (atomic_load(&slot->record->owner) == NOBODY
+               || slot_find(entry, ANYONE, slot_text(entry, slot), slot->length).record == slot->record);
+}
+
+/* The count first: a process that is killed between the two has others look for a new series, which is not there. */
+void
+slot_revive(const Entry *entry, const Slot *slot)
+{
+    atomic_fetch_add(&entry->record->born, 1);
+    step(entry->shared);
+    atomic_store(&slot->record->state, LIVE);
+    step(entry->shared);
 }
 
 void
-slot_enliven(Shared *shared, SharedFamily *family, Slot *slot, uint32_t kept, double created)
+slot_enliven(const Entry *entry, const Slot *slot, uint32_t kept, double created)
 {
-    slot->created = created;
-    slot->kept = kept;
+    Shared *shared = entry->shared;
+    slot->record->created = created;
+    slot->record->kept = kept;
     step(shared);
-    if (!kept && !is_known(shared, family, slot)) {
-        atomic_fetch_add(&family->live, 1);
+    if (!kept && !is_known(entry, slot)) {
+        atomic_fetch_add(&entry->record->live, 1);
     }
     step(shared);
-    slot_hold(slot, shared->index);
+    slot_hold(slot->record, shared->index);
     step(shared);
-    atomic_store(&slot->state, LIVE);
-    step(shared);
+    slot_revive(entry, slot);
 }
 
 void
-slot_kill(Shared *shared, SharedFamily *family, Slot *slot)
+slot_end(const Entry *entry, const Slot *slot)
 {
     if (slot_is_live(slot)) {
-        step(shared);
-        atomic_store(&slot->state, DEAD);
-        step(shared);
-        slot_died(shared, family, slot);
+        step(entry->shared);
+        atomic_store(&slot->record->state, DEAD);
+        step(entry->shared);
+        slot_ended(entry, slot);
     }
 }
 
 void
-slot_died(Shared *shared, SharedFamily *family, Slot *slot)
+slot_ended(const Entry *entry, const Slot *slot)
 {
-    if (!slot->kept && !is_known(shared, family, slot) && atomic_load(&family->live) > 0) {
-        atomic_fetch_sub(&family->live, 1);
+    if (!slot->record->kept && !is_known(entry, slot) && atomic_load(&entry->record->live) > 0) {
+        atomic_fetch_sub(&entry->record->live, 1);
     }
-    step(shared);
-    atomic_fetch_add(&family->version, 1);
+    step(entry->shared);
+    atomic_fetch_add(&entry->record->ended, 1);
 }
 
-uint32_t
-slots_kill(Shared *shared, SharedFamily *family, const char *text, uint32_t length)
+void
+slots_end(const Entry *entry, const char *text, uint32_t length)
 {
-    uint32_t killed = 0;
-    for (Slot *slot; (slot = slot_find(shared, family, ANYONE, text, length)) != NULL; killed++) {
-        slot_kill(shared, family, slot);
+    for (Slot slot; (slot = slot_find(entry, ANYONE, text, length)).record != NULL;) {
+        slot_end(entry, &slot);
     }
-    return killed;
 }
 
 uint64_t
-slots_mark(Shared *shared, SharedFamily *family, const char *text, uint32_t length)
+slots_mark(const Entry *entry, const char *text, uint32_t length)
 {
     uint64_t mark = 0;
-    Slot *slot = slot_find(shared, family, ANYONE, text, length);
-    for (int i = 0; slot != NULL && i < MOST_LINKS; slot = find_from(shared, family, &slot->chain, ANYONE, text, length), i++) {
-        mark += cell_count(&slot->cells[0]);
+    Slot slot = slot_find(entry, ANYONE, text, length);
+    for (int i = 0; slot.record != NULL && i < MOST_LINKS; i++) {
+        mark += cell_count(&slot.record->cells[0]);
+        slot = find_from(entry, &slot.record->chain, ANYONE, text, length);
     }
     return mark;
-}
-
-/* Merge a dead process' value into the series' RETIRED slot; if it has none, retire this slot itself, which needs no space. */
-static void
-slot_retire(Shared *shared, SharedFamily *family, Slot *slot)
-{
-    double value = cell_get(&slot->cells[0]);
-    Slot *kept = slot_find(shared, family, RETIRED, slot_text(family, slot), slot->length);
-    if (kept == NULL) {
-        atomic_store(&slot->owner, RETIRED);
-        return;
-    }
-    if (!slot_is_live(kept)) {
-        cell_set(&kept->cells[0], value);
-        kept->created = slot->created;
-        step(shared);
-        atomic_store(&kept->state, LIVE);
-    }
-    else if (family->aggregate == MAX_OF) {
-        cell_raise(&kept->cells[0], value);
-    }
-    else {
-        cell_lower(&kept->cells[0], value);
-    }
-    slot_kill(shared, family, slot);
-}
-
-void
-slot_end_share(Shared *shared, SharedFamily *family, Slot *slot)
-{
-    if (family->aggregate == MAX_OF || family->aggregate == MIN_OF) {
-        slot_retire(shared, family, slot);
-    }
-    else {
-        slot_kill(shared, family, slot);
-    }
 }

@@ -14,9 +14,9 @@ table_clear(Table *table)
     memset(table, 0, sizeof *table);
 }
 
-/* Squeeze out the holes, and add capacity for a quarter more series. */
+/* Squeeze out the holes, and have capacity for a quarter more series. */
 static int
-table_grow(Table *table)
+table_squeeze(Table *table)
 {
     uint32_t n = 0, capacity = table->known + table->known / 4 + 4;
     Series **rows = PyMem_Malloc(capacity * sizeof *rows);
@@ -39,7 +39,7 @@ table_grow(Table *table)
 static int
 append(Table *table, Series *series)
 {
-    if (table->n_rows == table->capacity && table_grow(table) < 0) {
+    if (table->n_rows == table->capacity && table_squeeze(table) < 0) {
         return -1;
     }
     series->row = table->n_rows++;
@@ -69,13 +69,22 @@ table_remove(Table *table, Series *series)
     table->known--;
 }
 
+/* What fails for want of memory is left as it is. */
+void
+table_trim(Table *table)
+{
+    if (table->capacity / 4 > table->known + 16) {
+        table_squeeze(table);
+    }
+}
+
 int
 table_move_last(Table *table, Series *series)
 {
     if (series->row + 1 == table->n_rows) {
         return 0;
     }
-    if (table->n_rows == table->capacity && table_grow(table) < 0) {
+    if (table->n_rows == table->capacity && table_squeeze(table) < 0) {
         return -1;
     }
     table->rows[series->row] = NULL;

@@ -1,7 +1,7 @@
 /* A family's table: series by their tags, and in the order in which they became live.
  *
- * A hash table of pointers, and rows in order. A removed row leaves a hole; holes are squeezed out when the rows are full.
- * Lookup by tag set, or by a base set and what a plan adds to it, without making the set. */
+ * A hash table of pointers, and rows in order. A removed row leaves a hole; holes are squeezed out when the rows are full,
+ * and after many were removed. Lookup by tag set, or by a base set and what a plan adds to it, without making the set. */
 #ifndef TALLYMARK_TABLE_H
 #define TALLYMARK_TABLE_H
 
@@ -20,6 +20,9 @@ void table_clear(Table *table);
 /* Return 0, or -1 if there is no memory (no exception is set). */
 int table_add(Table *table, Series *series);
 void table_remove(Table *table, Series *series);
+
+/* Give memory back, after many series went. */
+void table_trim(Table *table);
 
 /* Make a series the last in order: 0, or -1 if there is no memory. */
 int table_move_last(Table *table, Series *series);

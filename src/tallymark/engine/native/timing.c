@@ -11,7 +11,7 @@
 typedef struct {
     unsigned long thread;
     int64_t start;
-} Entry;
+} Entered;
 
 typedef struct {
     PyObject_HEAD
@@ -19,12 +19,12 @@ typedef struct {
     Instrument *timer; /* owned */
     uint32_t depth;    /* entries now open: the first is here, further ones are on the heap */
     uint32_t capacity;
-    Entry first;
-    Entry *more;
+    Entered first;
+    Entered *more;
 } Timing;
 
-static Entry *
-entry_at(Timing *self, uint32_t i)
+static Entered *
+entered_at(Timing *self, uint32_t i)
 {
     return i == 0 ? &self->first : &self->more[i - 1];
 }
@@ -34,14 +34,14 @@ timing_enter(Timing *self)
 {
     if (self->depth > self->capacity) {
         uint32_t capacity = self->capacity * 2 + 4;
-        Entry *more = PyMem_Realloc(self->more, capacity * sizeof *more);
+        Entered *more = PyMem_Realloc(self->more, capacity * sizeof *more);
         if (more == NULL) {
             return PyErr_NoMemory();
         }
         self->more = more;
         self->capacity = capacity;
     }
-    Entry *entry = entry_at(self, self->depth++);
+    Entered *entry = entered_at(self, self->depth++);
     entry->thread = PyThread_get_thread_ident();
     entry->start = clock_now();
     return Py_NewRef((PyObject *)self);
@@ -54,15 +54,15 @@ take_start(Timing *self)
     unsigned long thread = PyThread_get_thread_ident();
     uint32_t which = self->depth - 1;
     for (uint32_t i = self->depth; i-- > 0;) {
-        if (entry_at(self, i)->thread == thread) {
+        if (entered_at(self, i)->thread == thread) {
             which = i;
             break;
         }
     }
-    int64_t start = entry_at(self, which)->start;
+    int64_t start = entered_at(self, which)->start;
     self->depth--;
     for (uint32_t i = which; i < self->depth; i++) {
-        *entry_at(self, i) = *entry_at(self, i + 1);
+        *entered_at(self, i) = *entered_at(self, i + 1);
     }
     return start;
 }

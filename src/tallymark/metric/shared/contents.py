@@ -11,10 +11,10 @@ from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.text import text_tags
 from tallymark.errors import SharedFileError
 from tallymark.frozen import Frozen
+from tallymark.metric.shared.aggregate import double_of
 from tallymark.metric.shared.entry import SharedEntry
 from tallymark.metric.shared.file import open_to_read
 from tallymark.metric.shared.printable import printable
-from tallymark.metric.shared.process_values import double_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

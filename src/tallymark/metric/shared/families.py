@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
-from tallymark.engine.lock import slow_path
+from tallymark.engine.lock import held, slow_path
 from tallymark.engine.options import FamilyOptions
 from tallymark.errors import TagError
 from tallymark.metric.families import Families
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tallymark.engine import Family, TagSet
-    from tallymark.engine.columns import Columns
     from tallymark.engine.options import FamilyHooks, TagLimits
     from tallymark.metric.shared.entry import SharedEntry
     from tallymark.metric.shared.memory import SharedMemory
+    from tallymark.metric.validation import MetricRequest
 
 __all__ = ["SharedFamilies"]
 
@@ -39,8 +39,21 @@ class SharedFamilies(Families):
         self.memory = memory
         self._by_offset: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory
 
+    def get(self, wanted: MetricRequest, hooks: FamilyHooks | None = None) -> Family:
+        """As `Families.get`, for all processes."""
+        if wanted.name not in self._by_name:
+            self._wait()
+        return super().get(wanted, hooks)
+
+    def _wait(self) -> None:
+        """Wait for the lock of the memory before ours, for which other threads wait, even those that use no shared memory."""
+        if not held():
+            self.memory.wait()
+
     def readmit(self, family: Family) -> bool:
         """Register a family again, for all processes, if need be; return True if its name was free."""
+        if not (family.registered and self.memory.offset(family)):
+            self._wait()
         with slow_path():
             if not family.registered:
                 self.sync()  # another process may have unregistered the family that has the name here
@@ -50,6 +63,7 @@ class SharedFamilies(Families):
 
     def unregister(self, name: str) -> bool:
         """Unregister a family and remove all its series, for all processes; return True if it was there."""
+        self._wait()
         with slow_path():
             self.sync()
             family = self._by_name.get(name)
@@ -147,17 +161,9 @@ class SharedFamilies(Families):
     def refresh(self) -> None:
         """Get ready to be read as a whole: sync with others' metrics, and free what dead processes held."""
         self.memory.check()
-        self.memory.shared.bury()
+        if self.memory.shared.bury():
+            self.hooks.settle()
         self.sync()
-
-    def read(self, family: Family) -> Columns:
-        """Return the series of a family, for all processes, after removing those that expired."""
-        self.memory.expire_values(family, self.hooks.uptime())
-        return self.memory.read_values(self._engine, family) or family.read()
-
-    def expire(self, family: Family) -> int:
-        """Remove the series of a family that expired; return how many."""
-        return family.expire() + self.memory.expire_values(family, self.hooks.uptime())
 
 
 def _agrees(family: Family, entry: SharedEntry) -> bool:

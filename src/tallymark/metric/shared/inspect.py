@@ -14,9 +14,9 @@ from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.options import FamilyOptions
 from tallymark.metric.data import data_of
 from tallymark.metric.rejections import REJECTED
+from tallymark.metric.shared.aggregate import combine
 from tallymark.metric.shared.contents import Space
 from tallymark.metric.shared.printable import printable
-from tallymark.metric.shared.process_values import combine
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
 TYPE_CHECKING = False

@@ -7,7 +7,6 @@ from weakref import WeakSet
 
 from tallymark.log import logger
 from tallymark.metric.shared.entry import AGGREGATES, SharedEntry
-from tallymark.metric.shared.process_values import ProcessValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tallymark.engine import Family
-    from tallymark.engine.columns import Columns
     from tallymark.engine.options import FamilyOptions
 
 __all__ = ["SharedMemory"]
@@ -32,7 +30,6 @@ class SharedMemory:
     def __init__(self, shared: Any, path: Path | None) -> None:
         self.shared = shared
         self.path = path
-        self._values = ProcessValues(shared)
         self._entries: dict[int, SharedEntry | None] = {}
         self._logged = False
         _open.add(shared)
@@ -74,18 +71,9 @@ class SharedMemory:
         offset = self.offset(family)
         return not offset or bool(self.shared.unregister(offset))
 
-    def read_values(self, engine: Any, family: Family) -> Columns | None:
-        """Return the series of a family of which each process has its own values; None for others, or if it has no series."""
-        if not self._is_combined(family):
-            return None
-        return self._values.read(engine, self.offset(family), family.options.aggregate)
-
-    def expire_values(self, family: Family, now: float) -> int:
-        """Remove the expired series of such a family; return how many."""
-        return self._values.expire(self.offset(family), family.options.ttl, now) if self._is_combined(family) else 0
-
-    def _is_combined(self, family: Family) -> bool:
-        return bool(self.offset(family)) and family.options.aggregate not in ("", "last")
+    def wait(self) -> None:
+        """Wait, for a limited time, until the memory can be changed: before taking a lock for which other threads may wait."""
+        self.shared.wait()
 
     def check(self) -> None:
         """Log, once, that the file was replaced or removed: this process then shares only with those that have the old one."""

@@ -1,0 +1,22 @@
+/* The methods of a Shared that are in other files than shared.c. */
+#ifndef TALLYMARK_SHARED_METHODS_H
+#define TALLYMARK_SHARED_METHODS_H
+
+#include <Python.h>
+
+/* lock.c, places.c, member.c */
+PyObject *shared_claim(PyObject *type, PyObject *fd);
+PyObject *shared_processes(PyObject *op, PyObject *ignored);
+PyObject *shared_in_child(PyObject *op, PyObject *ignored);
+PyObject *shared_bury(PyObject *op, PyObject *ignored);
+
+/* shared_methods.c */
+PyObject *shared_families(PyObject *op, PyObject *ignored);
+PyObject *shared_text(PyObject *op, PyObject *args);
+PyObject *shared_series(PyObject *op, PyObject *args);
+PyObject *shared_wait(PyObject *op, PyObject *ignored);
+PyObject *shared_add_family(PyObject *op, PyObject *args);
+PyObject *shared_register(PyObject *op, PyObject *args);
+PyObject *shared_unregister(PyObject *op, PyObject *args);
+
+#endif
