@@ -24,7 +24,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 import tallymark as tm
 from tallymark import process
-from tallymark.process import parse_boot_time, parse_stat, process_metrics
+from tallymark.living.proc import parse_boot_time, parse_stat
+from tallymark.process import process_metrics
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel here has no /proc")
 cpython = pytest.mark.skipif(platform.python_implementation() != "CPython", reason="gc.get_stats() is CPython's")
@@ -270,8 +271,8 @@ def test_without_a_boot_time_there_is_no_start_time(registry: tm.Registry, monke
 @pytest.mark.parametrize("name", [b"python", b"tmux: server", b"(sd-pam)", b"a) S 1 (b", b")", b"", b"\xff\n) 1 2"])
 def test_a_stat_is_read_whatever_the_program_is_called(name: bytes) -> None:
     stat = parse_stat(b"5630 (" + name + b")" + STAT)
-    assert stat == (7, 218087, 313344000, 4070)
-    assert stat.threads == 7
+    assert stat == (7, 218087, 313344000, 4070, 325)
+    assert (stat.threads, stat.cpu_ticks) == (7, 325)
 
 
 @pytest.mark.parametrize(
