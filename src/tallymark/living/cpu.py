@@ -79,15 +79,16 @@ class CpuTotal:
             self._observe("/".join(map(str, (place, *process))), accounts.get(place, 0.0))
         return self._read()[1] if unknown else bases  # another reader may have proposed less
 
-    def tell(self, used: dict[Process, float], bases: dict[Process, _Base], myself: Process) -> float:
-        """Add what processes have used, in seconds each; return the total."""
+    def tell(self, used: dict[Process, float], bases: dict[Process, _Base], myself: Process) -> float | None:
+        """Add what processes have used, in seconds each; return the total, or None if there is no space for it."""
         for process, seconds in used.items():
             base = bases.get(process)
             if base is not None:  # else there is no space for one
                 self._observe(str(base.account), base.seconds + seconds)
             elif process == myself:
                 self._tell_in_crowd(process, seconds)
-        return fsum(self._read()[0].values())
+        accounts, _ = self._read()
+        return fsum(accounts.values()) if accounts else None
 
     def forget(self, ended: set[Process]) -> None:
         """Remove the bases of processes that ended."""
