@@ -276,34 +276,31 @@ def test_a_metric_that_cannot_be_read_of_anyone_is_left_out_and_counted(path: Pa
 # The reader without a place
 
 
-class Placeless:
-    """Shared memory in whose table this process has no place."""
-
-    def __init__(self, shared: Any) -> None:
-        self._shared = shared
+class NoTable:
+    """Shared memory in which no process has a place."""
 
     def processes(self) -> list[tuple[int, int, int, float, int]]:
-        return [one for one in self._shared.processes() if one[1] != os.getpid()]
+        return []
 
 
 def test_a_reader_without_a_place_tells_of_itself_once(path: Path, children: Any, proc: FakeProc) -> None:
-    registry, other = reader(path), tm.Registry(engine="native", shared=path)
-    alone = value(registry, "process_threads")
-    collector(registry)._shared = Placeless(registry._families.memory.shared)  # type: ignore[attr-defined]
-    start = cpu_ticks(registry)
+    registry = tm.Registry(engine="native", shared=path)
     proc.ticks[os.getpid()] = 100
-    assert value(registry, "process_threads") == alone
-    assert [cpu_ticks(registry) for _ in range(2)] == [start + 100] * 2
-    tm.process_metrics(registry)
-    collector(registry)._shared = Placeless(registry._families.memory.shared)  # type: ignore[attr-defined]
-    assert cpu_ticks(registry) == start + 100
+    for _ in range(2):
+        tm.process_metrics(registry)
+        collector(registry)._shared = NoTable()
+        assert value(registry, "process_threads") == os.stat("/proc/self/task").st_nlink - 2
+        assert cpu_ticks(registry) == 100
 
     def work() -> None:
         proc.ticks[os.getpid()] = 150
-        assert cpu_ticks(registry) == start + 250
+        assert [cpu_ticks(registry) for _ in range(2)] == [250, 250]
+        proc.ticks[os.getpid()] = 170
+        assert cpu_ticks(registry) == 270
 
     assert children.run(work) == 0
-    del other
+    proc.ticks[os.getpid()] = 101
+    assert cpu_ticks(registry) == 271
 
 
 # CPU time
@@ -359,23 +356,36 @@ def check(registry: tm.Registry, total: int) -> None:
     assert cpu_ticks(registry) == total
 
 
+@pytest.mark.parametrize("tags", [{}, {"service": "api"}], ids=["", "tagged"])
+@pytest.mark.parametrize("meanwhile", ["before it proposes", "while it reads"])
 def test_two_readers_that_find_a_new_process_at_once_count_it_once(
-    path: Path, children: Any, proc: FakeProc, monkeypatch: pytest.MonkeyPatch
+    path: Path, children: Any, proc: FakeProc, meanwhile: str, tags: dict[str, str]
 ) -> None:
-    first, second = reader(path), reader(path)
+    first, second = reader(path), tm.Registry(engine="native", shared=path, tags=tags)
+    tm.process_metrics(second)
+    cpu = collector(first)._cpu_total
+    rows, observe = cpu._rows, cpu._observe
+
+    def read_rows() -> list[Any]:
+        """The other reader comes after the bases were read, and before the accounts."""
+        cpu._rows = rows
+        bases = [row for row in rows() if "/" in row[0]]
+        second.snapshot()
+        return bases + [row for row in rows() if "/" not in row[0]]
+
+    def propose(key: str, number: float) -> None:
+        cpu._observe = observe
+        second.snapshot()
+        observe(key, number)
+
     for ticks, total in ((70, 70), (30, 100)):
         sleeper = Sleeper(first, children)
         proc.ticks[sleeper.pid] = ticks
-        cpu = collector(first)._cpu_total
-        real = cpu._observe
-
-        def observe(key: str, number: float) -> None:
-            cpu._observe = real  # noqa: B023
-            assert cpu_ticks(second) == total  # noqa: B023
-            real(key, number)  # noqa: B023
-
-        cpu._observe = observe  # the first reader found no base, and is about to propose one
-        assert cpu_ticks(first) == total
+        if meanwhile == "while it reads":
+            cpu._rows = read_rows
+        else:
+            cpu._observe = propose
+        assert [cpu_ticks(first) for _ in range(2)] == [total, total]
         sleeper.end()
 
 
@@ -481,6 +491,20 @@ def test_registries_with_different_tags_count_each_process_once(path: Path, chil
     sleeper.end()
     proc.ticks[Sleeper(readers[0], children).pid] = 5
     assert totals() == [75, 75, 75]
+
+
+def test_without_space_cpu_time_is_left_out_and_counted(path: Path) -> None:
+    registry = tm.Registry(
+        engine="native", shared=path, shared_limit=1_400_000, tags={"of": "3"}, limits=tm.TagLimits(max_series=10**6)
+    )
+    full = registry.counter("n")
+    for i in range(10_000):
+        full.inc(i=i)
+    tm.process_metrics(registry)
+    snapshot = registry.snapshot()
+    assert registry._families.memory.shared.usage()["failed"] > 0  # type: ignore[attr-defined]
+    assert CPU not in snapshot
+    assert "process_threads" in snapshot
 
 
 # What only a process itself can tell
