@@ -46,13 +46,17 @@ def process_metrics(registry: Registry | None = None) -> None:
     | `python_gc_collections_total` | runs of the garbage collector, by `generation` |
     | `python_info` | 1, tagged with `implementation`, `major`, `minor`, `patchlevel`, `version` |
 
-    Where processes share the registry, each reports itself when it is the one that is read. Then counters, memory, descriptors
-    and threads are the sums of the last reports (of processes that ended, counters alone stay), and the start time is that of
-    the process that began last.
+    Where processes share the registry, the process that is read looks up all live ones in `/proc`, also those that are never
+    read. It must have called this itself. Memory, open descriptors and threads are sums. CPU time is that of all processes,
+    those that ended included, until they were last looked up. The start time is that of the process that began last, and
+    `process_max_fds` is the least of the limits. Processes of another PID namespace are left out, and so are those that have no
+    place of their own in the registry, but for the one that is read. A process whose descriptors may not be listed here,
+    because another user runs it, is left out of `process_open_fds`. `python_gc_…` no other process can tell: each process adds
+    what it did when it is read.
 
     A metric that this platform does not offer is not registered: without `/proc`, those are memory, start time, open
     descriptors and threads. A value that cannot be read later is omitted from that snapshot, and counted in
-    `tallymark_rejected`. A forked child that reads the registry reports itself.
+    `tallymark_rejected`. A forked child that reads a registry of its own reports itself.
 
     Raises:
         TypeError: `registry` is not a `Registry`.

@@ -106,9 +106,7 @@ class CpuTotal:
         self._observe(str(CROWD), new)
 
     def _observe(self, key: str, value: float) -> None:
-        series = self._root.with_tags({_KEY: key})
-        if series.tags.get(_KEY) == key:  # else it is the overflow series
-            series.observe(value)
+        self._root.with_tags({_KEY: key}).observe(value)  # without space, to the overflow series, which nobody reads
 
     def _read(self) -> tuple[dict[int, float], dict[Process, _Base]]:
         """Return the accounts, and the bases. Registries with different tags have series of their own: any of them is right."""
