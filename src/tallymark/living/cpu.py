@@ -34,9 +34,8 @@ __all__ = ["CROWD", "CpuTotal", "Process"]
 CROWD = 511
 """The place of all processes that found none free (shared.h)."""
 
-_told: WeakKeyDictionary[Families, tuple[Process, float]] = (
-    WeakKeyDictionary()
-)  # what a process that has no place told, and which it was
+# What a process that has no place told, and which it was. Not in a CpuTotal: each call of process_metrics() makes a new one.
+_told: WeakKeyDictionary[Families, tuple[Process, float]] = WeakKeyDictionary()
 _LIMITS = TagLimits(max_tags=100, max_series=4096)  # two for each place, and the tags of any registry
 _KEY = "of"
 
