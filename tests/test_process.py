@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 import tallymark as tm
 from tallymark import process
-from tallymark.process import parse_boot_time, parse_stat, process_metrics
+from tallymark.living.proc import Proc, parse_boot_time, parse_max_fds, parse_stat
+from tallymark.process import process_metrics
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel here has no /proc")
 cpython = pytest.mark.skipif(platform.python_implementation() != "CPython", reason="gc.get_stats() is CPython's")
@@ -270,8 +272,8 @@ def test_without_a_boot_time_there_is_no_start_time(registry: tm.Registry, monke
 @pytest.mark.parametrize("name", [b"python", b"tmux: server", b"(sd-pam)", b"a) S 1 (b", b")", b"", b"\xff\n) 1 2"])
 def test_a_stat_is_read_whatever_the_program_is_called(name: bytes) -> None:
     stat = parse_stat(b"5630 (" + name + b")" + STAT)
-    assert stat == (7, 218087, 313344000, 4070)
-    assert stat.threads == 7
+    assert stat == (7, 218087, 313344000, 4070, 325)
+    assert (stat.threads, stat.cpu_ticks) == (7, 325)
 
 
 @pytest.mark.parametrize(
@@ -285,3 +287,35 @@ def test_a_stat_of_another_form_is_a_value_or_index_error(text: bytes) -> None:
 def test_the_boot_time_is_found_among_the_lines() -> None:
     assert parse_boot_time(b"cpu  1 2 3\nintr 9 0 0\n\nctxt 12\nbtime 1795438612\nprocesses 5630\n") == 1795438612.0
     assert math.isnan(parse_boot_time(b"cpu  1 2 3\n"))
+
+
+LIMITS = b"""Limit                     Soft Limit           Hard Limit           Units     \n\
+Max file size             unlimited            unlimited            bytes     \n\
+Max open files            1024                 524288               files     \n\
+Max locked memory         8388608              8388608              bytes     \n"""
+
+
+def test_the_limit_of_open_files_is_found_among_the_limits() -> None:
+    assert parse_max_fds(LIMITS) == 1024
+    assert parse_max_fds(LIMITS.replace(b"1024  ", b"unlimited")) == math.inf
+    for text in (b"", LIMITS.replace(b"1024", b"few"), b"Max open files"):
+        with pytest.raises((ValueError, IndexError)):
+            parse_max_fds(text)
+
+
+def test_a_folder_like_proc_is_read(tmp_path: Path) -> None:
+    for pid in ("self", "5630"):
+        (tmp_path / pid / "fd").mkdir(parents=True)
+        (tmp_path / pid / "stat").write_bytes(b"5630 (a b)" + STAT)
+        (tmp_path / pid / "limits").write_bytes(LIMITS)
+        for fd in range(3):
+            (tmp_path / pid / "fd" / str(fd)).touch()
+    (tmp_path / "stat").write_bytes(b"btime 100\n")
+    proc = Proc(str(tmp_path))
+    assert proc.stat(5630) == proc.stat() == (7, 218087, 313344000, 4070, 325)
+    assert (proc.open_fds(5630), proc.open_fds()) == (3, 2)  # less the one that lists its own
+    assert proc.max_fds(5630) == 1024
+    assert proc.boot_time() == 100
+    assert proc.namespace() == 0
+    with pytest.raises(FileNotFoundError):
+        proc.stat(1)

@@ -7,21 +7,23 @@ import math
 import os
 import platform
 import time
-from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tallymark.engine.options import TagLimits
+from tallymark.frozen import Frozen
+from tallymark.living.proc import Proc
 from tallymark.metric import context
 from tallymark.metric.collector import family
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any, Literal
+    from collections.abc import Callable, Iterator
+    from typing import Literal
 
+    from tallymark.living.collector import ReadOne
+    from tallymark.living.proc import Pid, Stat
     from tallymark.metric.callback import Callback
-    from tallymark.metric.instruments import Aggregate
     from tallymark.metric.snapshot import FamilySnapshot
 
 __all__ = ["process_metrics"]
@@ -44,13 +46,17 @@ def process_metrics(registry: Registry | None = None) -> None:
     | `python_gc_collections_total` | runs of the garbage collector, by `generation` |
     | `python_info` | 1, tagged with `implementation`, `major`, `minor`, `patchlevel`, `version` |
 
-    Where processes share the registry, each reports itself when it is the one that is read. Then counters, memory, descriptors
-    and threads are the sums of the last reports (of processes that ended, counters alone stay), and the start time is that of
-    the process that began last.
+    Where processes share the registry, the process that is read looks up all live ones in `/proc`, also those that are never
+    read. It must have called this itself. Memory, open descriptors and threads are sums. CPU time is that of all processes,
+    those that ended included, until they were last looked up. The start time is that of the process that began last, and
+    `process_max_fds` is the least of the limits. Processes of another PID namespace are left out, and so are those that have no
+    place of their own in the registry, but for the one that is read. A process whose descriptors may not be listed here,
+    because another user runs it, is left out of `process_open_fds`. `python_gc_…` no other process can tell: each process adds
+    what it did when it is read.
 
     A metric that this platform does not offer is not registered: without `/proc`, those are memory, start time, open
     descriptors and threads. A value that cannot be read later is omitted from that snapshot, and counted in
-    `tallymark_rejected`. A forked child that reads the registry reports itself.
+    `tallymark_rejected`. A forked child that reads a registry of its own reports itself.
 
     Raises:
         TypeError: `registry` is not a `Registry`.
@@ -59,25 +65,34 @@ def process_metrics(registry: Registry | None = None) -> None:
     target = context.registry() if registry is None else registry
     check_type("registry", target, Registry)
     known = [metric for metric in _metrics() if metric.is_known()]
-    if target._families.is_shared:
-        for metric in known:
-            metric.share(target)
-        return
+    shared = [metric for metric in known if metric.read_living is None and target._families.is_shared]
     for metric in known:
-        target._check_not_taken(metric.name)
+        if metric not in shared:
+            target._check_not_taken(metric.name)
+    for metric in shared:
+        metric.share(target)
+    if target._families.is_shared:
+        _register_living(target, [metric for metric in known if metric not in shared])
+        return
     for metric in known:
         target.register(metric)
 
 
 class ProcessMetric(NamedTuple):
-    """One metric of a process, and the function that reads it. As a collector it reports the process that it is read in."""
+    """One metric of a process, and the function that reads it. As a collector it reports the process that it is read in.
+
+    Attributes:
+        read_living: reads it of any process; None where only the process itself can tell.
+        combine: the values of several processes.
+    """
 
     kind: Literal["counter", "gauge", "info"]
     name: str
     unit: str
-    aggregate: Aggregate | None
     description: str
     read: Callback
+    read_living: ReadOne | None = None
+    combine: Callable[[list[float]], float] = sum
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ProcessMetric) and other.name == self.name
@@ -92,14 +107,11 @@ class ProcessMetric(NamedTuple):
         return [family(self.kind, self.name, series, description=self.description, unit=self.unit)]
 
     def share(self, registry: Registry) -> None:
-        """Have the processes that share a registry report it together."""
+        """Have the processes that share a registry report it together, each of itself."""
         if self.kind == "counter":
             registry.counter(self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read)
         else:
-            registry.gauge(
-                self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read,
-                aggregate=self.aggregate,
-            )  # fmt: skip
+            registry.gauge(self.name, unit=self.unit, description=self.description, limits=_LIMITS, callback=self.read)
 
     def is_known(self) -> bool:
         """Return True if this platform offers it."""
@@ -110,88 +122,62 @@ class ProcessMetric(NamedTuple):
         return True
 
 
+def _register_living(registry: Any, metrics: list[Any]) -> None:
+    """Have a registry that processes share report all of them."""
+    from tallymark.living.collector import LivingProcesses  # most registries are of one process
+
+    if any(metric.name == "process_threads" for metric in metrics):  # else there is no /proc
+        registry.register(LivingProcesses(registry._families, registry._rejections, metrics, _PROC))
+
+
 def _metrics() -> Iterator[ProcessMetric]:
     cpu = "CPU time that the process has used, user and system."
-    yield ProcessMetric("counter", "process_cpu_seconds_total", "seconds", None, cpu, time.process_time)
-    memory = "Memory of the process that is in RAM."
-    yield ProcessMetric("gauge", "process_resident_memory_bytes", "bytes", "sum", memory, _resident_bytes)
-    space = "Address space that the process has mapped."
-    yield ProcessMetric("gauge", "process_virtual_memory_bytes", "bytes", "sum", space, _virtual_bytes)
+    _, cpu_of = _from_stat(lambda stat: stat.cpu_seconds)
+    yield ProcessMetric("counter", "process_cpu_seconds_total", "seconds", cpu, time.process_time, cpu_of)
+    memory, resident = "Memory of the process that is in RAM.", _from_stat(lambda stat: stat.resident_bytes)
+    yield ProcessMetric("gauge", "process_resident_memory_bytes", "bytes", memory, *resident)
+    space, virtual = "Address space that the process has mapped.", _from_stat(lambda stat: stat.virtual_bytes)
+    yield ProcessMetric("gauge", "process_virtual_memory_bytes", "bytes", space, *virtual)
     # The kernel derives its boot time from two clocks, so that it may differ by a second from one reading to the next. Read
     # once, it gives a start time that never changes.
-    began, start_time = "When the process began, in seconds since the epoch.", partial(_start_time, _boot_time())
-    yield ProcessMetric("gauge", "process_start_time_seconds", "seconds", "max", began, start_time)
-    yield ProcessMetric("gauge", "process_open_fds", "", "sum", "File descriptors that the process has open.", _open_fds)
-    yield ProcessMetric("gauge", "process_max_fds", "", "sum", "File descriptors that the process may have open.", _max_fds)
-    yield ProcessMetric("gauge", "process_threads", "", "sum", "Threads of the process.", _threads)
+    boot_time = _boot_time()
+    began, start = "When the process began, in seconds since the epoch.", _from_stat(lambda stat: stat.start_time(boot_time))
+    yield ProcessMetric("gauge", "process_start_time_seconds", "seconds", began, *start, max)
+    fds, most = "File descriptors that the process has open.", "File descriptors that the process may have open."
+    yield ProcessMetric("gauge", "process_open_fds", "", fds, _PROC.open_fds, _open_fds_of)
+    yield ProcessMetric("gauge", "process_max_fds", "", most, _max_fds, _max_fds_of, min)
+    threads = _from_stat(lambda stat: stat.threads)
+    yield ProcessMetric("gauge", "process_threads", "", "Threads of the process.", *threads)
     for name, statistic, description in (
         ("python_gc_objects_collected_total", "collected", "Objects that the garbage collector freed."),
         ("python_gc_objects_uncollectable_total", "uncollectable", "Garbage that it found but could not free."),
         ("python_gc_collections_total", "collections", "Runs of the garbage collector."),
     ):
-        yield ProcessMetric("counter", name, "", None, description, partial(_gc_statistic, statistic))
+        yield ProcessMetric("counter", name, "", description, GcStatistic(statistic))
     python = "The Python that runs the process, in its tags; always 1."
-    yield ProcessMetric("info", "python_info", "", None, python, _python_info)
+    yield ProcessMetric("info", "python_info", "", python, _python_info)
 
 
 # /proc
 
-
-class Stat(NamedTuple):
-    """The fields of `/proc/self/stat` that are used. Ticks are counted from the machine's boot, `SC_CLK_TCK` per second."""
-
-    threads: int
-    start_ticks: int
-    virtual_bytes: int
-    resident_pages: int
-
-
-def parse_stat(text: bytes) -> Stat:
-    """Parse a `/proc/[pid]/stat`. The program's name comes second, in parentheses, and may itself hold any byte but NUL."""
-    fields = text[text.rindex(b")") + 1 :].split()  # from the third field on
-    return Stat(int(fields[17]), int(fields[19]), int(fields[20]), int(fields[21]))
-
-
-def parse_boot_time(text: bytes) -> float:
-    """Parse the machine's boot time, in seconds since the epoch, from a `/proc/stat`; NaN if it has none."""
-    lines = (line.split() for line in text.splitlines())
-    return next((float(line[1]) for line in lines if line[:1] == [b"btime"]), math.nan)
-
-
-def _stat() -> Stat:
-    # "self" is looked up by the kernel at each reading, so that a forked child reads of itself.
-    with open("/proc/self/stat", "rb") as file:
-        return parse_stat(file.read())
+_PROC = Proc()
 
 
 def _boot_time() -> float:
-    try:
-        with open("/proc/stat", "rb") as file:
-            return parse_boot_time(file.read())
-    except (OSError, ValueError, IndexError):
-        return math.nan
+    return _PROC.boot_time()
 
 
-def _resident_bytes() -> float:
-    return _stat().resident_pages * os.sysconf("SC_PAGE_SIZE")
+def _from_stat(read: Callable[[Stat], float]) -> tuple[Callback, ReadOne]:
+    """Return how to read a number of this process, and of any, from what `Proc.stat` returns."""
+    return lambda: read(_PROC.stat()), lambda proc, pid, stat: read(stat)
 
 
-def _virtual_bytes() -> float:
-    return _stat().virtual_bytes
+def _open_fds_of(proc: Proc, pid: Pid, stat: Stat) -> float:
+    return proc.open_fds(pid)
 
 
-def _start_time(boot_time: float) -> float:
-    if math.isnan(boot_time):
-        raise OSError("the boot time is not known")
-    return boot_time + _stat().start_ticks / os.sysconf("SC_CLK_TCK")
-
-
-def _threads() -> float:
-    return _stat().threads
-
-
-def _open_fds() -> float:
-    return len(os.listdir("/proc/self/fd")) - 1  # less the one that the listing itself has open
+def _max_fds_of(proc: Proc, pid: Pid, stat: Stat) -> float:
+    return proc.max_fds(pid)
 
 
 def _max_fds() -> float:
@@ -204,8 +190,32 @@ def _max_fds() -> float:
 # The interpreter
 
 
-def _gc_statistic(name: str) -> list[tuple[dict[str, object], float]]:
-    return [({"generation": generation}, stats[name]) for generation, stats in enumerate(gc.get_stats())]
+class GcStatistic(Frozen):
+    """Reads a statistic of the garbage collector. That goes on in a forked child, so what was counted before is left out."""
+
+    __slots__ = ("name",)
+
+    starts_anew = True  # CallbackInstrument
+
+    name: str
+
+    def __call__(self) -> list[tuple[dict[str, object], float]]:
+        """Return it, for each generation."""
+        numbers = [stats[self.name] for stats in gc.get_stats()]
+        before = [stats[self.name] for stats in _gc_before_fork] or [0] * len(numbers)
+        return [({"generation": i}, now - was) for i, (now, was) in enumerate(zip(numbers, before, strict=True))]
+
+
+_gc_before_fork: list[dict[str, Any]] = []
+
+
+def _start_gc_anew() -> None:
+    if hasattr(gc, "get_stats"):  # CPython's
+        _gc_before_fork[:] = gc.get_stats()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_gc_anew)
 
 
 def _python_info() -> list[tuple[dict[str, object], float]]:

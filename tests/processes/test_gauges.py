@@ -177,16 +177,36 @@ def test_callbacks_report_each_process_that_is_read(shared: tm.Registry, childre
     assert (value(shared, "hits"), value(shared, "size")) == (17, 10)
 
 
-def test_process_metrics_are_of_all_processes_that_were_read(shared: tm.Registry, children: Any) -> None:
-    tm.process_metrics(shared)
-    before = value(shared, "process_cpu_seconds_total")
-    alone = value(shared, "process_threads")
+def test_cpu_time_starts_anew_in_a_child_and_all_of_it_is_told(shared: tm.Registry, children: Any) -> None:
+    def burn(seconds: float) -> None:
+        until = time.process_time() + seconds
+        while time.process_time() < until:
+            pass
 
     def work() -> None:
-        tm.process_metrics(shared)
-        assert value(shared, "process_threads") >= alone + 1
-        assert value(shared, "process_cpu_seconds_total") >= before
+        burn(0.01)
+        told = value(shared, "cpu")
+
+        def inner() -> None:
+            burn(told + 0.05)  # more than the parent told, so that it does not look like a total that began anew
+            used = time.process_time()
+            assert value(shared, "cpu") >= told + used
+
+        assert children.run(inner) == 0
+
+    shared.counter("cpu", callback=time.process_time)
+    assert children.run(work) == 0  # a child, which itself begins with 0: the tests before used much
+
+
+def test_a_child_leaves_the_series_that_its_parent_s_callback_returned(shared: tm.Registry, children: Any) -> None:
+    here = {"a": 1.0}
+    shared.gauge("size", callback=lambda: [({"of": of}, size) for of, size in here.items()], aggregate="sum")
+    assert value(shared, "size", of="a") == 1
+
+    def work() -> None:
+        here.clear()
+        here["b"] = 2
+        assert (value(shared, "size", of="a"), value(shared, "size", of="b")) == (1, 2)
 
     assert children.run(work) == 0
-    assert value(shared, "process_cpu_seconds_total") >= before
-    assert value(shared, "process_threads") == alone
+    assert value(shared, "size", of="a") == 1

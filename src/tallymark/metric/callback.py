@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 
 from tallymark.engine.number import to_float
 
@@ -19,20 +21,32 @@ if TYPE_CHECKING:
 
 __all__ = ["CallbackInstrument"]
 
+_FROM_ZERO = (time.process_time, time.process_time_ns)
+"""What the system counts for each process: a forked child begins with 0. Our own callbacks tell it by `starts_anew`."""
+
 
 class CallbackInstrument:
     """An instrument, the callback that returns its values, and what that returned last time.
 
     A counter that processes share is the sum of what callbacks return in all of them: each call adds the growth since the last.
+    In a forked child, that is the growth since its parent's last call, if the total goes on there. The parent's last call does
+    not count if the total starts anew: if it is less now, or known to.
     """
 
-    __slots__ = ("_adds", "_callback", "_instrument", "_last")
+    __slots__ = ("_adds", "_callback", "_forgets", "_forks", "_instrument", "_last")
 
     def __init__(self, instrument: Counter | Gauge, callback: Callback, *, shared: bool = False) -> None:
         self._instrument = instrument
         self._callback = callback
         self._adds = shared and instrument.kind == "counter"
+        starts_anew = callback in _FROM_ZERO or getattr(callback, "starts_anew", False) is True
+        self._forgets = shared and (starts_anew or not self._adds)  # a parent's gauges are not its child's to remove
+        self._forks = _forks[0]
         self._last: dict[Counter | Gauge, Any] = {}
+
+    def is_of(self, instrument: Counter | Gauge, callback: Callback) -> bool:
+        """Return True if it is made of these."""
+        return self._instrument is instrument and self._callback == callback
 
     def refresh(self) -> None:
         """Call the callback and store what it returns; remove the series that it no longer returns.
@@ -46,6 +60,9 @@ class CallbackInstrument:
         for tags, value in [({}, returned)] if is_number else returned:
             series = self._instrument.with_tags(tags)
             values[series] = values[series] + value if series in values else value  # several may share the overflow series
+        if self._forgets and self._forks != _forks[0]:
+            self._last = {}
+        self._forks = _forks[0]
         before, self._last = self._last, values
         for series, value in values.items():
             if not self._adds or not _add(series, before.get(series, 0.0), value):
@@ -61,3 +78,15 @@ def _add(series: Counter | Gauge, before: Any, total: Any) -> bool:
         return False
     series.inc(now - was if 0.0 <= was <= now else now)
     return True
+
+
+_forks = [0]
+"""How many forks led to this process."""
+
+
+def _in_child() -> None:
+    _forks[0] += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

@@ -9,6 +9,7 @@ from tallymark.metric.collector import Collectors
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.rejections import REJECTED, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+from tallymark.metric.validation import PROCESS_CPU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ class Reader:
 
     def add_callback(self, instrument: Counter | Gauge, callback: Callback) -> None:
         """Have a callback return the value of an instrument; it replaces an earlier one."""
-        called = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
-        self._callbacks[instrument.name, instrument.tags] = called
+        key = instrument.name, instrument.tags
+        earlier = self._callbacks.get(key)
+        if earlier is None or not earlier.is_of(instrument, callback):  # else what it told would be told again
+            self._callbacks[key] = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
 
     def remove_callbacks(self, name: str) -> None:
         """Forget the callbacks of a metric."""
@@ -83,10 +86,11 @@ class Reader:
 
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
         called = {name for name, _ in list(self._callbacks)}
+        hidden = {*failed, PROCESS_CPU}
         families = [
             self._read(family)
             for family in self._families.all()
-            if family.options.name not in failed and not (family.empty and _hides_when_empty(family, called))
+            if family.options.name not in hidden and not (family.empty and _hides_when_empty(family, called))
         ]
         if asks:
             taken = [family.name for family in families]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tallymark.engine.options import FamilyOptions
 
 __all__ = [
+    "PROCESS_CPU",
     "REJECTED",
     "MetricRequest",
     "check_free",
@@ -28,6 +29,9 @@ __all__ = [
 
 REJECTED = "tallymark_rejected"
 """The counter, tagged by metric and reason, that each registry keeps of the records that it rejected or redirected."""
+
+PROCESS_CPU = "tallymark_process_cpu"
+"""The histogram in which processes that share a registry keep their CPU time. No snapshot shows it."""
 
 _PUNCTUATION = dict.fromkeys(map(ord, "_.:/-"))
 
@@ -128,7 +132,7 @@ def check_name(name: str) -> None:
 
 def check_free(name: str) -> None:
     """Raise `ValueError` if a name is reserved for the registry itself."""
-    if name.startswith("tallymark_") and name != REJECTED:
+    if name.startswith("tallymark_") and name not in (REJECTED, PROCESS_CPU):
         raise ValueError(f"metric name {name!r} is not free: 'tallymark_' is reserved for the registry's own metrics")
 
 

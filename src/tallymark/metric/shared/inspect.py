@@ -18,6 +18,7 @@ from tallymark.metric.shared.aggregate import combine
 from tallymark.metric.shared.contents import Space
 from tallymark.metric.shared.printable import printable
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+from tallymark.metric.validation import PROCESS_CPU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def snapshot_of(contents: Contents) -> Snapshot:
     families: dict[str, FamilySnapshot] = {}
     for family in contents.families:
         entry = family.entry
-        if entry is None or not family.registered or entry.name in families:
+        if entry is None or not family.registered or entry.name in families or entry.name == PROCESS_CPU:
             continue
         rows = _combined(entry, _by_tags(family)) if entry.aggregate != "last" else _first(_by_tags(family))
         if rows or entry.name != REJECTED:
