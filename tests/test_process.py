@@ -25,8 +25,8 @@ from prometheus_client.process_collector import ProcessCollector
 
 import tallymark as tm
 from tallymark import process
-from tallymark.living.proc import Proc, parse_boot_time, parse_max_fds, parse_stat
 from tallymark.process import process_metrics
+from tallymark.processes.proc import Proc, parse_boot_time, parse_max_fds, parse_stat
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel here has no /proc")
 cpython = pytest.mark.skipif(platform.python_implementation() != "CPython", reason="gc.get_stats() is CPython's")

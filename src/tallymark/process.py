@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tallymark.engine.options import TagLimits
 from tallymark.frozen import Frozen
-from tallymark.living.proc import Proc
 from tallymark.metric import context
 from tallymark.metric.collector import family
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
+from tallymark.processes.proc import Proc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Literal
 
-    from tallymark.living.collector import ReadOne
-    from tallymark.living.proc import Pid, Stat
     from tallymark.metric.callback import Callback
     from tallymark.metric.snapshot import FamilySnapshot
+    from tallymark.processes.collector import ReadOne
+    from tallymark.processes.proc import Pid, Stat
 
 __all__ = ["process_metrics"]
 
@@ -124,7 +124,7 @@ class ProcessMetric(NamedTuple):
 
 def _register_living(registry: Any, metrics: list[Any]) -> None:
     """Have a registry that processes share report all of them."""
-    from tallymark.living.collector import LivingProcesses  # most registries are of one process
+    from tallymark.processes.collector import LivingProcesses  # most registries are of one process
 
     if any(metric.name == "process_threads" for metric in metrics):  # else there is no /proc
         registry.register(LivingProcesses(registry._families, registry._rejections, metrics, _PROC))

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    Pid: TypeAlias = (
-        int | str
-    )  # a number, or "self": the kernel looks that up at each reading, so that a forked child reads of itself
+    # A number, or "self": the kernel looks that up at each reading, so that a forked child reads of itself.
+    Pid: TypeAlias = int | str
 
 __all__ = ["Proc", "Stat", "parse_boot_time", "parse_max_fds", "parse_stat"]
 

@@ -17,10 +17,10 @@ from layout import PLACES
 
 import tallymark as tm
 from tallymark import process
-from tallymark.living.collector import LivingProcesses
-from tallymark.living.proc import Proc, Stat
 from tallymark.metric.shared.contents import read_contents
 from tallymark.metric.shared.inspect import snapshot_of
+from tallymark.processes.collector import LivingProcesses
+from tallymark.processes.proc import Proc, Stat
 
 CPU = "process_cpu_seconds_total"
 TICK = 1 / os.sysconf("SC_CLK_TCK")

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from tallymark.living.cpu import CROWD, CpuTotal, Process
 from tallymark.metric.collector import family
 from tallymark.metric.rejections import failure_text
+from tallymark.processes.cpu import CROWD, CpuTotal, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeAlias
 
-    from tallymark.living.proc import Pid, Proc, Stat
     from tallymark.metric.collector import Kind
     from tallymark.metric.rejections import Rejections
     from tallymark.metric.shared.families import SharedFamilies
     from tallymark.metric.snapshot import FamilySnapshot
+    from tallymark.processes.proc import Pid, Proc, Stat
 
     ReadOne: TypeAlias = Callable[[Proc, Pid, Stat], float]
 

@@ -123,7 +123,7 @@ class CpuTotal:
         return accounts, bases
 
     def _rows(self) -> Iterable[tuple[str, float, float, float]]:
-        columns = self._families.read(self._family)
+        columns = self._family.read()
         rows = zip(columns.tags, columns.mins, columns.maxs, columns.sums, strict=True)
         return [(tags.get(_KEY, ""), least, most, total) for tags, least, most, total in rows if not isnan(least)]
 
