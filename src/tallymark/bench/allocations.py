@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-_allocs: Any
+_allocs: Any = None
 _missing = ""
-try:
-    from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
-except ImportError as _error:
-    _allocs = None
-    _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
+if not getattr(sys, "_is_gil_enabled", lambda: True)():  # loading the extension would turn it on, for the whole process
+    _missing = "counting allocations needs the GIL, and this Python runs without it: start it with PYTHON_GIL=1, or -X gil=1"
+else:
+    try:
+        from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
+    except ImportError as _error:
+        _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
 
 __all__ = [
     "CAN_TRACE_OBJECTS",
