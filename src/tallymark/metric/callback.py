@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from tallymark.engine.lock import slow_path
 from tallymark.engine.number import to_float
 
 TYPE_CHECKING = False
@@ -46,7 +47,8 @@ class CallbackInstrument:
         for tags, value in [({}, returned)] if is_number else returned:
             series = self._instrument.with_tags(tags)
             values[series] = values[series] + value if series in values else value  # several may share the overflow series
-        before, self._last = self._last, values
+        with slow_path():  # another thread may read at the same time
+            before, self._last = self._last, values
         for series, value in values.items():
             if not self._adds or not _add(series, before.get(series, 0.0), value):
                 series._set_from_callback(value)
