@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 _allocs: Any = None
 _missing = ""
-if not getattr(sys, "_is_gil_enabled", lambda: True)():  # loading the extension would turn it on, for the whole process
-    _missing = "counting allocations needs the GIL, and this Python runs without it: start it with PYTHON_GIL=1, or -X gil=1"
+if "t" in getattr(sys, "abiflags", ""):  # loading the extension would turn the GIL on, and its counts are not proven there
+    _missing = "allocations are not counted on a free-threaded build of CPython: use another build of it"
 else:
     try:
         from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
