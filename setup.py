@@ -1,9 +1,12 @@
 """Builds what is in C, where it can be built; without a compiler the install succeeds, on the reference engine.
 
+A free-threaded build of CPython gets the native engine, for those who start it with its GIL, but counts no allocations.
+
 `TALLYMARK_CFLAGS` and `TALLYMARK_LDFLAGS` are added to the compiler's and the linker's flags (sanitizers, warnings as errors).
 """
 
 import os
+import sys
 from glob import glob
 
 from setuptools import Extension, setup
@@ -22,9 +25,8 @@ def extension(name: str, sources: str) -> Extension:
     )
 
 
-setup(
-    ext_modules=[
-        extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c"),
-        extension("tallymark.bench._allocs", "src/tallymark/bench/_allocs.c"),
-    ]
-)
+extensions = [extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c")]
+if "t" not in getattr(sys, "abiflags", ""):
+    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/_allocs.c"))
+
+setup(ext_modules=extensions)

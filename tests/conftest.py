@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import hypothesis  # on import it asks the collector who refers to what: it must come before freezing
@@ -11,8 +12,15 @@ import pytest
 
 import tallymark as tm
 from tallymark.engine import load_engine
+from tallymark.engine.lock import has_gil
 
 ENGINES = ["native", "reference"]
+
+ABOUT_NATIVE = [
+    "engine/test_allocations.py", "engine/test_conformance.py", "engine/test_signatures.py",
+    "operational/test_operational_allocations.py",
+]  # fmt: skip
+collect_ignore = [] if has_gil() else ABOUT_NATIVE
 
 hypothesis.settings.register_profile("tests", deadline=None)  # no test asserts on time
 hypothesis.settings.load_profile("tests")
@@ -22,6 +30,32 @@ def pytest_configure() -> None:
     """Let Ctrl-C be heard by programs that tests start: what a shell starts in the background ignores it, and so would they."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header() -> str | None:
+    """Say what is left out where there is no GIL."""
+    return None if has_gil() else f"no GIL: left out are tests that ask for the native engine, and {', '.join(ABOUT_NATIVE)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Iterator[None]:
+    """Skip a test whose fixture asks for the native engine where that cannot be: it needs the GIL."""
+    yield from _skipped_without_gil()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Skip a test that asks for the native engine where that cannot be: it needs the GIL."""
+    yield from _skipped_without_gil()
+
+
+def _skipped_without_gil() -> Iterator[None]:
+    try:
+        return (yield)
+    except ImportError as error:
+        if has_gil() or "needs the GIL" not in str(error):
+            raise
+        pytest.skip(str(error))
 
 
 def pytest_collection_finish() -> None:
@@ -37,7 +71,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Any:
-    """The module of an engine. One that is missing is an error, never a skip."""
+    """The module of an engine. One that is missing is an error, never a skip, but where there is no GIL for it."""
     return load_engine(request.param)
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from textwrap import dedent
@@ -135,8 +136,10 @@ def test_requests_are_counted_by_domain() -> None:
     assert (counts.obj, counts.mem, counts.raw) == ((1, 2, 0) if sys.version_info >= (3, 13) else (2, 1, 0))
     assert counts.allocs == counts.frees == 3
     lock = counted(threading.Lock)
-    assert lock.raw == 1
-    assert lock.allocs == lock.raw + lock.mem + lock.obj == lock.frees
+    assert lock.raw == (1 if sys.version_info < (3, 14) else 0)  # now a lock is a byte of its object
+    for one in (lock, counted(zlib.compressobj)):
+        assert one.allocs == one.raw + one.mem + one.obj == one.frees
+    assert one.raw > 1
 
 
 def test_reallocations_are_no_allocations_and_ask_for_the_new_size() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tallymark.engine.lock import FREE_THREADED
+
 pytestmark = pytest.mark.slow
 
 USE = """
@@ -98,7 +100,7 @@ def check(source: str, **constants: Any) -> str:
         # `import datetime` in two interpreters at once makes 3.12.1 and 3.13.0 free what another interpreter's allocator made,
         # with nothing of ours at hand (10 runs in 40). With one allocator for all, that is harmless (0 in 150).
         mode = ["-X", "faulthandler"]
-        environment["PYTHONMALLOC"] = "malloc"
+        environment["PYTHONMALLOC"] = "default" if FREE_THREADED else "malloc"
     done = subprocess.run(
         [sys.executable, *mode, "-c", header + source],
         env=environment,

@@ -24,6 +24,7 @@ import pytest
 
 import tallymark as tm
 from tallymark.engine import load_engine
+from tallymark.engine.lock import FREE_THREADED
 
 SCALE = float(os.environ.get("TALLYMARK_SOAK", "1"))
 STEPS = {"native": 100_000, "reference": 8_000}
@@ -242,7 +243,7 @@ def growth(engine: Any, name: str) -> dict[str, int]:
     """Return what a run in a process of its own leaves behind."""
     steps = str(int(STEPS[engine.name] * SCALE))
     environment = os.environ | {
-        "PYTHONMALLOC": "pymalloc",  # only it counts its blocks
+        "PYTHONMALLOC": "default" if FREE_THREADED else "pymalloc",  # what counts its blocks
         "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1",
     }
     done = subprocess.run(

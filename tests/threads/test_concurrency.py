@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tallymark as tm
+from tallymark.metric.snapshot import FamilySnapshot
 
 THREADS = 4
 KINDS = {"counter": "inc", "gauge": "inc", "histogram": "observe", "timer": "record"}
@@ -161,3 +162,20 @@ def test_rejections_of_several_threads_are_all_counted(registry: tm.Registry) ->
     counter = registry.counter("n")
     together(*[times(500, lambda: counter.inc(-1))] * THREADS)
     assert total(registry, "tallymark_rejected") == 500 * THREADS
+
+
+def test_a_census_that_another_reading_interrupts_has_a_size_for_each_metric(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.counter("n").inc()
+    size, interrupted = FamilySnapshot.__len__, []
+
+    def read_meanwhile(family: FamilySnapshot) -> int:
+        if not interrupted:
+            interrupted.append(True)
+            registry.counter("m").inc()
+            together(registry.snapshot)
+        return size(family)
+
+    monkeypatch.setattr(FamilySnapshot, "__len__", read_meanwhile)
+    assert [(series.tags["metric"], series.value) for series in registry.snapshot()["tallymark_series"]] == [("n", 1)]

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import tallymark as tm
+from tallymark.engine.lock import FREE_THREADED
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +64,7 @@ def test_a_gc_callback_records_and_creates_during_records_and_creations(registry
             root.observe(1)
     finally:
         gc.callbacks.remove(callback)
-    assert calls[0] > 0
+    assert calls[0] > 0 or FREE_THREADED  # which collects once its heap has grown by a quarter
     assert total(registry) == 600 + calls[0]
 
 

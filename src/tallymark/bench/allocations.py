@@ -16,13 +16,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-_allocs: Any
+_allocs: Any = None
 _missing = ""
-try:
-    from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
-except ImportError as _error:
-    _allocs = None
-    _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
+if "t" in getattr(sys, "abiflags", ""):  # loading the extension would turn the GIL on, and its counts are not proven there
+    _missing = "allocations are not counted on a free-threaded build of CPython: use another build of it"
+else:
+    try:
+        from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
+    except ImportError as _error:
+        _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
 
 __all__ = [
     "CAN_TRACE_OBJECTS",

@@ -1,12 +1,14 @@
 """The record path. Only this module chooses an engine.
 
 `native` (C11) is used where it was built, else `reference` (pure Python). The environment variable `TALLYMARK_ENGINE` forces
-one of them.
+one of them. Where CPython runs without a GIL, `reference` is used: `native` relies on the GIL, and never turns it on.
 """
 
 from __future__ import annotations
 
 import os
+
+from tallymark.engine.lock import has_gil
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,13 +35,19 @@ __all__ = [
 
 _ENGINES = ("native", "reference")
 
+_BUILD_IT = (
+    "It is compiled when Tallymark is installed: install a C compiler and Python's headers (on Debian: gcc and python3-dev),"
+    " then `pip install --force-reinstall --no-cache-dir` Tallymark from the same source"
+)
+_TURN_IT_ON = "Start Python with PYTHON_GIL=1, or with -X gil=1"
+
 
 def load_engine(name: str | None = None) -> Any:
     """Return the module of an engine: by default, the one in use.
 
     Raises:
         ValueError: there is no engine of that name.
-        ImportError: the native engine is not built here.
+        ImportError: the native engine is not built here, or there is no GIL.
     """
     if name is None:
         return _engine
@@ -49,10 +57,8 @@ def load_engine(name: str | None = None) -> Any:
         return _import(name)
     except ImportError as error:
         raise ImportError(
-            f"Tallymark's {name} engine cannot be loaded ({error}). It is compiled when Tallymark is installed: install a C"
-            " compiler and Python's headers (on Debian: gcc and python3-dev), then"
-            " `pip install --force-reinstall --no-cache-dir` Tallymark from the same source. Or unset TALLYMARK_ENGINE, to use"
-            " the reference engine."
+            f"Tallymark's {name} engine cannot be loaded ({error}). {_BUILD_IT if has_gil() else _TURN_IT_ON}. Or unset"
+            " TALLYMARK_ENGINE, to use the reference engine."
         ) from error
 
 
@@ -73,6 +79,8 @@ def _choose() -> ModuleType:
             raise ImportError(f"TALLYMARK_ENGINE is {forced!r}, but it must be {' or '.join(map(repr, _ENGINES))}, or not set")
         module: ModuleType = load_engine(forced)
         return module
+    if not has_gil():  # loading the native engine would turn it on, for the whole process
+        return _import("reference")
     try:
         return _import("native")
     except ImportError as error:

@@ -6,6 +6,7 @@ import math
 import os
 import time
 
+from tallymark.engine.lock import slow_path
 from tallymark.engine.number import to_float
 
 TYPE_CHECKING = False
@@ -63,7 +64,8 @@ class CallbackInstrument:
         if self._forgets and self._forks != _forks[0]:
             self._last = {}
         self._forks = _forks[0]
-        before, self._last = self._last, values
+        with slow_path():  # another thread may read at the same time
+            before, self._last = self._last, values
         for series, value in values.items():
             if not self._adds or not _add(series, before.get(series, 0.0), value):
                 series._set_from_callback(value)

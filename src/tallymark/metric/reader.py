@@ -121,9 +121,10 @@ class Reader:
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
         now = self._families.hooks.now()
         # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
-        self._census_tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
+        tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
+        self._census_tags = tags
         sizes = [float(len(family)) for family in families]
-        data = GaugeData(tuple(self._census_tags.values()), (now,) * len(sizes), tuple(sizes))
+        data = GaugeData(tuple(tags.values()), (now,) * len(sizes), tuple(sizes))
         return FamilySnapshot(_CENSUS, "gauge", "Live series, by metric.", "", data)
 
     def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:

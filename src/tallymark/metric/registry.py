@@ -6,6 +6,7 @@ import time
 from _weakref import ref
 
 from tallymark.engine import load_engine
+from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyHooks, TagLimits
 from tallymark.errors import MetricConflictError
 from tallymark.log import logger
@@ -180,8 +181,10 @@ class Registry(Instruments):
 
     def detach(self, reporter: Reporter) -> None:
         """Forget a reporter that was attached."""
-        if reporter in self._reporters:
+        try:  # noqa: SIM105 - contextlib would have to be imported
             self._reporters.remove(reporter)
+        except ValueError:
+            pass
 
     def close(self) -> None:
         """Close the reporters and forget callbacks and collectors. Instruments still work. May be called again."""
@@ -217,7 +220,8 @@ class Registry(Instruments):
             made = Reader(
                 self._engine, self._families, self._rejections, self._names, self._tags, self_metrics=self._self_metrics
             )
-            self._made_reader = self._made_reader or made  # a signal handler may have been first
+            with slow_path():
+                self._made_reader = self._made_reader or made  # another thread or a signal handler may have been first
         return self._made_reader
 
     def __repr__(self) -> str:

@@ -1,5 +1,10 @@
 """The native engine: the contract of the record path in C11, a file for each noun. `../reference` is its specification."""
 
+from tallymark.engine.lock import has_gil
+
+if not has_gil():  # loading the extension would turn it on, for the whole process
+    raise ImportError("it needs the GIL, and this Python runs without it")
+
 from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Counter,
     Family,

@@ -1,7 +1,7 @@
 /* A cell: one 64-bit word that holds a number, an IEEE double or a count, updated atomically.
  *
- * Relaxed order is enough: a reader of one cell needs nothing of another. One code path serves the GIL, free-threaded builds
- * and memory that several processes map; an uncontended compare-and-swap costs a few nanoseconds over a plain store. */
+ * Relaxed order is enough: a reader of one cell needs nothing of another. One code path serves threads, and memory that
+ * several processes map; an uncontended compare-and-swap costs a few nanoseconds over a plain store. */
 #ifndef TALLYMARK_CELL_H
 #define TALLYMARK_CELL_H
 

@@ -4,7 +4,8 @@ How it stays correct over threads, signal handlers, finalisers and GC callbacks 
 hands over to another thread, runs a signal handler or (from 3.12) collects garbage only at function entry, at backward
 jumps and after calls. Updating a live series uses none of these between its first read and its last write; each such
 stretch is headed by the comment `Atomic`, and a test disassembles them. Everything else takes the lock of
-`tallymark.engine.lock`. This holds for interpreters with a GIL, and only for them.
+`tallymark.engine.lock`. On a build of CPython that can run without a GIL, other threads run at any time: there these
+stretches are under a second lock (`locked.py`), which makes a record slower.
 
 A series is *live* while its family's table holds it: it is exported, and records go straight to its cells. Otherwise it
 is *dormant* (removed, expired, or not recorded to yet), and the first record wakes it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from tallymark.engine.reference.scalar import Scalar
+from tallymark.engine.lock import FREE_THREADED
+from tallymark.engine.reference.locked import Scalar
 from tallymark.engine.tracking import ExceptionCount
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ class Counter(Scalar):
         if tags:
             return self._family.find_given(self, tags)._add(amount)
         # Atomic
-        if self._live:
+        if self._live and not FREE_THREADED:
             self._value += amount
             return
         self._add(amount)

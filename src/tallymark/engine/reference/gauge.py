@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from tallymark.engine.reference.scalar import Scalar
+from tallymark.engine.reference.locked import Scalar
 from tallymark.engine.tracking import InProgress
 
 TYPE_CHECKING = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from tallymark.engine.reference.distribution import Distribution
+from tallymark.engine.reference.locked import Distribution
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _collections_abc import Mapping
 from weakref import KeyedRef
 
+from tallymark.engine.lock import cells
 from tallymark.engine.text import checked_tags
 
 TYPE_CHECKING = False
@@ -21,9 +22,10 @@ _interned: dict[Pairs, KeyedRef[Pairs, TagSet]] = {}
 
 def _forget(dead: KeyedRef[Pairs, TagSet]) -> None:
     try:
-        # Atomic
-        if _interned[dead.key] is dead:
-            del _interned[dead.key]
+        with cells:
+            # Atomic
+            if _interned[dead.key] is dead:
+                del _interned[dead.key]
     except KeyError:
         pass
 

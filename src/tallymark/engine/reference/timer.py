@@ -6,7 +6,7 @@ import sys
 from math import inf
 from time import perf_counter
 
-from tallymark.engine.reference.distribution import Distribution
+from tallymark.engine.reference.locked import Distribution
 from tallymark.engine.reference.timing import Timing
 
 TYPE_CHECKING = False

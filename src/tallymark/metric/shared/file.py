@@ -37,7 +37,7 @@ def open_to_share(engine: Any, shared: bool | str | os.PathLike[str], limit: int
     if engine.name != "native" or not hasattr(os, "memfd_create"):
         raise ValueError(
             f"Registry(shared={shared!r}): the {engine.name} engine on {sys.platform} cannot share memory between processes;"
-            " the native engine on Linux can (set TALLYMARK_ENGINE=native to see how to build it)"
+            " the native engine on Linux can (set TALLYMARK_ENGINE=native to see how to get it)"
         )
     if shared is True:
         fd = os.memfd_create("tallymark")

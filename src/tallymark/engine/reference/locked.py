@@ -1,0 +1,91 @@
+"""`Scalar` and `Distribution`, as the instruments use them: with locks where CPython can run without a GIL.
+
+The lock is held for what is headed `Atomic`, and nothing is called under it: no signal handler, finaliser or other code runs
+there. So whoever waits for it waits for a few assignments. Records to a live series take no other lock.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from math import inf
+
+from tallymark.engine.lock import FREE_THREADED, cells
+from tallymark.engine.reference import distribution, scalar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.engine.reference.distribution import Distribution
+    from tallymark.engine.reference.scalar import Scalar
+
+__all__ = ["Distribution", "LockedDistribution", "LockedScalar", "Scalar"]
+
+
+class LockedScalar(scalar.Scalar):
+    """A scalar that threads may update at the same time."""
+
+    __slots__ = ()
+
+    def _add(self, amount: float) -> None:
+        series: scalar.Scalar | None = self
+        while series is not None:
+            with cells:
+                # Atomic
+                if series._live:
+                    series._value += amount
+                    return
+            series = series._family.wake(series)
+
+    def _store(self, value: float) -> None:
+        series: scalar.Scalar | None = self
+        while series is not None:
+            with cells:
+                # Atomic
+                if series._live:
+                    series._value = value
+                    return
+            series = series._family.wake(series)
+
+    def _clear(self, mark: object) -> bool:
+        with cells:
+            # Atomic
+            if self._live and (mark is None or self._value == mark or (mark != mark and self._value != self._value)):
+                self._live = False
+                self._value = 0.0
+                return True
+        return False
+
+
+class LockedDistribution(distribution.Distribution):
+    """A distribution that threads may update at the same time. A row never changes: it is replaced, so readers need no lock."""
+
+    __slots__ = ()
+
+    def _observe(self, value: float) -> None:
+        bucket = bisect_left(self._family.options.bounds, value)
+        series: distribution.Distribution | None = self
+        while series is not None:
+            with cells:
+                # Atomic
+                if series._live:
+                    *counts, total, smallest, largest = series._cells
+                    counts[bucket] += 1
+                    smallest = value if value < smallest else smallest
+                    largest = value if value > largest else largest
+                    series._cells = [*counts, total + value, smallest, largest]
+                    return
+            series = series._family.wake(series)
+
+    def _clear(self, mark: object) -> bool:
+        empty = [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf]
+        with cells:
+            # Atomic
+            if self._live and (mark is None or self._cells == mark):
+                self._live = False
+                self._cells = empty
+                return True
+        return False
+
+
+if not TYPE_CHECKING:
+    Scalar = LockedScalar if FREE_THREADED else scalar.Scalar
+    Distribution = LockedDistribution if FREE_THREADED else distribution.Distribution
