@@ -128,6 +128,7 @@ family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
             family_lose(self, self->table.rows[i]); /* in shared memory, the process that unregisters it ends its series */
         }
     }
+    tagsets_settle(self->state);
     Py_RETURN_NONE;
 }
 
@@ -187,6 +188,7 @@ family_expire(PyObject *op, PyObject *Py_UNUSED(ignored))
     }
     long ended = self->ttl > 0.0 ? expire(self) : 0;
     table_trim(&self->table);
+    tagsets_settle(self->state);
     return ended < 0 ? NULL : PyLong_FromLong(ended);
 }
 

@@ -206,6 +206,7 @@ family_wake(Family *family, Instrument *instrument)
         }
         woken = wake(family, series, now, uptime, &why);
     } while (woken == WAKE_AGAIN);
+    tagsets_settle(family->state);
     if (woken <= 0) {
         return woken == 0 && why != NULL ? family_wake_overflow(family, why) : NULL;
     }
@@ -232,7 +233,7 @@ family_forget(Family *family, Series *series)
     TagSet *tags = series->tags;
     table_remove(&family->table, series);
     arena_give(&family->series, series->number);
-    Py_DECREF(tags);
+    tagset_let_go(tags);
 }
 
 void
@@ -288,6 +289,7 @@ instrument_of(Family *family, Series *series)
     self->family = (Family *)Py_NewRef((PyObject *)family);
     self->series = series;
     self->cells = series->cells;
+    self->weaklist = NULL;
     self->tags = (TagSet *)Py_NewRef((PyObject *)series->tags);
     series->holder = self;
     return self;

@@ -13,7 +13,10 @@ instrument_dealloc(PyObject *op)
     Family *family = self->family;
     State *state = family->state;
     TagSet *tags = self->tags;
-    family_release(family, self->series);
+    family_release(family, self->series); /* first: a weak reference may call back, and ask for the series anew */
+    if (self->weaklist != NULL) {
+        PyObject_ClearWeakRefs(op);
+    }
     if (state->n_spare_instruments < MAX_SPARES) {
         state->spare_instruments[state->n_spare_instruments++] = op;
     }
@@ -49,6 +52,20 @@ takes_one(const char *method, Py_ssize_t nargs, Py_ssize_t least)
     return 0;
 }
 
+/* Not inlined: tools/record_path.py knows it by its name. */
+__attribute__((noinline)) static int
+number_by_policy(Family *family, PyObject *object, double *value)
+{
+    PyErr_Clear(); /* an int that is too large for a double */
+    PyObject *read = PyObject_CallMethod(family->policy, "number", "(O)", object);
+    int result = read == NULL ? -1 : read != Py_None;
+    if (result == 1) {
+        *value = PyFloat_AS_DOUBLE(read);
+    }
+    Py_XDECREF(read);
+    return result;
+}
+
 int
 number_slowly(Family *family, PyObject *object, double *value)
 {
@@ -57,15 +74,8 @@ number_slowly(Family *family, PyObject *object, double *value)
         if (*value != -1.0 || !PyErr_Occurred()) {
             return 1;
         }
-        PyErr_Clear();
     }
-    PyObject *read = PyObject_CallMethod(family->policy, "number", "(O)", object);
-    int result = read == NULL ? -1 : read != Py_None;
-    if (result == 1) {
-        *value = PyFloat_AS_DOUBLE(read);
-    }
-    Py_XDECREF(read);
-    return result;
+    return number_by_policy(family, object, value);
 }
 
 PyObject *
@@ -350,6 +360,7 @@ static PyMethodDef instrument_methods[] = {
 static PyMemberDef instrument_members[] = {
     {"tags", T_OBJECT_EX, offsetof(Instrument, tags), READONLY, DOC_Instrument_tags},
     {"_family", T_OBJECT_EX, offsetof(Instrument, family), READONLY, NULL},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(Instrument, weaklist), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -10,6 +10,7 @@ typedef struct Instrument {
     Series *series;
     Family *family; /* owned */
     TagSet *tags;   /* owned */
+    PyObject *weaklist;
 } Instrument;
 
 /* Return the one instrument of a series; a new reference. */

@@ -146,6 +146,7 @@ module_free(void *module)
     module_clear(module);
     shapes_clear(&state->shapes);
     PyMem_Free(state->tagsets.slots);
+    PyMem_Free(state->unsettled);
 }
 
 static PyModuleDef_Slot module_slots[] = {

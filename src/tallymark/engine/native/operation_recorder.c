@@ -36,9 +36,14 @@ recorder_record(OperationRecorder *self, Tags tags, PyObject *duration)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-recorder_wrong_arguments(const OperationRecorder *self, Py_ssize_t nargs)
+/* Not inlined: tools/record_path.py knows it by its name. */
+__attribute__((noinline)) static PyObject *
+recorder_wrong_arguments(const OperationRecorder *self, Py_ssize_t nargs, Py_ssize_t n_tags)
 {
+    if (n_tags > MAX_TAGS) {
+        PyErr_Format(PyExc_TypeError, "at most %d tags can be given in one call", MAX_TAGS);
+        return NULL;
+    }
     PyErr_Format(PyExc_TypeError, "%R%s are needed by position, but %zd were given", self->keys,
                  self->timer == NULL ? "" : " and a duration", nargs);
     return NULL;
@@ -52,12 +57,8 @@ recorder_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwna
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf), n_context = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
     Py_ssize_t n_keys = PyTuple_GET_SIZE(self->keys), n_defaults = PyTuple_GET_SIZE(self->defaults);
     Py_ssize_t n_values = nargs - (self->timer != NULL);
-    if (n_values > n_keys || n_values < n_keys - n_defaults) {
-        return recorder_wrong_arguments(self, nargs);
-    }
-    if (n_context + n_keys > MAX_TAGS) {
-        PyErr_Format(PyExc_TypeError, "at most %d tags can be given in one call", MAX_TAGS);
-        return NULL;
+    if (n_values > n_keys || n_values < n_keys - n_defaults || n_context + n_keys > MAX_TAGS) {
+        return recorder_wrong_arguments(self, nargs, n_context + n_keys);
     }
     for (Py_ssize_t i = 0; i < n_context; i++) { /* first, so that positional values win */
         keys[i] = PyTuple_GET_ITEM(kwnames, i);

@@ -84,7 +84,7 @@ family_share(Family *family, PyObject *object)
 int
 family_bind(Family *family, unsigned long long offset)
 {
-    Entry found = {NULL};
+    Entry found = {0};
     if (family->shared != NULL && family->entry.record == NULL) {
         found = entry_at(family->shared, offset);
     }

@@ -92,7 +92,7 @@ shared_series(PyObject *op, PyObject *args)
         return NULL;
     }
     PyObject *list = PyList_New(0);
-    Slot slot = {NULL};
+    Slot slot = {0};
     if (entry.record != NULL) {
         slot = slot_first(&entry);
     }

@@ -9,6 +9,7 @@ typedef struct TagSet {
     Shape *shape;
     uint64_t hash;        /* the sum of tag_hash() over all tags */
     PyObject *label_text; /* where exporters keep the escaped text; NULL until then */
+    PyObject *weaklist;
     PyObject *values[];   /* exact str, in the order of the shape's keys */
 } TagSet;
 
@@ -21,11 +22,30 @@ TagSet *tagset_from_sorted(State *state, PyObject *items);
 /* Add the tags of a set to a dict: 0, or -1 with an exception. */
 int tagset_fill(const TagSet *self, PyObject *dict);
 
+/* Return the value of a key, borrowed; NULL, without an exception, if there is none. */
+PyObject *tagset_lookup_borrowed(const TagSet *self, PyObject *key);
+
 /* Return 1 if a set has a tag with this key. */
 int tagset_has_key(const TagSet *self, PyObject *key);
 
 /* Return 1 if a set has all tags of another. */
 int tagset_has_all(const TagSet *self, const TagSet *wanted);
+
+/* Let go of a set where no Python code may run: under a lock, or between two steps. If it has weak references and this is the
+ * last reference, it lives on until tagsets_settle(), since a weak reference may call back. */
+void tagset_let_go(TagSet *self_steal);
+
+void tagsets_free_unsettled(State *state);
+void tagset_dealloc(PyObject *op);
+
+/* Free what tagset_let_go() kept. This may run Python code. */
+static inline void
+tagsets_settle(State *state)
+{
+    if (state->n_unsettled > 0) {
+        tagsets_free_unsettled(state);
+    }
+}
 
 extern PyType_Spec tagset_spec;
 

@@ -29,17 +29,36 @@ entered_at(Timing *self, uint32_t i)
     return i == 0 ? &self->first : &self->more[i - 1];
 }
 
-static PyObject *
+/* Inlined, these would have each entry and exit save registers that only they need; and tools/record_path.py knows by its name
+ * what is rare, and allocates or raises. */
+#define NOINLINE __attribute__((noinline)) static
+
+/* Make space for more entries within one another: 0, or -1 with an exception. */
+NOINLINE int
+timing_grow(Timing *self)
+{
+    uint32_t capacity = self->capacity * 2 + 4;
+    Entered *more = PyMem_Realloc(self->more, capacity * sizeof *more);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->more = more;
+    self->capacity = capacity;
+    return 0;
+}
+
+NOINLINE void
+timing_misused(PyObject *exception, const char *message)
+{
+    PyErr_SetString(exception, message);
+}
+
+NOINLINE PyObject *
 timing_enter(Timing *self)
 {
-    if (self->depth > self->capacity) {
-        uint32_t capacity = self->capacity * 2 + 4;
-        Entered *more = PyMem_Realloc(self->more, capacity * sizeof *more);
-        if (more == NULL) {
-            return PyErr_NoMemory();
-        }
-        self->more = more;
-        self->capacity = capacity;
+    if (self->depth > self->capacity && timing_grow(self) < 0) {
+        return NULL;
     }
     Entered *entry = entered_at(self, self->depth++);
     entry->thread = PyThread_get_thread_ident();
@@ -72,14 +91,13 @@ timing_exit(Timing *self)
 {
     int64_t end = clock_now();
     if (self->depth == 0) {
-        PyErr_SetString(PyExc_RuntimeError, "a timing was exited that had not been entered");
+        timing_misused(PyExc_RuntimeError, "a timing was exited that had not been entered");
         return NULL;
     }
     return timer_record_seconds(self->timer, NULL, 0, NULL, (double)(end - take_start(self)) * 1e-9);
 }
 
-/* Rare: inlined, it would have each entry and exit save registers that only it needs. */
-__attribute__((noinline)) static PyObject *
+NOINLINE PyObject *
 timing_decorate(Timing *self, PyObject *function)
 {
     State *state = self->timer->family->state;
@@ -102,7 +120,7 @@ timing_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwname
             return timing_exit(self);
         }
     }
-    PyErr_SetString(PyExc_TypeError, "a timing is called with one function, to time it");
+    timing_misused(PyExc_TypeError, "a timing is called with one function, to time it");
     return NULL;
 }
 

@@ -13,7 +13,7 @@ total_hash_of(const void *total)
 static void
 total_free(Total *total)
 {
-    Py_DECREF(total->tags);
+    tagset_let_go(total->tags);
     PyMem_Free(total);
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from _collections_abc import Mapping
 from weakref import KeyedRef
 
@@ -93,6 +94,11 @@ class TagSet(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"TagSet({self._items!r})"
+
+    def __sizeof__(self) -> int:
+        """Return the size of what this tag set alone owns: all but the texts, which others may hold too."""
+        parts = self._items, self._pairs, *self._pairs
+        return super().__sizeof__() + sum(map(sys.getsizeof, parts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return TagSet, (self._items,)
