@@ -35,6 +35,8 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/record_path.py
+	$(BIN)/python tools/warnings_of_c.py
 	$(MAKE) sanitize
 
 # The engine's tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the tree.
