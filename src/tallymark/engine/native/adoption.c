@@ -39,14 +39,15 @@ is_still(const Entry *entry, const Slot *slot, PyObject *text)
            && memcmp(slot_text(entry, slot), PyBytes_AS_STRING(text), slot->length) == 0;
 }
 
-/* Adopt a slot whose keys are seen for the first time: 0, or -1 with an exception. One whose text is damaged is skipped. */
+/* Adopt a slot whose keys are seen for the first time: 0; -1 with an exception or, where the lock cannot be had, without. One whose text
+ * is damaged is skipped. */
 static int
 adopt_slowly(Family *family, const Slot *slot, double uptime)
 {
     PyObject *text;
     TagSet *tags = slot_tags_slowly(family->state, &family->entry, slot, &text);
     int locked = tags == NULL ? 0 : shared_lock(family->shared, PATIENT);
-    int result = locked < 0 || (tags == NULL && PyErr_Occurred()) ? -1 : 0;
+    int result = tags == NULL ? (PyErr_Occurred() ? -1 : 0) : -1;
     if (locked > 0) {
         Slot now = slot_again(&family->entry, slot->record);
         result = is_still(&family->entry, &now, text) ? enter_slot(family, tags, now.record, uptime) : 0;

@@ -30,7 +30,8 @@ entry_first(Shared *shared)
 Entry
 entry_next(const Entry *entry)
 {
-    return entry_at(entry->shared, further(entry->offset, atomic_load(&entry->record->next)));
+    const EntryRecord *record = (EntryRecord *)(entry->shared->base + entry->offset); /* a fork may have moved it */
+    return entry_at(entry->shared, further(entry->offset, atomic_load(&record->next)));
 }
 
 PyObject *
@@ -171,11 +172,12 @@ make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t
     record->length = length;
     record->hash = text_hash(text, length);
     memcpy(record->text, text, length);
-    atomic_store(&record->registered, 1);
     step(shared);
     atomic_store(link, offset);
     step(shared);
     add_to_chain(&made);
+    atomic_store(&record->registered, 1); /* last: all that are registered are found by their names */
+    step(shared);
     atomic_store(&shared->header->last_entry, offset);
     return made;
 }

@@ -4,6 +4,8 @@
 #include "shared_family.h"
 #include "slot_tags.h"
 
+#define MOST_ROUNDS 10 /* of a sync, while others sync at the same time: then the next reading goes on */
+
 static uint64_t
 total_hash_of(const void *total)
 {
@@ -194,14 +196,13 @@ resolve(Family *family, double now)
         if (tags == NULL && PyErr_Occurred()) {
             return -1;
         }
-        if (totals->syncs != syncs) {
-            Py_XDECREF(tags);
-            return 1;
-        }
         Total *total = tags == NULL ? NULL : total_of(totals, tags, now);
         Py_XDECREF(tags);
         if (total == NULL && PyErr_Occurred()) {
             return -1;
+        }
+        if (totals->syncs != syncs) { /* the total is there now, so the next sync finds it without Python */
+            return 1;
         }
         if (total != NULL) {
             total->n_shares++;
@@ -216,7 +217,7 @@ totals_sync(Family *family)
 {
     Totals *totals = &family->totals;
     double now = 0.0;
-    for (int again = 1; again == 1;) {
+    for (int again = 1, rounds = 0; again == 1 && rounds < MOST_ROUNDS; rounds++) {
         uint64_t ended = entry_ended(&family->entry), born = family_births(family, totals->seen_born);
         if (born == totals->seen_born && ended == totals->seen_ended) {
             return PyErr_Occurred() ? -1 : 0;
@@ -224,12 +225,13 @@ totals_sync(Family *family)
         if (PyErr_Occurred() || (family->ttl > 0.0 && family_now(family, "uptime", &now) < 0) || find_shares(family, now) < 0) {
             return -1;
         }
-        totals->seen_born = born;
-        totals->seen_ended = ended;
         again = resolve(family, now);
         if (again < 0) {
-            totals_invalidate(totals);
             return -1;
+        }
+        if (again == 0) { /* only now: who reads while this one resolves must find the shares itself */
+            totals->seen_born = born;
+            totals->seen_ended = ended;
         }
     }
     return 0;
