@@ -25,6 +25,7 @@ FLAGS = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-DNDEBUG")  # as a 
 RECORDS = (
     "counter_inc", "counter_add", "counter_set_from_callback",
     "gauge_set", "gauge_inc", "gauge_dec", "gauge_add", "gauge_set_from_callback",
+    "expiring_set", "expiring_inc", "expiring_dec", "expiring_add", "expiring_set_from_callback",
     "histogram_observe", "timer_record", "timer_record_since", "recorder_call",
     "timing_call",  # enters, and exits, a `with` block
 )  # fmt: skip

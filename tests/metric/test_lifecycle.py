@@ -27,6 +27,8 @@ def make(registry: tm.Registry, kind: str) -> Any:
 
 def record(instrument: Any) -> None:
     getattr(instrument, KINDS[instrument.kind])(1)
+    if instrument.kind == "gauge":
+        instrument.set(instrument.value)  # what inc() moved is in progress, and never expires
 
 
 def recorded(instrument: Any) -> float:
@@ -152,7 +154,7 @@ def test_a_series_that_does_not_change_expires(make: Any, registry: tm.Registry)
     assert exported(registry) == [{"a": "1"}]
     time.sleep(TTL * 1.5)
     assert registry.expire() == 1
-    assert exported(registry) == [{}]
+    assert exported(registry) == []
     assert recorded(one) == 0
     assert registry.expire() == 0
 
@@ -161,7 +163,7 @@ def test_a_snapshot_removes_what_expired(make: Any, registry: tm.Registry) -> No
     record(make("n", ttl=TTL).with_tags(a="1"))
     registry.snapshot()
     time.sleep(TTL * 1.5)
-    assert exported(registry) == [{}]
+    assert exported(registry) == []
 
 
 def test_a_series_that_changes_stays(make: Any, registry: tm.Registry) -> None:
@@ -183,7 +185,7 @@ def test_a_change_that_was_never_read_is_read_before_the_series_goes(make: Any, 
     time.sleep(TTL * 1.5)
     assert exported(registry) == [{"a": "1"}]
     time.sleep(TTL * 1.5)
-    assert exported(registry) == [{}]
+    assert exported(registry) == []
 
 
 def test_a_handle_brings_its_expired_series_back_afresh(make: Any, registry: tm.Registry) -> None:

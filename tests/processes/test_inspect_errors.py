@@ -116,4 +116,4 @@ def test_values_that_do_not_fit_their_metric_are_said_to_be_damaged(path: Path) 
     (series,) = json.loads(json_text(contents))["metrics"][-1]["series"]
     assert list(series) == ["damaged", "tags", "process", "ended", "created"]
     assert series["damaged"] is True
-    assert snapshot_of(contents)["n"].columns.values == (0.0,)
+    assert "n" not in snapshot_of(contents)

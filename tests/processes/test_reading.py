@@ -47,12 +47,12 @@ def test_who_looks_at_a_file_has_a_copy_that_nobody_changes(path: Path) -> None:
     copy.write_bytes(path.read_bytes())
     reader = open_to_read(load_engine("native"), copy)
     families = reader.families()
-    before = [(reader.text(offset), reader.series(offset)) for offset, _ in families]
+    before = [(reader.text(offset), reader.series(offset)) for offset, *_ in families]
     with open(copy, "r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
-        for offset, _ in families:
+        for offset, *_ in families:
             memory[offset : offset + 128] = b"\xff" * 128
     os.truncate(copy, 4096)
-    assert [(reader.text(offset), reader.series(offset)) for offset, _ in families] == before
+    assert [(reader.text(offset), reader.series(offset)) for offset, *_ in families] == before
     assert reader.families() == families
 
 

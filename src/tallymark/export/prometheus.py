@@ -47,6 +47,8 @@ def render_prometheus(snapshot: Snapshot) -> bytes:
     """
     parts: list[str] = []
     for family, name in zip(snapshot.families, _names(snapshot.families), strict=True):
+        if len(family) == 0:  # all that it had were removed, or expired
+            continue
         if family.description:
             parts.append(f"# HELP {name} {_escape_help(family.description)}\n")
         parts += _family(name, family.data)

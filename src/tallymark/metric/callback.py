@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from _thread import allocate_lock
 
-from tallymark.engine.lock import slow_path
 from tallymark.engine.number import to_float
 
 TYPE_CHECKING = False
@@ -34,16 +34,25 @@ class CallbackInstrument:
     not count if the total starts anew: if it is less now, or known to.
     """
 
-    __slots__ = ("_adds", "_callback", "_forgets", "_forks", "_instrument", "_last")
+    __slots__ = ("_adds", "_busy", "_callback", "_forgets", "_forks", "_instrument", "_last")
 
-    def __init__(self, instrument: Counter | Gauge, callback: Callback, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        instrument: Counter | Gauge,
+        callback: Callback,
+        *,
+        shared: bool = False,
+        replaces: CallbackInstrument | None = None,
+    ) -> None:
         self._instrument = instrument
         self._callback = callback
         self._adds = shared and instrument.kind == "counter"
         starts_anew = callback in _FROM_ZERO or getattr(callback, "starts_anew", False) is True
         self._forgets = shared and (starts_anew or not self._adds)  # a parent's gauges are not its child's to remove
         self._forks = _forks[0]
-        self._last: dict[Counter | Gauge, Any] = {}
+        self._busy = allocate_lock()
+        # What an earlier callback returned, and this one does not, goes.
+        self._last: dict[Counter | Gauge, Any] = {} if replaces is None else replaces._last
 
     def is_of(self, instrument: Counter | Gauge, callback: Callback) -> bool:
         """Return True if it is made of these."""
@@ -52,33 +61,50 @@ class CallbackInstrument:
     def refresh(self) -> None:
         """Call the callback and store what it returns; remove the series that it no longer returns.
 
+        While another thread does so, this one goes on with what was returned before: a callback that waits delays only who
+        called it.
+
         Raises:
             Exception: what the callback raises, or `TypeError` for a result of another form.
         """
-        returned: Any = self._callback()
+        self._follow_fork()
+        busy = self._busy
+        if busy.acquire(blocking=False):
+            try:
+                self._store(self._callback())
+            finally:
+                busy.release()
+
+    def _follow_fork(self) -> None:
+        if self._forks != _forks[0]:
+            self._forks = _forks[0]
+            self._busy = allocate_lock()  # the thread that has the old one does not exist here
+            if self._forgets:
+                self._last = {}
+
+    def _store(self, returned: Any) -> None:
         is_number = hasattr(type(returned), "__float__") or hasattr(type(returned), "__index__")
         values: dict[Counter | Gauge, Any] = {}
         for tags, value in [({}, returned)] if is_number else returned:
             series = self._instrument.with_tags(tags)
             values[series] = values[series] + value if series in values else value  # several may share the overflow series
-        if self._forgets and self._forks != _forks[0]:
-            self._last = {}
-        self._forks = _forks[0]
-        with slow_path():  # another thread may read at the same time
-            before, self._last = self._last, values
+        before, self._last = self._last, values
         for series, value in values.items():
-            if not self._adds or not _add(series, before.get(series, 0.0), value):
+            if not self._adds or not _add(series, before.get(series), value):
                 series._set_from_callback(value)
         for series in before.keys() - values.keys() if not self._adds else ():
             series.remove()
 
 
-def _add(series: Counter | Gauge, before: Any, total: Any) -> bool:
+def _add(series: Any, before: Any, total: Any) -> bool:
     """Add what a total grew by, or all of it if it restarted; return False if it is not a total."""
-    was, now = to_float(before), to_float(total)
+    was, now = to_float(before or 0.0), to_float(total)
     if not 0.0 <= now < math.inf:
         return False
-    series.inc(now - was if 0.0 <= was <= now else now)
+    growth = now - was if 0.0 <= was <= now else now
+    if growth > 0.0 or before is None:  # else a series that another process saw expire would come back, as 0
+        series.inc(growth)
+    series._touch()
     return True
 
 

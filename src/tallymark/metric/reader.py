@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tallymark.engine import Counter, Family, Gauge, TagSet
+    from tallymark.engine.options import FamilyOptions
     from tallymark.metric.callback import Callback
     from tallymark.metric.families import Families
     from tallymark.metric.names import ExpositionNames
@@ -60,7 +61,7 @@ class Reader:
         key = instrument.name, instrument.tags
         earlier = self._callbacks.get(key)
         if earlier is None or not earlier.is_of(instrument, callback):  # else what it told would be told again
-            self._callbacks[key] = CallbackInstrument(instrument, callback, shared=self._families.is_shared)
+            self._callbacks[key] = CallbackInstrument(instrument, callback, shared=self._families.is_shared, replaces=earlier)
 
     def remove_callbacks(self, name: str) -> None:
         """Forget the callbacks of a metric."""
@@ -87,11 +88,8 @@ class Reader:
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
         called = {name for name, _ in list(self._callbacks)}
         hidden = {*failed, PROCESS_CPU}
-        families = [
-            self._read(family)
-            for family in self._families.all()
-            if family.options.name not in hidden and not (family.empty and _hides_when_empty(family, called))
-        ]
+        read = [self._read(family, called) for family in self._families.all() if family.options.name not in hidden]
+        families = [family for family in read if family is not None]
         if asks:
             taken = [family.name for family in families]
             families += self.collectors.families([*taken, _CENSUS] if self._self_metrics else taken)
@@ -113,10 +111,13 @@ class Reader:
                 self._rejections.reject(name, "callback", lambda failure=failure: failure)  # type: ignore[misc]
         return failed
 
-    def _read(self, family: Family) -> FamilySnapshot:
+    def _read(self, family: Family, called: set[str]) -> FamilySnapshot | None:
+        """Return a metric as it is now; None if it has no series that says anything."""
         options = family.options
-        data = data_of(options, family.read())
-        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data)
+        columns = family.read()  # which first ends what expired
+        if _hides_when_empty(options, called) and family.empty:
+            return None
+        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data_of(options, columns))
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
         now = self._families.hooks.now()
@@ -136,7 +137,6 @@ class Reader:
         ]
 
 
-def _hides_when_empty(family: Family, called: set[str]) -> bool:
+def _hides_when_empty(options: FamilyOptions, called: set[str]) -> bool:
     """Return True for a metric whose untagged series says nothing, when it has no other: a 0 of a callback, say, is a lie."""
-    options = family.options
     return options.name == REJECTED or options.name in called or options.kind in ("info", "stateset")

@@ -4,7 +4,13 @@
 #include "instrument.h"
 #include "shared_family.h"
 
-/* Write the series of a reading to `rows`, and return how many: the live ones, or the root alone. */
+static int
+has_lived(const Family *self)
+{
+    return self->has_lived || (self->entry.record != NULL && atomic_load(&self->entry.record->born) != 0);
+}
+
+/* Write the series of a reading to `rows`, and return how many: the live ones or, if there never was one, the root alone. */
 static Py_ssize_t
 rows_of(const Family *self, const Series **rows)
 {
@@ -15,7 +21,7 @@ rows_of(const Family *self, const Series **rows)
             rows[n++] = series;
         }
     }
-    if (n == 0) {
+    if (n == 0 && !has_lived(self)) {
         rows[n++] = self->root;
     }
     return n;

@@ -36,6 +36,14 @@ counter_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
     return takes_one("add", nargs, 1) ? counter_inc(op, args, nargs, kwnames) : NULL;
 }
 
+/* No total is -1, so the series is taken for changed when it is looked at next. */
+static PyObject *
+counter_touch(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    ((Instrument *)op)->series->mark = -1.0;
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 counter_set_from_callback(PyObject *op, PyObject *total)
 {
@@ -45,7 +53,9 @@ counter_set_from_callback(PyObject *op, PyObject *total)
     if (!amount_of(self->family, &total, 1, &value, &rejected)) {
         return rejected;
     }
-    return record(self, NULL, 0, NULL, value, scalar_set);
+    PyObject *result = record(self, NULL, 0, NULL, value, scalar_set);
+    counter_touch(op, NULL);
+    return result;
 }
 
 static PyObject *
@@ -60,6 +70,7 @@ static PyMethodDef counter_methods[] = {
     {"count_exceptions", (PyCFunction)(void (*)(void))counter_count_exceptions, METH_FASTCALL | METH_KEYWORDS,
      DOC_Counter_count_exceptions},
     {"_set_from_callback", counter_set_from_callback, METH_O, DOC_Counter__set_from_callback},
+    {"_touch", counter_touch, METH_NOARGS, DOC_Counter__touch},
     {NULL, NULL, 0, NULL},
 };
 

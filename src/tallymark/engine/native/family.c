@@ -70,7 +70,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self->policy == NULL || family_read_options(self) < 0) {
         goto error;
     }
-    self->words = self->has_buckets ? MAX(self) + 1 : 1;
+    self->words = self->has_buckets ? MAX(self) + 1 : has_gauges_that_expire(self) ? 2 : 1;
     arena_init(&self->series, sizeof(Series) + (shared == Py_None ? self->words * sizeof(Cell) : 0));
     if ((shared != Py_None && family_share(self, shared) < 0) || family_make_root(self) < 0) {
         goto error;
@@ -123,6 +123,7 @@ family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Family *self = (Family *)op;
     self->registered = 0;
+    self->seen_born = UINT64_MAX; /* should it be registered again, all its series are looked for */
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
             family_lose(self, self->table.rows[i]); /* in shared memory, the process that unregisters it ends its series */
@@ -132,12 +133,12 @@ family_retire(PyObject *op, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* Return 1 if a series still has its last mark. If not, store the new one. */
+/* Return 1 if a series still has its last mark, and is not in use. If not, store the new one. */
 static int
 is_unchanged(const Family *self, Series *series, double now)
 {
     double mark = family_mark(self, series);
-    if (is_same_mark(mark, series->mark)) {
+    if (is_same_mark(mark, series->mark) && !(has_gauges_that_expire(self) && gauge_is_in_use(series->cells))) {
         return 1;
     }
     series->mark = mark;
@@ -203,7 +204,10 @@ static PyObject *
 family_get_empty(PyObject *op, void *Py_UNUSED(closure))
 {
     Family *self = (Family *)op;
-    return family_sync(self) < 0 ? NULL : PyBool_FromLong(self->table.live == 0);
+    if (family_sync(self) < 0 || (has_shares(self) && totals_sync(self) < 0)) {
+        return NULL;
+    }
+    return PyBool_FromLong(self->table.live == 0 && self->totals.n_rows == 0);
 }
 
 static PyObject *

@@ -40,6 +40,7 @@ typedef struct Family {
     Totals totals;       /* where each process has a value of its own */
     User user;           /* of the shared memory */
     char registered, has_buckets;
+    char has_lived; /* 1 once a series was live: from then on, a family without any is exported as nothing, not as 0 */
     PyObject *options, *policy, *hooks, *description;
     PyObject *name, *kind, *unit, *bounds_tuple;
     PyObject *tag_keys, *disallowed_keys; /* tuples; tag_keys is None if no keys are declared */
@@ -88,8 +89,15 @@ struct Instrument *family_wake(Family *family, struct Instrument *instrument);
  * it: the caller makes its instrument before anything else can run. */
 Series *family_series(Family *family, TagSet *tags);
 
-/* Return a number that differs after any record. */
+/* Return a number that differs after any record; of a gauge without a ttl, after any change. */
 double family_mark(const Family *family, const Series *series);
+
+/* Return 1 if the series of a family are gauges that expire, and so have a second cell. */
+static inline int
+has_gauges_that_expire(const Family *family)
+{
+    return family->instrument_type == family->state->expiring_gauge_type;
+}
 
 /* Whether nothing was recorded between two marks. NaN is not equal to itself. */
 static inline int

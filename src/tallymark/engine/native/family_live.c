@@ -50,7 +50,7 @@ family_mark(const Family *family, const Series *series)
 {
     const Cell *cells = series->cells;
     if (!family->has_buckets) {
-        return cell_get(cells);
+        return family->words == 1 ? cell_get(cells) : (double)cell_count(&cells[1]);
     }
     uint64_t count = 0;
     for (uint32_t i = 0; i <= family->n_bounds; i++) {
@@ -77,6 +77,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
     series->since = uptime;
     series->mark = family_mark(family, series);
     series->state = &series_live;
+    family->has_lived = 1;
     family->table.live++;
     family->taken += !series->kept;
     return 0;

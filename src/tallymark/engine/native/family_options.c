@@ -111,6 +111,9 @@ family_choose_kind(Family *self)
             self->has_buckets = kinds[i].has_buckets;
         }
     }
+    if (type == self->state->gauge_type && self->ttl > 0.0) {
+        type = self->state->expiring_gauge_type;
+    }
     if (type == NULL || self->has_buckets != (self->n_bounds > 0)) {
         if (!PyErr_Occurred()) {
             PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);

@@ -1,53 +1,29 @@
-#include "scalar.h"
+#include "gauge.h"
 
 #include "docs.h"
 
 static PyObject *
 gauge_set(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    Instrument *self = (Instrument *)op;
-    double value;
-    if (!takes_one("set", nargs, 1)) {
-        return NULL;
-    }
-    int is_number = number(self->family, args[0], &value);
-    if (is_number != 1) {
-        return is_number < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    return record(self, args, nargs, kwnames, value, scalar_set);
-}
-
-static inline PyObject *
-gauge_move(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double sign)
-{
-    Instrument *self = (Instrument *)op;
-    double amount = 1.0;
-    int is_number = nargs == 0 ? 1 : number(self->family, args[0], &amount);
-    if (is_number != 1) {
-        return is_number < 0 ? NULL : Py_NewRef(Py_None);
-    }
-    if (!Py_IS_FINITE(amount)) {
-        return reject_number(self->family, sign * amount);
-    }
-    return record(self, args, nargs, kwnames, sign * amount, scalar_add);
+    return gauge_set_with(op, args, nargs, kwnames, scalar_set);
 }
 
 static PyObject *
 gauge_inc(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return nargs > 1 && !takes_one("inc", nargs, 0) ? NULL : gauge_move(op, args, nargs, kwnames, 1.0);
+    return nargs > 1 && !takes_one("inc", nargs, 0) ? NULL : gauge_move_with(op, args, nargs, kwnames, 1.0, scalar_add);
 }
 
 static PyObject *
 gauge_dec(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return nargs > 1 && !takes_one("dec", nargs, 0) ? NULL : gauge_move(op, args, nargs, kwnames, -1.0);
+    return nargs > 1 && !takes_one("dec", nargs, 0) ? NULL : gauge_move_with(op, args, nargs, kwnames, -1.0, scalar_add);
 }
 
 static PyObject *
 gauge_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return takes_one("add", nargs, 1) ? gauge_move(op, args, nargs, kwnames, 1.0) : NULL;
+    return takes_one("add", nargs, 1) ? gauge_move_with(op, args, nargs, kwnames, 1.0, scalar_add) : NULL;
 }
 
 static PyObject *
@@ -56,7 +32,7 @@ gauge_set_from_callback(PyObject *op, PyObject *value)
     return gauge_set(op, &value, 1, NULL);
 }
 
-static PyObject *
+PyObject *
 gauge_track_in_progress(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     if (nargs != 0) {

@@ -11,23 +11,26 @@ state_of_type(PyTypeObject *type)
 typedef struct {
     PyType_Spec *spec;
     size_t offset;
-    int is_instrument;
+    size_t base;             /* of its base; 0 for none */
     const char *public_name; /* NULL for types that users do not name */
 } TypeEntry;
 
+#define OF(type) offsetof(State, type)
+
 static const TypeEntry type_entries[] = {
-    {&tagset_spec, offsetof(State, tagset_type), 0, "TagSet"},
-    {&family_spec, offsetof(State, family_type), 0, "Family"},
-    {&instrument_spec, offsetof(State, instrument_type), 0, "Instrument"},
-    {&counter_spec, offsetof(State, counter_type), 1, "Counter"},
-    {&gauge_spec, offsetof(State, gauge_type), 1, "Gauge"},
-    {&histogram_spec, offsetof(State, histogram_type), 1, "Histogram"},
-    {&timer_spec, offsetof(State, timer_type), 1, "Timer"},
-    {&timing_spec, offsetof(State, timing_type), 0, "Timing"},
-    {&operation_recorder_spec, offsetof(State, operation_recorder_type), 0, "OperationRecorder"},
-    {&shared_spec, offsetof(State, shared_type), 0, "Shared"},
-    {&moment_spec, offsetof(State, moment_type), 0, NULL},
-    {&timed_spec, offsetof(State, timed_type), 0, NULL},
+    {&tagset_spec, OF(tagset_type), 0, "TagSet"},
+    {&family_spec, OF(family_type), 0, "Family"},
+    {&instrument_spec, OF(instrument_type), 0, "Instrument"},
+    {&counter_spec, OF(counter_type), OF(instrument_type), "Counter"},
+    {&gauge_spec, OF(gauge_type), OF(instrument_type), "Gauge"},
+    {&expiring_gauge_spec, OF(expiring_gauge_type), OF(gauge_type), NULL},
+    {&histogram_spec, OF(histogram_type), OF(instrument_type), "Histogram"},
+    {&timer_spec, OF(timer_type), OF(instrument_type), "Timer"},
+    {&timing_spec, OF(timing_type), 0, "Timing"},
+    {&operation_recorder_spec, OF(operation_recorder_type), 0, "OperationRecorder"},
+    {&shared_spec, OF(shared_type), 0, "Shared"},
+    {&moment_spec, OF(moment_type), 0, NULL},
+    {&timed_spec, OF(timed_type), 0, NULL},
 };
 
 static const struct {
@@ -57,8 +60,15 @@ static const struct {
 static int
 add_type(PyObject *module, State *state, const TypeEntry *entry)
 {
-    PyObject *base = entry->is_instrument ? (PyObject *)state->instrument_type : NULL;
-    PyObject *type = PyType_FromModuleAndSpec(module, entry->spec, base);
+    PyTypeObject *base = entry->base == 0 ? NULL : *AT_OFFSET(state, entry->base, PyTypeObject *);
+    unsigned long flags = base == NULL ? 0 : base->tp_flags;
+    if (base != NULL) { /* only here: others make no subtypes */
+        base->tp_flags |= Py_TPFLAGS_BASETYPE;
+    }
+    PyObject *type = PyType_FromModuleAndSpec(module, entry->spec, (PyObject *)base);
+    if (base != NULL) {
+        base->tp_flags = flags;
+    }
     if (type == NULL) {
         return -1;
     }

@@ -160,6 +160,7 @@ family_enter_slot(Family *family, Series *series, SlotRecord *slot, double uptim
 {
     family_point_to(series, slot->cells);
     series->state = &slot->state;
+    family->has_lived = 1;
     series->created = slot->created;
     series->since = uptime;
     series->mark = family_mark(family, series);
@@ -182,8 +183,14 @@ family_refresh(Family *family)
     family->seen_ended = entry_ended(&family->entry);
     for (uint32_t i = 0; i < family->table.n_rows; i++) {
         Series *series = family->table.rows[i];
-        if (series != NULL && is_entered(series) && !is_live(series)) {
+        if (series == NULL || !is_entered(series)) {
+            continue;
+        }
+        if (!is_live(series)) {
             family_lose(family, series);
+        }
+        else {
+            series->created = slot_of_cells(series->cells)->created; /* it may have been ended, and made again */
         }
     }
     table_trim(&family->table);
@@ -309,7 +316,7 @@ end_if_unchanged(const Family *family, const Series *series)
         slot_ended(&family->entry, &slot);
         return 1;
     }
-    atomic_store(&slot.record->state, LIVE);
+    slot_revive(&family->entry, &slot); /* not just its state: others may have lost it meanwhile */
     return 0;
 }
 

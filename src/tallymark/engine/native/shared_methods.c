@@ -32,7 +32,8 @@ shared_families(PyObject *op, PyObject *Py_UNUSED(ignored))
     Entry entry = entry_first((Shared *)op);
     for (; list != NULL && entry.record != NULL; entry = entry_next(&entry)) {
         PyObject *registered = PyBool_FromLong(atomic_load(&entry.record->registered) != 0);
-        if (append_steal(list, Py_BuildValue("KN", (unsigned long long)entry.offset, registered)) < 0) {
+        PyObject *has_lived = PyBool_FromLong(atomic_load(&entry.record->born) != 0);
+        if (append_steal(list, Py_BuildValue("KNN", (unsigned long long)entry.offset, registered, has_lived)) < 0) {
             Py_CLEAR(list);
         }
     }

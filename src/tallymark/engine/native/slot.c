@@ -37,7 +37,8 @@ slot_first(const Entry *entry)
 Slot
 slot_next(const Entry *entry, const Slot *slot)
 {
-    return slot_at(entry, further(slot->offset, atomic_load(&slot->record->next)));
+    const SlotRecord *record = (SlotRecord *)(entry->shared->base + slot->offset); /* a fork may have moved it */
+    return slot_at(entry, further(slot->offset, atomic_load(&record->next)));
 }
 
 Slot
@@ -358,7 +359,7 @@ slots_mark(const Entry *entry, const char *text, uint32_t length)
     uint64_t mark = 0;
     Slot slot = slot_find(entry, ANYONE, text, length);
     for (int i = 0; slot.record != NULL && i < MOST_LINKS; i++) {
-        mark += cell_count(&slot.record->cells[0]);
+        mark += cell_count(&slot.record->cells[entry->words - 1]);
         slot = find_from(entry, &slot.record->chain, ANYONE, text, length);
     }
     return mark;

@@ -66,7 +66,7 @@ void slot_ended(const Entry *entry, const Slot *slot);
 /* End all slots with these tags, of any owner. */
 void slots_end(const Entry *entry, const char *text, uint32_t length);
 
-/* Return the sum of the first cells of all live slots with these tags, as integers: it differs once one of them changed. */
+/* Return the sum of the last cells of all live slots with these tags: it differs once one of them changed. */
 uint64_t slots_mark(const Entry *entry, const char *text, uint32_t length);
 
 /* Return 1 if a slot is the one by which its series is counted. */

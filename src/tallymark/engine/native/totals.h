@@ -16,6 +16,7 @@ typedef struct {
     uint32_t n_shares, n_read; /* the second of those that lived at the last reading */
     double created, value, rest; /* as read last; `rest` is what the sum in `value` lost to rounding */
     uint64_t mark, last_mark;    /* of all shares together: as read last, and when it last differed */
+    int is_in_use;               /* of any: as read last */
     double since;                /* with a ttl: since when it holds */
 } Total;
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "instrument.h"
 #include "member.h"
 #include "shared_family.h"
 #include "tag_text.h"
@@ -52,13 +53,15 @@ read_shares(Family *family)
         if (total == NULL || !is_live_share(slot, share)) {
             continue;
         }
-        uint64_t word = cell_count(&slot->cells[0]);
+        uint64_t word = cell_count(&slot->cells[0]), mark = cell_count(&slot->cells[family->words - 1]);
+        int is_in_use = family->words > 1 && gauge_is_in_use(slot->cells);
         double created = slot->created;
         atomic_thread_fence(memory_order_acquire);
         if (is_live_share(slot, share)) {
             add_value(total, double_of(word), family->entry.aggregate);
             total->created = total->n_read == 0 || created < total->created ? created : total->created;
-            total->mark = total->n_read == 0 ? word : total->mark + word;
+            total->mark = total->n_read == 0 ? mark : total->mark + mark;
+            total->is_in_use = is_in_use || (total->n_read > 0 && total->is_in_use);
             total->n_read++;
         }
     }
@@ -109,7 +112,7 @@ find_unchanged(Family *family, double now, uint64_t **marks)
     }
     for (size_t i = 0; i < totals->n_rows; i++) {
         Total *total = totals->rows[i];
-        if (total->mark != total->last_mark) {
+        if (total->mark != total->last_mark || total->is_in_use) {
             total->last_mark = total->mark;
             total->since = now;
         }

@@ -84,3 +84,8 @@ class Counter(Scalar):
         if not 0.0 <= number < inf:
             return self._family.policy.reject_number(number)
         self._store(number)
+        self._touch()
+
+    def _touch(self) -> None:
+        """Have `ttl` begin anew, as a record does: a callback has just told the total, the same or not."""
+        self._family._touch(self)

@@ -41,7 +41,7 @@ class Family:
     """
 
     __slots__ = (
-        "__weakref__", "_dormant", "_hooks", "_live", "_marks", "_overflow_tags", "_taken",
+        "__weakref__", "_dormant", "_has_lived", "_hooks", "_live", "_marks", "_overflow_tags", "_taken",
         "description", "options", "policy", "registered", "root",
     )  # fmt: skip
 
@@ -52,6 +52,7 @@ class Family:
         self.registered = True
         self._hooks = hooks
         self._live: dict[Pairs, Instrument] = {}
+        self._has_lived = False  # True once there was a live series
         self._taken = 0  # how many live series count towards the limit
         # Dormant series that a user still holds: each must keep its one object.
         self._dormant: WeakValueDictionary[Pairs, Instrument] = WeakValueDictionary()
@@ -136,6 +137,7 @@ class Family:
         if present is series and not series._live:
             series._created = created
             series._live = True
+            self._has_lived = True
         elif counts:
             self._taken -= 1
         self._dormant.pop(pairs, None)
@@ -180,11 +182,17 @@ class Family:
             for pairs, series in list(self._live.items()):
                 mark, since = self._marks.get(pairs, (None, now))
                 present = series._mark()
-                if present != mark and not (present != present and mark != mark):  # NaN is not equal to itself
+                if present != mark or series._in_use:
                     self._marks[pairs] = present, now
                 elif now - since >= ttl:
                     dropped += self.drop(series, mark)
         return dropped
+
+    def _touch(self, series: Instrument) -> None:
+        """Have a series be taken for changed when `expire` looks at it next."""
+        with slow_path():
+            if series._tags._pairs in self._marks:
+                self._marks[series._tags._pairs] = None, 0.0
 
     def series(self, base: S) -> list[S]:
         """Return the live series that have all tags of `base`, in the order in which they became live."""
@@ -195,10 +203,10 @@ class Family:
         return series
 
     def read(self) -> Columns:
-        """Return the live series as columns; if there is none, the root alone, with empty cells."""
+        """Return the live series as columns; if there never was one, the root alone, with empty cells."""
         self.expire()
         with slow_path():
-            rows = list(self._live.values()) or [self.root]
+            rows = list(self._live.values()) if self._has_lived else [self.root]
             return type(self.root)._columns(rows)
 
     @property

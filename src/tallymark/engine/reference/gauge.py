@@ -9,7 +9,11 @@ from tallymark.engine.tracking import InProgress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from tallymark.engine.number import Number
+    from tallymark.engine.reference.family import Family
+    from tallymark.engine.reference.tagset import TagSet
 
 __all__ = ["Gauge"]
 
@@ -17,9 +21,23 @@ __all__ = ["Gauge"]
 class Gauge(Scalar):
     """A value that goes up and down: a queue's depth, a temperature, the connections that are open."""
 
-    __slots__ = ()
+    __slots__ = ("_moved",)
 
     kind = "gauge"
+
+    _moved: bool
+    """True if the last record moved the value."""
+
+    @classmethod
+    def _make(cls, family: Family, tags: TagSet) -> Self:
+        self = super()._make(family, tags)
+        self._moved = False
+        return self
+
+    @property
+    def _in_use(self) -> bool:  # type: ignore[override]
+        """True for what is in progress: moved by `inc` and `dec`, and not back at 0."""
+        return self._moved and self._value != 0.0
 
     def set(self, value: Number, /, **tags: object) -> None:
         """Set this series, or the one with `tags` added, to `value`: any double, including NaN and inf.
@@ -68,6 +86,18 @@ class Gauge(Scalar):
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
         return InProgress(self.with_tags(**tags))
+
+    # The record is counted before it is made, so that a series does not expire between the two.
+
+    def _add(self, amount: float) -> None:
+        self._records += 1
+        self._moved = True
+        super()._add(amount)
+
+    def _store(self, value: float) -> None:
+        self._records += 1
+        self._moved = False
+        super()._store(value)
 
     def _set_from_callback(self, value: Number) -> None:
         """Set the value that a callback returned."""

@@ -29,6 +29,9 @@ class Instrument:
     _live: bool
     _created: float
 
+    _in_use = False
+    """True while a series must not expire."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError(f"a {type(self).__name__} is made by a registry: registry.{self.kind}(name), or tm.{self.kind}(name)")
 

@@ -48,9 +48,10 @@ class LockedScalar(scalar.Scalar):
     def _clear(self, mark: object) -> bool:
         with cells:
             # Atomic
-            if self._live and (mark is None or self._value == mark or (mark != mark and self._value != self._value)):
+            if self._live and (mark is None or (self._value, self._records) == mark):
                 self._live = False
                 self._value = 0.0
+                self._records = 0
                 return True
         return False
 

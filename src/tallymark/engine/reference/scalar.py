@@ -18,9 +18,12 @@ __all__ = ["Scalar"]
 class Scalar(Instrument):
     """What counters and gauges have in common."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("_records", "_value")
 
     _value: float
+
+    _records: int
+    """Of a gauge: how many there were, so that each is seen, whatever value it sets."""
 
     @property
     def value(self) -> float:
@@ -49,13 +52,14 @@ class Scalar(Instrument):
         raise NotImplementedError
 
     def _mark(self) -> object:
-        return self._value
+        return self._value, self._records
 
     def _clear(self, mark: object) -> bool:
         # Atomic
-        if self._live and (mark is None or self._value == mark or (mark != mark and self._value != self._value)):
+        if self._live and (mark is None or (self._value, self._records) == mark):
             self._live = False
             self._value = 0.0
+            self._records = 0
             return True
         return False
 

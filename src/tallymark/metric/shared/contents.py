@@ -81,14 +81,16 @@ class FamilyContents(Frozen):
     Attributes:
         offset: where it is in the file.
         registered: False after `unregister`.
+        has_lived: whether it ever had a series.
         entry: what the file tells of it; None where that is damaged.
         series: of the metric, in the order of their creation. None are read of a metric that is damaged.
     """
 
-    __slots__ = ("entry", "offset", "registered", "series")
+    __slots__ = ("entry", "has_lived", "offset", "registered", "series")
 
     offset: int
     registered: bool
+    has_lived: bool
     entry: SharedEntry | None
     series: tuple[SeriesContents, ...]
 
@@ -119,20 +121,22 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
         shared = open_to_read(load_engine("native"), path)
     except ImportError as error:
         raise SharedFileError(f"{printable(str(path))}: {error}") from None
-    found = [(offset, registered, shared.text(offset), shared.series(offset)) for offset, registered in shared.families()]
+    found = [(*told, shared.text(told[0]), shared.series(told[0])) for told in shared.families()]
     # After the series, so that no process whose values were read is taken for one that ended before.
     processes = tuple([LivingProcess(place, pid, since) for place, pid, _, since, _ in shared.processes()])
     living = {process.place for process in processes}
-    families = tuple([_family(offset, registered, text, slots, living) for offset, registered, text, slots in found])
+    families = tuple([_family(living, *told) for told in found])
     usage = shared.usage()
     space = Space(**{name: usage[name] for name in Space.__match_args__})
     return Contents(str(path), time.time(), space, processes, families)
 
 
-def _family(offset: int, registered: bool, text: bytes | None, slots: list[Slot], living: set[int]) -> FamilyContents:
+def _family(
+    living: set[int], offset: int, registered: bool, has_lived: bool, text: bytes | None, slots: list[Slot]
+) -> FamilyContents:
     entry = SharedEntry.read(text)
     series = () if entry is None else tuple([_series(entry, slot, living) for slot in slots])
-    return FamilyContents(offset, registered, entry, series)
+    return FamilyContents(offset, registered, has_lived, entry, series)
 
 
 def _series(entry: SharedEntry, slot: Slot, living: set[int]) -> SeriesContents:

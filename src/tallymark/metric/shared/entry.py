@@ -82,5 +82,7 @@ class SharedEntry(Frozen):
 
     @property
     def words(self) -> int:
-        """Cells of a series: one, or a count for each bucket, the sum, and the least and greatest value."""
-        return len(self.bounds) + 4 if self.kind in WITH_BUCKETS else 1
+        """Cells of a series: one, or of a gauge that expires two; or a count for each bucket, sum, least and greatest value."""
+        if self.kind in WITH_BUCKETS:
+            return len(self.bounds) + 4
+        return 2 if self.ttl is not None and self.kind != "counter" else 1

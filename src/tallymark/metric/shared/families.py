@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 from tallymark.engine.lock import held, slow_path
 from tallymark.engine.options import FamilyOptions
 from tallymark.errors import TagError
+from tallymark.metric import buckets  # noqa: F401  # before a fork: in a child, an import that another thread began never ends
 from tallymark.metric.families import Families
 from tallymark.metric.validation import conflict_with
 
@@ -124,7 +125,7 @@ class SharedFamilies(Families):
     def sync(self) -> bool:
         """Sync with what other processes did to the metrics: return True if they unregistered some, or made new ones."""
         with slow_path():
-            registered = dict(self.memory.shared.families())
+            registered = {offset: is_registered for offset, is_registered, _ in self.memory.shared.families()}
             gone = [one for one in list(self._by_name.items()) if not registered.get(self.memory.offset(one[1]), True)]
             for name, family in gone:
                 self._take_out(name, family)

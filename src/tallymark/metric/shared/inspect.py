@@ -146,7 +146,7 @@ def snapshot_of(contents: Contents) -> Snapshot:
         if entry is None or not family.registered or entry.name in families or entry.name == PROCESS_CPU:
             continue
         rows = _combined(entry, _by_tags(family)) if entry.aggregate != "last" else _first(_by_tags(family))
-        if rows or entry.name != REJECTED:
+        if rows or not (family.has_lived or entry.name == REJECTED):
             families[entry.name] = _family_snapshot(entry, rows or [_untagged(entry)])
     return Snapshot(tuple(families.values()), contents.time)
 
