@@ -8,6 +8,7 @@ from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyOptions
 from tallymark.errors import TagError
 from tallymark.metric.families import Families
+from tallymark.metric.shared.requests import OwnRequests
 from tallymark.metric.validation import conflict_with
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tallymark.engine.options import FamilyHooks, TagLimits
     from tallymark.metric.shared.entry import SharedEntry
     from tallymark.metric.shared.memory import SharedMemory
+    from tallymark.metric.validation import MetricRequest
 
 __all__ = ["SharedFamilies"]
 
@@ -30,7 +32,7 @@ class SharedFamilies(Families):
         memory: the memory that they share.
     """
 
-    __slots__ = ("_by_offset", "memory")
+    __slots__ = ("_by_offset", "_requests", "memory")
 
     is_shared = True
 
@@ -38,6 +40,7 @@ class SharedFamilies(Families):
         super().__init__(engine, limits, tags)
         self.memory = memory
         self._by_offset: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory
+        self._requests = OwnRequests(memory.path)
 
     def readmit(self, family: Family) -> bool:
         """Register a family again, for all processes, if need be; return True if its name was free."""
@@ -66,6 +69,26 @@ class SharedFamilies(Families):
         super()._take_out(name, family)
 
     # Making
+
+    def get(self, wanted: MetricRequest, hooks: FamilyHooks | None = None) -> Family:
+        """Get or create the family that a request is for. Bounds that only other processes asked for win over those here.
+
+        Raises:
+            MetricConflictError: also where this process asked for other bounds before.
+        """
+        with slow_path():
+            family = super().get(wanted, hooks)
+            self._requests.add(family, wanted)
+        self._requests.warn()
+        return family
+
+    def _conflict(self, family: Family, wanted: MetricRequest) -> str:
+        conflict = conflict_with(family.options, wanted, but_bounds=True) or self._requests.conflict(family, wanted)
+        if conflict or wanted.bounds in (None, family.options.bounds) or self._requests.has(family):
+            return conflict
+        if family.registered:
+            self.sync()  # another process may have unregistered it, and its name is free
+        return "" if family.registered else conflict_with(family.options, wanted)
 
     def _make(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
         found = self.memory.find_or_make(options, description)
@@ -103,7 +126,9 @@ class SharedFamilies(Families):
     def _where(self, family: Family) -> str:
         if self.memory.path is None or not self.memory.offset(family):
             return ""
-        return f" (defined in {self.memory.path}, which persists; delete it while nothing runs, to start fresh)"
+        return (
+            f" (defined in {self.memory.path}, which persists; delete it while nothing runs, or use fresh=True, to start fresh)"
+        )
 
     # Other processes
 
