@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,9 @@ def test_a_file_of_another_user_is_left_alone(old: Path, children: Any) -> None:
     with pytest.raises(tm.SharedFileError, match=r"another user .uid 12345, this is uid 0"):
         fresh(old)
     os.chown(old, 0, 0)
-    os.chdir(old.parent)
-    for directory in (old.parent, *old.parent.parents):
-        directory.chmod(0o755 if directory != Path("/tmp") else 0o1777)
+    for parent in old.parents:
+        if parent.stat().st_mode & 0o777 == 0o700 and parent.is_relative_to(tempfile.gettempdir()):
+            parent.chmod(0o755)
 
     def work() -> None:
         os.setuid(12345)

@@ -134,6 +134,10 @@ class Families:
         """Return the end of a message: where a family is defined, if not in this process."""
         return ""
 
+    def why_full(self) -> str:
+        """Return why there is no space for a series, and a remedy."""
+        return ""
+
     # Reading
 
     def refresh(self) -> None:

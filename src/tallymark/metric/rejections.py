@@ -77,7 +77,7 @@ class Rejections:
         """
         self._count(metric, reason)
         if self._strict:
-            raise (TagError if reason in _TAG_REASONS else ValueError)(f"metric {metric!r}: {detail()}")
+            raise (TagError if reason in _TAG_REASONS else ValueError)(f"metric {metric!r}: {self._text(reason, detail)}")
         self._log(metric, reason, detail)
 
     def note(self, metric: str, reason: str, detail: Callable[[], str]) -> None:
@@ -91,5 +91,9 @@ class Rejections:
             self._logged.add((metric, reason))
             logger().warning(
                 "metric %r: %s. Further cases are only counted, in %s{metric=%r,reason=%r}",
-                metric, detail(), REJECTED, metric, reason,
+                metric, self._text(reason, detail), REJECTED, metric, reason,
             )  # fmt: skip
+
+    def _text(self, reason: str, detail: Callable[[], str]) -> str:
+        families = self._families() if reason == "no_space" else None
+        return families.why_full() or detail() if families is not None else detail()

@@ -130,6 +130,10 @@ class SharedFamilies(Families):
             f" (defined in {self.memory.path}, which persists; delete it while nothing runs, or use fresh=True, to start fresh)"
         )
 
+    def why_full(self) -> str:
+        """Return why there is no space for a series, and a remedy."""
+        return self.memory.why_full()
+
     # Other processes
 
     def sync(self) -> bool:

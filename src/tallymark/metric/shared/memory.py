@@ -64,6 +64,17 @@ class SharedMemory:
             return False
         return True
 
+    def why_full(self) -> str:
+        """Return why there is no space for a series, and a remedy."""
+        usage = self.shared.usage()
+        if self.path is None or usage["size"] >= usage["limit"]:
+            anew = "" if self.path is None else ", which holds from Registry(fresh=True) on"
+            return f"shared memory is full: raise Registry(shared_limit=){anew}, or lower TagLimits.max_series"
+        return (
+            f"shared memory is full: {self.path} cannot grow, as its file system is full, or a quota or this process' limit on"
+            " the size of files (ulimit -f) is reached. Free some space, or raise the limit"
+        )
+
     def register(self, family: Family) -> bool:
         """Register a family for all processes; return True if its name was free."""
         offset = self.offset(family)
