@@ -190,3 +190,42 @@ def test_process_metrics_are_of_all_processes_that_were_read(shared: tm.Registry
     assert children.run(work) == 0
     assert value(shared, "process_cpu_seconds_total") >= before
     assert value(shared, "process_threads") == alone
+
+
+# The gauge that nobody chose an aggregate for
+
+
+def hints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "survives kills" in record.getMessage()]
+
+
+def moved(gauge: Any) -> None:
+    """What the engine does when a series wakes in order to be moved."""
+    for _ in range(3):
+        gauge._family.policy.gauge_moved(gauge._family)
+
+
+def test_a_gauge_without_an_aggregate_gets_one_hint(shared: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    moved(shared.gauge("in_flight"))
+    (said,) = hints(caplog)
+    assert "'in_flight'" in said
+    assert 'aggregate="sum"' in said
+
+
+@pytest.mark.parametrize("aggregate", ["last", "sum", "max", "min"])
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_gauge_whose_aggregate_was_chosen_gets_no_hint(adopted: bool, aggregate: Any, path: Path, caplog: Any) -> None:
+    first, second = (tm.Registry(engine="native", shared=path) for _ in range(2))
+    first.gauge("in_flight", aggregate=aggregate)
+    if adopted:
+        second.snapshot()
+    moved(first.gauge("in_flight"))
+    moved(second.gauge("in_flight", aggregate=aggregate))
+    assert not hints(caplog)
+
+
+def test_a_gauge_of_the_file_gets_a_hint_where_this_process_chose_nothing(path: Path, caplog: Any) -> None:
+    first, second = (tm.Registry(engine="native", shared=path) for _ in range(2))
+    first.gauge("in_flight")
+    moved(second.gauge("in_flight"))
+    assert len(hints(caplog)) == 1

@@ -46,6 +46,8 @@ class OwnRequests:
     def add(self, family: Family, wanted: MetricRequest) -> None:
         """Remember a request, which got a family; and if its bounds are others for the first time, to warn of it."""
         present = family.options.bounds
+        if wanted.aggregate:
+            family.policy.is_aggregate_settled = True
         if not present or wanted.bounds is None:
             # Who omits bounds asks for the default, and takes what there is.
             if present and family not in self._asked:
