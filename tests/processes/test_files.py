@@ -285,3 +285,12 @@ def test_who_maps_it_to_read_cannot_change_it(path: Path) -> None:
         assert not reader.bury()
         assert reader.why == "it was opened read-only"
     assert path.read_bytes() == good
+
+
+def test_a_file_that_is_rejected_leaves_no_descriptor_open(path: Path) -> None:
+    path.write_bytes(with_number(fill(path), VERSION, 99))
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        with pytest.raises(tm.SharedFileError):
+            tm.Registry(engine="native", shared=path)
+    assert os.listdir("/proc/self/fd") == before
