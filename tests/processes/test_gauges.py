@@ -229,3 +229,34 @@ def test_a_gauge_of_the_file_gets_a_hint_where_this_process_chose_nothing(path: 
     first.gauge("in_flight")
     moved(second.gauge("in_flight"))
     assert len(hints(caplog)) == 1
+
+
+@pytest.mark.parametrize("move", ["inc", "dec", "add", "inc_tagged", "bound", "track_in_progress"])
+def test_the_engine_tells_the_policy_of_a_shared_gauge_that_moves(move: str, shared: tm.Registry, caplog: Any) -> None:
+    gauge = shared.gauge("in_flight")
+    for i in range(3):
+        match move:
+            case "add":
+                gauge.add(2)
+            case "inc_tagged":
+                gauge.inc(i=i)
+            case "bound":
+                gauge.with_tags(i=i).inc()
+            case "track_in_progress":
+                with gauge.track_in_progress():
+                    pass
+            case _:
+                getattr(gauge, move)()
+    assert len(hints(caplog)) == 1
+
+
+def test_no_other_gauge_gets_the_hint(shared: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    shared.gauge("set").set(1)
+    shared.gauge("chosen", aggregate="sum").inc()
+    shared.gauge("one", aggregate="last").inc()
+    shared.info("service", version="1")
+    shared.state("mode", ["on", "off"]).set("on")
+    tm.Registry(engine="native").gauge("private").inc()
+    tm.process_metrics(shared)
+    shared.snapshot()
+    assert not hints(caplog)
