@@ -34,6 +34,7 @@ EXITS = {
     "takes_one": "raises: a wrong number of arguments",
     "recorder_wrong_arguments": "raises, as well",
     "timing_misused": "raises, as well",
+    "family_decide": "tells the policy of the first move of a shared gauge",
     "number_by_policy": "reads a number that is neither float nor a small int",
     "seconds_of_object": "reads a timedelta, or what is no number",
     "reject_number": "counts a number that is rejected",

@@ -12,4 +12,4 @@ class MetricConflictError(ValueError):
 
 
 class SharedFileError(OSError):
-    """A file that a registry cannot share with other processes: damaged, foreign, of another version, or not accessible."""
+    """A file that a registry cannot share with other processes: damaged, foreign, of another release, or not accessible."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-VERSION, SIZE, USED, PLACES = 8, 64, 72, 4096
+VERSION, RELEASE, SIZE, USED, PLACES = 8, 16, 64, 72, 4096
 
 
 def with_number(good: bytes, at: int, number: int) -> bytes:

@@ -7,6 +7,7 @@ import logging
 import mmap
 import os
 import random
+import resource
 import struct
 import subprocess
 import sys
@@ -60,8 +61,6 @@ def test_a_file_that_cannot_be_used_is_rejected_and_left_alone(damage: str, path
 def test_what_is_no_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(tm.SharedFileError, match="directory"):
         tm.Registry(engine="native", shared=tmp_path)
-    with pytest.raises(tm.SharedFileError, match="No such file"):
-        tm.Registry(engine="native", shared=tmp_path / "missing" / "metrics")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(tm.SharedFileError, match="link"):
         tm.Registry(engine="native", shared=tmp_path / "link")
@@ -75,13 +74,18 @@ def test_a_file_of_another_user_is_rejected(path: Path) -> None:
         tm.Registry(engine="native", shared=path)
 
 
+def reach(directory: Path) -> None:
+    """Let other users come to a directory."""
+    for parent in directory.parents:
+        if parent.stat().st_mode & 0o777 == 0o700 and parent.is_relative_to(tempfile.gettempdir()):
+            parent.chmod(0o755)
+
+
 def test_a_directory_that_cannot_be_written_is_said(tmp_path: Path, children: Any) -> None:
     """By another process, as root may write anywhere."""
     directory = tmp_path / "read-only"
     directory.mkdir(mode=0o555)
-    for parent in directory.parents:
-        if parent.stat().st_mode & 0o777 == 0o700 and parent.is_relative_to(tempfile.gettempdir()):
-            parent.chmod(0o755)
+    reach(directory)
 
     def work() -> None:
         if os.geteuid() == 0:
@@ -105,6 +109,7 @@ def test_a_file_system_without_unnamed_files_will_do(path: Path, monkeypatch: py
     pids = [children.start(lambda: tm.Registry(engine="native", shared=path).counter("n").inc()) for _ in range(10)]
     assert [children.wait(pid) for pid in pids] == [0] * 10
     assert tm.Registry(engine="native", shared=path).counter("n").value == 10
+    assert tm.Registry(engine="native", shared=path, fresh=True).counter("n").value == 0
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.listdir(path.parent) == [path.name]
 
@@ -122,6 +127,80 @@ def test_no_space_left(path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "10000.0"
     assert "its file may not grow further" in ran.stderr
+
+
+NO_DESCRIPTORS = """
+import os, sys, tallymark as tm
+kept = tm.Registry(shared=True)  # so that all is imported
+taken = []
+try:
+    while True:
+        taken.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+for left in range(4):  # one more of them each time
+    for shared in (sys.argv[1], True):
+        try:
+            tm.Registry(shared=shared)
+            print("made")
+        except tm.SharedFileError as error:
+            print(error)
+    os.close(taken.pop())
+"""
+
+
+def test_no_descriptors_left(path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", NO_DESCRIPTORS, path], capture_output=True, text=True, check=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)),
+    )  # fmt: skip
+    first, *others = ran.stdout.splitlines()
+    said = "cannot be shared: this process has as many files open as it may; close some, or raise the limit (ulimit -n"
+    assert first.startswith(f"{path}: {said}")
+    assert others[0].startswith(f"memory to be inherited: {said}")
+    assert all(said in one or one == "made" for one in others)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("file/metrics", "a part of its path is a file"), ("x" * 300, "its name is too long"), ("file/a/b", "is a file")],
+    ids=["in-a-file", "long", "below-a-file"],
+)
+def test_what_cannot_be_a_path_is_rejected(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(tm.SharedFileError, match=f"{reason}.*choose a(nother|  *shorter)"):
+        tm.Registry(engine="native", shared=tmp_path / name)
+    assert (tmp_path / "file").read_bytes() == b"x"
+
+
+def test_a_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(tm.SharedFileError, match="its directory cannot be made: File exists; make it before"):
+        tm.Registry(engine="native", shared=tmp_path / "link" / "metrics")
+
+
+def test_a_directory_that_this_user_may_not_make_is_said(tmp_path: Path, children: Any) -> None:
+    directory = tmp_path / "read-only"
+    directory.mkdir(mode=0o555)
+    reach(directory)
+
+    def work() -> None:
+        if os.geteuid() == 0:
+            os.setuid(12345)
+        with pytest.raises(tm.SharedFileError, match=r"cannot be made: Permission denied; make it .*RuntimeDirectory"):
+            tm.Registry(engine="native", shared=directory / "more" / "metrics")
+
+    assert children.run(work) == 0
+    assert not list(directory.iterdir())
+
+
+def test_a_file_system_that_is_read_only_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(tm.SharedFileError, match="its file system is read-only; choose a directory on another"):
+        tm.Registry(engine="native", shared=path)
 
 
 def test_a_file_that_is_replaced_while_in_use_is_logged_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -205,3 +284,12 @@ def test_who_maps_it_to_read_cannot_change_it(path: Path) -> None:
         assert not reader.bury()
         assert reader.why == "it was opened read-only"
     assert path.read_bytes() == good
+
+
+def test_a_file_that_is_rejected_leaves_no_descriptor_open(path: Path) -> None:
+    path.write_bytes(with_number(fill(path), VERSION, 99))
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        with pytest.raises(tm.SharedFileError):
+            tm.Registry(engine="native", shared=path)
+    assert os.listdir("/proc/self/fd") == before

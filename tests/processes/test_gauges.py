@@ -210,3 +210,73 @@ def test_a_child_leaves_the_series_that_its_parent_s_callback_returned(shared: t
 
     assert children.run(work) == 0
     assert value(shared, "size", of="a") == 1
+
+
+# The gauge that nobody chose an aggregate for
+
+
+def hints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "survives kills" in record.getMessage()]
+
+
+def moved(gauge: Any) -> None:
+    """What the engine does when a series wakes in order to be moved."""
+    for _ in range(3):
+        gauge._family.policy.gauge_moved(gauge._family)
+
+
+def test_a_gauge_without_an_aggregate_gets_one_hint(shared: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    moved(shared.gauge("in_flight"))
+    (said,) = hints(caplog)
+    assert "'in_flight'" in said
+    assert 'aggregate="sum"' in said
+
+
+@pytest.mark.parametrize("aggregate", ["last", "sum", "max", "min"])
+@pytest.mark.parametrize("adopted", [False, True])
+def test_a_gauge_whose_aggregate_was_chosen_gets_no_hint(adopted: bool, aggregate: Any, path: Path, caplog: Any) -> None:
+    first, second = (tm.Registry(engine="native", shared=path) for _ in range(2))
+    first.gauge("in_flight", aggregate=aggregate)
+    if adopted:
+        second.snapshot()
+    moved(first.gauge("in_flight"))
+    moved(second.gauge("in_flight", aggregate=aggregate))
+    assert not hints(caplog)
+
+
+def test_a_gauge_of_the_file_gets_a_hint_where_this_process_chose_nothing(path: Path, caplog: Any) -> None:
+    first, second = (tm.Registry(engine="native", shared=path) for _ in range(2))
+    first.gauge("in_flight")
+    moved(second.gauge("in_flight"))
+    assert len(hints(caplog)) == 1
+
+
+@pytest.mark.parametrize("move", ["inc", "dec", "add", "inc_tagged", "bound", "track_in_progress"])
+def test_the_engine_tells_the_policy_of_a_shared_gauge_that_moves(move: str, shared: tm.Registry, caplog: Any) -> None:
+    gauge = shared.gauge("in_flight")
+    for i in range(3):
+        match move:
+            case "add":
+                gauge.add(2)
+            case "inc_tagged":
+                gauge.inc(i=i)
+            case "bound":
+                gauge.with_tags(i=i).inc()
+            case "track_in_progress":
+                with gauge.track_in_progress():
+                    pass
+            case _:
+                getattr(gauge, move)()
+    assert len(hints(caplog)) == 1
+
+
+def test_no_other_gauge_gets_the_hint(shared: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    shared.gauge("set").set(1)
+    shared.gauge("chosen", aggregate="sum").inc()
+    shared.gauge("one", aggregate="last").inc()
+    shared.info("service", version="1")
+    shared.state("mode", ["on", "off"]).set("on")
+    tm.Registry(engine="native").gauge("private").inc()
+    tm.process_metrics(shared)
+    shared.snapshot()
+    assert not hints(caplog)

@@ -13,6 +13,7 @@ import tallymark as tm
 from tallymark.cli import main
 from tallymark.frozen import replace
 from tallymark.metric.shared.contents import read_contents
+from tallymark.metric.shared.header import FORMAT
 from tallymark.metric.shared.inspect import json_text, snapshot_of, text_lines
 
 
@@ -48,12 +49,15 @@ def test_what_registries_do_not_share_is_said_to_be_foreign(kind: str, path: Pat
     assert refused(path, capsys) == f"{path} is not a file that registries share\n"
 
 
+RELEASES = f"Tallymark {tm.__version__}, format 99; this is Tallymark {tm.__version__}, format {FORMAT}"
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
         (lambda good: good[:100], "it is too short"),
         (lambda good: good[: len(good) // 2], "it was truncated, or its header is damaged"),
-        (lambda good: good[:8] + b"\x63" + good[9:], "another release of Tallymark made it"),
+        (lambda good: good[:8] + b"\x63" + good[9:], f"another release of Tallymark made it: {RELEASES}"),
         (lambda good: good[:17] + bytes([good[17] ^ 1]) + good[18:], "its header is damaged"),
     ],
     ids=["short", "truncated", "newer", "damaged"],

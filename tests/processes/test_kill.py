@@ -131,7 +131,7 @@ def check(registry: tm.Registry) -> None:
     assert {tuple(one.tags.items()) for one in snapshot["n"]} == {(("made", "0"),)}
     assert [(one.value, one.tags["whose"]) for one in snapshot["max"]] == [(9, "dead")]
     assert [(one.value, one.tags["whose"]) for one in snapshot["min"]] == [(9, "dead")]
-    assert [(dict(one.tags), one.value) for one in snapshot["sum"]] == [({}, 0)]
+    assert list(snapshot["sum"]) == []
     counter = registry.counter("n")
     for i in range(40):
         counter.inc(fresh=str(i))

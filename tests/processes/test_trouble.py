@@ -153,13 +153,14 @@ def stopped_lock() -> Any:
     return held
 
 
-def test_no_space_at_all_is_counted_where_there_is_space(path: Path) -> None:
+def test_no_space_at_all_is_counted_where_there_is_space(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Space for the overflow series is reserved from the start, also for that of `tallymark_rejected`."""
     limits = tm.TagLimits(max_series=100_000)
     registry = tm.Registry(engine="native", shared=path, shared_limit=1_200_000, limits=limits)
     counter = registry.counter("n")
     for i in range(20_000):
         counter.inc(user=str(i))
+    assert "raise Registry(shared_limit=), which holds from Registry(fresh=True) on" in caplog.text
     snapshot = registry.snapshot()
     assert sum(one.value for one in snapshot["n"]) == 20_000
     over = snapshot.find("n", overflow="true")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from _collections_abc import Mapping
 from math import isfinite
 
+from tallymark.engine.lock import held
 from tallymark.engine.number import to_float
 from tallymark.engine.options import FamilyHooks, FamilyOptions, check_key
 from tallymark.engine.text import as_tags, key_text, value_text
 from tallymark.errors import TagError
+from tallymark.log import logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +30,18 @@ _UNPRINTABLE = "<unprintable>"
 
 
 class Policy:
-    """The rules of one family, and how it reports what breaks them."""
+    """The rules of one family, and how it reports what breaks them.
 
-    __slots__ = ("hooks", "options")
+    Attributes:
+        is_aggregate_settled: somebody chose how processes share a gauge, or the log told that nobody did.
+    """
+
+    __slots__ = ("hooks", "is_aggregate_settled", "options")
 
     def __init__(self, options: FamilyOptions, hooks: FamilyHooks) -> None:
         self.options = options
         self.hooks = hooks
+        self.is_aggregate_settled = False
 
     # Tags
 
@@ -188,6 +195,21 @@ class Policy:
     def reachable(self, family: Any) -> bool:
         """Count what failed while shared memory could not be changed; return True once that is done."""
         return self.hooks.settle()
+
+    def gauge_moved(self, family: Family) -> None:
+        """Log, once, what `inc` and `dec` of a gauge that processes share leave behind, unless somebody chose its `aggregate`.
+
+        For gauges in shared memory alone; called when a series wakes in order to be moved.
+        """
+        if self.is_aggregate_settled or self.options.aggregate not in ("", "last") or held():  # no logging under the lock
+            return
+        self.is_aggregate_settled = True
+        logger().warning(
+            "metric %r: inc() and dec() move one value that all processes share: what a killed process added stays in it for"
+            ' ever. gauge(%r, aggregate="sum") survives kills: each process has its own value, which leaves the sum when the'
+            " process ends. (A file keeps what it has until it is begun anew: Registry(shared=path, fresh=True).) If one value"
+            ' is meant, say aggregate="last"', self.options.name, self.options.name,
+        )  # fmt: skip
 
     def _culprit(self, family: Family) -> str:
         values: dict[str, set[str]] = {}

@@ -60,7 +60,7 @@ class Families:
         name = wanted.name
         with slow_path():
             family = self._by_name.get(name) or self._unregistered.get(name)
-            conflict = conflict_with(family.options, wanted) if family else ""
+            conflict = self._conflict(family, wanted) if family else ""
             if (conflict or (family and not self.readmit(family))) and self.sync():  # the name may be free now, or another's
                 return self.get(wanted, hooks)
             if family is None or (conflict and not family.registered):
@@ -68,7 +68,7 @@ class Families:
                 check_free(name)
                 made = self._make(self._options(wanted), wanted.description, hooks or self.hooks)
                 family = self._by_name.setdefault(name, made)  # a signal handler may have been first
-                conflict = conflict_with(family.options, wanted)
+                conflict = self._conflict(family, wanted)
                 if not conflict:
                     self.readmit(family)  # in shared memory, the family may have existed before
             if conflict:
@@ -124,6 +124,10 @@ class Families:
     def _make(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
         made: Family = self._engine.Family(options, hooks, description)
         return made
+
+    def _conflict(self, family: Family, wanted: MetricRequest) -> str:
+        """Return how a request differs from the family of its name; empty: not at all."""
+        return conflict_with(family.options, wanted)
 
     def _where(self, family: Family) -> str:
         """Return the end of a message: where a family is defined, if not in this process."""

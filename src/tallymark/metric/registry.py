@@ -58,11 +58,13 @@ class Registry(Instruments):
             that is inherited over a fork, or the path of a file that each process opens. Linux, native engine.
         shared_limit: bytes that this memory may grow to, if this process creates it. Beyond, records go to the overflow
             series, and are counted in `tallymark_rejected`.
+        fresh: begin the file anew, with counters at 0, if no living process uses it; else join those that do. Without it, what
+            is in the file stays, over restarts too. It needs a path.
         self_metrics: report in each snapshot how many series each metric has, in `tallymark_series{metric}`.
 
     Raises:
-        SharedFileError: the file cannot be shared: it is damaged, not Tallymark's, of another version, or not accessible.
-        ValueError: this engine or platform cannot share memory.
+        SharedFileError: the file cannot be shared: it is damaged, not Tallymark's, of another release, or not accessible.
+        ValueError: this engine or platform cannot share memory, or there is none to begin anew.
     """
 
     def __init__(
@@ -74,13 +76,14 @@ class Registry(Instruments):
         engine: EngineName | None = None,
         shared: bool | str | os.PathLike[str] = False,
         shared_limit: int = 64 * 2**20,
+        fresh: bool = False,
         self_metrics: bool = True,
     ) -> None:
         self._engine = load_engine(engine)
         limits = _DEFAULT_LIMITS if limits is None else limits
         check_type("limits", limits, TagLimits)
         self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
-        self._families = _families(self._engine, limits, self._tags, shared, shared_limit)
+        self._families = _families(self._engine, limits, self._tags, shared, shared_limit, fresh)
         self._self_metrics = self_metrics
         self._names = ExpositionNames()
         self._infos: dict[str, Gauge] = {}
@@ -252,11 +255,13 @@ def _readmit_to(families: Families) -> Callable[[Family], bool]:
     return readmit
 
 
-def _families(engine: Any, limits: TagLimits, tags: TagSet, shared: Any, shared_limit: int) -> Families:
+def _families(engine: Any, limits: TagLimits, tags: TagSet, shared: Any, shared_limit: int, fresh: bool) -> Families:
     if shared is False or shared is None:
+        if fresh:
+            raise ValueError("Registry(fresh=True) begins a file anew: give it too, as in Registry(shared=path, fresh=True)")
         return Families(engine, limits, tags)
     from tallymark.metric.shared.families import SharedFamilies  # most registries share nothing, and need not import these
     from tallymark.metric.shared.file import open_to_share
     from tallymark.metric.shared.memory import SharedMemory
 
-    return SharedFamilies(engine, limits, tags, SharedMemory(*open_to_share(engine, shared, shared_limit)))
+    return SharedFamilies(engine, limits, tags, SharedMemory(*open_to_share(engine, shared, shared_limit, fresh)))

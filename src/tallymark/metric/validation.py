@@ -169,12 +169,16 @@ def check_tag_keys(name: str, tag_keys: Iterable[str]) -> tuple[str, ...]:
     return keys
 
 
-def conflict_with(options: FamilyOptions, wanted: MetricRequest) -> str:
-    """Return how a request differs from the metric of its name; empty: not at all. Omitted options match anything."""
+def conflict_with(options: FamilyOptions, wanted: MetricRequest, *, but_bounds: bool = False) -> str:
+    """Return how a request differs from the metric of its name; empty: not at all. Omitted options match anything.
+
+    Args:
+        but_bounds: bounds match any others.
+    """
     asked = (
         ("kind", wanted.kind, options.kind),
         ("unit", wanted.unit or options.unit, options.unit),
-        ("bounds", options.bounds if wanted.bounds is None else wanted.bounds, options.bounds),
+        ("bounds", options.bounds if wanted.bounds is None or but_bounds else wanted.bounds, options.bounds),
         ("aggregate", wanted.aggregate or options.aggregate or "last", options.aggregate or "last"),
         ("tag_keys", options.tag_keys if wanted.tag_keys is None else wanted.tag_keys, options.tag_keys),
     )

@@ -35,22 +35,28 @@ expiring_set(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kw
     return gauge_set_with(op, args, nargs, kwnames, watched_set);
 }
 
+static inline PyObject *
+move(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double sign)
+{
+    return family_decide(((Instrument *)op)->family) < 0 ? NULL : gauge_move_with(op, args, nargs, kwnames, sign, watched_add);
+}
+
 static PyObject *
 expiring_inc(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return nargs > 1 && !takes_one("inc", nargs, 0) ? NULL : gauge_move_with(op, args, nargs, kwnames, 1.0, watched_add);
+    return nargs > 1 && !takes_one("inc", nargs, 0) ? NULL : move(op, args, nargs, kwnames, 1.0);
 }
 
 static PyObject *
 expiring_dec(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return nargs > 1 && !takes_one("dec", nargs, 0) ? NULL : gauge_move_with(op, args, nargs, kwnames, -1.0, watched_add);
+    return nargs > 1 && !takes_one("dec", nargs, 0) ? NULL : move(op, args, nargs, kwnames, -1.0);
 }
 
 static PyObject *
 expiring_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    return takes_one("add", nargs, 1) ? gauge_move_with(op, args, nargs, kwnames, 1.0, watched_add) : NULL;
+    return takes_one("add", nargs, 1) ? move(op, args, nargs, kwnames, 1.0) : NULL;
 }
 
 static PyObject *

@@ -40,6 +40,7 @@ typedef struct Family {
     Totals totals;       /* where each process has a value of its own */
     User user;           /* of the shared memory */
     char registered, has_buckets;
+    char is_undecided; /* 1 for a gauge in shared memory, until it is moved */
     char has_lived; /* 1 once a series was live: from then on, a family without any is exported as nothing, not as 0 */
     PyObject *options, *policy, *hooks, *description;
     PyObject *name, *kind, *unit, *bounds_tuple;

@@ -34,6 +34,9 @@ gauge_move_with(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject 
     return record(self, args, nargs, kwnames, sign * amount, update);
 }
 
+/* Once the first series of a family is moved: tell the policy: 0, or -1 with an exception. */
+int family_decide(Family *family);
+
 PyObject *gauge_track_in_progress(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 #endif

@@ -112,7 +112,7 @@ void instrument_dealloc(PyObject *op);
 /* Return 1 if a series of a gauge that expires was moved by inc() or dec(), and is not back at 0. */
 int gauge_is_in_use(const Cell *cells);
 
-extern PyType_Spec instrument_spec, counter_spec, gauge_spec, expiring_gauge_spec, histogram_spec, timer_spec;
+extern PyType_Spec instrument_spec, counter_spec, gauge_spec, expiring_gauge_spec, undecided_gauge_spec, histogram_spec, timer_spec;
 
 #define INSTRUMENT_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE)
 

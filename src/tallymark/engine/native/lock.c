@@ -49,7 +49,7 @@ static int
 attempt(Shared *shared)
 {
     if (!lock_is_ours(shared)) {
-        shared->why = "other code in this process closed its file; make the registry after that";
+        shared->why = "other code in this process closed its file";
         return -1;
     }
     if (set_lock_of_all(shared, F_WRLCK) == 0) {
@@ -58,7 +58,7 @@ attempt(Shared *shared)
     if (errno == EAGAIN || errno == EACCES || errno == EINTR) {
         return 0;
     }
-    shared->why = "its file system cannot lock files; choose a directory on a local one";
+    shared->why = "its file system cannot lock files";
     return -1;
 }
 
@@ -73,7 +73,7 @@ lock_take(Shared *shared, int64_t patience)
     while ((taken = attempt(shared)) == 0) {
         if (shared->impatient || clock_now() - began > patience) {
             shared->impatient = shared->impatient || patience == PATIENT;
-            shared->why = "a process that is stopped holds its lock; let it go on, or end it";
+            shared->why = "a process that is stopped holds its lock";
             return 0;
         }
         Py_BEGIN_ALLOW_THREADS

@@ -24,6 +24,7 @@ static const TypeEntry type_entries[] = {
     {&counter_spec, OF(counter_type), OF(instrument_type), "Counter"},
     {&gauge_spec, OF(gauge_type), OF(instrument_type), "Gauge"},
     {&expiring_gauge_spec, OF(expiring_gauge_type), OF(gauge_type), NULL},
+    {&undecided_gauge_spec, OF(undecided_gauge_type), OF(gauge_type), NULL},
     {&histogram_spec, OF(histogram_type), OF(instrument_type), "Histogram"},
     {&timer_spec, OF(timer_type), OF(instrument_type), "Timer"},
     {&timing_spec, OF(timing_type), 0, "Timing"},

@@ -88,13 +88,13 @@ shared_map(Shared *self, int fd)
         PyErr_SetFromErrno(PyExc_OSError);
         return -1;
     }
+    self->device = status.st_dev;
+    self->inode = status.st_ino;
     const char *wrong = n < (ssize_t)sizeof header ? "it is too short" : what_is_wrong(&header, (uint64_t)status.st_size);
     if (wrong != NULL) {
         PyErr_SetString(PyExc_ValueError, wrong);
         return -1;
     }
-    self->device = status.st_dev;
-    self->inode = status.st_ino;
     self->limit = header.limit;
     self->known = atomic_load(&header.size);
     self->mapped = self->writable ? self->limit : self->known;

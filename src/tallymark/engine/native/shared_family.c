@@ -75,6 +75,10 @@ family_share(Family *family, PyObject *object)
         return -1;
     }
     family_init_cells(family, family->empty);
+    family->is_undecided = family->instrument_type == family->state->gauge_type || has_gauges_that_expire(family);
+    if (family->instrument_type == family->state->gauge_type) {
+        Py_SETREF(family->instrument_type, (PyTypeObject *)Py_NewRef((PyObject *)family->state->undecided_gauge_type));
+    }
     family->shared = (Shared *)Py_NewRef(object);
     family->user = (User){family->shared->users, family_forked};
     family->shared->users = &family->user;

@@ -115,7 +115,7 @@ shared_take(Shared *shared, uint64_t size)
         goto full;
     }
     if (size > shared->limit - used) {
-        shared->lack = "it is full: raise Registry(shared_limit=), or lower TagLimits.max_series";
+        shared->lack = "it is full: raise Registry(shared_limit=), which holds from Registry(fresh=True) on, or lower TagLimits.max_series";
         goto full;
     }
     if (used + size > end) {

@@ -17,7 +17,7 @@ enum {
 typedef struct State {
     PyTypeObject *tagset_type, *family_type, *instrument_type, *timing_type, *moment_type, *timed_type;
     PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
-    PyTypeObject *expiring_gauge_type; /* a subtype, of gauges with a ttl */
+    PyTypeObject *expiring_gauge_type, *undecided_gauge_type; /* subtypes: of gauges with a ttl; of those in shared memory at first */
     PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
     Shapes shapes;
     struct TagSet *last_root_tags, *last_overflow_tags; /* of the family made last: borrowed, NULL when one of them is freed */

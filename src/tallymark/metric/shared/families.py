@@ -9,6 +9,7 @@ from tallymark.engine.options import FamilyOptions
 from tallymark.errors import TagError
 from tallymark.metric import buckets  # noqa: F401  # before a fork: in a child, an import that another thread began never ends
 from tallymark.metric.families import Families
+from tallymark.metric.shared.requests import OwnRequests
 from tallymark.metric.validation import conflict_with
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ class SharedFamilies(Families):
         memory: the memory that they share.
     """
 
-    __slots__ = ("_by_offset", "memory")
+    __slots__ = ("_by_offset", "_requests", "memory")
 
     is_shared = True
 
@@ -39,12 +40,7 @@ class SharedFamilies(Families):
         super().__init__(engine, limits, tags)
         self.memory = memory
         self._by_offset: WeakValueDictionary[int, Family] = WeakValueDictionary()  # all that are in shared memory
-
-    def get(self, wanted: MetricRequest, hooks: FamilyHooks | None = None) -> Family:
-        """As `Families.get`, for all processes."""
-        if wanted.name not in self._by_name:
-            self._wait()
-        return super().get(wanted, hooks)
+        self._requests = OwnRequests(memory.path)
 
     def _wait(self) -> None:
         """Wait for the lock of the memory before ours, for which other threads wait, even those that use no shared memory."""
@@ -82,6 +78,28 @@ class SharedFamilies(Families):
 
     # Making
 
+    def get(self, wanted: MetricRequest, hooks: FamilyHooks | None = None) -> Family:
+        """Get or create the family that a request is for. Bounds that only other processes asked for win over those here.
+
+        Raises:
+            MetricConflictError: also where this process asked for other bounds before.
+        """
+        if wanted.name not in self._by_name:
+            self._wait()
+        with slow_path():
+            family = super().get(wanted, hooks)
+            self._requests.add(family, wanted)
+        self._requests.warn()
+        return family
+
+    def _conflict(self, family: Family, wanted: MetricRequest) -> str:
+        conflict = conflict_with(family.options, wanted, but_bounds=True) or self._requests.conflict(family, wanted)
+        if conflict or wanted.bounds in (None, family.options.bounds) or self._requests.has(family):
+            return conflict
+        if family.registered:
+            self.sync()  # another process may have unregistered it, and its name is free
+        return "" if family.registered else conflict_with(family.options, wanted)
+
     def _make(self, options: FamilyOptions, description: str, hooks: FamilyHooks) -> Family:
         found = self.memory.find_or_make(options, description)
         family = self._at(found[0], found[1].options(options), found[1].description or description, hooks) if found else None
@@ -118,7 +136,9 @@ class SharedFamilies(Families):
     def _where(self, family: Family) -> str:
         if self.memory.path is None or not self.memory.offset(family):
             return ""
-        return f" (defined in {self.memory.path}, which persists; delete it while nothing runs, to start fresh)"
+        return (
+            f" (defined in {self.memory.path}, which persists; delete it while nothing runs, or use fresh=True, to start fresh)"
+        )
 
     # Other processes
 

@@ -88,7 +88,8 @@ class SharedMemory:
             self._logged = True
             logger().error(
                 "%s was replaced or removed while in use: processes that start from now on do not share with this one."
-                " Restart all processes, and remove the file only when none runs.", self.path,
+                " Restart all processes. To begin anew, use Registry(fresh=True), or remove the file only when none runs.",
+                self.path,
             )  # fmt: skip
 
 
