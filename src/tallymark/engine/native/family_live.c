@@ -234,7 +234,7 @@ family_forget(Family *family, Series *series)
     TagSet *tags = series->tags;
     table_remove(&family->table, series);
     arena_give(&family->series, series->number);
-    tagset_let_go(tags);
+    tagset_release(tags);
 }
 
 void

@@ -22,7 +22,7 @@ typedef struct State {
     Shapes shapes;
     struct TagSet *last_root_tags, *last_overflow_tags; /* of the family made last: borrowed, NULL when one of them is freed */
     Pointers tagsets; /* all tag sets that exist: borrowed, each removes itself */
-    struct TagSet **unsettled; /* owned: see tagset_let_go() */
+    struct TagSet **unsettled; /* owned: see tagset_release() */
     size_t n_unsettled, unsettled_capacity;
     /* Objects kept for the next one of their size, so that a bound series or a `with` block costs no allocation. */
     PyObject *spare_instruments[MAX_SPARES];

@@ -138,7 +138,7 @@ unsettled_reserve(State *state)
 }
 
 void
-tagset_let_go(TagSet *self_steal)
+tagset_release(TagSet *self_steal)
 {
     State *state = state_of_type(Py_TYPE(self_steal));
     if (self_steal->weaklist == NULL || Py_REFCNT(self_steal) > 1) {

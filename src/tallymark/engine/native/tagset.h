@@ -33,12 +33,12 @@ int tagset_has_all(const TagSet *self, const TagSet *wanted);
 
 /* Let go of a set where no Python code may run: under a lock, or between two steps. If it has weak references and this is the
  * last reference, it lives on until tagsets_settle(), since a weak reference may call back. */
-void tagset_let_go(TagSet *self_steal);
+void tagset_release(TagSet *self_steal);
 
 void tagsets_free_unsettled(State *state);
 void tagset_dealloc(PyObject *op);
 
-/* Free what tagset_let_go() kept. This may run Python code. */
+/* Free what tagset_release() kept. This may run Python code. */
 static inline void
 tagsets_settle(State *state)
 {

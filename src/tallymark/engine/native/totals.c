@@ -15,7 +15,7 @@ total_hash_of(const void *total)
 static void
 total_free(Total *total)
 {
-    tagset_let_go(total->tags);
+    tagset_release(total->tags);
     PyMem_Free(total);
 }
 
