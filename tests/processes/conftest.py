@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import signal
+import struct
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -68,3 +72,17 @@ def children() -> Iterator[Children]:
     yield made
     for pid in list(made.pids):
         made.kill(pid)
+
+
+@pytest.fixture
+def stopped_lock() -> Callable[[tm.Registry], AbstractContextManager[None]]:
+    """Another process' lock, without the process."""
+
+    @contextlib.contextmanager
+    def held(registry: tm.Registry) -> Iterator[None]:
+        with open(registry._families.memory.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2**40, 1, 0)
+            fcntl.fcntl(file.fileno(), 37, lock)  # F_OFD_SETLK
+            yield
+
+    return held
