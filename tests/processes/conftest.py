@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import struct
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -86,3 +89,22 @@ def stopped_lock() -> Callable[[tm.Registry], AbstractContextManager[None]]:
             yield
 
     return held
+
+
+@pytest.fixture
+def run_with(tmp_path: Path) -> Callable[..., str]:
+    """Runs a program with a library before all others; returns what it prints."""
+    compiler = shutil.which("gcc") or pytest.skip("needs gcc")
+
+    def run(source: str, program: str, **environ: str) -> str:
+        (tmp_path / "interposed.c").write_text(source)
+        library = tmp_path / "interposed.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "interposed.c", "-ldl"], check=True)
+        preload = ":".join([*filter(None, [os.environ.get("LD_PRELOAD")]), str(library)])
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | environ | {"LD_PRELOAD": preload}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

@@ -137,6 +137,8 @@ def test_any_reader_sees_what_all_processes_have(aggregate: str, seed: int, path
             model.die(process)
         else:
             processes.clock += rng.choice([1, 10, 40])
+        if what != "die" and rng.random() < 0.5:  # two that died are buried in whichever order
+            continue
         model.expire(processes.clock)
         found = read(processes.registries[0])
         assert dict(found) == (model.read() or {(): found[0][1]}), (step, what)
