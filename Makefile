@@ -43,9 +43,11 @@ check: $(READY)
 sanitize: $(READY)
 	$(BIN)/python tools/sanitize.py $(ARGS)
 
-# Processes that share a registry, killed two thousand times in each of four ways, and the model of their protocol: ten minutes.
+# Processes that share a registry, killed two thousand times in each of four ways, the model of their protocol, and ten thousand
+# lifetimes of workers: ten minutes.
 soak: $(READY)
-	TALLYMARK_KILLS=2000 $(BIN)/python -m pytest --timeout 1800 tests/processes/test_kill.py tests/processes/test_model.py $(ARGS)
+	TALLYMARK_KILLS=2000 TALLYMARK_LIFETIMES=10000 $(BIN)/python -m pytest --timeout 1800 \
+		tests/processes/test_kill.py tests/processes/test_model.py tests/processes/test_lifetimes.py $(ARGS)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

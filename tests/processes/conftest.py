@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import shutil
 import signal
+import struct
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -68,3 +75,36 @@ def children() -> Iterator[Children]:
     yield made
     for pid in list(made.pids):
         made.kill(pid)
+
+
+@pytest.fixture
+def stopped_lock() -> Callable[[tm.Registry], AbstractContextManager[None]]:
+    """Another process' lock, without the process."""
+
+    @contextlib.contextmanager
+    def held(registry: tm.Registry) -> Iterator[None]:
+        with open(registry._families.memory.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2**40, 1, 0)
+            fcntl.fcntl(file.fileno(), 37, lock)  # F_OFD_SETLK
+            yield
+
+    return held
+
+
+@pytest.fixture
+def run_with(tmp_path: Path) -> Callable[..., str]:
+    """Runs a program with a library before all others; returns what it prints."""
+    compiler = shutil.which("gcc") or pytest.skip("needs gcc")
+
+    def run(source: str, program: str, **environ: str) -> str:
+        (tmp_path / "interposed.c").write_text(source)
+        library = tmp_path / "interposed.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "interposed.c", "-ldl"], check=True)
+        preload = ":".join([*filter(None, [os.environ.get("LD_PRELOAD")]), str(library)])
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=os.environ | environ | {"LD_PRELOAD": preload}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

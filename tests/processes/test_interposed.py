@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import errno
 import os
 import shutil
 import subprocess
 import sys
+=======
+>>>>>>> wt-tests
 from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 import tallymark as tm
 
@@ -56,25 +57,6 @@ int fallocate64(int fd, int mode, off_t at, off_t n) { errno = atoi(getenv("FAIL
 """
 
 Interposed = Callable[..., str]
-
-
-@pytest.fixture
-def run_with(tmp_path: Path) -> Interposed:
-    """Runs a program with a library before all others; returns what it prints."""
-    compiler = shutil.which("gcc") or pytest.skip("needs gcc")
-
-    def run(source: str, program: str, **environ: str) -> str:
-        (tmp_path / "interposed.c").write_text(source)
-        library = tmp_path / "interposed.so"
-        subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "interposed.c", "-ldl"], check=True)
-        preload = ":".join([*filter(None, [os.environ.get("LD_PRELOAD")]), str(library)])
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=os.environ | environ | {"LD_PRELOAD": preload}, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    return run
 
 
 def test_a_file_that_grows_while_it_is_opened_is_shared(path: Path, run_with: Interposed) -> None:

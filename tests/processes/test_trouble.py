@@ -16,11 +16,6 @@ from tallymark.metric.rejections import REJECTED
 pytestmark = pytest.mark.slow
 
 
-def rejected(registry: tm.Registry, **tags: str) -> float:
-    found = registry.snapshot().find(REJECTED, tags)
-    return 0.0 if found is None else found.value
-
-
 @pytest.fixture
 def stopped(shared: tm.Registry, children: Any) -> int:
     """A process that was stopped while it had the lock."""
@@ -134,23 +129,6 @@ def test_strict_registries_raise_where_others_count(path: Path, stopped_lock: An
     counter = registry.counter("n")
     with stopped_lock(registry), pytest.raises(ValueError, match="stopped"):
         counter.inc(kind="new")
-
-
-@pytest.fixture
-def stopped_lock() -> Any:
-    """Another process' lock, without the process."""
-    import contextlib
-    import fcntl
-    import struct
-
-    @contextlib.contextmanager
-    def held(registry: tm.Registry) -> Any:
-        with open(registry._families.memory.path, "r+b") as file:  # type: ignore[union-attr, arg-type]
-            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 2**40, 1, 0)
-            fcntl.fcntl(file.fileno(), 37, lock)  # F_OFD_SETLK
-            yield
-
-    return held
 
 
 def test_no_space_at_all_is_counted_where_there_is_space(path: Path, caplog: pytest.LogCaptureFixture) -> None:
