@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import errno
 import os
-import shutil
-import subprocess
-import sys
-=======
->>>>>>> wt-tests
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 import tallymark as tm
 

@@ -21,7 +21,7 @@ def shared_of(registry: tm.Registry) -> Any:
 def names_in(registry: tm.Registry) -> list[bytes]:
     """The names of all metrics in the file that users made, in their order there."""
     shared = shared_of(registry)
-    texts = [shared.text(offset) for offset, registered in shared.families() if registered]
+    texts = [shared.text(offset) for offset, registered, _ in shared.families() if registered]
     names = [text.partition(b"\n")[0] for text in texts]
     return [name for name in names if name != REJECTED.encode()]
 
@@ -71,6 +71,6 @@ def test_a_name_of_many_is_found_in_its_chain(path: Path) -> None:
     offsets = [shared_of(registry).add_family(text, 1, 0) for text in texts]
     there = shared_of(tm.Registry(engine="native", shared=path))
     assert offsets == sorted(set(offsets))  # in the order in which they were made
-    assert [offset for offset, _ in there.families() if there.text(offset) in texts] == offsets
+    assert [offset for offset, *_ in there.families() if there.text(offset) in texts] == offsets
     assert [there.add_family(text, 1, 0) for text in texts] == offsets
     assert [there.add_family(text + b"else", 1, 0) for text in texts] == offsets  # who was first decides

@@ -70,7 +70,10 @@ def test_the_limit_is_reached(path: Path, said: Said) -> None:
     counter = registry.counter("n")
     for i in range(10_000):
         counter.inc(kind=str(i))
-    assert said() == "it is full: raise Registry(shared_limit=), or lower TagLimits.max_series"
+    assert (
+        said()
+        == "it is full: raise Registry(shared_limit=), which holds from Registry(fresh=True) on, or lower TagLimits.max_series"
+    )
     assert no_space(registry) == counter.with_tags(overflow="true").value > 0
 
 

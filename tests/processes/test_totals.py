@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import math
 import random
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,19 +43,26 @@ def key_pool(rng: random.Random) -> Iterator[Tags]:
 
 
 class Model:
-    """What processes have in one gauge. A share is (created, value); those of the dead are of process -1."""
+    """What processes have in one gauge. A share is created, value, records; those of the dead are of process -1."""
 
     def __init__(self, aggregate: str) -> None:
         self.aggregate = aggregate
-        self.shares: dict[Tags, dict[int, tuple[float, float]]] = {}
-        self.changed: dict[Tags, tuple[float, int]] = {}  # since when the values are what they are, as the reader knows
+        self.shares: dict[Tags, dict[int, tuple[float, float, int]]] = {}
+        self.deaths = 0
+        self.changed: dict[Tags, tuple[float, object]] = {}  # since when there was no record, as the reader knows
 
     def set(self, process: int, tags: Tags, value: float, now: float) -> None:
         shares = self.shares.setdefault(tags, {})
-        shares[process] = (shares.get(process, (now, 0))[0], value)
+        created, _, records = shares.get(process, (now, 0.0, 0))
+        shares[process] = (created, value, records + 1)
+
+    def serial(self) -> int:
+        """Return a number of records that no share had: what the dead leave counts as a record."""
+        self.deaths += 1
+        return -self.deaths
 
     def get(self, process: int, tags: Tags) -> float:
-        return self.shares.get(tags, {}).get(process, (0.0, 0.0))[1]
+        return self.shares.get(tags, {}).get(process, (0.0, 0.0, 0))[1]
 
     def remove(self, tags: Tags) -> None:
         self.shares.pop(tags, None)
@@ -66,7 +72,7 @@ class Model:
             gone = shares.pop(process, None)
             if gone is not None and self.aggregate != "sum":
                 kept = shares.get(-1, gone)
-                shares[-1] = (kept[0], {"max": max, "min": min}[self.aggregate](kept[1], gone[1]))
+                shares[-1] = (kept[0], {"max": max, "min": min}[self.aggregate](kept[1], gone[1]), self.serial())
             if not shares:
                 del self.shares[tags]
 
@@ -75,8 +81,8 @@ class Model:
             if tags not in self.shares:
                 del self.changed[tags]
         for tags, shares in list(self.shares.items()):
-            mark = sum(struct.unpack("Q", struct.pack("d", value))[0] for _, value in shares.values()) % 2**64
-            if self.changed.get(tags, (now, -1))[1] != mark:
+            mark = sorted((created, records) for created, _, records in shares.values())
+            if self.changed.get(tags, (now, None))[1] != mark:
                 self.changed[tags] = (now, mark)
             elif now - self.changed[tags][0] >= TTL:
                 self.remove(tags)
@@ -86,7 +92,8 @@ class Model:
         combine = {"sum": math.fsum, "max": max, "min": min}[self.aggregate]
         found = {}
         for tags, shares in self.shares.items():
-            found[tags] = (min(created for created, _ in shares.values()), combine([value for _, value in shares.values()]))
+            created, values, _ = zip(*shares.values(), strict=True)
+            found[tags] = (min(created), combine(values))
         return found
 
 
@@ -141,7 +148,11 @@ def test_any_reader_sees_what_all_processes_have(aggregate: str, seed: int, path
             continue
         model.expire(processes.clock)
         found = read(processes.registries[0])
-        assert dict(found) == (model.read() or {(): found[0][1]}), (step, what)
+        wanted = model.read() or dict(found)
+        assert wanted == model.read() or wanted == {(): (found[0][1][0], 0.0)}, (step, what)
+        assert set(dict(found)) == set(wanted), (step, what)
+        for one, (created, value) in found:
+            assert (created, value) == (wanted[one][0], pytest.approx(wanted[one][1], rel=1e-15)), (step, what)
         assert read(processes.registries[0]) == found  # in the same order
         if step % 20 == 0:
             assert dict(read(processes.opened())) == dict(found)

@@ -101,9 +101,9 @@ adopt_some(Family *family, Slot *at, double uptime)
         return -1;
     }
     for (int n = 0; at->record != NULL && n < AT_ONCE; *at = slot_next(&family->entry, at)) {
-        *at = slot_again(&family->entry, at->record); /* its text may have changed before we had the lock */
-        if (at->record != NULL && is_to_adopt(family, at)) {
-            result = adopt(family, at, uptime, &hint);
+        Slot slot = slot_again(&family->entry, at->record); /* its text may have changed before we had the lock */
+        if (slot.record != NULL && is_to_adopt(family, &slot)) {
+            result = adopt(family, &slot, uptime, &hint);
             if (result <= 0) {
                 break;
             }

@@ -2,6 +2,15 @@
 
 #include "slot.h"
 
+/* Where series expire, what was left counts as a record. */
+static void
+touch(const Entry *entry, SlotRecord *slot)
+{
+    if (entry->words == 2) {
+        atomic_fetch_add(&slot->cells[1], ONE_RECORD);
+    }
+}
+
 /* Merge a dead process' value into the series' RETIRED slot; if it has none, retire this slot itself, which needs no space. */
 static void
 retire_share(const Entry *entry, const Slot *slot)
@@ -9,9 +18,11 @@ retire_share(const Entry *entry, const Slot *slot)
     double value = cell_get(&slot->record->cells[0]);
     Slot retired = slot_find(entry, RETIRED, slot_text(entry, slot), slot->length);
     if (retired.record == NULL) {
+        touch(entry, slot->record);
         atomic_store(&slot->record->owner, RETIRED);
         return;
     }
+    touch(entry, retired.record);
     if (!slot_is_live(&retired)) {
         cell_set(&retired.record->cells[0], value);
         retired.record->created = slot->record->created;

@@ -15,6 +15,11 @@ typedef _Atomic(uint64_t) Cell;
 typedef _Atomic(uint32_t) CellState;
 enum { DEAD, LIVE };
 
+/* The second cell of a gauge whose series expire: twice the number of records, so that each is seen, whatever it sets; and 1 if the
+ * last of them moved the value, so that what is in progress does not expire. */
+#define MOVED UINT64_C(1)
+#define ONE_RECORD UINT64_C(2)
+
 static inline double
 double_of(uint64_t bits)
 {

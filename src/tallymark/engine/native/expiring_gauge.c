@@ -2,11 +2,6 @@
 
 #include "docs.h"
 
-/* A gauge whose series expire has a second cell: twice the number of records, so that each is seen, whatever it sets; and 1 if the
- * last of them moved the value, so that what is in progress does not expire. */
-#define MOVED UINT64_C(1)
-#define ONE_RECORD UINT64_C(2)
-
 static inline void
 watched_set(const Family *Py_UNUSED(family), Cell *cells, double value)
 {

@@ -38,7 +38,8 @@ Slot
 slot_next(const Entry *entry, const Slot *slot)
 {
     const SlotRecord *record = (SlotRecord *)(entry->shared->base + slot->offset); /* a fork may have moved it */
-    return slot_at(entry, further(slot->offset, atomic_load(&record->next)));
+    /* Further on than the end of this one: so what all hold together is no more than the file. */
+    return slot_at(entry, further(slot->offset + slot_size(entry, slot->space) - 1, atomic_load(&record->next)));
 }
 
 Slot
@@ -234,7 +235,13 @@ slot_append(const Entry *entry, uint32_t owner, const char *text, uint32_t lengt
     record->entry = entry->offset;
     step(shared);
     Slot made = slot_at(entry, offset);
-    made = slot_write(entry, &made, owner, text, length);
+    if (made.record != NULL) {
+        made = slot_write(entry, &made, owner, text, length);
+    }
+    if (made.record == NULL) { /* others change what nobody may */
+        shared->lack = "it is changed while it is in use: end its processes, and start again with fresh=True";
+        return none;
+    }
     atomic_store(link, offset);
     step(shared);
     atomic_store(&entry->record->last, offset);
@@ -359,7 +366,7 @@ slots_mark(const Entry *entry, const char *text, uint32_t length)
     uint64_t mark = 0;
     Slot slot = slot_find(entry, ANYONE, text, length);
     for (int i = 0; slot.record != NULL && i < MOST_LINKS; i++) {
-        mark += cell_count(&slot.record->cells[entry->words - 1]);
+        mark += slot_mark(entry, slot.record, slot.offset);
         slot = find_from(entry, &slot.record->chain, ANYONE, text, length);
     }
     return mark;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "cell.h"
+#include "shape.h"
 
 #define NOBODY 0xffffffffu  /* the owner of a slot that all processes record to */
 #define RETIRED 0xfffffffeu /* the owner of what dead processes leave to a maximum or minimum */
@@ -66,7 +67,7 @@ void slot_ended(const Entry *entry, const Slot *slot);
 /* End all slots with these tags, of any owner. */
 void slots_end(const Entry *entry, const char *text, uint32_t length);
 
-/* Return the sum of the last cells of all live slots with these tags: it differs once one of them changed. */
+/* Return the sum of slot_mark() of all live slots with these tags. */
 uint64_t slots_mark(const Entry *entry, const char *text, uint32_t length);
 
 /* Return 1 if a slot is the one by which its series is counted. */
@@ -82,6 +83,13 @@ static inline char *
 slot_text(const Entry *entry, const Slot *slot)
 {
     return (char *)&slot->record->cells[entry->words] + entry->extra;
+}
+
+/* Return a number that differs once a slot was recorded to, and from that of other slots. */
+static inline uint64_t
+slot_mark(const Entry *entry, const SlotRecord *slot, uint64_t offset)
+{
+    return mixed(mixed(offset) + cell_count(&slot->cells[entry->words - 1]));
 }
 
 static inline int

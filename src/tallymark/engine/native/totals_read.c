@@ -53,7 +53,7 @@ read_shares(Family *family)
         if (total == NULL || !is_live_share(slot, share)) {
             continue;
         }
-        uint64_t word = cell_count(&slot->cells[0]), mark = cell_count(&slot->cells[family->words - 1]);
+        uint64_t word = cell_count(&slot->cells[0]), mark = slot_mark(&family->entry, slot, share->offset);
         int is_in_use = family->words > 1 && gauge_is_in_use(slot->cells);
         double created = slot->created;
         atomic_thread_fence(memory_order_acquire);
