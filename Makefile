@@ -42,8 +42,10 @@ sanitize: $(READY)
 	$(BIN)/python tools/sanitize.py $(ARGS)
 
 # Processes that share a registry, killed two thousand times in each of four ways, and the model of their protocol: ten minutes.
+# Then ten more of fuzzing the file that they share (needs clang); TALLYMARK_FUZZ_SECONDS sets another time.
 soak: $(READY)
 	TALLYMARK_KILLS=2000 $(BIN)/python -m pytest --timeout 1800 tests/processes/test_kill.py tests/processes/test_model.py $(ARGS)
+	$(BIN)/python tools/fuzz
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -77,6 +77,8 @@ def main() -> None:
         for step in range(N_STEPS):
             steps = bytes([step, 1 + step % (N_STEPS - 1), 0, 0, 0, 0])
             (inputs / f"share-{number}-{step}").write_bytes(bytes([number, 1]) + steps)
+        for step in (0, 128, 160, 192, 224):
+            (inputs / f"alone-{number}-{step}").write_bytes(bytes([number, 2, step, 0, 0, 0, 0, 0]))
         (inputs / f"read-{number}").write_bytes(bytes([number, 0]) + bytes(6))
 
 
