@@ -39,8 +39,8 @@ def fill(path: Path) -> None:
         for route in ("/", "/a", "/b", "/c"):
             registry.counter("hits", tags={"path": route}).inc()
         for aggregate in ("last", "sum", "max", "min"):
-            registry.gauge(aggregate, aggregate=aggregate).set(1)  # type: ignore[arg-type]
-            registry.gauge(aggregate, tags={"path": "/fuzz"}, aggregate=aggregate).set(1)  # type: ignore[arg-type]
+            registry.gauge(aggregate, aggregate=aggregate).set(1)
+            registry.gauge(aggregate, tags={"path": "/fuzz"}, aggregate=aggregate).set(1)
         registry.timer("took").record(1)
         registry.histogram("sizes", buckets=(1, 10), tags={"path": "/"}).observe(5)
         registry.counter("short", tags={"a": 1}, ttl=1e-9).inc()
