@@ -44,10 +44,12 @@ sanitize: $(READY)
 	$(BIN)/python tools/sanitize.py $(ARGS)
 
 # Processes that share a registry, killed two thousand times in each of four ways, the model of their protocol, and ten thousand
-# lifetimes of workers: ten minutes.
+# lifetimes of workers: ten minutes. Then ten more of fuzzing the file that they share (needs clang); TALLYMARK_FUZZ_SECONDS
+# sets another time.
 soak: $(READY)
 	TALLYMARK_KILLS=2000 TALLYMARK_LIFETIMES=10000 $(BIN)/python -m pytest --timeout 1800 \
 		tests/processes/test_kill.py tests/processes/test_model.py tests/processes/test_lifetimes.py $(ARGS)
+	$(BIN)/python tools/fuzz
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,125 @@
+/* The fields of a real file, by numbers. */
+#define _GNU_SOURCE
+#include "fuzz.h"
+
+#include <stdio.h>
+
+static void
+add_field(Original *self, uint64_t record, uint64_t at, uint32_t width)
+{
+    if (self->n_fields < MOST_FIELDS) {
+        self->fields[self->n_fields++] = (Field){record + at, record, width};
+        self->numbers[(record + at) / 4] = (uint16_t)self->n_fields;
+    }
+}
+
+#define FIELD(original, record, type, name) add_field(original, record, offsetof(type, name), sizeof((type *)0)->name)
+
+uint64_t
+number_at(const char *bytes, uint64_t offset, uint32_t width)
+{
+    uint64_t number = 0;
+    memcpy(&number, bytes + offset, width);
+    return number;
+}
+
+static void
+add_slot(Original *self, uint64_t slot)
+{
+    self->records[self->n_records++] = slot;
+    FIELD(self, slot, SlotRecord, next);
+    FIELD(self, slot, SlotRecord, chain);
+    FIELD(self, slot, SlotRecord, holders[0]);
+    FIELD(self, slot, SlotRecord, holders[PLACE_WORDS - 1]);
+    FIELD(self, slot, SlotRecord, owner);
+    FIELD(self, slot, SlotRecord, mark);
+    FIELD(self, slot, SlotRecord, length);
+    FIELD(self, slot, SlotRecord, space);
+    FIELD(self, slot, SlotRecord, hash);
+    FIELD(self, slot, SlotRecord, entry);
+    FIELD(self, slot, SlotRecord, created);
+    FIELD(self, slot, SlotRecord, kept);
+    FIELD(self, slot, SlotRecord, state);
+    for (uint64_t i = 0; i < 4; i++) { /* cells, and tags where there are few */
+        add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
+    }
+}
+
+static void
+add_entry(Original *self, uint64_t entry)
+{
+    self->records[self->n_records++] = entry;
+    FIELD(self, entry, EntryRecord, next);
+    FIELD(self, entry, EntryRecord, chain);
+    FIELD(self, entry, EntryRecord, first);
+    FIELD(self, entry, EntryRecord, last);
+    FIELD(self, entry, EntryRecord, born);
+    FIELD(self, entry, EntryRecord, ended);
+    FIELD(self, entry, EntryRecord, cursor);
+    FIELD(self, entry, EntryRecord, searched);
+    FIELD(self, entry, EntryRecord, registered);
+    FIELD(self, entry, EntryRecord, live);
+    FIELD(self, entry, EntryRecord, mark);
+    FIELD(self, entry, EntryRecord, words);
+    FIELD(self, entry, EntryRecord, extra);
+    FIELD(self, entry, EntryRecord, aggregate);
+    FIELD(self, entry, EntryRecord, length);
+    FIELD(self, entry, EntryRecord, hash);
+    for (uint64_t i = 0; i < READ(self, entry, EntryRecord, length); i += 8) {
+        add_field(self, entry, offsetof(EntryRecord, text) + i, 8);
+    }
+}
+
+static void
+find_fields(Original *self)
+{
+    FIELD(self, 0, Header, magic);
+    FIELD(self, 0, Header, version);
+    FIELD(self, 0, Header, limit);
+    FIELD(self, 0, Header, checksum);
+    FIELD(self, 0, Header, size);
+    FIELD(self, 0, Header, used);
+    FIELD(self, 0, Header, first_entry);
+    FIELD(self, 0, Header, last_entry);
+    FIELD(self, 0, Header, failed);
+    for (uint64_t i = 0; i < 4; i++) { /* of processes: three, and the crowd */
+        uint64_t place = PLACES + (i < 3 ? i : CROWD) * sizeof(Place);
+        FIELD(self, place, Place, pid);
+        FIELD(self, place, Place, started);
+        FIELD(self, place, Place, since);
+        FIELD(self, place, Place, namespace);
+    }
+    uint64_t chains = PLACES + MAX_PROCESSES * sizeof(Place), data = data_offset(READ(self, 0, Header, limit));
+    for (uint64_t at = chains; at < data; at += 8) {
+        if (number_at(self->bytes, at, 8) != 0) {
+            add_field(self, at, 0, 8);
+        }
+    }
+    for (uint64_t entry = READ(self, 0, Header, first_entry); entry != 0; entry = READ(self, entry, EntryRecord, next)) {
+        add_entry(self, entry);
+        for (uint64_t slot = READ(self, entry, EntryRecord, first); slot != 0; slot = READ(self, slot, SlotRecord, next)) {
+            add_slot(self, slot);
+        }
+    }
+}
+
+Field
+field_of(uint16_t number)
+{
+    if (number < original->n_fields) {
+        return original->fields[number];
+    }
+    uint64_t used = READ(original, 0, Header, used);
+    return (Field){used + 8 * (uint64_t)(number - original->n_fields) % (original->size - used - 8), used, 8};
+}
+
+void
+original_read(Original *self, const char *path)
+{
+    FILE *from = fopen(path, "rb");
+    self->bytes = calloc(1, MOST_SIZE);
+    stop_if(from == NULL || self->bytes == NULL, path);
+    self->size = fread(self->bytes, 1, MOST_SIZE, from);
+    fclose(from);
+    find_fields(self);
+}
