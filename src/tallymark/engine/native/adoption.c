@@ -39,8 +39,8 @@ is_still(const Entry *entry, const Slot *slot, PyObject *text)
            && memcmp(slot_text(entry, slot), PyBytes_AS_STRING(text), slot->length) == 0;
 }
 
-/* Adopt a slot whose keys are seen for the first time: 0; -1 with an exception or, where the lock cannot be had, without. One whose text
- * is damaged is skipped. */
+/* Adopt a slot whose keys are seen for the first time: 0; -1 with an exception or, where the lock cannot be had, without. One
+ * whose text is damaged is skipped. */
 static int
 adopt_slowly(Family *family, const Slot *slot, double uptime)
 {

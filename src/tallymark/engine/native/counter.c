@@ -36,11 +36,10 @@ counter_add(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObject *kwn
     return takes_one("add", nargs, 1) ? counter_inc(op, args, nargs, kwnames) : NULL;
 }
 
-/* No total is -1, so the series is taken for changed when it is looked at next. */
 static PyObject *
 counter_touch(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    ((Instrument *)op)->series->mark = -1.0;
+    ((Instrument *)op)->series->mark = UNMARKED;
     Py_RETURN_NONE;
 }
 

@@ -90,6 +90,9 @@ struct Instrument *family_wake(Family *family, struct Instrument *instrument);
  * it: the caller makes its instrument before anything else can run. */
 Series *family_series(Family *family, TagSet *tags);
 
+/* A mark that no series has: it is taken for changed when it is looked at next. */
+#define UNMARKED (-1.0)
+
 /* Return a number that differs after any record; of a gauge without a ttl, after any change. */
 double family_mark(const Family *family, const Series *series);
 

@@ -193,8 +193,9 @@ family_refresh(Family *family)
         if (!is_live(series)) {
             family_lose(family, series);
         }
-        else {
-            series->created = slot_of_cells(series->cells)->created; /* it may have been ended, and made again */
+        else if (series->created != slot_of_cells(series->cells)->created) { /* it was ended, and made again */
+            series->created = slot_of_cells(series->cells)->created;
+            series->mark = UNMARKED;
         }
     }
     table_trim(&family->table);
