@@ -167,7 +167,7 @@ def check(registries: list[tm.Registry], program: Any, kind: str, **options: Any
 
 
 @pytest.mark.parametrize("kind", ["counter", "gauge", "histogram", "timer"])
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(program=programs)
 def test_what_a_scrape_shows(engine: Any, kind: str, program: Any) -> None:
     check([tm.Registry(engine=engine.name)], program, kind)
@@ -175,7 +175,7 @@ def test_what_a_scrape_shows(engine: Any, kind: str, program: Any) -> None:
 
 @pytest.mark.skipif(not has_gil(), reason="processes share what the native engine records, which needs the GIL")
 @pytest.mark.parametrize("kind", ["counter", "gauge", "sum", "histogram", "timer"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(program=programs)
 def test_what_a_scrape_of_shared_memory_shows(kind: str, program: Any) -> None:
     with TemporaryDirectory() as folder:
