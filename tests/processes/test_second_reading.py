@@ -228,9 +228,6 @@ def test_a_series_whose_end_is_taken_back_is_found_by_who_saw_it_ended(
         assert series(mine) == series(others) == {"x": 2}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="who did not see the end takes the new series, if its values are those of the old, for that"
-)
 @pytest.mark.parametrize(("kind", "record"), [("counter", "inc"), ("gauge", "set"), ("histogram", "observe")])
 def test_a_series_that_was_ended_and_made_again_has_all_its_time(kind: str, record: str, pair: Any) -> None:
     mine, others = pair

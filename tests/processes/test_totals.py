@@ -72,7 +72,7 @@ class Model:
             gone = shares.pop(process, None)
             if gone is not None and self.aggregate != "sum":
                 kept = shares.get(-1, gone)
-                shares[-1] = (kept[0], {"max": max, "min": min}[self.aggregate](kept[1], gone[1]), self.serial())
+                shares[-1] = (min(kept[0], gone[0]), {"max": max, "min": min}[self.aggregate](kept[1], gone[1]), self.serial())
             if not shares:
                 del self.shares[tags]
 

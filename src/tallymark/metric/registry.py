@@ -210,8 +210,8 @@ class Registry(Instruments):
     def snapshot(self) -> Snapshot:
         """Return what the registry holds now, frozen. Removes expired series, and asks callbacks and collectors first.
 
-        It has the series that were recorded to, or named through `tags=` or `with_tags()`; a metric without any shows its
-        untagged series. A callback or collector that takes a snapshot itself sees what instruments hold; nothing is asked.
+        It has the series that were recorded to, or named through `tags=` or `with_tags()`; a metric that never had one shows
+        its untagged series. A callback or collector that takes a snapshot itself sees what instruments hold; nothing is asked.
         """
         return self._reader().snapshot()
 

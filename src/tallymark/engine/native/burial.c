@@ -1,5 +1,7 @@
 #include "burial.h"
 
+#include <math.h>
+
 #include "slot.h"
 
 /* Where series expire, what was left counts as a record. */
@@ -29,11 +31,9 @@ retire_share(const Entry *entry, const Slot *slot)
         step(entry->shared);
         slot_revive(entry, &retired);
     }
-    else if (entry->aggregate == MAX_OF) {
-        cell_raise(&retired.record->cells[0], value);
-    }
     else {
-        cell_lower(&retired.record->cells[0], value);
+        retired.record->created = fmin(retired.record->created, slot->record->created);
+        (entry->aggregate == MAX_OF ? cell_raise : cell_lower)(&retired.record->cells[0], value);
     }
     slot_end(entry, slot);
 }
