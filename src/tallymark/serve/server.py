@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tallymark.serve.endpoint import Limits
+    from tallymark.serve.limits import Limits
 
 __all__ = ["Server", "serve"]
 
@@ -36,9 +36,12 @@ def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None =
 
     Raises:
         OSError: the address cannot be used: the port is in use or not permitted, or the host is unknown.
+        RuntimeError: the system cannot start another thread.
         TypeError: an argument is of the wrong type.
         ValueError: `port` is not in 0..65535, or `host` is not a valid host.
     """
+    if isinstance(port, bool):
+        raise TypeError(f"port must be a number, not {port}; serve() takes port 9464, serve(0) a free one")
     check_type("port", port, int)
     check_type("host", host, str)
     registry = context.registry() if registry is None else registry
@@ -60,7 +63,8 @@ class Server:
 
     def __init__(self, port: int, host: str, registry: Registry, limits: Limits | None = None) -> None:
         from tallymark.report.background import Background
-        from tallymark.serve.endpoint import Endpoint, Limits, listen
+        from tallymark.serve.endpoint import Endpoint, listen
+        from tallymark.serve.limits import Limits
 
         limits = limits or Limits()
         listener = listen(host, port)
@@ -82,10 +86,11 @@ class Server:
         """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.
 
         Waits at most 5 seconds for a response that is being rendered: a callback that never returns blocks nothing else.
+        Called by such a callback, it does not wait.
         In a forked child it returns at once, and the parent's server goes on.
         """
         self._registry.detach(self)
-        if not self._background.close():
+        if not self._background.close(wait=not self._endpoint.pages.renderer.is_this_thread()):
             logger().warning("%s is still rendering a response, and closes when that is done", self.url)
 
     def __enter__(self) -> Self:
