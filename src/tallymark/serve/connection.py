@@ -15,6 +15,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from tallymark.serve.hosts import is_loopback
 from tallymark.serve.pages import error_page, page, variant
 from tallymark.serve.wire import HeadReader, RequestError, encode_head, parse_head
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
+_NOT_OUR_NAME = error_page(403, remedy="no such name is known here. Use an IP address, or name the host in serve(hosts=...)")
 _TOO_LATE = error_page(503)
 _NOTHING = memoryview(b"")
 
@@ -110,12 +112,20 @@ class Connection(asyncio.BufferedProtocol):
         self._endpoint.note_request(self)
         self._last = not request.keep_alive
         self._bodiless = request.asked.method == "HEAD"
-        if kind := variant(request.asked):
+        if not self._endpoint.hosts.admits(request.asked.headers.get("host", ""), within_machine=self._is_within_machine()):
+            self.respond(_NOT_OUR_NAME)
+        elif kind := variant(request.asked):
             self._pause()
             self._allow(self._endpoint.limits.page, self._give_up)
             self._endpoint.pages.ask(kind, request.asked, self)
         else:
             self.respond(page(request.asked, self._endpoint.registry))
+
+    def _is_within_machine(self) -> bool:
+        try:
+            return is_loopback(self._socket.getsockname()[0])
+        except OSError:  # the client is gone
+            return True
 
     def _give_up(self) -> None:
         self._endpoint.pages.leave(self)

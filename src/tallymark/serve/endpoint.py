@@ -19,6 +19,7 @@ from tallymark.serve.shared_pages import SharedPages
 
 if TYPE_CHECKING:
     from tallymark.metric.registry import Registry
+    from tallymark.serve.hosts import Hosts
     from tallymark.serve.limits import Limits
 
 __all__ = ["Endpoint", "listen"]
@@ -51,14 +52,16 @@ class Endpoint:
 
     Attributes:
         registry: whose metrics are served.
+        hosts: the names by which clients may ask.
         limits: what clients may cost.
         loop: the event loop. Always asyncio's own, whatever policy the application sets.
         pages: the pages that take time.
         received: where a connection finds what it received, until the next one receives something.
     """
 
-    def __init__(self, listener: socket.socket, registry: Registry, limits: Limits) -> None:
+    def __init__(self, listener: socket.socket, registry: Registry, hosts: Hosts, limits: Limits) -> None:
         self.registry = registry
+        self.hosts = hosts
         self.limits = limits
         self.received = memoryview(bytearray(limits.head_bytes))
         self._listener = listener
