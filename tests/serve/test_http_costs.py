@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
-from raw_http import PATIENCE, Client, eventually, get, parse
+from raw_http import PATIENCE, Client, eventually, get
 
 import tallymark as tm
 from tallymark.serve import endpoint as endpoint_module
@@ -108,7 +110,7 @@ def test_a_large_page_arrives_whole_whoever_shares_it(registry: tm.Registry, gat
         assert eventually(lambda: len(server._endpoint.pages._batches) == 5)
         gate.open.set()
         bodies = [client.read().body for client in clients]
-        assert sorted({parse(body)["gate"] for body in bodies}) == [1, 2]
+        assert {value for body in bodies for value in re.findall(rb"^gate (.*)$", body, re.MULTILINE)} == {b"1.0", b"2.0"}
         assert {body.count(b"large_total{") for body in bodies} == {20_000}
         for client in clients:
             client.close()
@@ -219,6 +221,48 @@ def test_a_few_connections_are_always_possible(registry: tm.Registry, descriptor
         assert eventually(lambda: len(connections(server)) == 4)
         assert all(client.ask(b"GET /healthz HTTP/1.1\r\n\r\n").status == 200 for client in clients)
         for client in clients:
+            client.close()
+
+
+def test_a_flood_of_silent_connections_does_not_cut_a_scrape_off(registry: tm.Registry, gate: Gate) -> None:
+    with limited(registry, connections=4) as server, Client(server) as scraper:
+        scraper.send(SCRAPE)
+        assert gate.asked.wait(PATIENCE)
+        flood = [Client(server) for _ in range(10)]
+        assert all(client.is_closed() for client in flood[:7])
+        gate.open.set()
+        assert scraper.read().status == 200
+        for client in flood:
+            client.close()
+
+
+@pytest.mark.slow
+def test_a_client_that_reads_is_not_cut_off_for_those_that_do_not(registry: tm.Registry) -> None:
+    large(registry)
+    with limited(registry, connections=6) as server, Client(server, receive_buffer=65_536) as reader:
+        reader.send(SCRAPE)
+        read = len(reader.socket.recv(65_536))
+        while read < 12_000_000:  # each part is progress
+            with Client(server) as silent:
+                assert silent.ask(b"GET /healthz HTTP/1.1\r\n\r\n").status == 200
+            idle = [Client(server) for _ in range(2)]
+            for _ in range(16):
+                read += len(reader.socket.recv(65_536, socket.MSG_WAITALL))
+            for client in idle:
+                client.close()
+
+
+def test_a_flood_of_scrapes_does_not_keep_a_newcomer_out(registry: tm.Registry, gate: Gate) -> None:
+    with limited(registry, connections=4) as server:
+        flood = [Client(server) for _ in range(4)]
+        for client in flood:
+            client.send(SCRAPE)
+        assert eventually(lambda: len(server._endpoint.pages._batches) == 4)
+        assert get(server, "/healthz").status == 200
+        assert flood[0].is_closed()
+        gate.open.set()
+        assert flood[-1].read().status == 200
+        for client in flood:
             client.close()
 
 

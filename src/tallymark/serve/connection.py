@@ -34,7 +34,11 @@ _NOTHING = memoryview(b"")
 
 
 class Connection(asyncio.BufferedProtocol):
-    """Reads a request, sends the whole response, and only then reads on."""
+    """Reads a request, sends the whole response, and only then reads on.
+
+    Attributes:
+        is_waiting: whether the client waits for its page to be made.
+    """
 
     _transport: asyncio.Transport
     _deadline: asyncio.TimerHandle
@@ -45,6 +49,7 @@ class Connection(asyncio.BufferedProtocol):
         self._socket = accepted
         self._heads = HeadReader(endpoint.limits.head_bytes)
         self._unsent = _NOTHING  # of the page that is being sent
+        self.is_waiting = False
         self._made = self._aborted = False
         self._idle = False  # between two requests
         self._last = False  # no request is read any more
@@ -109,12 +114,13 @@ class Connection(asyncio.BufferedProtocol):
             self._answer(request)
 
     def _answer(self, request: Request) -> None:
-        self._endpoint.note_request(self)
+        self._endpoint.note_progress(self)
         self._last = not request.keep_alive
         self._bodiless = request.asked.method == "HEAD"
         if not self._endpoint.hosts.admits(request.asked.headers.get("host", ""), within_machine=self._is_within_machine()):
             self.respond(_NOT_OUR_NAME)
         elif kind := variant(request.asked):
+            self.is_waiting = True
             self._pause()
             self._allow(self._endpoint.limits.page, self._give_up)
             self._endpoint.pages.ask(kind, request.asked, self)
@@ -133,6 +139,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def respond(self, page: Page) -> None:
         """Begin to send a page."""
+        self.is_waiting = False
         self._pause()
         self._allow(self._endpoint.limits.response)
         head = encode_head(page, keep_alive=not self._last)
@@ -162,6 +169,7 @@ class Connection(asyncio.BufferedProtocol):
         """Go on after the kernel has taken all that it was given."""
         if self._transport.is_closing():
             return
+        self._endpoint.note_progress(self)
         if self._unsent:
             size = self._endpoint.limits.piece
             piece, self._unsent = self._unsent[:size], self._unsent[size:]
@@ -170,9 +178,7 @@ class Connection(asyncio.BufferedProtocol):
             self._complete()
 
     def _complete(self) -> None:
-        self._unsent = _NOTHING
         self._endpoint.pages.leave(self)
-        self._endpoint.note_request(self)
         self._transport.resume_reading()
         self._bodiless = False
         if self._last:

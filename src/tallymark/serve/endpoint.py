@@ -27,6 +27,8 @@ __all__ = ["Endpoint", "listen"]
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 1.0
 """Seconds without accepting, after it failed and no connection could be closed for it."""
+_TURNS = 16
+"""Turns of the loop in which as many connections could be accepted as may be open."""
 _ALWAYS = 4
 """Connections that may be open however few descriptors are free."""
 
@@ -66,7 +68,7 @@ class Endpoint:
         self.received = memoryview(bytearray(limits.head_bytes))
         self._listener = listener
         self._listener.setblocking(False)
-        self._connections: dict[Connection, None] = {}  # first the one that has gone longest without a complete request
+        self._connections: dict[Connection, None] = {}  # first the one without progress for longest
         self._logged: set[str] = set()
         self._stopping = asyncio.Event()
         self._runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
@@ -123,18 +125,25 @@ class Endpoint:
             self.loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        """Accept one connection: not more in one turn of the loop, in which those that must make room are closed."""
-        try:
-            accepted, _ = self._listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return
-        except OSError as error:
-            self._refrain(error)
-            return
-        self._make_room(accepted.fileno())
-        connection = Connection(self, accepted)
-        self._connections[connection] = None
-        self.loop.create_task(self._connect(connection, accepted))
+        """Accept some connections: not many in one turn of the loop, in which those that must make room are closed."""
+        share = self._share()
+        batch = max(1, share // _TURNS)
+        for _ in range(batch):
+            try:
+                accepted = self._listener.accept()[0]
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._refrain(error)
+                return
+            self._make_room(accepted.fileno(), max(_ALWAYS, share - batch))
+            connection = Connection(self, accepted)
+            self._connections[connection] = None
+            self.loop.create_task(self._connect(connection, accepted))
+
+    def _share(self) -> int:
+        """Return how many descriptors may be taken, of those that are still open and those that are about to be closed."""
+        return int(min(self.limits.connections * (1 + 1 / _TURNS), most_descriptors() * self.limits.share))
 
     async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
         try:
@@ -152,18 +161,17 @@ class Endpoint:
             self.loop.remove_reader(self._listener)
             self.loop.call_later(_PAUSE, self._listen)
 
-    def _make_room(self, descriptor: int) -> None:
+    def _make_room(self, descriptor: int, most: int) -> None:
         """Close connections so that there may be another one, which has this descriptor."""
-        descriptors = most_descriptors()
-        most = max(_ALWAYS, int(min(self.limits.connections, descriptors * self.limits.share)))
+        most = min(most, self.limits.connections)
         # A new descriptor is the least that is free: as many as its number are in use.
-        if descriptor >= descriptors * (1 - self.limits.share) and len(self._connections) >= _ALWAYS:
+        if descriptor >= most_descriptors() * (1 - self.limits.share) and len(self._connections) >= _ALWAYS:
             most = min(most, len(self._connections))
         while len(self._connections) >= most:
             self._evict()
 
-    def note_request(self, connection: Connection) -> None:
-        """Note that a request arrived or was answered: the connection is now the last to be evicted."""
+    def note_progress(self, connection: Connection) -> None:
+        """Note that a request arrived, or that a client took a part of a response: it is now the last to be evicted."""
         if connection in self._connections:
             self._connections[connection] = self._connections.pop(connection)
 
@@ -172,7 +180,12 @@ class Endpoint:
         self._connections.pop(connection, None)
 
     def _evict(self) -> None:
-        next(iter(self._connections)).abort()
+        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few."""
+        waiting = [connection for connection in self._connections if connection.is_waiting]
+        if 2 * len(waiting) > len(self._connections):
+            waiting[0].abort()
+        else:
+            next(connection for connection in self._connections if not connection.is_waiting).abort()
 
     def _log(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what asyncio caught; each message once, since it repeats some a hundred times a second."""

@@ -22,7 +22,8 @@ class Limits:
         page: how long a client waits for its page to be made. Then it gets a status 503.
         response: how long a client may take to receive a response and, after the last one, to close.
         idle: how long a connection may wait between requests. More than 60, Prometheus's usual interval.
-        connections: how many may be open. Beyond, the one that has gone longest without a complete request is closed.
+        connections: how many may be open. Beyond, the one whose client has done nothing for longest is closed:
+            sent no request, taken no piece of a response. Those that wait for a page go last, while they are no more than half.
         share: of the descriptors that the process may have, which connections may take. What is free stays the application's.
         pages: how many pages of metrics may be in the middle of being sent, each to any number of clients.
         hold: how long a client may certainly receive a page. After that, a new page may take the place of the oldest.

@@ -39,17 +39,16 @@ class Renderer:
 
     def make(self, request: PageRequest) -> None:
         """Make a page soon. If there cannot be a thread, that is logged, and the page is that of a status 500."""
-        self._requests.put(request)
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
             try:
-                thread.start()
+                self._thread.start()
             except RuntimeError as error:
-                self._requests.get_nowait()
+                self._thread = None
                 logger().error("the metrics endpoint could not start a thread to render in: %s", error)
                 self._loop.call_soon(self._made, error_page(500))
-            else:
-                self._thread = thread
+                return
+        self._requests.put(request)
 
     def close(self) -> None:
         """End the thread, after what it makes."""
