@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -31,6 +32,7 @@ pytestmark = pytest.mark.slow
         ["demo", "--seconds", "-1"], ["demo", "--seconds", "nan"], ["demo", "--seconds", "inf"], ["demo", "--seconds", "soon"],
         ["demo", "--port", "-1"], ["demo", "--port", "65536"], ["demo", "--port", "http"],
         ["demo", "--rate", "0"], ["demo", "--rate", "10001"], ["demo", "--rate", "nan"],
+        ["demo", "--rate", "1e-10"], ["demo", "--rate", "-1"],
         ["demo", "more"], ["dance"], ["--dance"],
     ],
 )  # fmt: skip
@@ -51,6 +53,13 @@ def test_it_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--version"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"tallymark {tm.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", ["demo --seconds 0.1 --port 0", "--help", ""])
+def test_without_standard_output_it_says_so_and_is_status_1(arguments: str) -> None:
+    command = f"exec {shlex.join(COMMAND)} {arguments} >&-"
+    done = subprocess.run(command, shell=True, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "tallymark: standard output is closed\n")
 
 
 # Ports

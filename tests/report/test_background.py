@@ -120,6 +120,15 @@ def test_the_service_may_close_it_itself(service: Service) -> None:
     assert results == [True]
 
 
+def test_who_is_waited_for_by_the_service_does_not_wait_for_it(service: Service) -> None:
+    service.may_end.clear()
+    background = started(service)
+    assert background.close(wait=False) is True
+    assert service.told == ["run in worker", "stop"]
+    service.may_end.set()
+    assert background.close() is True
+
+
 def test_one_that_was_never_started_is_closed_at_once(service: Service) -> None:
     background = Background(service, name="worker", patience=60.0)
     assert background.close() is True

@@ -13,7 +13,7 @@ import pytest
 from raw_http import PATIENCE, Client, Response, ask, eventually, get
 
 import tallymark as tm
-from tallymark.serve.endpoint import Limits
+from tallymark.serve.limits import Limits
 from tallymark.serve.server import Server, serve
 
 

@@ -11,10 +11,11 @@ import pytest
 
 import tallymark as tm
 from tallymark.export.prometheus import CONTENT_TYPE
-from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page
+from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page, variant
 
-TEXT = ("Content-Type", "text/plain; charset=utf-8")
-METRICS = (("Content-Type", CONTENT_TYPE), ("Vary", "Accept-Encoding"))
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+TEXT = (("Content-Type", "text/plain; charset=utf-8"), NO_SNIFFING)
+METRICS = (("Content-Type", CONTENT_TYPE), NO_SNIFFING, ("Vary", "Accept-Encoding"))
 PATHS = ["/", "/metrics", "/metrics/", "/healthz"]
 
 
@@ -40,9 +41,9 @@ def test_metrics_are_rendered_from_the_registry_at_that_moment(counted: tm.Regis
 
 
 def test_health_says_ok_and_the_index_leads_to_the_metrics(counted: tm.Registry) -> None:
-    assert get(counted, "/healthz") == Page(200, (TEXT,), b"ok\n")
+    assert get(counted, "/healthz") == Page(200, TEXT, b"ok\n")
     index = get(counted, "/")
-    assert (index.status, index.headers) == (200, (("Content-Type", "text/html; charset=utf-8"),))
+    assert (index.status, index.headers) == (200, (("Content-Type", "text/html; charset=utf-8"), NO_SNIFFING))
     assert index.body.startswith(b"<!doctype html>")
     assert b'<a href="/metrics">' in index.body
 
@@ -60,19 +61,19 @@ def test_a_query_changes_nothing(counted: tm.Registry, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "Head", "", "GET "])
 @pytest.mark.parametrize("path", [*PATHS, "/nowhere"])
 def test_other_methods_are_not_allowed(counted: tm.Registry, path: str, method: str) -> None:
-    assert get(counted, path, method) == Page(405, (TEXT, ("Allow", "GET, HEAD")), b"405 Method Not Allowed\n")
+    assert get(counted, path, method) == Page(405, (*TEXT, ("Allow", "GET, HEAD")), b"405 Method Not Allowed\n")
 
 
 @pytest.mark.parametrize(
     "path", ["/nowhere", "/metrics/x", "/METRICS", "//metrics", "/metrics ", "", "*", "/<script>", "/\udc80", "/healthz/"]
 )
 def test_another_path_is_not_found_and_is_not_repeated(counted: tm.Registry, path: str) -> None:
-    assert get(counted, path) == get(counted, path, "HEAD") == Page(404, (TEXT,), b"404 Not Found\n")
+    assert get(counted, path) == get(counted, path, "HEAD") == Page(404, TEXT, b"404 Not Found\n")
 
 
 @pytest.mark.parametrize(("status", "text"), [(400, b"400 Bad Request\n"), (431, b"431 Request Header Fields Too Large\n")])
 def test_an_error_has_a_page(status: int, text: bytes) -> None:
-    assert error_page(status, ("A", "b")) == Page(status, (TEXT, ("A", "b")), text)
+    assert error_page(status, ("A", "b")) == Page(status, (*TEXT, ("A", "b")), text)
 
 
 # gzip
@@ -117,9 +118,7 @@ def test_small_pages_are_plain_whoever_asks(counted: tm.Registry, path: str) -> 
 # Failures
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("secret"), SystemExit("secret"), MemoryError("secret"), KeyboardInterrupt("secret")], ids=repr
-)
+@pytest.mark.parametrize("error", [RuntimeError("secret"), MemoryError("secret")], ids=repr)
 def test_a_failure_is_logged_and_the_client_is_told_no_more_than_that(
     registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
@@ -128,12 +127,44 @@ def test_a_failure_is_logged_and_the_client_is_told_no_more_than_that(
 
     monkeypatch.setattr(registry, "snapshot", fail)
     with caplog.at_level(logging.ERROR, logger="tallymark"):
-        assert get(registry, "/metrics") == Page(500, (TEXT,), b"500 Internal Server Error\n")
+        assert get(registry, "/metrics") == Page(500, TEXT, b"500 Internal Server Error\n")
     [record] = caplog.records
     assert record.getMessage() == "the metrics endpoint could not render a page"
     assert record.exc_info is not None
     assert record.exc_info[1] is error
     assert get(registry, "/healthz").status == 200
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(1), GeneratorExit()], ids=repr)
+def test_what_is_meant_for_the_thread_is_not_swallowed(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    def interrupt() -> Any:
+        raise error
+
+    monkeypatch.setattr(registry, "snapshot", interrupt)
+    with pytest.raises(type(error)):
+        get(registry, "/metrics")
+    assert caplog.records == []
+
+
+# Variants
+
+
+def kind(path: str = "/metrics", method: str = "GET", accepts: str = "") -> str | None:
+    return variant(PageRequest(method, path, "", {"accept-encoding": accepts}))
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_requests_of_one_variant_have_one_page(path: str, method: str) -> None:
+    assert kind(path, method) == kind(accepts="br") == "identity"
+    assert kind(path, method, "gzip") == kind(accepts="*;q=0.1") == "gzip"
+
+
+@pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/healthz", "GET"), ("/nowhere", "GET"), ("/metrics", "POST")])
+def test_what_does_not_read_the_registry_is_of_no_variant(path: str, method: str) -> None:
+    assert kind(path, method) is None
 
 
 def test_headers_may_be_any_mapping(counted: tm.Registry) -> None:

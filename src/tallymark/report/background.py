@@ -64,15 +64,20 @@ class Background:
     def _run(self) -> None:
         self._service.run()  # by way of this object, so that it lives as long as its thread, whoever forgets it
 
-    def close(self) -> bool:
+    def close(self, *, wait: bool = True) -> bool:
         """Stop the service and wait for its thread; return False if that still runs. May be called again, from any thread.
 
         In a forked child it returns at once, and the parent's service goes on.
+
+        Args:
+            wait: False if the thread itself waits for the caller, who would wait in vain.
         """
         if self._forked:
             return True
         self._service.stop()
-        if self._thread.ident is None or threading.current_thread() is self._thread:  # what the service calls may close it
+        if not wait or self._thread.ident is None:
+            return True
+        if threading.current_thread() is self._thread:  # what the service calls may close it
             return True
         self._thread.join(self._patience)
         return not self._thread.is_alive()

@@ -1,11 +1,6 @@
-"""`Endpoint`: the metrics endpoint's event loop and its connections.
+"""`Endpoint`: the metrics endpoint's event loop, and which connections may be open.
 
-All of it runs in the endpoint's own thread, except `stop` and `abandon`. A connection is a state machine without a task:
-
-    awaiting a head -> sending the response -> awaiting a head ... -> sending the last response -> awaiting the client's end
-
-Each state has one deadline, set on entry. Nothing that the client does meanwhile moves it, so sending slowly gains no time.
-While a response is being sent nothing is read, so that pipelined requests wait in the kernel's buffers, not in ours.
+All of it runs in the endpoint's own thread, except `stop` and `abandon`.
 """
 
 from __future__ import annotations
@@ -15,36 +10,27 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tallymark.log import logger
-from tallymark.metric.registry import Registry
-from tallymark.serve.pages import error_page, page
-from tallymark.serve.wire import RequestError, encode, parse_head, take_head
+from tallymark.serve.connection import Connection
+from tallymark.serve.limits import most_descriptors
+from tallymark.serve.shared_pages import SharedPages
 
-__all__ = ["Endpoint", "Limits", "listen"]
+if TYPE_CHECKING:
+    from tallymark.metric.registry import Registry
+    from tallymark.serve.hosts import Hosts
+    from tallymark.serve.limits import Limits
 
+__all__ = ["Endpoint", "listen"]
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What clients may cost. Durations are in seconds.
-
-    Attributes:
-        head: how long the head of a request may take to arrive.
-        head_bytes: how many bytes it may have.
-        response: how long a client may take to receive a response and, after the last one, to close.
-        idle: how long a connection may wait between requests. More than 60, Prometheus's usual interval.
-        connections: how many may be open. Beyond, the one that has gone longest without completing a request is closed.
-        close: how long closing waits for a response that is being rendered.
-    """
-
-    head: float = 10.0
-    head_bytes: int = 16 * 1024
-    response: float = 10.0
-    idle: float = 75.0
-    connections: int = 256
-    close: float = 5.0
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE = 1.0
+"""Seconds without accepting, after it failed and no connection could be closed for it."""
+_TURNS = 16
+"""Turns of the loop in which as many connections could be accepted as may be open."""
+_ALWAYS = 4
+"""Connections that may be open however few descriptors are free."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -68,21 +54,28 @@ class Endpoint:
 
     Attributes:
         registry: whose metrics are served.
+        hosts: the names by which clients may ask.
         limits: what clients may cost.
         loop: the event loop. Always asyncio's own, whatever policy the application sets.
+        pages: the pages that take time.
+        received: where a connection finds what it received, until the next one receives something.
     """
 
-    def __init__(self, listener: socket.socket, registry: Registry, limits: Limits) -> None:
+    def __init__(self, listener: socket.socket, registry: Registry, hosts: Hosts, limits: Limits) -> None:
         self.registry = registry
+        self.hosts = hosts
         self.limits = limits
+        self.received = memoryview(bytearray(limits.head_bytes))
         self._listener = listener
-        self._connections: dict[Connection, None] = {}  # first the one that has gone longest without completing a request
+        self._listener.setblocking(False)
+        self._connections: dict[Connection, None] = {}  # first the one without progress for longest
         self._logged: set[str] = set()
         self._stopping = asyncio.Event()
         self._runner = asyncio.Runner(loop_factory=asyncio.SelectorEventLoop)
         self.loop = self._runner.get_loop()
         self.loop.set_exception_handler(self._log)
         self.loop.set_debug(False)  # in Python's development mode, each large page would be logged as a slow callback
+        self.pages = SharedPages(registry, self.loop, limits)
 
     def run(self) -> None:
         """Serve until `stop` is called; then close everything."""
@@ -115,31 +108,84 @@ class Endpoint:
         os.close(null)
 
     async def _serve(self) -> None:
-        server = await self.loop.create_server(lambda: Connection(self), sock=self._listener, backlog=128)
+        self._listen()
         await self._stopping.wait()
-        # asyncio leaks a connection that is being accepted when its server closes. So first accept no more, and await those.
         self.loop.remove_reader(self._listener)
-        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
-        server.close()
+        await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # connections that are being accepted
+        promised = self.pages.stop()
+        for connection in [connection for connection in self._connections if connection not in promised]:
+            connection.abort()
+        await self.pages.close()
         while self._connections:
             self._evict()
         await asyncio.sleep(0)  # the turn in which the transports close their sockets
 
-    def admit(self, connection: Connection) -> None:
-        """Admit a connection, or note that it completed a request: it is now the last to be evicted."""
-        self._connections.pop(connection, None)
-        if len(self._connections) >= self.limits.connections:
+    def _listen(self) -> None:
+        if not self._stopping.is_set():
+            self.loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        """Accept some connections: not many in one turn of the loop, in which those that must make room are closed."""
+        share = self._share()
+        batch = max(1, share // _TURNS)
+        for _ in range(batch):
+            try:
+                accepted = self._listener.accept()[0]
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._refrain(error)
+                return
+            self._make_room(accepted.fileno(), max(_ALWAYS, share - batch))
+            connection = Connection(self, accepted)
+            self._connections[connection] = None
+            self.loop.create_task(self._connect(connection, accepted))
+
+    def _share(self) -> int:
+        """Return how many descriptors may be taken, of those that are still open and those that are about to be closed."""
+        return int(min(self.limits.connections * (1 + 1 / _TURNS), most_descriptors() * self.limits.share))
+
+    async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
+        try:
+            await self.loop.connect_accepted_socket(lambda: connection, accepted)
+        except OSError:  # some systems say so when the client is gone
+            self.forget(connection)
+            accepted.close()
+
+    def _refrain(self, error: OSError) -> None:
+        """Get a descriptor free, or leave those who want to connect waiting for a moment."""
+        self._log(self.loop, {"message": "no connection can be accepted", "exception": error})
+        if error.errno in _EXHAUSTED and self._connections:
             self._evict()
-        self._connections[connection] = None
+        else:
+            self.loop.remove_reader(self._listener)
+            self.loop.call_later(_PAUSE, self._listen)
+
+    def _make_room(self, descriptor: int, most: int) -> None:
+        """Close connections so that there may be another one, which has this descriptor."""
+        most = min(most, self.limits.connections)
+        # A new descriptor is the least that is free: as many as its number are in use.
+        if descriptor >= most_descriptors() * (1 - self.limits.share) and len(self._connections) >= _ALWAYS:
+            most = min(most, len(self._connections))
+        while len(self._connections) >= most:
+            self._evict()
+
+    def note_progress(self, connection: Connection) -> None:
+        """Note that a request arrived, or that a client took a part of a response: it is now the last to be evicted."""
+        if connection in self._connections:
+            self._connections[connection] = self._connections.pop(connection)
 
     def forget(self, connection: Connection) -> None:
         """Forget a connection that is closed."""
         self._connections.pop(connection, None)
 
     def _evict(self) -> None:
-        connection = next(iter(self._connections))
-        self.forget(connection)
-        connection.abort()
+        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few."""
+        waiting = [connection for connection in self._connections if connection.is_waiting]
+        if 2 * len(waiting) > len(self._connections):
+            waiting[0].abort()
+        else:
+            next(connection for connection in self._connections if not connection.is_waiting).abort()
 
     def _log(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what asyncio caught; each message once, since it repeats some a hundred times a second."""
@@ -149,98 +195,3 @@ class Endpoint:
             # An OSError is the system's state (such as no descriptor left to accept with), not a fault of ours to trace.
             trace = None if isinstance(error, OSError) else error
             logger().error("the metrics endpoint: %s: %r. It is not logged again", message, error, exc_info=trace)
-
-
-class Connection(asyncio.Protocol):
-    """One client's connection: reads a request, sends the whole response, and only then reads on."""
-
-    _transport: asyncio.Transport
-    _deadline: asyncio.TimerHandle
-
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._loop = endpoint.loop
-        self._buffer = bytearray()
-        self._idle = False  # between two requests
-        self._last = False  # no request is read any more
-        self._blocked = False  # the kernel has not taken all of the response yet
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(0)  # so that `resume_writing` means: the kernel has taken everything
-        self._deadline = self._loop.call_later(self._endpoint.limits.head, self.abort)
-        self._endpoint.admit(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._deadline.cancel()
-        self._endpoint.forget(self)
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, or -1 once it is closed."""
-        return cast(int, self._transport.get_extra_info("socket").fileno())
-
-    def abort(self) -> None:
-        """Close the connection at once, whatever it is doing."""
-        self._transport.abort()
-
-    def _allow(self, seconds: float) -> None:
-        self._deadline.cancel()
-        self._deadline = self._loop.call_later(seconds, self.abort)
-
-    def data_received(self, data: bytes) -> None:
-        if self._last:
-            return
-        if self._idle:
-            self._idle = False
-            self._allow(self._endpoint.limits.head)
-        self._buffer += data
-        self._answer()
-
-    def _answer(self) -> None:
-        """Answer the request at the start of the buffer, if its head is complete."""
-        try:
-            head = take_head(self._buffer, self._endpoint.limits.head_bytes)
-            if head is None:
-                return
-            request = parse_head(head)
-        except RequestError as error:
-            self._last = True
-            self._send(encode(error_page(error.status), keep_alive=False, with_body=True))
-        else:
-            self._last = not request.keep_alive
-            answer = page(request.asked, self._endpoint.registry)
-            self._send(encode(answer, keep_alive=request.keep_alive, with_body=request.asked.method != "HEAD"))
-
-    def _send(self, response: bytes) -> None:
-        self._transport.pause_reading()
-        self._allow(self._endpoint.limits.response)
-        self._transport.write(response)
-        if not self._blocked:
-            # Not at once: between two pipelined requests, other connections get their turn.
-            self._loop.call_soon(self._sent)
-
-    def pause_writing(self) -> None:
-        self._blocked = True
-
-    def resume_writing(self) -> None:
-        self._blocked = False
-        self._loop.call_soon(self._sent)
-
-    def _sent(self) -> None:
-        if self._transport.is_closing():
-            return
-        self._endpoint.admit(self)
-        self._transport.resume_reading()
-        if self._last:
-            self._finish()
-            return
-        self._idle = not self._buffer
-        self._allow(self._endpoint.limits.idle if self._idle else self._endpoint.limits.head)
-        self._answer()
-
-    def _finish(self) -> None:
-        # Closing a socket that has unread bytes resets the connection, and the client may lose the response. So only our
-        # direction ends here; what still arrives is discarded, until the client closes or the response's deadline is over.
-        self._buffer.clear()
-        with suppress(OSError):  # the client may be gone
-            self._transport.write_eof()

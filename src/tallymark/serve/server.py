@@ -12,10 +12,11 @@ from tallymark.metric.validation import check_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
-    from tallymark.serve.endpoint import Limits
+    from tallymark.serve.limits import Limits
 
 __all__ = ["Server", "serve"]
 
@@ -23,7 +24,9 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to h
 """Hosts that mean all interfaces, and for each the host that a browser on this machine can open."""
 
 
-def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None) -> Server:
+def serve(
+    port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None, *, hosts: Iterable[str] | None = None
+) -> Server:
     """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the server is closed.
 
     There is also `/healthz`, which answers `ok` while the thread lives. There is no password: whoever reaches the port can read
@@ -33,12 +36,19 @@ def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None =
         port: the TCP port; 0 takes a free one, which `Server.port` holds.
         host: the address or name to listen on. `"0.0.0.0"` stands for all interfaces, in IPv4.
         registry: whose metrics; by default the current registry at the time of this call. Closing it closes the server too.
+        hosts: further names by which clients may ask, such as `("metrics.example.org",)` behind a proxy that passes its
+            clients' `Host` on; `"*"` stands for all. Other names get a status 403, so that no web page can read the metrics
+            through a browser. Always allowed are IP addresses, `host`, the name of this machine, names without a dot, and names
+            that end in `.localhost`, `.local` or `.internal`. By default, connections of other machines may use any name.
 
     Raises:
         OSError: the address cannot be used: the port is in use or not permitted, or the host is unknown.
+        RuntimeError: the system cannot start another thread.
         TypeError: an argument is of the wrong type.
-        ValueError: `port` is not in 0..65535, or `host` is not a valid host.
+        ValueError: `port` is not in 0..65535, or `host` or one of `hosts` is not a valid host.
     """
+    if isinstance(port, bool):
+        raise TypeError(f"port must be a number, not {port}; serve() takes port 9464, serve(0) a free one")
     check_type("port", port, int)
     check_type("host", host, str)
     registry = context.registry() if registry is None else registry
@@ -47,7 +57,7 @@ def serve(port: int = 9464, host: str = "127.0.0.1", registry: Registry | None =
         raise ValueError(f"port must be in 0..65535, not {port}")
     if not host:
         raise ValueError("host must not be empty; '0.0.0.0' stands for all interfaces")
-    return Server(port, host, registry)
+    return Server(port, host, registry, hosts=hosts)
 
 
 class Server:
@@ -58,16 +68,21 @@ class Server:
         port: the TCP port.
     """
 
-    def __init__(self, port: int, host: str, registry: Registry, limits: Limits | None = None) -> None:
+    def __init__(
+        self, port: int, host: str, registry: Registry, limits: Limits | None = None, hosts: Iterable[str] | None = None
+    ) -> None:
         from tallymark.report.background import Background
-        from tallymark.serve.endpoint import Endpoint, Limits, listen
+        from tallymark.serve.endpoint import Endpoint, listen
+        from tallymark.serve.hosts import Hosts
+        from tallymark.serve.limits import Limits
 
         limits = limits or Limits()
+        known = Hosts(host, hosts)
         listener = listen(host, port)
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._registry = registry
-        self._endpoint = Endpoint(listener, registry, limits)
+        self._endpoint = Endpoint(listener, registry, known, limits)
         self._background = Background(self._endpoint, name="tallymark-http", patience=limits.close)
         self._background.start()
         registry.attach(self)
@@ -82,10 +97,11 @@ class Server:
         """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.
 
         Waits at most 5 seconds for a response that is being rendered: a callback that never returns blocks nothing else.
+        Called by such a callback, it does not wait.
         In a forked child it returns at once, and the parent's server goes on.
         """
         self._registry.detach(self)
-        if not self._background.close():
+        if not self._background.close(wait=not self._endpoint.pages.renderer.is_this_thread()):
             logger().warning("%s is still rendering a response, and closes when that is done", self.url)
 
     def __enter__(self) -> Self:

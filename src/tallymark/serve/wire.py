@@ -1,4 +1,4 @@
-"""HTTP/1.x on the wire: the head of a request from bytes, and a page to bytes. Pure; uses no socket.
+"""HTTP/1.x on the wire: the head of a request from bytes, and the head of a response to bytes. Pure; uses no socket.
 
 Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1). Less strict where it does no harm: lines may end in a bare LF, and `Host`
 may be missing.
@@ -10,14 +10,20 @@ import re
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from tallymark.serve.pages import Page, PageRequest
 
-__all__ = ["Request", "RequestError", "encode", "parse_head", "take_head"]
+if TYPE_CHECKING:
+    Buffer = bytes | bytearray | memoryview
+
+__all__ = ["HeadReader", "Request", "RequestError", "encode_head", "parse_head"]
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _REQUEST_LINE = re.compile(rb"(%b) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])" % _TOKEN)
 _METHOD_START = re.compile(rb"%b(?: |\Z)" % _TOKEN)
+_METHOD_REST = re.compile(rb"(?:%b)?(?: |\Z)" % _TOKEN)
+_BREAKS = re.compile(rb"[\r\n]*")
 _FIELD = re.compile(rb"(%b):([^\r\0]*)" % _TOKEN)
 _END = re.compile(rb"\r?\n\r?\n")
 _ORIGIN = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
@@ -44,31 +50,71 @@ class Request:
     keep_alive: bool
 
 
-def take_head(buffer: bytearray, limit: int) -> bytes | None:
-    """Remove the first head from `buffer` and return it, without the empty line; None while its end is missing.
+class HeadReader:
+    """Finds the heads of requests in the bytes that arrive. It looks at each byte once, in however small parts they come.
 
-    Raises:
-        RequestError: 400 as soon as no further bytes could make it a request, 431 if it is longer than `limit` bytes.
+    Args:
+        limit: how many bytes a head may have.
     """
-    del buffer[: len(buffer) - len(buffer.lstrip(b"\r\n"))]  # RFC 9112, 2.2: empty lines before a request are ignored
-    end = _END.search(buffer, 0, limit)
-    if end:
-        head = bytes(buffer[: end.start()])
-        del buffer[: end.end()]
-        return head
-    if _is_hopeless(buffer):
-        raise RequestError(400)
-    if len(buffer) >= limit:
-        raise RequestError(431)
-    return None
 
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._seen = 0  # bytes that hold no end of a head
+        self._line_is_valid = self._method_is_valid = False
 
-def _is_hopeless(start: bytearray) -> bool:
-    # Clients of TLS, HTTP/0.9 or another protocol never send the empty line: they would wait for the deadline.
-    line, newline, _ = start.partition(b"\n")
-    if newline:
-        return _REQUEST_LINE.fullmatch(line.removesuffix(b"\r")) is None
-    return bool(start) and _METHOD_START.match(start) is None
+    def __len__(self) -> int:
+        return len(self._buffer)
+
+    def feed(self, data: Buffer) -> None:
+        """Add bytes that arrived."""
+        self._buffer += data
+
+    def clear(self) -> None:
+        """Forget all bytes."""
+        self._buffer.clear()
+        self._begin()
+
+    def take(self) -> bytes | None:
+        """Remove the first head and return it, without the empty line; None while its end is missing.
+
+        Raises:
+            RequestError: 400 as soon as no further bytes could make it a request, 431 if it is longer than the limit.
+        """
+        buffer = self._buffer
+        if not self._seen:  # RFC 9112, 2.2: empty lines before a request are ignored
+            del buffer[: _BREAKS.match(buffer).end()]  # type: ignore[union-attr]  # it matches always
+        end = _END.search(buffer, max(0, self._seen - 3), self._limit)  # three bytes of it may be seen already
+        if end:
+            head = bytes(buffer[: end.start()])
+            del buffer[: end.end()]
+            self._begin()
+            return head
+        if self._is_hopeless():
+            raise RequestError(400)
+        if len(buffer) >= self._limit:
+            raise RequestError(431)
+        self._seen = len(buffer)
+        return None
+
+    def _begin(self) -> None:
+        self._seen = 0
+        self._line_is_valid = self._method_is_valid = False
+
+    def _is_hopeless(self) -> bool:
+        # Clients of TLS, HTTP/0.9 or another protocol never send the empty line: they would wait for the deadline.
+        buffer = self._buffer
+        if self._line_is_valid or not buffer:
+            return False
+        newline = buffer.find(b"\n", self._seen)
+        if newline >= 0:
+            self._line_is_valid = _REQUEST_LINE.fullmatch(buffer[:newline].removesuffix(b"\r")) is not None
+            return not self._line_is_valid
+        if not self._method_is_valid:
+            match = (_METHOD_REST if self._seen else _METHOD_START).match(buffer, self._seen)
+            self._method_is_valid = match is not None and match[0].endswith(b" ")
+            return match is None
+        return False
 
 
 def parse_head(head: bytes) -> Request:
@@ -121,8 +167,8 @@ def _has_body(fields: dict[str, str]) -> bool:
     return "transfer-encoding" in fields or length.strip("0") != ""
 
 
-def encode(page: Page, *, keep_alive: bool, with_body: bool) -> bytes:
-    """Return a page as a response."""
+def encode_head(page: Page, *, keep_alive: bool) -> bytes:
+    """Return the head of the response that has this page."""
     fields = [
         ("Date", formatdate(usegmt=True)),
         *page.headers,
@@ -130,5 +176,4 @@ def encode(page: Page, *, keep_alive: bool, with_body: bool) -> bytes:
         ("Connection", "keep-alive" if keep_alive else "close"),
     ]
     lines = [f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}", *[f"{name}: {value}" for name, value in fields]]
-    head = "\r\n".join([*lines, "", ""]).encode("ascii")
-    return head + page.body if with_body else head
+    return "\r\n".join([*lines, "", ""]).encode("ascii")

@@ -1,0 +1,54 @@
+"""`Limits`: what clients may cost the process that serves them."""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+
+__all__ = ["Limits", "most_descriptors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What clients may cost. Durations are in seconds.
+
+    The memory is at most `pages` pages of metrics and the one that is being made, and for each connection
+    twice `head_bytes`, and `piece`.
+
+    Attributes:
+        head: how long the head of a request may take to arrive.
+        head_bytes: how many bytes it may have.
+        page: how long a client waits for its page to be made. Then it gets a status 503.
+        response: how long a client may take to receive a response and, after the last one, to close.
+        idle: how long a connection may wait between requests. More than 60, Prometheus's usual interval.
+        connections: how many may be open. Beyond, the one whose client has done nothing for longest is closed:
+            sent no request, taken no piece of a response. Those that wait for a page go last, while they are no more than half.
+        share: of the descriptors that the process may have, which connections may take. What is free stays the application's.
+        pages: how many pages of metrics may be in the middle of being sent, each to any number of clients.
+        hold: how long a client may certainly receive a page. After that, a new page may take the place of the oldest.
+        piece: how many bytes of a response a connection holds for itself. The rest is in a page that many may share.
+        close: how long closing waits for a page that is being made.
+    """
+
+    head: float = 10.0
+    head_bytes: int = 16 * 1024
+    page: float = 60.0
+    response: float = 10.0
+    idle: float = 75.0
+    connections: int = 256
+    share: float = 0.25
+    pages: int = 4
+    hold: float = 5.0
+    piece: int = 64 * 1024
+    close: float = 5.0
+
+
+def most_descriptors() -> float:
+    """Return how many descriptors the system allows this process now; infinity if it does not say."""
+    if sys.platform == "win32":
+        return math.inf
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return math.inf if soft == resource.RLIM_INFINITY else soft
