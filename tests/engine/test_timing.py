@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+import types
 from collections.abc import AsyncGenerator, Generator
 from functools import partial
 from typing import Any
@@ -293,3 +294,31 @@ def test_what_a_strict_registry_rejects_tells_of_the_exception_that_passed(stric
         assert isinstance(caught.value.__context__, KeyError)
         assert caught.value.__context__.__traceback__ is not None
     assert taken.value == 0
+
+
+@pytest.mark.parametrize("decorate", ["timer", "operation", "in progress", "partial"])
+def test_a_generator_that_can_be_awaited_still_can(registry: tm.Registry, decorate: str) -> None:
+    timer = registry.timer("took")
+    decorator: Any = {
+        "timer": timer.time(),
+        "operation": tm.OperationalMetrics(registry).operation("work"),
+        "in progress": registry.gauge("under_way").track_in_progress(),
+        "partial": lambda function: timer.time()(partial(function)),
+    }[decorate]
+
+    @decorator
+    @types.coroutine
+    def work() -> Generator[Any, Any, int]:
+        yield from asyncio.sleep(0).__await__()
+        return 3
+
+    async def main() -> int:
+        result: int = await work()
+        return result
+
+    assert asyncio.run(main()) == 3
+    if decorate in ("timer", "partial"):
+        assert timer.snapshot().count == 1
+    waiting = work()
+    assert next(waiting) is None  # and it is a generator, for `yield from`
+    waiting.close()

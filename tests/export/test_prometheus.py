@@ -121,6 +121,7 @@ def test_an_empty_registry_is_empty_text(registry: tm.Registry) -> None:
         ("counter", "n_bytes", "bytes", "n_bytes_total"),
         ("counter", "bytes", "bytes", "bytes_total"),
         ("counter", "n.total", "", "n_total"),
+        ("counter", "_total", "", "_total_total"),
         ("gauge", "n_total", "", "n_total"),
         ("gauge", "n", "m/s", "n_m_s"),
         ("gauge", "n", "%", "n"),

@@ -206,3 +206,43 @@ def test_whatever_stands_there_detection_does_not_fail(
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_bytes(data)
     check(detect_host(root=root, environ=environ))
+
+
+# Links
+
+NAMESPACE = "var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+
+def link(path: Path, target: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+@pytest.mark.parametrize("target", ["{outside}", "../../../../../../../../../../../../../../../..{outside}"])
+@pytest.mark.parametrize("at", ["hostname", "directory"])
+def test_links_do_not_lead_out_of_the_root(tmp_path: Path, target: str, at: str) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "hostname").write_text("secret\n")
+    (tmp_path / "outside" / "namespace").write_text("secret\n")
+    outside = target.format(outside=tmp_path / "outside")
+    root = tmp_path / "root"
+    if at == "hostname":
+        link(root / "proc/sys/kernel/hostname", f"{outside}/hostname")
+        link(root / NAMESPACE, f"{outside}/namespace")
+    else:
+        link(root / "proc/sys/kernel", outside)
+        link((root / NAMESPACE).parent, outside)
+    host = detect_host(root=root, environ={})
+    assert host.name != "secret"
+    assert host.k8s_namespace is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege")
+def test_links_are_followed_as_if_the_root_were_all_there_is(tmp_path: Path) -> None:
+    link(tmp_path / "var/run", "/run")
+    link(tmp_path / "run/secrets", "../../../mnt/./secrets")  # nothing is above the root
+    target = tmp_path / "mnt/secrets/kubernetes.io/serviceaccount/namespace"
+    target.parent.mkdir(parents=True)
+    target.write_text("shop\n")
+    assert detect_host(root=tmp_path, environ={}).k8s_namespace == "shop"

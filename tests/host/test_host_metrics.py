@@ -92,10 +92,11 @@ def test_injecting_again_changes_nothing(strict_registry: tm.Registry) -> None:
 
 def test_another_host_replaces_what_was_reported(strict_registry: tm.Registry) -> None:
     FULL.inject(strict_registry)
-    dataclasses.replace(FULL, zone=None, cpu_count=2).inject(strict_registry)
+    dataclasses.replace(FULL, zone=None, cpu_count=2, cpu_limit=None, memory_limit=None).inject(strict_registry)
     known = {key: value for key, value in KNOWN.items() if key != "zone"}
     assert values(strict_registry)["host_info"] == [(known, 1.0)]
     assert values(strict_registry)["host_cpu_count"] == [({}, 2.0)]
+    assert {"host_cpu_limit", "host_memory_limit"}.isdisjoint(values(strict_registry))
 
 
 def test_a_number_that_is_not_known_is_not_registered(registry: tm.Registry) -> None:

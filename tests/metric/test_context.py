@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import AsyncIterator
 from threading import Thread
 from typing import Any
 
@@ -126,3 +127,19 @@ def test_a_block_that_ends_in_another_context_ends_quietly() -> None:
     contextvars.copy_context().run(block.__enter__)
     block.__exit__(None, None, None)
     assert tm.registry() is not registry
+
+
+def test_an_async_generator_that_another_task_closes_ends_quietly() -> None:
+    registry = tm.Registry()
+
+    async def numbers() -> AsyncIterator[int]:
+        with tm.use(registry):
+            yield 1
+
+    async def main() -> None:
+        generator: Any = numbers()
+        await asyncio.create_task(anext(generator))
+        await asyncio.create_task(generator.aclose())
+        assert tm.registry() is not registry
+
+    asyncio.run(main())

@@ -237,7 +237,7 @@ def test_an_exponential_histogram_is_there_whole() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "moved"),
     [
-        (nan, 1.0, nan), (1.0, nan, nan), (nan, nan, nan), (inf, inf, 0.0), (-inf, -inf, 0.0), (1.0, inf, inf),
+        (nan, 1.0, nan), (1.0, nan, nan), (nan, nan, 0.0), (inf, inf, 0.0), (-inf, -inf, 0.0), (1.0, inf, inf),
         (inf, 1.0, -inf), (-inf, inf, inf), (0.0, -0.0, 0.0), (1e308, -1e308, -inf),
     ],
 )  # fmt: skip

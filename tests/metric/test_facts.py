@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import tallymark as tm
@@ -25,6 +27,20 @@ def test_a_second_info_replaces_the_first(registry: tm.Registry) -> None:
     assert values(registry, "service_info") == {(("version", "1.3"),): 1.0}
 
 
+def test_where_one_series_is_allowed_a_second_info_replaces_the_first_too(engine: Any) -> None:
+    registry = tm.Registry(engine=engine.name, limits=tm.TagLimits(max_series=1))
+    for version in ("1", "2", "3"):
+        registry.info("service", version=version)
+        assert values(registry, "service_info") == {(("version", version),): 1.0}
+    assert tm.TagLimits().max_series > 2
+    assert "tallymark_rejected" not in registry.snapshot()
+
+
+def test_info_without_a_name_raises(registry: tm.Registry) -> None:
+    with pytest.raises(TypeError, match="name must be a str, not int"):
+        registry.info(5)  # type: ignore[arg-type]
+
+
 def test_info_of_a_name_that_is_taken_raises(registry: tm.Registry) -> None:
     registry.counter("service_info")
     with pytest.raises(tm.MetricConflictError, match="service_info"):
@@ -45,6 +61,26 @@ def test_one_state_is_1_and_the_others_are_0(registry: tm.Registry) -> None:
         (("state", "stopped"), ("worker", "a")): 0.0,
     }
     assert registry.state("worker", ["starting", "running", "stopped"], tags={"worker": "a"}).value == "running"
+
+
+def test_a_state_beyond_the_limit_of_series_knows_what_it_was_set_to(engine: Any) -> None:
+    registry = tm.Registry(engine=engine.name, limits=tm.TagLimits(max_series=3))
+    first, second, third = (registry.state("worker", ["idle", "busy"], tags={"worker": one}) for one in "abc")
+    for worker in (first, second, third):  # the second has a series for one of its states, and the third has none
+        assert worker.value is None
+        for state in ("idle", "busy", "idle"):
+            worker.set(state)
+            assert worker.value == state
+    first.set("busy")
+    third.set("busy")
+    assert (first.value, second.value, third.value) == ("busy", "idle", "busy")
+    registry.unregister("worker")
+    assert first.value is None
+
+
+def test_states_that_become_one_raise(registry: tm.Registry) -> None:
+    with pytest.raises(ValueError, match="state 'worker': some of its states become one"):
+        registry.state("worker", ["a" * 200 + "1", "a" * 200 + "2"])
 
 
 def test_a_state_that_is_not_there_raises_and_changes_nothing(registry: tm.Registry) -> None:

@@ -260,3 +260,74 @@ def test_a_handle_that_outlives_its_unregistered_metric_and_its_registry_still_c
     gc.collect()
     counter.inc(2)
     assert counter.value == 2
+
+
+@pytest.mark.parametrize("how", ["unregister", "detach", "close"])
+def test_what_another_thread_removes_first_is_gone(registry: tm.Registry, how: str) -> None:
+    """Both have seen it, and the other one removes it."""
+    reporter = Reporter()
+    registry.attach(reporter)
+    registry.gauge("n", callback=lambda: 1)
+    registry._reporters = Robbed(registry._reporters)
+    reader = registry._reader()
+    reader._callbacks = RobbedDict(reader._callbacks)
+    calls = {
+        "unregister": lambda: registry.unregister("n"),
+        "detach": lambda: registry.detach(reporter),
+        "close": registry.close,
+    }
+    calls[how]()
+    assert list(registry.snapshot()) == [] or how != "unregister"
+
+
+class Reporter:
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Robbed(list[Any]):
+    """A list that others empty whenever it was asked if something is in it."""
+
+    def __contains__(self, item: object) -> bool:
+        found = super().__contains__(item)
+        self.clear()
+        return found
+
+    def __bool__(self) -> bool:
+        found = len(self) > 0
+        self.clear()
+        return found
+
+
+class RobbedDict(dict[Any, Any]):
+    """A dict that others empty whenever its keys were listed."""
+
+    def __iter__(self) -> Any:
+        keys = list(super().__iter__())
+        self.clear()
+        return iter(keys)
+
+
+def test_a_metric_made_anew_is_as_the_new_request_says(engine: Any) -> None:
+    """Where nobody holds the old one: whether the garbage collector ran must make no difference."""
+    gc.disable()
+    try:
+        registry = tm.Registry(engine=engine.name)
+        registry.counter("n", description="old", ttl=TTL, limits=tm.TagLimits(max_series=1)).inc(k="0")
+        registry.unregister("n")
+        counter = registry.counter("n", description="new", limits=tm.TagLimits(max_series=3))
+        for k in "123":
+            counter.inc(k=k)
+        assert counter.description == "new"
+        assert exported(registry) == [{"k": "1"}, {"k": "2"}, {"k": "3"}]
+    finally:
+        gc.enable()
+
+
+def test_a_metric_that_somebody_holds_a_series_of_is_the_same_again(registry: tm.Registry) -> None:
+    series = registry.counter("n", description="old").with_tags(a="1")
+    registry.unregister("n")
+    counter = registry.counter("n", description="new")
+    assert counter.description == "old"
+    assert counter is registry.counter("n")
+    assert counter.with_tags(a="1") is series

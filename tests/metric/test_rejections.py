@@ -144,3 +144,18 @@ def test_a_log_handler_that_records_bad_data_does_not_recur(registry: tm.Registr
         logging.getLogger("tallymark").removeHandler(handler)
     assert counts(registry) == {("c", "negative"): 2}
     assert registry.counter("lines").with_tags(level="WARNING").value == 1
+
+
+@pytest.mark.parametrize(
+    ("tags", "limits"),
+    [
+        ({f"t{i}": "v" for i in range(99)}, {"max_tags": 200}),
+        ({"k" * 150: "v"}, {"max_key_length": 200}),
+        ({"version": "v" * 300}, {"max_value_length": 1000}),
+    ],
+    ids=["tags", "key", "value"],
+)
+def test_what_counts_rejections_rejects_nothing_itself(engine: Any, tags: dict[str, str], limits: dict[str, int]) -> None:
+    registry = tm.Registry(engine=engine.name, tags=tags, limits=tm.TagLimits(**limits))
+    registry.counter("n").inc(-1)
+    assert registry.snapshot().find("tallymark_rejected", tags, metric="n", reason="negative").value == 1  # type: ignore[union-attr]

@@ -91,12 +91,12 @@ def test_a_separator_in_a_text_makes_no_other_series(ops: OperationalMetrics, re
 def test_a_positional_value_wins_over_a_keyword(ops: OperationalMetrics, registry: tm.Registry) -> None:
     ops.record_operation("auth", "success", 0.1, operation="x", status="y", duration="kept", self="kept")
     ops.record_error("auth", "Refused", "client", error_category="x", error_type="y")
-    ops.record_error("auth", "Refused", error_category="the default wins too")
+    ops.record_error("auth", "Refused", error_category="wins over the default")
     ops.record_event("security", "login", kind="x", action="y")
     ops.record_value("order", "books", 1, name="x", category="y", value="kept")
     assert rows(registry, "operations") == rows(registry, "operation_duration")
     assert rows(registry, "operations") == [({"duration": "kept", "operation": "auth", "self": "kept", "status": "success"}, 1)]
-    assert [tags["error_category"] for tags, _ in rows(registry, "operation_errors")] == ["", "client"]
+    assert [tags["error_category"] for tags, _ in rows(registry, "operation_errors")] == ["client", "wins over the default"]
     assert rows(registry, "events") == [({"action": "login", "kind": "security"}, 1)]
     assert rows(registry, "amounts") == [({"category": "books", "name": "order", "value": "kept"}, 1)]
 

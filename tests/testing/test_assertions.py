@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -153,3 +155,35 @@ def test_the_default_registry_is_not_the_current_one(registry: tm.Registry) -> N
     assert tm.registry() is DEFAULT
     with tm.use(registry):
         assert tm.registry() is not DEFAULT
+
+
+def test_tags_in_the_place_of_the_value_are_an_error_with_the_right_call() -> None:
+    registry = RecordingRegistry()
+    registry.counter("orders").inc(method="card")
+    with pytest.raises(TypeError, match=r"assert_recorded\('orders', None, \{'method': 'card'\}\)"):
+        registry.assert_recorded("orders", {"method": "card"})
+    registry.assert_recorded("orders", None, {"method": "card"})
+
+
+def test_what_stays_no_number_was_not_recorded() -> None:
+    registry = RecordingRegistry()
+    registry.gauge("load").set(math.nan)
+    registry.assert_recorded("load")
+    registry.since(registry.mark()).assert_not_recorded("load")
+
+
+def test_a_series_that_came_back_at_the_same_moment_started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    registry = RecordingRegistry()
+    series = registry.counter("orders").with_tags(a="1")
+    series.inc(5)
+    mark = registry.mark()
+    series.remove()
+    series.inc(2)
+    registry.since(mark).assert_recorded("orders", 2, a="1")
+
+
+def test_a_tag_of_the_registry_may_be_called_metric() -> None:
+    registry = RecordingRegistry(tags={"metric": "x", "service": "s"})
+    registry.counter("orders").inc()
+    registry.assert_recorded("orders", 1)

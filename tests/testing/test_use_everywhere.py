@@ -67,3 +67,21 @@ def test_an_exception_ends_it_and_passes_through(registry: tm.Registry) -> None:
 def test_it_takes_a_registry() -> None:
     with pytest.raises(TypeError, match="Registry"), use_everywhere("registry"):  # type: ignore[arg-type]
         pass
+
+
+def test_blocks_may_end_in_any_order(engine: Any) -> None:
+    before = tm.registry()
+    first, second, third = (tm.Registry(engine=engine.name) for _ in range(3))
+    blocks = [use_everywhere(one) for one in (first, second, third)]
+    for block in blocks:
+        block.__enter__()
+    for block, current in zip(blocks, (third, third, before), strict=True):
+        block.__exit__(None, None, None)
+        assert tm.registry() is current
+    blocks = [use_everywhere(one) for one in (first, second)]
+    for block in blocks:
+        block.__enter__()
+    blocks[1].__exit__(None, None, None)
+    assert tm.registry() is first
+    blocks[0].__exit__(None, None, None)
+    assert tm.registry() is before

@@ -258,3 +258,12 @@ def test_a_rejection_during_a_rejection_is_counted(engine: Any, monkeypatch: pyt
 
     for scene in scenes(engine, play):
         assert scene.total("tallymark_rejected") == 1 + scene.interruptions
+
+
+def test_facts_that_are_told_during_the_telling_of_others_leave_one(engine: Any) -> None:
+    def play(scene: Scene) -> Any:
+        scene.registry.info("n", v="0")
+        return lambda: scene.registry.info("n", v="1"), lambda: scene.registry.info("n", v="2")
+
+    for scene in scenes(engine, play):
+        assert len(scene.registry.snapshot()["n_info"]) == 1

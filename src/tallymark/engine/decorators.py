@@ -7,7 +7,8 @@ generator is made, before any of its work.
 from __future__ import annotations
 
 from functools import partial, wraps
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from inspect import CO_ITERABLE_COROUTINE, isasyncgenfunction, iscoroutinefunction, isfunction, isgeneratorfunction, ismethod
+from types import coroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +78,19 @@ def _generator(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]
     return within
 
 
+def _generator_coroutine(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `_generator`; what it returns can be awaited too."""
+    return coroutine(_generator(scope, function))
+
+
+def _is_generator_coroutine(function: object) -> bool:
+    """Return True for a generator function that `types.coroutine` made awaitable."""
+    while isinstance(function, partial):
+        function = function.func
+    function = function.__func__ if ismethod(function) else function
+    return isfunction(function) and bool(function.__code__.co_flags & CO_ITERABLE_COROUTINE)
+
+
 def _async_generator(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     async def within(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
@@ -105,5 +119,6 @@ def _async_generator(scope: Scope, function: Callable[..., Any]) -> Callable[...
 _WRAPPERS: tuple[tuple[Callable[[object], bool], Callable[[Scope, Callable[..., Any]], Any]], ...] = (
     (isasyncgenfunction, _async_generator),
     (iscoroutinefunction, _coroutine),
+    (_is_generator_coroutine, _generator_coroutine),  # is a generator function too
     (isgeneratorfunction, _generator),
 )

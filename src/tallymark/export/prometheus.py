@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tallymark.engine import TagSet
-    from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
@@ -93,8 +92,9 @@ def _label_text(tags: Iterable[tuple[str, str]]) -> str:
         name = _label_name(key)
         labels.setdefault(name, []).append(value)
         _exact = _exact and name == key and value != ""
-    joined = {name: ";".join(values) for name, values in labels.items()}
-    return ",".join([f'{name}="{_escape_value(value)}"' for name, value in joined.items() if value])
+    # Sorted by these names, not by those of the tags: else labels that are the same could be two texts.
+    joined = [(name, ";".join(labels[name])) for name in sorted(labels)]
+    return ",".join([f'{name}="{_escape_value(value)}"' for name, value in joined if value])
 
 
 def _label_name(key: str) -> str:
@@ -148,13 +148,12 @@ def _summaries(name: str, data: SummaryData) -> list[str]:
 
 
 def _histograms(name: str, data: HistogramData | ExponentialHistogramData) -> list[str]:
-    merged: dict[str, HistogramSnapshot] = {}
+    rows: dict[str, list[int]] = {}
     for row, tags in enumerate(data.tags):
-        text = _text_beside_le(tags)
-        histogram = data.row(row)
-        merged[text] = histogram.merged(merged[text]) if text in merged else histogram
+        rows.setdefault(_text_beside_le(tags), []).append(row)
     lines = []
-    for text, histogram in merged.items():
+    for text, twins in rows.items():
+        histogram = data.row(*twins)
         comma = f"{text}," if text else ""
         cumulative = list(accumulate(histogram.bucket_counts))
         edges = [*map(repr, histogram.bounds), "+Inf"]

@@ -6,7 +6,7 @@ in seconds since the epoch, 0 if unknown.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.frozen import Frozen
@@ -82,10 +82,11 @@ class HistogramData(Frozen):
     mins: Sequence[float]
     maxs: Sequence[float]
 
-    def row(self, row: int) -> HistogramSnapshot:
-        """Return the distribution of one series."""
+    def row(self, row: int, *others: int) -> HistogramSnapshot:
+        """Return the distribution of one series, or of several together."""
         counts = tuple(self.bucket_counts[row])
-        return HistogramSnapshot(self.bounds, counts, self.sums[row], self.mins[row], self.maxs[row])
+        first = HistogramSnapshot(self.bounds, counts, self.sums[row], self.mins[row], self.maxs[row])
+        return self.row(*others).merged(first) if others else first
 
 
 class ExponentialHistogramData(Frozen):
@@ -116,29 +117,43 @@ class ExponentialHistogramData(Frozen):
     mins: Sequence[float]
     maxs: Sequence[float]
 
-    def row(self, row: int) -> HistogramSnapshot:
-        """Return the distribution of one series, its buckets with explicit bounds.
+    def row(self, *rows: int) -> HistogramSnapshot:
+        """Return the distribution of one series, or of several together, its buckets with explicit bounds.
 
         A negative observation that equals a bound is counted one bucket too high: bounds are inclusive towards 0.
         """
-        low, below = self.negatives[row]
-        high, above = self.positives[row]
-        edges = [(-self._bound(row, low + i), count) for i, count in reversed(list(enumerate(below)))]
-        edges.append((0.0, self.zero_counts[row]))
-        if above:
-            edges.append((self._bound(row, high), 0))
-        edges += [(self._bound(row, high + i + 1), count) for i, count in enumerate(above)]
+        scale = min([self.scales[row] for row in rows])
+        below, above = (self._scaled(column, rows, scale) for column in (self.negatives, self.positives))
+        edges = [(-_bound(scale, i), below[i]) for i in sorted(below, reverse=True)]
+        edges.append((0.0, sum([self.zero_counts[row] for row in rows])))
+        for i in sorted(above):
+            if i - 1 not in above:
+                edges.append((_bound(scale, i), 0))
+            edges.append((_bound(scale, i + 1), above[i]))
         buckets: dict[float, int] = {}  # bounds that round to the same double are one
         for bound, count in edges:
             buckets[bound] = buckets.get(bound, 0) + count
         last = buckets.pop(inf, 0)
-        return HistogramSnapshot(tuple(buckets), (*buckets.values(), last), self.sums[row], self.mins[row], self.maxs[row])
+        sums, mins, maxs = ([column[row] for row in rows] for column in (self.sums, self.mins, self.maxs))
+        least, most = (pick([one for one in ends if one == one], default=nan) for pick, ends in ((min, mins), (max, maxs)))
+        return HistogramSnapshot(tuple(buckets), (*buckets.values(), last), sum(sums), least, most)
 
-    def _bound(self, row: int, index: int) -> float:
-        try:
-            return float(2.0 ** (index * 2.0 ** -self.scales[row]))
-        except OverflowError:
-            return inf
+    def _scaled(self, column: Sequence[Buckets], rows: Sequence[int], scale: int) -> dict[int, int]:
+        """Return the counts of some rows together, by the index of their bucket at a scale that none of theirs is below."""
+        counts: dict[int, int] = {}
+        for row in rows:
+            first, buckets = column[row]
+            for index, count in enumerate(buckets, first):
+                at = index >> (self.scales[row] - scale)
+                counts[at] = counts.get(at, 0) + count
+        return counts
+
+
+def _bound(scale: int, index: int) -> float:
+    try:
+        return float(2.0 ** (index * 2.0**-scale))
+    except OverflowError:
+        return inf
 
 
 class InfoData(Frozen):

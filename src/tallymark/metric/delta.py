@@ -80,7 +80,8 @@ def _grown(before: Sequence[float], after: Sequence[float], rows: Sequence[int |
 
 
 def _minus(now: N, then: N) -> N:
-    return type(now)(0) if now == then else now - then  # infinities are equal too
+    same = now == then or (now != now and then != then)  # so are infinities, and what was and is not a number
+    return type(now)(0) if same else now - then
 
 
 def _observed(then: HistogramSnapshot | None, whole: HistogramSnapshot) -> HistogramSnapshot:

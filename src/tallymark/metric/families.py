@@ -5,6 +5,7 @@ from __future__ import annotations
 from tallymark.engine.lock import slow_path
 from tallymark.engine.options import FamilyOptions
 from tallymark.errors import MetricConflictError
+from tallymark.frozen import replace
 from tallymark.metric.validation import check_free, check_name, conflict_with
 
 TYPE_CHECKING = False
@@ -78,6 +79,8 @@ class Families:
 
     def _options(self, wanted: MetricRequest) -> FamilyOptions:
         limits = wanted.limits or self._limits
+        if wanted.kind == "info" and limits.max_series == 1:
+            limits = replace(limits, max_series=2)  # a new fact is there before the old one is removed
         tags = self._tags
         if tags and limits is not self._limits:
             tags = self._engine.TagSet(limits.truncated(wanted.name, tags))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from tallymark.engine.lock import slow_path
 from tallymark.engine.text import as_tags
-from tallymark.metric.validation import MetricRequest
+from tallymark.metric.validation import MetricRequest, text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Instruments"]
 
+_ATTEMPTS = 4
+"""A signal handler may tell other facts while ours are told, and remove ours: so all begins anew. In the handler itself, what
+it interrupted may not be removable yet, and is not waited for: the interrupted call removes what the handler told."""
+
 _AGGREGATES = (None, "", "last", "sum", "max", "min")
 
 
 class Instruments:
     """Gets or creates instruments: the same name gives the same object. A `Registry` keeps their families."""
-
-    _infos: dict[str, Gauge]
 
     def _family(self, wanted: MetricRequest) -> Family:
         """Get or create the family that a request is for."""
@@ -158,15 +161,13 @@ class Instruments:
         Raises:
             MetricConflictError: the name belongs to another kind.
             TagError: a tag key is not valid or not allowed, or there are too many tags.
+            TypeError: the name is not text.
         """
+        name = text("name", name)
         family = self._family(MetricRequest("info", name if name.endswith("_info") else f"{name}_info"))
         gauge: Any = family.root
         series: Gauge = gauge.with_tags(mapping, **tags)
-        series.set(1.0)
-        before = self._infos.get(gauge.name)
-        self._infos[gauge.name] = series
-        if before is not None and before is not series:
-            before.remove()
+        _set_alone(gauge, series)
         for other in self._tags_of_others(gauge.name, series.tags):
             gauge.with_tags(other).remove()
         return series
@@ -179,7 +180,7 @@ class Instruments:
         Raises:
             MetricConflictError: the name belongs to another kind.
             TypeError: `states` is not a collection of `str`.
-            ValueError: `states` is empty, or names one twice.
+            ValueError: `states` is empty, or names one twice; or two become one, as they are longer than the limits allow.
         """
         from tallymark.metric.state import State
 
@@ -221,3 +222,15 @@ class Instruments:
         return self._instrument(
             MetricRequest(kind, name, description, unit, bounds, default, ttl, limits, None, tag_keys), tags
         )
+
+
+def _set_alone(gauge: Gauge, series: Gauge) -> None:
+    """Set one series of a gauge to 1, and remove all others, whatever other threads do so at the same time."""
+    with slow_path():
+        for _ in range(_ATTEMPTS):
+            series.set(1.0)
+            others = [one for one in gauge.series() if one is not series]
+            if not others:
+                return
+            for one in others:
+                one.remove()

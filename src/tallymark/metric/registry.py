@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Literal, Protocol, Self, TypeAlias
 
-    from tallymark.engine import Counter, Family, Gauge, Instrument, OperationRecorder, TagSet, Timer
+    from tallymark.engine import Counter, Family, Instrument, OperationRecorder, TagSet, Timer
     from tallymark.metric.callback import Callback
     from tallymark.metric.collector import Collector
     from tallymark.metric.reader import Reader
@@ -86,7 +86,6 @@ class Registry(Instruments):
         self._families = _families(self._engine, limits, self._tags, shared, shared_limit, fresh)
         self._self_metrics = self_metrics
         self._names = ExpositionNames()
-        self._infos: dict[str, Gauge] = {}
         self._reporters: list[Reporter] = []
         self._made_reader: Reader | None = None
         hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
@@ -186,7 +185,7 @@ class Registry(Instruments):
         """Forget a reporter that was attached."""
         try:  # noqa: SIM105 - contextlib would have to be imported
             self._reporters.remove(reporter)
-        except ValueError:
+        except ValueError:  # it was not attached, or another thread was first
             pass
 
     def close(self) -> None:
@@ -195,7 +194,11 @@ class Registry(Instruments):
             self._made_reader.clear()
         while self._reporters:
             try:
-                self._reporters.pop().close()
+                reporter = self._reporters.pop()
+            except IndexError:  # another thread was first
+                return
+            try:
+                reporter.close()
             except Exception:
                 logger().exception("a reporter failed to close")
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["REJECTED", "REJECTED_LIMITS", "Rejections", "failure_text"]
 
-REJECTED_LIMITS = TagLimits(max_tags=100, max_value_length=255, max_series=100_000)
+# A registry's own tags were checked when it was made, and what counts rejections must never be rejected itself.
+_ANY = 10_000
+REJECTED_LIMITS = TagLimits(max_tags=_ANY, max_key_length=_ANY, max_value_length=_ANY, max_series=100_000)
 
 _TAG_REASONS = {"max_series", "unprintable", "value_too_long"}
 

@@ -93,12 +93,15 @@ class OperationalMetrics:
         self._operations(operation, status, duration, **context)
 
     def record_error(self, operation: object, error_type: object, error_category: object = "", /, **context: object) -> None:
-        """Count one error of an operation.
+        """Count one error of an operation. An empty `error_category` counts as omitted: a keyword may give it then.
 
         Raises:
             TagError: a tag key is not valid or not allowed, or there are too many tags.
         """
-        self._errors(operation, error_type, error_category, **context)
+        if isinstance(error_category, str) and not error_category:
+            self._errors(operation, error_type, **context)
+        else:
+            self._errors(operation, error_type, error_category, **context)
 
     def record_event(self, kind: object, action: object, /, **context: object) -> None:
         """Count one point in time, such as a refused login: `record_event("security", "login_refused")`.

@@ -71,7 +71,8 @@ class Operation:
     def _record(self, duration: float, status: object, error_type: object, error_category: object) -> None:
         self._metrics.record_operation(self._name, status, duration, **self._context)
         if error_type is not None and not (isinstance(error_type, str) and not error_type):
-            self._metrics.record_error(self._name, error_type, error_category, **self._context)
+            given = () if isinstance(error_category, str) and not error_category else (error_category,)
+            self._metrics.record_error(self._name, error_type, *given, **self._context)
 
     def _outcome(self, error: BaseException | None) -> tuple[object, object, object]:
         """Return status, error type and category. What the block set comes before what the classifier returns."""

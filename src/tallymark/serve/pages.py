@@ -10,22 +10,28 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from tallymark.export.prometheus import CONTENT_TYPE, render_prometheus
 from tallymark.log import logger
+from tallymark.metric.rejections import failure_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tallymark.metric.registry import Registry
 
-__all__ = ["ROUTES", "Page", "PageRequest", "error_page", "page", "variant"]
+__all__ = ["ROUTES", "Page", "PageRequest", "error_page", "log_failure", "page", "variant"]
 
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 """Tells browsers to take a page for what it says it is. Else one may take text that users can write into tags for a script."""
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"), _NO_SNIFFING)
 _INDEX = b'<!doctype html><html lang="en"><title>Tallymark</title><p><a href="/metrics">Metrics</a></p></html>\n'
 _WEIGHT = re.compile(r"q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)", re.IGNORECASE)
+
+
+_failing: WeakKeyDictionary[Registry, str] = WeakKeyDictionary()
+"""How the last page of a registry failed, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +67,7 @@ class Page:
 
 
 def page(request: PageRequest, registry: Registry) -> Page:
-    """Return the page that a request is for. A failure is logged, and the client gets only a status 500.
+    """Return the page that a request is for. A failure is logged once, and the client gets only a status 500.
 
     Raises:
         BaseException: what is no `Exception`, such as `KeyboardInterrupt`. It is meant for whoever owns the thread.
@@ -72,10 +78,21 @@ def page(request: PageRequest, registry: Registry) -> Page:
     if route is None:
         return error_page(404)
     try:
-        return route(request, registry)
-    except Exception:
-        logger().exception("the metrics endpoint could not render a page")
+        made = route(request, registry)
+    except Exception as error:
+        log_failure(registry, error)
         return error_page(500)
+    if route is _metrics:
+        _failing.pop(registry, None)
+    return made
+
+
+def log_failure(registry: Registry, error: BaseException) -> None:
+    """Log that a page could not be made; once, until one can be, or it fails in another way."""
+    failure = failure_text(error)
+    if _failing.get(registry) != failure:
+        _failing[registry] = failure
+        logger().error("the metrics endpoint could not render a page; further such failures are not logged", exc_info=error)
 
 
 def variant(request: PageRequest) -> str | None:

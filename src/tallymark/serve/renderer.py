@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from tallymark.log import logger
-from tallymark.serve.pages import error_page, page
+from tallymark.serve.pages import error_page, log_failure, page
 
 if TYPE_CHECKING:
     import asyncio
@@ -67,6 +67,6 @@ class Renderer:
     def _page(self, request: PageRequest) -> Page:
         try:
             return page(request, self._registry)
-        except BaseException:  # a callback's sys.exit() ends neither this thread nor the process
-            logger().exception("the metrics endpoint could not render a page")
+        except BaseException as error:  # a callback's sys.exit() ends neither this thread nor the process
+            log_failure(self._registry, error)
             return error_page(500)

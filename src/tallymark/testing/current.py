@@ -14,6 +14,9 @@ __all__ = ["DEFAULT", "use_everywhere"]
 DEFAULT = Context().run(context.registry)
 """The default registry, to which instruments record that were made on import."""
 
+_variables = [context._current]
+"""Those that hold the current registry: the package's own, and one for each block that has not ended."""
+
 
 @contextmanager
 def use_everywhere(registry: Registry) -> Iterator[Registry]:
@@ -28,10 +31,12 @@ def use_everywhere(registry: Registry) -> Iterator[Registry]:
     """
     if not isinstance(registry, Registry):
         raise TypeError(f"use_everywhere() takes a Registry, not {type(registry).__name__}")
-    outer = context._current
     # Another variable, not another value: so no context holds an older value that would win over this one.
-    context._current = ContextVar("tallymark_registry", default=registry)
+    own = ContextVar("tallymark_registry", default=registry)
+    _variables.append(own)
+    context._current = own
     try:
         yield registry
     finally:
-        context._current = outer
+        _variables.remove(own)  # not always the last: fixtures of different scopes may end in any order
+        context._current = _variables[-1]

@@ -14,7 +14,7 @@ from tallymark.operational import OperationalMetrics, classify
 from tallymark.testing.calls import Call, ErrorCall, EventCall, OperationCall, ValueCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from tallymark.engine.number import Number
 
@@ -43,22 +43,26 @@ class RecordedOperations(OperationalMetrics):
         """Keep the end of an operation, and its `duration`: seconds, or a `timedelta`."""
         super().record_operation(operation, status, duration, **context)
         seconds = duration.total_seconds() if isinstance(duration, timedelta) else to_float(duration)
-        self._calls.append(OperationCall(_text(operation), _text(status), seconds, TagSet(context)))
+        others = _without(context, "operation", "status")
+        self._calls.append(OperationCall(_text(operation), _text(status), seconds, others))
 
     def record_error(self, operation: object, error_type: object, error_category: object = "", /, **context: object) -> None:
         """Keep an error of an operation."""
+        error_category = error_category or context.get("error_category", "")  # as a keyword, it is the category too
         super().record_error(operation, error_type, error_category, **context)
-        self._calls.append(ErrorCall(_text(operation), _text(error_type), _text(error_category), TagSet(context)))
+        others = _without(context, "operation", "error_type", "error_category")
+        self._calls.append(ErrorCall(_text(operation), _text(error_type), _text(error_category), others))
 
     def record_event(self, kind: object, action: object, /, **context: object) -> None:
         """Keep something that happened."""
         super().record_event(kind, action, **context)
-        self._calls.append(EventCall(_text(kind), _text(action), TagSet(context)))
+        self._calls.append(EventCall(_text(kind), _text(action), _without(context, "kind", "action")))
 
     def record_value(self, name: object, category: object, value: Number, /, **context: object) -> None:
         """Keep an amount."""
         super().record_value(name, category, value, **context)
-        self._calls.append(ValueCall(_text(name), _text(category), to_float(value), TagSet(context)))
+        others = _without(context, "name", "category")
+        self._calls.append(ValueCall(_text(name), _text(category), to_float(value), others))
 
     # What a test asks
 
@@ -95,3 +99,8 @@ class RecordedOperations(OperationalMetrics):
 
 def _text(value: object) -> str:
     return value_text("a tag", value)
+
+
+def _without(context: Mapping[str, object], *names: str) -> TagSet:
+    """Return the context as tags, without those that the arguments by position are: they win."""
+    return TagSet({key: value for key, value in context.items() if key not in names})

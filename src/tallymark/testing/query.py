@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tallymark.engine import TagSet
 from tallymark.metric.registry import Registry
 from tallymark.metric.rejections import REJECTED
 from tallymark.testing.current import DEFAULT
@@ -38,9 +37,8 @@ class Query:
 
     @cached_property
     def common(self) -> Mapping[str, str]:
-        """The tags that the registry adds to all series: its census has these, and one more that names the metric."""
-        census = next((series.tags for series in self.series if series.name == _CENSUS), TagSet())
-        return {key: value for key, value in census.items() if key != "metric"}
+        """The tags that the registry adds to all series."""
+        return self.registry._tags
 
     @cached_property
     def wanted(self) -> Mapping[str, str]:

@@ -87,8 +87,13 @@ class Recorder:
         Raises:
             AssertionError: it was not; the message shows what differs, and which series are near.
             TagError: a tag key is not valid.
+            TypeError: `value` is a mapping.
         """
         __tracebackhide__ = True
+        if isinstance(value, Mapping):
+            raise TypeError(
+                f"a mapping of tags comes after the value, which may be None: assert_recorded({name!r}, None, {value!r})"
+            )
         query = self._query(name, mapping, tags)
         found = query.answer()
         if found is None:

@@ -276,7 +276,7 @@ static PyMemberDef family_members[] = {
 };
 
 static PyGetSetDef family_getset[] = {
-    {"root", family_get_root, NULL, NULL, NULL},
+    {"root", family_get_root, NULL, DOC_Family_root, NULL},
     {"empty", family_get_empty, NULL, DOC_Family_empty, NULL},
     {"description", family_get_description, family_set_description, NULL, NULL},
     {"_trouble", family_get_trouble, NULL, "Why shared memory could not be locked at the last failure.", NULL},

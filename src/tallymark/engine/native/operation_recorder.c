@@ -60,15 +60,20 @@ recorder_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwna
     if (n_values > n_keys || n_values < n_keys - n_defaults || n_context + n_keys > MAX_TAGS) {
         return recorder_wrong_arguments(self, nargs, n_context + n_keys);
     }
-    for (Py_ssize_t i = 0; i < n_context; i++) { /* first, so that positional values win */
-        keys[i] = PyTuple_GET_ITEM(kwnames, i);
-        values[i] = args[nargs + i];
+    Py_ssize_t n = 0;
+    for (Py_ssize_t i = n_values; i < n_keys; i++, n++) { /* the last of a name wins: defaults, keywords, positional values */
+        keys[n] = PyTuple_GET_ITEM(self->keys, i);
+        values[n] = PyTuple_GET_ITEM(self->defaults, n_defaults - (n_keys - i));
     }
-    for (Py_ssize_t i = 0; i < n_keys; i++) {
-        keys[n_context + i] = PyTuple_GET_ITEM(self->keys, i);
-        values[n_context + i] = i < n_values ? args[i] : PyTuple_GET_ITEM(self->defaults, n_defaults - (n_keys - i));
+    for (Py_ssize_t i = 0; i < n_context; i++, n++) {
+        keys[n] = PyTuple_GET_ITEM(kwnames, i);
+        values[n] = args[nargs + i];
     }
-    return recorder_record(self, (Tags){keys, values, n_context + n_keys}, self->timer == NULL ? NULL : args[nargs - 1]);
+    for (Py_ssize_t i = 0; i < n_values; i++, n++) {
+        keys[n] = PyTuple_GET_ITEM(self->keys, i);
+        values[n] = args[i];
+    }
+    return recorder_record(self, (Tags){keys, values, n}, self->timer == NULL ? NULL : args[nargs - 1]);
 }
 
 static int

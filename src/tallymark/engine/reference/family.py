@@ -36,13 +36,12 @@ class Family:
         options: the family's shape and rules.
         policy: checks the rules, and reports what breaks them.
         description: what the metric counts or measures.
-        root: the series without tags of its own.
         registered: True if a registry lists the family; if not, the next record registers it again.
     """
 
     __slots__ = (
-        "__weakref__", "_dormant", "_has_lived", "_hooks", "_live", "_marks", "_overflow_tags", "_taken",
-        "description", "options", "policy", "registered", "root",
+        "__weakref__", "_dormant", "_has_lived", "_hooks", "_live", "_marks", "_overflow_tags", "_root", "_taken",
+        "description", "options", "policy", "registered",
     )  # fmt: skip
 
     def __init__(self, options: FamilyOptions, hooks: FamilyHooks, description: str) -> None:
@@ -58,14 +57,24 @@ class Family:
         self._dormant: WeakValueDictionary[Pairs, Instrument] = WeakValueDictionary()
         self._marks: dict[Pairs, tuple[object, float]] = {}  # with a ttl: a series' last mark, and since when it holds
         self._overflow_tags = TagSet(options.tags, overflow="true")
-        self.root: Instrument = self._series(options.tags)
-        self.root._created = hooks.now()
+        self._root: Instrument | None = None
+        self._root = self.root
+
+    @property
+    def root(self) -> Instrument:
+        """The series without tags of its own. An unregistered family does not keep it, for it keeps the family."""
+        root = self._root
+        if root is None:
+            root = self._series(self.options.tags)
+            root._created = root._created or self._hooks.now()
+            self._root = root if self.registered else None
+        return root
 
     # Finding a series
 
     def find(self, base: S, tags: dict[str, object]) -> S:
         """Return the series with the tags of `base` and `tags`. A new one is dormant. The overflow series takes no tags."""
-        if base._tags is self._overflow_tags and base is not self.root:
+        if base._tags is self._overflow_tags and base._tags is not self.options.tags:
             return base
         given: dict[str, Any] = {**base._tags._items, **tags}
         merged = {key: value if type(value) is str else self.policy.text(key, value) for key, value in given.items()}
@@ -125,7 +134,7 @@ class Family:
         created = self._hooks.now()
         if self.options.ttl is not None:
             self._marks[pairs] = series._mark(), self._hooks.uptime()
-        counts = series._tags is not self.root._tags and series._tags is not self._overflow_tags
+        counts = series._tags is not self.options.tags and series._tags is not self._overflow_tags
         limit = self.options.limits.max_series
         # Atomic
         if counts:
@@ -147,7 +156,7 @@ class Family:
     def drop(self, series: Instrument, mark: object = None) -> bool:
         """Make a series dormant; given a mark, only if it was not recorded to since then. Return True if it is now dormant."""
         pairs = series._tags._pairs
-        counts = series._tags is not self.root._tags and series._tags is not self._overflow_tags
+        counts = series._tags is not self.options.tags and series._tags is not self._overflow_tags
         with slow_path():
             self._dormant[pairs] = series
             if not series._clear(mark):
@@ -168,6 +177,7 @@ class Family:
             self.registered = False
             for series in list(self._live.values()):
                 self.drop(series)
+            self._root = None
 
     # Reading
 
@@ -198,7 +208,7 @@ class Family:
         """Return the live series that have all tags of `base`, in the order in which they became live."""
         wanted = base._tags.items()
         with slow_path():
-            live: Any = [series for series in self._live.values() if wanted <= series._tags.items()]
+            live: Any = [series for series in list(self._live.values()) if wanted <= series._tags.items()]
         series: list[S] = live
         return series
 
@@ -207,7 +217,7 @@ class Family:
         self.expire()
         with slow_path():
             rows = list(self._live.values()) if self._has_lived else [self.root]
-            return type(self.root)._columns(rows)
+            return _CLASSES[INSTRUMENTS[self.options.kind]]._columns(rows)
 
     @property
     def empty(self) -> bool:

@@ -18,8 +18,8 @@ class OperationRecorder:
     """Called with a value for each of its keys, a duration if it has a timer, and further tags by keyword: adds one to its
     counter and records the duration, in the series with all of these tags.
 
-    For callers that record with the same keys again and again. A positional value wins over a keyword of the same name. If the
-    duration is rejected, the call still counts.
+    For callers that record with the same keys again and again. A positional value wins over a keyword of the same name, which
+    wins over a default. If the duration is rejected, the call still counts.
 
     Args:
         counter: what each call adds one to.
@@ -54,8 +54,8 @@ class OperationRecorder:
             raise TypeError(f"{self._keys!r}{duration} are needed by position, but {len(values)} were given")
         if len(context) + len(self._keys) > _MAX_TAGS:
             raise TypeError(f"at most {_MAX_TAGS} tags can be given in one call")
-        texts = values[:n_values] + self._defaults[len(self._defaults) - missing :]
-        tags = context | dict(zip(self._keys, texts, strict=True))
+        omitted = zip(self._keys[n_values:], self._defaults[len(self._defaults) - missing :], strict=True)
+        tags = dict(omitted) | context | dict(zip(self._keys[:n_values], values, strict=False))
         if self._timer is None:
             return self._count(tags)
         seconds = self._timer._seconds(values[-1])
