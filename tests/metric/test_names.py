@@ -227,6 +227,42 @@ def test_families_of_collectors_have_names_of_their_own(registry: tm.Registry) -
     assert names(registry) == {"a.b": "a_b_2", "a-b": "a_b_4", "a/b": "a_b_3", "a_b": "a_b"}
 
 
+def test_a_family_of_a_collector_that_gets_a_number_is_logged_once(
+    registry: tm.Registry, logged: Callable[[], list[str]]
+) -> None:
+    class Collector:
+        def collect(self) -> list[tm.FamilySnapshot]:
+            return [tm.family("gauge", "a/b", [({}, 1.0)])]
+
+    registry.gauge("a.b").set(1)
+    registry.register(Collector())
+    for _ in range(2):
+        assert names(registry) == {"a.b": "a_b", "a/b": "a_b_2"}
+    assert logged() == [clash("gauge 'a.b'", "gauge 'a/b'", "a_b", keeps="a.b", number="a/b")]
+
+
+def test_a_registrys_own_metrics_keep_their_names_from_the_start(
+    registry: tm.Registry, logged: Callable[[], list[str]]
+) -> None:
+    def given() -> dict[str, str]:
+        return {family.name: family.exposition_name for family in registry.snapshot().families}
+
+    registry.counter("tallymark.rejected").inc()
+    registry.gauge("tallymark.series").set(1)
+    assert logged() == [
+        clash(f"{kind} {own!r}", f"{kind} {name!r}", one, keeps=own, number=name)
+        for kind, own, name, one in (
+            ("counter", "tallymark_rejected", "tallymark.rejected", "tallymark_rejected_total"),
+            ("gauge", "tallymark_series", "tallymark.series", "tallymark_series"),
+        )
+    ]
+    users = {"tallymark.rejected": "tallymark_rejected_2_total", "tallymark.series": "tallymark_series_2"}
+    assert given() == {**users, "tallymark_series": "tallymark_series"}
+    registry.counter("tallymark.rejected").inc(-1)
+    own = {"tallymark_rejected": "tallymark_rejected_total", "tallymark_series": "tallymark_series"}
+    assert given() == {**users, **own}
+
+
 def test_registries_give_names_each_for_itself(engine: Any) -> None:
     one, other = (tm.Registry(engine=engine.name) for _ in range(2))
     one.gauge("a.b")

@@ -143,6 +143,10 @@ class Families:
 
     # Other processes
 
+    def keys(self) -> list[tuple[str, str, str]]:
+        """Return name, kind and unit of all metrics, in the order of their creation, which is the same for all processes."""
+        return [(family.options.name, family.options.kind, family.options.unit) for family in self.all()]
+
     def sync(self) -> bool:
         """Sync with what other processes did to the metrics: return True if they unregistered some, or made new ones."""
         return False

@@ -1,21 +1,31 @@
 """The name of each metric in Prometheus' formats, where not every name is allowed and two may become the same.
 
 If names become the same, the metric whose name needs no change keeps it; else the older metric. The others get a number. Once
-a metric was exported, its name never changes while the process runs, whatever other metrics come or go.
+a metric was exported, its name never changes while the process runs, whatever other metrics come or go. The registry's own
+metrics have their names from the start.
+
+Processes that share a registry read it at different times, and must find the same names. So there the older metric keeps its
+name, whatever it is: the order in the shared file is the same for all. Metrics that are not in the file, as those of
+collectors, come after those that are.
 """
 
 from __future__ import annotations
 
-from tallymark.engine.lock import slow_path
+from tallymark.engine.lock import held, slow_path
+from tallymark.log import logger
+from tallymark.metric.validation import REJECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeAlias
 
     Key: TypeAlias = tuple[str, str, str]  # name, kind, unit
 
 __all__ = ["ExpositionNames", "exposition_name"]
+
+_OWN: tuple[Key, ...] = ((REJECTED, "counter", ""), ("tallymark_series", "gauge", ""))
+"""The registry's own metrics."""
 
 _SUFFIXES = {
     "histogram": ("", "_bucket", "_sum", "_count"),
@@ -47,20 +57,39 @@ def _mangled(text: str, allowed: str) -> str:
 
 
 class ExpositionNames:
-    """The exposition names of one registry's metrics: given when a metric is first read, and kept from then on."""
+    """The exposition names of one registry's metrics: given when a metric is first read, and kept from then on.
 
-    __slots__ = ("_claims", "_given", "_numbers", "_owners", "_waiting")
+    Args:
+        order: returns the metrics whose order decides, the oldest first, if they are not alone in that.
+        logs: log which metrics got a number.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_claims", "_given", "_logs", "_numbers", "_order", "_owners", "_told", "_waiting")
+
+    def __init__(self, *, order: Callable[[], list[Key]] | None = None, logs: bool = False) -> None:
+        self._order = order
+        self._logs = logs
+        self._told: set[Key] = set()  # of which the log says that they get a number
         self._waiting: dict[str, Key] = {}  # the metrics that have no name yet, the oldest first
         self._claims: dict[str, Key] = {}  # whose the names of samples will be
         self._given: dict[Key, str] = {}
         self._owners: dict[str, Key] = {}  # whose they are
         self._numbers: dict[str, int] = {}  # the last one that a stem got, so that many of one name are not counted anew
+        for key in _OWN if logs or order is not None else ():
+            self._given[key] = self._free(key)
 
     def claim(self, name: str, kind: str, unit: str) -> str:
         """Note a new metric; return what to log if another has its name, else an empty text."""
         key = (name, kind, unit)
+        clash = self._claim(key)
+        if not clash or self._order is None:
+            return clash
+        self._told.clear()
+        self.give([key])  # only the order of all tells who keeps the name, and is logged
+        return ""
+
+    def _claim(self, key: Key) -> str:
+        name = key[0]
         with slow_path():
             if key in self._given or self._waiting.get(name) == key:
                 return ""
@@ -88,10 +117,8 @@ class ExpositionNames:
             self._claims.update(dict.fromkeys(samples, key))
         other = keeping[0] if keeping else next(iter(others))
         winner, loser = (other, key) if keeping else (key, other)
-        return (
-            f"{other[1]} {other[0]!r} and {key[1]} {key[0]!r} have one name in Prometheus, {others[other]!r}: {winner[0]!r}"
-            f" keeps it, and {loser[0]!r} gets a number; rename one of them"
-        )
+        self._told.add(loser)
+        return _clash(other, key, others[other], winner, loser)
 
     def _yields(self, older: Key, key: Key, wanted: str) -> bool:
         return older not in self._given and key[0] == wanted and older[0] != exposition_name(*older)
@@ -106,13 +133,26 @@ class ExpositionNames:
         new = [key for key in metrics if key not in self._given]
         if not new:
             return
+        first = self._order() if self._order is not None else []
+        numbered: list[Key] = []
         with slow_path():
             new = list(dict.fromkeys([*self._waiting.values(), *new]))
-            for key in sorted(new, key=lambda key: exposition_name(*key) != key[0]):
+            for key in [*first, *sorted(new, key=lambda key: exposition_name(*key) != key[0])]:
                 if key not in self._given:
                     self._given[key] = self._free(key)
+                    if self._given[key] != exposition_name(*key) and key not in self._told:
+                        numbered.append(key)
             self._waiting.clear()
             self._claims.clear()
+        if self._logs and not held():  # logging handlers take locks of their own
+            for key in numbered:
+                self._log(key)
+
+    def _log(self, key: Key) -> None:
+        taken = [sample for sample in _samples(exposition_name(*key), key[1]) if self._owners.get(sample, key) != key]
+        if taken:
+            other = self._owners[taken[0]]
+            logger().warning("%s", _clash(other, key, taken[0], other, key))
 
     def of(self, name: str, kind: str, unit: str) -> str:
         """Return the name that a metric was given."""
@@ -130,6 +170,13 @@ class ExpositionNames:
         self._numbers[wanted] = number
         self._owners.update(dict.fromkeys(_samples(free, key[1]), key))
         return free
+
+
+def _clash(one: Key, other: Key, name: str, winner: Key, loser: Key) -> str:
+    return (
+        f"{one[1]} {one[0]!r} and {other[1]} {other[0]!r} have one name in Prometheus, {name!r}: {winner[0]!r} keeps it, and"
+        f" {loser[0]!r} gets a number; rename one of them"
+    )
 
 
 def _samples(name: str, kind: str) -> Sequence[str]:

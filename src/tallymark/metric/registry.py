@@ -85,7 +85,7 @@ class Registry(Instruments):
         self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
         self._families = _families(self._engine, limits, self._tags, shared, shared_limit, fresh)
         self._self_metrics = self_metrics
-        self._names = ExpositionNames()
+        self._names = ExpositionNames(order=self._families.keys if self._families.is_shared else None, logs=True)
         self._reporters: list[Reporter] = []
         self._made_reader: Reader | None = None
         hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)

@@ -177,6 +177,11 @@ class SharedFamilies(Families):
         family = self._by_name.get(name)
         return [one for one in family.read().tags if one != tags] if family is not None else []
 
+    def keys(self) -> list[tuple[str, str, str]]:
+        """Return name, kind and unit of all metrics that were ever in the file, in the order of their creation."""
+        entries = [self.memory.entry(offset) for offset, *_ in self.memory.shared.families()]
+        return [(entry.name, entry.kind, entry.unit) for entry in entries if entry is not None]
+
     # Reading
 
     def refresh(self) -> None:

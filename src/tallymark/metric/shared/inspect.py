@@ -12,7 +12,9 @@ from tallymark.engine.description import number_text
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.options import FamilyOptions
+from tallymark.frozen import replace
 from tallymark.metric.data import data_of
+from tallymark.metric.names import ExpositionNames
 from tallymark.metric.rejections import REJECTED
 from tallymark.metric.shared.aggregate import combine
 from tallymark.metric.shared.contents import Space
@@ -141,13 +143,17 @@ def _number(value: float) -> float | str:
 def snapshot_of(contents: Contents) -> Snapshot:
     """Return what a registry that shares the file reads: without callbacks, collectors and what it tells of itself."""
     families: dict[str, FamilySnapshot] = {}
+    entries = [family.entry for family in contents.families if family.entry is not None]
+    names = ExpositionNames(order=lambda: [(entry.name, entry.kind, entry.unit) for entry in entries])
+    names.give([(entry.name, entry.kind, entry.unit) for entry in entries])
     for family in contents.families:
         entry = family.entry
         if entry is None or not family.registered or entry.name in families or entry.name == PROCESS_CPU:
             continue
         rows = _combined(entry, _by_tags(family)) if entry.aggregate != "last" else _first(_by_tags(family))
         if rows or not (family.has_lived or entry.name == REJECTED):
-            families[entry.name] = _family_snapshot(entry, rows or [_untagged(entry)])
+            read = _family_snapshot(entry, rows or [_untagged(entry)])
+            families[entry.name] = replace(read, exposition_name=names.of(entry.name, entry.kind, entry.unit))
     return Snapshot(tuple(families.values()), contents.time)
 
 
