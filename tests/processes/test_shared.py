@@ -245,9 +245,18 @@ def test_the_reference_engine_raises(path: Path) -> None:
 @pytest.mark.slow
 def test_a_signal_that_kills_leaves_nothing_behind(shared: tm.Registry, children: Any) -> None:
     counter = shared.counter("n")
+    began = os.pipe()
+
+    def work() -> None:
+        counter.inc()
+        os.write(began[1], b"x")
+        while True:
+            counter.inc()
+
     for _ in range(30):
-        pid = children.start(lambda: [counter.inc() for _ in iter(int, 1)])
-        time.sleep(0.005)
+        pid = children.start(work)
+        os.read(began[0], 1)
+        time.sleep(0.001)
         os.kill(pid, signal.SIGTERM)
         assert children.wait(pid) == -signal.SIGTERM
     assert counter.value > 0
