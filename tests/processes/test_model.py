@@ -1,6 +1,6 @@
 """The protocol of slots, as `engine/native/shared.h` states it, checked against every interleaving of a few processes.
 
-A model of what `slot.c`, `shared_family.c` and `burial.c` do to slots, a step for each write that others can see. The walk tries
+A model of what `slot.c`, `shared_family.c` and `burial.c` do to slots, a step for each write that others see. The walk tries
 all orders in which three processes may take their steps, and kills each process between any two. The last test breaks the
 protocol, one rule after the other, and checks that the walk finds each fault.
 """
