@@ -282,6 +282,15 @@ def test_a_name_that_an_instrument_has_is_left_out(registry: tm.Registry) -> Non
     assert rejected(registry) == {("n", "name_taken"): 2}
 
 
+def test_a_metric_whose_callback_fails_keeps_its_name(registry: tm.Registry) -> None:
+    def fail() -> float:
+        raise RuntimeError
+
+    registry.gauge("n", callback=fail)
+    registry.register(Collector([gauge("n")]))
+    assert "n" not in registry.snapshot()
+
+
 def test_a_name_that_another_collector_or_itself_returned_is_left_out(registry: tm.Registry) -> None:
     registry.register(Collector([gauge("n", 1.0), gauge("n", 2.0)]))
     registry.register(Collector([gauge("n", 3.0)]))

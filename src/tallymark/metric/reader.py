@@ -91,7 +91,7 @@ class Reader:
         read = [self._read(family, called) for family in self._families.all() if family.options.name not in hidden]
         families = [family for family in read if family is not None]
         if asks:
-            taken = [family.name for family in families]
+            taken = [family.options.name for family in self._families.all()]  # also those that this snapshot leaves out
             families += self.collectors.families([*taken, _CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
