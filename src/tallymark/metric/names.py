@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ExpositionNames", "exposition_name"]
 
-_OWN: tuple[Key, ...] = ((REJECTED, "counter", ""), ("tallymark_series", "gauge", ""))
-"""The registry's own metrics."""
+_OWN: dict[Key, str] = {
+    (REJECTED, "counter", ""): "tallymark_rejected_total",
+    ("tallymark_series", "gauge", ""): "tallymark_series",
+}
+"""The registry's own metrics, and their names."""
+_OWNERS = {name: key for key, name in _OWN.items()}
 
 _SUFFIXES = {
     "histogram": ("", "_bucket", "_sum", "_count"),
@@ -72,31 +76,26 @@ class ExpositionNames:
         self._told: set[Key] = set()  # of which the log says that they get a number
         self._waiting: dict[str, Key] = {}  # the metrics that have no name yet, the oldest first
         self._claims: dict[str, Key] = {}  # whose the names of samples will be
-        self._given: dict[Key, str] = {}
-        self._owners: dict[str, Key] = {}  # whose they are
+        has_own = logs or order is not None
+        self._given: dict[Key, str] = _OWN.copy() if has_own else {}
+        self._owners: dict[str, Key] = _OWNERS.copy() if has_own else {}  # whose they are
         self._numbers: dict[str, int] = {}  # the last one that a stem got, so that many of one name are not counted anew
-        for key in _OWN if logs or order is not None else ():
-            self._given[key] = self._free(key)
 
     def claim(self, name: str, kind: str, unit: str) -> str:
         """Note a new metric; return what to log if another has its name, else an empty text."""
         key = (name, kind, unit)
-        clash = self._claim(key)
-        if not clash or self._order is None:
-            return clash
-        self._told.clear()
-        self.give([key])  # only the order of all tells who keeps the name, and is logged
-        return ""
-
-    def _claim(self, key: Key) -> str:
-        name = key[0]
         with slow_path():
             if key in self._given or self._waiting.get(name) == key:
                 return ""
             if name in self._waiting:  # it was unregistered before anybody read it
                 self._withdraw(self._waiting.pop(name))
             self._waiting[name] = key
-            return self._contest(key)
+            clash = self._contest(key)
+        if not clash or self._order is None:
+            return clash
+        self._told.clear()
+        self.give([key])  # only the order of all tells who keeps the name, and is logged
+        return ""
 
     def _contest(self, key: Key) -> str:
         """Find out who will have the name that a new metric wants, and return what to log."""
