@@ -9,6 +9,7 @@
  * compete for the cores; one that is stopped, by SIGSTOP or a frozen container, may hold it for ever. */
 #define PATIENT INT64_C(100000000)
 #define SOON INT64_C(5000000) /* where other threads wait for this one */
+#define AT_START INT64_C(5000000000) /* where a process would not start otherwise */
 
 /* Take the lock: 1; 0 with the reason in `why`, where the wait was too long, and where a fork moved the memory meanwhile;
  * -1 with an exception of a signal handler. Other threads run, and signals are handled, while it waits. They do not run

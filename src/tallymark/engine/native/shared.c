@@ -132,7 +132,7 @@ shared_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         goto error;
     }
     if (writable) {
-        int locked = shared_lock(self, PATIENT);
+        int locked = shared_lock(self, AT_START);
         if (locked <= 0) {
             if (locked == 0) {
                 PyErr_SetString(PyExc_ValueError, self->why);
