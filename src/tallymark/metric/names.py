@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from tallymark.engine.lock import held, slow_path
 from tallymark.log import logger
-from tallymark.metric.validation import REJECTED
+from tallymark.metric.validation import CENSUS, REJECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ __all__ = ["ExpositionNames", "exposition_name"]
 
 _OWN: dict[Key, str] = {
     (REJECTED, "counter", ""): "tallymark_rejected_total",
-    ("tallymark_series", "gauge", ""): "tallymark_series",
+    (CENSUS, "gauge", ""): CENSUS,
 }
 """The registry's own metrics, and their names."""
 _OWNERS = {name: key for key, name in _OWN.items()}

@@ -9,7 +9,7 @@ from tallymark.metric.collector import Collectors
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.rejections import REJECTED, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
-from tallymark.metric.validation import PROCESS_CPU
+from tallymark.metric.validation import CENSUS, PROCESS_CPU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tallymark.metric.rejections import Rejections
 
 __all__ = ["Reader"]
-
-_CENSUS = "tallymark_series"
 
 
 class Reader:
@@ -92,7 +90,7 @@ class Reader:
         families = [family for family in read if family is not None]
         if asks:
             taken = [family.options.name for family in self._families.all()]  # also those that this snapshot leaves out
-            families += self.collectors.families([*taken, _CENSUS] if self._self_metrics else taken)
+            families += self.collectors.families([*taken, CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
         return Snapshot(tuple(self._named(families)), self._families.hooks.now())
@@ -126,7 +124,7 @@ class Reader:
         self._census_tags = tags
         sizes = [float(len(family)) for family in families]
         data = GaugeData(tuple(tags.values()), (now,) * len(sizes), tuple(sizes))
-        return FamilySnapshot(_CENSUS, "gauge", "Live series, by metric.", "", data)
+        return FamilySnapshot(CENSUS, "gauge", "Live series, by metric.", "", data)
 
     def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
         keys = [(family.name, family.kind, family.unit) for family in families]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tallymark.engine.options import FamilyOptions
 
 __all__ = [
+    "CENSUS",
     "PROCESS_CPU",
     "REJECTED",
     "MetricRequest",
@@ -29,6 +30,9 @@ __all__ = [
 
 REJECTED = "tallymark_rejected"
 """The counter, tagged by metric and reason, that each registry keeps of the records that it rejected or redirected."""
+
+CENSUS = "tallymark_series"
+"""The gauge, tagged by metric, of how many series a registry has."""
 
 PROCESS_CPU = "tallymark_process_cpu"
 """The histogram in which processes that share a registry keep their CPU time. No snapshot shows it."""

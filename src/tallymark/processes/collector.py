@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from tallymark.metric.collector import family
 from tallymark.metric.rejections import failure_text
-from tallymark.processes.cpu import CROWD, CpuTotal, Process
+from tallymark.metric.shared.contents import CROWD
+from tallymark.processes.cpu import CpuTotal, Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary
 
 from tallymark.engine.lock import slow_path
 from tallymark.engine.options import TagLimits
+from tallymark.metric.shared.contents import CROWD
 from tallymark.metric.validation import PROCESS_CPU, MetricRequest
 
 if TYPE_CHECKING:
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
 
     from tallymark.metric.families import Families
 
-__all__ = ["CROWD", "CpuTotal", "Process"]
-
-CROWD = 511
-"""The place of all processes that found none free (shared.h)."""
+__all__ = ["CpuTotal", "Process"]
 
 # What a process that has no place told, and which it was. Not in a CpuTotal: each call of process_metrics() makes a new one.
 _told: WeakKeyDictionary[Families, tuple[Process, float]] = WeakKeyDictionary()

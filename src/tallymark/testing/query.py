@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tallymark.metric.registry import Registry
-from tallymark.metric.rejections import REJECTED
+from tallymark.metric.validation import CENSUS, REJECTED
 from tallymark.testing.current import DEFAULT
 from tallymark.testing.series import RecordedSeries
 from tallymark.testing.suggestions import SHOWN, differences, nearest
 
 __all__ = ["Query"]
-
-_CENSUS = "tallymark_series"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Query:
 
     def missing(self, expected: object) -> str:
         """Return a message: there is no such series, and which are near."""
-        own = {_CENSUS, REJECTED} - {self.name}  # the registry's own metrics
+        own = {CENSUS, REJECTED} - {self.name}  # the registry's own metrics
         rows = [series for series in self.series if series.name not in own]
         return self._text(expected, "there is no such series", self._near(rows) or self._names(rows))
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     Slot: TypeAlias = tuple[bytes, int, float, tuple[int, ...]]  # as the engine reads it: text, owner, created, cells
 
-__all__ = ["Contents", "FamilyContents", "LivingProcess", "SeriesContents", "Space", "read_contents"]
+__all__ = ["CROWD", "Contents", "FamilyContents", "LivingProcess", "SeriesContents", "Space", "read_contents"]
 
 _ALL, _RETIRED = 0xFFFFFFFF, 0xFFFFFFFE  # owners (slot.h)
-_CROWD = 511  # the place of all processes that found none free: it never ends
+CROWD = 511  # the place of all processes that found none free: it never ends (shared.h)
 
 
 class Space(Frozen):
@@ -142,7 +142,7 @@ def _family(
 def _series(entry: SharedEntry, slot: Slot, living: set[int]) -> SeriesContents:
     text, owner, created, cells = slot
     process = None if owner in (_ALL, _RETIRED) else owner
-    ended = owner == _RETIRED or (owner < _CROWD and owner not in living)
+    ended = owner == _RETIRED or (owner < CROWD and owner not in living)
     return SeriesContents(text_tags(text), process, ended, created, _value(entry, cells))
 
 
