@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import AsyncIterator
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Any
 
 import pytest
@@ -143,3 +143,32 @@ def test_an_async_generator_that_another_task_closes_ends_quietly() -> None:
         assert tm.registry() is not registry
 
     asyncio.run(main())
+
+
+def test_one_block_object_in_many_threads_ends_in_each_its_own() -> None:
+    ours, entered, leave = tm.Registry(), Barrier(2), Barrier(2)
+    block, seen = tm.use(ours), []
+
+    def work(other: tm.Registry) -> None:
+        with tm.use(other):
+            with block:
+                entered.wait(10)
+                leave.wait(10)  # the one that entered first may leave first
+            seen.append(tm.registry() is other)
+
+    threads = [Thread(target=work, args=(tm.Registry(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [True, True]
+
+
+def test_blocks_that_overlap_leave_nothing_behind() -> None:
+    before, first, second = tm.registry(), tm.use(tm.Registry()), tm.use(tm.Registry())
+    first.__enter__()
+    inner = second.__enter__()
+    first.__exit__(None, None, None)
+    assert tm.registry() is inner
+    second.__exit__(None, None, None)
+    assert tm.registry() is before

@@ -9,9 +9,8 @@ from tallymark.metric.registry import Registry
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from contextvars import Token
     from types import TracebackType
-    from typing import ParamSpec, TypeVar
+    from typing import ParamSpec, TypeAlias, TypeVar
 
     from tallymark.engine import Counter, Gauge, Histogram, Timer
     from tallymark.engine.options import TagLimits
@@ -19,18 +18,27 @@ if TYPE_CHECKING:
     from tallymark.metric.instruments import Aggregate
     from tallymark.metric.state import State
 
+    Block: TypeAlias = tuple[Registry, "use | None", "Block | None"]  # what holds in it, whose it is, and the block around it
     P = ParamSpec("P")
     R = TypeVar("R")
 
 __all__ = ["counter", "gauge", "histogram", "info", "registry", "state", "timer", "use"]
 
 _default = Registry()
-_current: ContextVar[Registry] = ContextVar("tallymark_registry", default=_default)
+_current: ContextVar[Block] = ContextVar("tallymark_registry", default=(_default, None, None))
 
 
 def registry() -> Registry:
     """Return the current registry: the one set by `use`, or the default one."""
-    return _current.get()
+    return _current.get()[0]
+
+
+def _without(block: Block, owner: use) -> Block:
+    """Return the blocks of a context without the innermost of one owner: all of them if the owner has none there."""
+    registry, found, outer = block
+    if outer is None:
+        return block
+    return outer if found is owner else (registry, found, _without(outer, owner))
 
 
 class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
@@ -42,26 +50,23 @@ class use:  # noqa: N801 - read as a function: `with tm.use(registry):`
         TypeError: `registry` is not a `Registry`.
     """
 
-    __slots__ = ("_registry", "_tokens")
+    __slots__ = ("_registry", "_variable")
 
     def __init__(self, registry: Registry) -> None:
         if not isinstance(registry, Registry):
             raise TypeError(f"use() takes a Registry, not {type(registry).__name__}")
         self._registry = registry
-        self._tokens: list[tuple[ContextVar[Registry], Token[Registry]]] = []
+        self._variable = _current
 
     def __enter__(self) -> Registry:
-        self._tokens.append((_current, _current.set(self._registry)))
+        self._variable = _current  # the testing kit may have replaced it when the block ends
+        self._variable.set((self._registry, self, self._variable.get()))
         return self._registry
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        variable, token = self._tokens.pop()
-        try:  # noqa: SIM105 - contextlib would have to be imported
-            variable.reset(token)
-        except ValueError:
-            # The block ends in another context than it began in, as in a generator that another task or thread closes. That
-            # context never had this registry, so there is nothing to undo.
-            pass
+        # The context may be another than the block began in, as in a generator that another task closes; or the block may end
+        # before one that began in it.
+        self._variable.set(_without(self._variable.get(), self))
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
         """Return `function`, in which the registry is the current one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar
+from typing import Any
 
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
@@ -32,7 +33,7 @@ def use_everywhere(registry: Registry) -> Iterator[Registry]:
     if not isinstance(registry, Registry):
         raise TypeError(f"use_everywhere() takes a Registry, not {type(registry).__name__}")
     # Another variable, not another value: so no context holds an older value that would win over this one.
-    own = ContextVar("tallymark_registry", default=registry)
+    own: ContextVar[Any] = ContextVar("tallymark_registry", default=(registry, None, None))
     _variables.append(own)
     context._current = own
     try:
