@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from tallymark.bench.errors import ResultFileError
+from tallymark.bench.result.files import write_whole
 
 FORMAT = "tallymark-bench"
 VERSION = 1
@@ -174,11 +175,8 @@ class RunResult:
         raise KeyError(name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file, whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
+        """Write the run to a file, whole or not at all. Raises OSError."""
+        write_whole(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         """Return what `save` writes, as plain data."""
