@@ -106,7 +106,9 @@ def _problem(python: str, status: int, complaint: bytes) -> str:
         return ""
     if b"No module named 'tallymark" in complaint:
         return f"{python} cannot import tallymark.bench, which runs the benchmarks: install tallymark there"
-    last = complaint.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+    last = complaint.decode(errors="replace").strip().splitlines()[-1:] or [
+        "no message; does it close files that it did not open?"
+    ]
     if status < 0:
         with contextlib.suppress(ValueError):
             return f"killed by {signal.Signals(-status).name}"

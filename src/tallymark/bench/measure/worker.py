@@ -44,7 +44,7 @@ def main(text: str) -> None:
     except SystemExit as error:
         answer = {"failed": f"ends the process: SystemExit({error.code!r})"}
     except KeyboardInterrupt:
-        answer = {"failed": "interrupted"}
+        answer = {"failed": "raises KeyboardInterrupt"}
     except BaseException as error:
         answer = {"failed": _told(error, request["file"])}
     _write(request["answer"], same, (dumps(answer) + "\n").encode())
@@ -198,7 +198,10 @@ def _told(error: BaseException, path: str) -> str:
     if isinstance(error, SyntaxError) and error.filename == path:
         lines.append(error.lineno)
     where = f" (line {lines[-1]})" if lines else ""
-    what = " ".join(str(error).split())
+    try:
+        what = " ".join(str(error).split())
+    except Exception:  # of a class of the user's
+        what = ""
     return f"raises {type(error).__name__}{': ' + what[:200] if what else ''}{where}"
 
 
