@@ -62,10 +62,7 @@ class Job:
             self._do(name)
             self.result()
         except Exception as error:
-            reason = (
-                f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
-            )
-            self.known = {"status": "failed", "reason": reason}
+            self.known = {"status": "failed", "reason": nonsense(error)}
             del self.times[:], self.cold[:]
             self.ended = True
 
@@ -170,6 +167,11 @@ class Job:
         return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
 
 
+def nonsense(error: Exception) -> str:
+    """Return what is said of an answer that no worker would give."""
+    return f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
+
+
 def _probe(time: dict[str, Any]) -> float:
     return float(time["probe"])
 
@@ -197,18 +199,24 @@ class OnTarget:
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = run_worker(self.target, request, self.settings.timeout)
-            self._environment = answer.get("environment", self._environment)
-            if "failed" in answer:
-                reason = f"does not import: {answer['failed']}"
-                self.broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
-            elif not answer["benchmarks"]:
-                self.without.append(shown)
-            for one in answer.get("benchmarks", ()):
-                name = f"{shown}::{one['name']}"
-                self.names.append(name)
-                if wanted(name):
-                    self.jobs.append(Job(self.target, self.settings, str(file.resolve()), one, name))
+            self._take(shown, str(file.resolve()), run_worker(self.target, request, self.settings.timeout), wanted)
+
+    def _take(self, shown: str, file: str, answer: Answer, wanted: Callable[[str], bool]) -> None:
+        if "failed" in answer:
+            reason = f"does not import: {answer['failed']}"
+            self.broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
+            return
+        try:
+            jobs = [Job(self.target, self.settings, file, one, f"{shown}::{one['name']}") for one in answer["benchmarks"]]
+            for job in jobs:
+                job.result()
+            self._environment = {**answer["environment"]}
+        except Exception as error:
+            self._take(shown, file, {"failed": nonsense(error)}, wanted)
+            return
+        self.names += [job.name for job in jobs]
+        self.jobs += [job for job in jobs if wanted(job.name)]
+        self.without += [] if jobs else [shown]
 
     def finish(self, name: str) -> BenchmarkResult | None:
         """Return the result of a benchmark of which nothing more is measured; None if it is not on this target."""

@@ -264,6 +264,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         value = float(value) if abs(value) < 2**1023 else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ResultFileError(f"{where} must be {hint.__name__}, not {type(value).__name__}")
+    if hint is int and abs(value) >= 2**63:
+        raise ResultFileError(f"{where} must be less than 2**63")
     if hint is float and not math.isfinite(value):
         raise ResultFileError(f"{where} must be finite")
     return value
