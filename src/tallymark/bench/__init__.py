@@ -28,7 +28,7 @@ from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.compare.gate import Gate, parse_gate
 from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
 from tallymark.bench.fixture import Allocs, PerRun
-from tallymark.bench.measure.measure import measure
+from tallymark.bench.measure.session import measure
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, load_run
 from tallymark.bench.settings import QUICK, Settings

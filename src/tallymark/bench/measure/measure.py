@@ -1,7 +1,7 @@
-"""Runs benchmarks: which passes, in which order, in fresh processes; and builds results from their answers.
+"""One benchmark on one target: its passes in fresh processes, and a result from their answers. See session.py for the whole.
 
-Each round of timing covers all benchmarks on all targets, in random order. What else the machine does then affects all alike.
-(With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
+A round of timing covers a group of benchmarks on all targets, in random order. What else the machine does then affects all
+alike. (With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
 
 Each process reports how calm the machine was. A disturbed process is run again, and the calmest are kept: see
 `passes.timed.probe`.
@@ -9,7 +9,6 @@ Each process reports how calm the machine was. A disturbed process is run again,
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
 import random
@@ -17,7 +16,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,54 +30,7 @@ from tallymark.bench.settings import Settings
 Progress = Callable[[int, int, str], None]
 
 
-def measure(
-    paths: Sequence[str] = (),
-    *,
-    targets: Sequence[Target] = (Target(),),
-    settings: Settings | None = None,
-    select: str | Callable[[str], bool] = "",
-    progress: Progress = lambda done, total, name: None,
-) -> list[RunResult]:
-    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
-
-    Args:
-        paths: files and directories, from each target's root; the default is that root.
-        targets: interpreters with their directories of code. The processes of several targets are interleaved.
-        settings: how much to measure.
-        select: a text that a benchmark's name must contain, or a function that returns True for each name to measure.
-        progress: called with the number done, the total, and the next name.
-
-    A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
-    until then (`complete` is False). Raises BenchmarkFileError when there is no file to measure.
-    """
-    settings = settings or Settings()
-    wanted = select if callable(select) else partial(_has, select)
-    measured = [_OnTarget(target, settings) for target in targets]
-    with contextlib.suppress(KeyboardInterrupt):
-        for one in measured:
-            one.find(paths, wanted)
-        tasks = list(_tasks(measured, settings))
-        for done, (job, name) in enumerate(tasks):
-            progress(done, len(tasks), f"{job.name}: {name}")
-            if not job.ended:
-                job.do(name)
-        for _ in range(settings.processes):
-            again = [job for one in measured for job in one.disturbed()]
-            for done, job in enumerate(random.sample(again, len(again))):
-                progress(len(tasks) - len(again) + done, len(tasks), f"{job.name}: time, again")
-                job.do("time")
-        progress(len(tasks), len(tasks), "")
-        for one in measured:
-            one.complete = True
-    return [one.result() for one in measured]
-
-
-def _has(text: str, name: str) -> bool:
-    return text in name
-
-
-def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[_Job, str]]:
-    jobs = [job for one in measured for job in one.jobs]
+def tasks(jobs: Sequence[Job], settings: Settings) -> Iterator[tuple[Job, str]]:
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
@@ -88,8 +39,8 @@ def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[
             yield from ((job, name) for job in random.sample(jobs, len(jobs)))
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
     """One benchmark on one target, and what is known of it so far."""
 
     target: Target
@@ -106,6 +57,16 @@ class _Job:
     spent: float = 0.0
 
     def do(self, name: str) -> None:
+        """Run a pass and take its answer. An answer that a benchmark damaged fails this benchmark alone."""
+        try:
+            self._do(name)
+            self.result()
+        except Exception as error:
+            self.known = {"status": "failed", "reason": nonsense(error)}
+            del self.times[:], self.cold[:]
+            self.ended = True
+
+    def _do(self, name: str) -> None:
         began = time.perf_counter()
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
@@ -127,6 +88,7 @@ class _Job:
             "file": self.file,
             "function": self.listed["function"],
             "index": self.listed["index"],
+            "name": self.listed["name"],
             "values": settings.values,
             "shortest": settings.shortest,
             "budget": settings.budget,
@@ -195,10 +157,19 @@ class _Job:
             middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
             known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
         known.update(
-            name=self.name, file=self.file, line=self.listed["line"], params=self.listed["params"], reasons=self.reasons
+            name=self.name,
+            file=self.name.partition("::")[0],
+            line=self.listed["line"],
+            params=self.listed["params"],
+            reasons=self.reasons,
         )
         result = build(BenchmarkResult, known, self.name)
         return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
+
+
+def nonsense(error: Exception) -> str:
+    """Return what is said of an answer that no worker would give."""
+    return f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
 
 
 def _probe(time: dict[str, Any]) -> float:
@@ -209,14 +180,17 @@ def _arenas(answer: Answer) -> float:
     return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
 
 
-class _OnTarget:
+class OnTarget:
     """All benchmarks of one target."""
 
     def __init__(self, target: Target, settings: Settings) -> None:
-        self.target, self._settings = target, settings
-        self.jobs: list[_Job] = []
+        self.target, self.settings = target, settings
+        self.jobs: list[Job] = []
+        self.names: list[str] = []
+        self.without: list[str] = []
+        self.broken: list[BenchmarkResult] = []
         self.complete = False
-        self._broken: list[BenchmarkResult] = []
+        self._finished: dict[str, BenchmarkResult] = {}
         self._environment: dict[str, Any] = {}
 
     def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
@@ -225,29 +199,56 @@ class _OnTarget:
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = run_worker(self.target, request, self._settings.timeout)
-            self._environment = answer.get("environment", self._environment)
-            if "failed" in answer:
-                reason = f"does not import: {answer['failed']}"
-                self._broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
-            for one in answer.get("benchmarks", ()):
-                name = f"{shown}::{one['name']}"
-                if wanted(name):
-                    self.jobs.append(_Job(self.target, self._settings, str(file.resolve()), one, name))
+            self._take(shown, str(file.resolve()), run_worker(self.target, request, self.settings.timeout), wanted)
 
-    def disturbed(self) -> list[_Job]:
+    def _take(self, shown: str, file: str, answer: Answer, wanted: Callable[[str], bool]) -> None:
+        if "failed" in answer:
+            reason = f"does not import: {answer['failed']}"
+            self.broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
+            return
+        try:
+            jobs = [Job(self.target, self.settings, file, one, f"{shown}::{one['name']}") for one in answer["benchmarks"]]
+            for job in jobs:
+                job.result()
+            self._environment = {**answer["environment"]}
+        except Exception as error:
+            self._take(shown, file, {"failed": nonsense(error)}, wanted)
+            return
+        self.names += [job.name for job in jobs]
+        self.jobs += [job for job in jobs if wanted(job.name)]
+        self.without += [] if jobs else [shown]
+
+    def finish(self, name: str) -> BenchmarkResult | None:
+        """Return the result of a benchmark of which nothing more is measured; None if it is not on this target."""
+        for job in self.jobs:
+            if job.name == name:
+                self._finished[name] = job.result()
+        return self._finished.get(name)
+
+    def disturbed(self) -> list[Job]:
         """Return the benchmarks that have too few calm processes, and time left to run more."""
         timed = [job for job in self.jobs if job.times and not job.ended]
         calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
         return [
             job
             for job in timed
-            if sum(_probe(time) <= CALM * calmest for time in job.times) < self._settings.processes
-            and job.spent < self._settings.most
+            if sum(_probe(time) <= CALM * calmest for time in job.times) < self.settings.processes
+            and job.spent < self.settings.most
         ]
 
     def result(self) -> RunResult:
+        """Return the run so far: what is finished, and what was begun, without what was not."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
+        found = [*self.broken, *filter(None, map(self._so_far, self.jobs))]
         environment = {"side": self.target.name, **self._environment}
-        return RunResult(environment, asdict(self._settings), tuple(found), now, self.complete)
+        return RunResult(environment, asdict(self.settings), tuple(found), now, self.complete)
+
+    def _so_far(self, job: Job) -> BenchmarkResult | None:
+        if job.name in self._finished or job.ended:
+            return self._finished.get(job.name) or job.result()
+        if not (job.known or job.times or job.cold or job.reasons):
+            return None
+        result = job.result()
+        lacking = [one for one in ("allocations", "objects", "collections", "cold", "time") if getattr(result, one) is None]
+        reasons = {one: "interrupted before it was measured" for one in lacking if one in self.settings.passes}
+        return replace(result, reasons={**reasons, **result.reasons})
