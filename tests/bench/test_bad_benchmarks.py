@@ -74,7 +74,7 @@ def test_one_line_and_the_others_still_run(benches, output, said, tmp_path):
     (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
     assert line.startswith(f"FAILED bad/{name(said)}::bench_bad: ")
     assert said in line
-    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    assert any(line.split()[:1] == ["bench_good"] for line in output.splitlines())
     check_status(benches, tmp_path, f"bad/{name(said)}::bench_bad")
 
 
@@ -82,7 +82,7 @@ def test_one_line_and_the_others_still_run(benches, output, said, tmp_path):
 def test_a_file_that_does_not_import(benches, output, said, tmp_path):
     (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
     assert line.startswith(f"FAILED bad/{name(said)}: {said}")
-    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    assert any(line.split()[:1] == ["bench_good"] for line in output.splitlines())
     check_status(benches, tmp_path, f"bad/{name(said)}")
 
 
