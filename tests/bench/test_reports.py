@@ -196,13 +196,19 @@ def test_a_warning_is_one_line_and_explained_on_request():
     assert "repeated Remedy: Move `registry = Registry()` above b.loop()." in whole
 
 
+def test_the_cold_tables_have_no_word_on_columns_of_others():
+    reasons = {"objects": "objects by type need CPython 3.13", "allocations": "no compiler"}
+    said = shown(show_cold, run(benchmark(reasons=reasons)))
+    assert [line for line in said.splitlines() if line.startswith("EMPTY")] == ["EMPTY allocs, reallocs, bytes: no compiler"]
+
+
 def test_nothing_more_to_say_is_not_told():
     assert "--explain" not in shown(show_run, OLD)
 
 
 def test_warnings_that_say_the_same_are_one():
     (line,) = warnings(shown(show_run, run(*noisy("bench_a", "bench_b", "bench_c", "bench_d"))))
-    assert line == "WARN bench_a, bench_b and 2 more: too noisy: half the processes lie more than 2…"
+    assert line == "WARN bench_a and 3 more: too noisy: half the processes lie more than 22 to 90% …"
     (line,) = warnings(shown(show_run, run(*noisy("bench_a", "bench_b"))))
     assert line.startswith("WARN bench_a and bench_b: too noisy: half the processes lie more than 22 to")
     full = explained(show_run, run(*noisy("bench_a", "bench_b")))

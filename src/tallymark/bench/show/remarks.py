@@ -16,7 +16,7 @@ FIRST_USE = "dear-first-use"  # of `bench cold` alone
 NAME_WIDTH = 30  # columns for a name in a warning of one line
 CODE_WIDTH = 24  # and for a statement in it, if it is too long
 INDENT = "     "
-NAMED = 2  # benchmarks that a warning of several names
+NAMED = 2  # benchmarks that a warning names; if it is of more, it names the first
 EXPLAIN = "--explain tells where each warning is from, and what to do about it."
 
 _NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -48,8 +48,8 @@ def run_remarks(run: RunResult, cold: bool = False) -> Iterator[Remark]:
     for one in run.benchmarks:
         if one.status in ("failed", "skipped"):
             yield Remark(one.status.upper(), one.name + (":" if one.reason else ""), one.reason)
-    reasons = {(COUNTED.get(section, section), why) for one in run.benchmarks for section, why in one.reasons.items()}
-    yield from (Remark("EMPTY", f"{section}:", why) for section, why in sorted(reasons))
+    reasons = {pair for one in run.benchmarks for pair in one.reasons.items() if pair[0] == "allocations" or not cold}
+    yield from (Remark("EMPTY", f"{COUNTED.get(section, section)}:", why) for section, why in sorted(reasons))
     for one in run.benchmarks:
         yield from (warning(finding, one) for finding in one.findings if (finding.kind == FIRST_USE) is cold)
     if not run.complete:
@@ -129,8 +129,7 @@ def _blank(part: re.Match[str]) -> str:
 
 def _brief(group: Sequence[Remark], shown: dict[str, str]) -> str:
     names = list(dict.fromkeys(shown[printable(one.name)] + (f":{one.line}" if one.line else "") for one in group if one.name))
-    more = len(names) - NAMED
-    subject = f"{', '.join(names[:NAMED])} and {more} more" if more > 0 else " and ".join(names)
+    subject = f"{names[0]} and {len(names) - 1} more" if len(names) > NAMED else " and ".join(names)
     return _one_line(" ".join(("WARN", f"{subject}:" if subject else "", _merged([one.text for one in group]))))
 
 

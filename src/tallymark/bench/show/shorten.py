@@ -54,6 +54,8 @@ def middle(text: str, width: int, share: float = 0.5) -> str:
     """Return a text, or a share of it from its start, an ellipsis, and the rest from its end."""
     if cells(text) <= width:
         return text
+    if width < 1:
+        return ""
     front = round((width - 1) * share)
     return head(text, front) + ELLIPSIS + head(text[::-1], width - 1 - front)[::-1]
 
