@@ -14,6 +14,7 @@ from typing import Any
 
 from tallymark.bench.compare.compare import compare
 from tallymark.bench.compare.gate import parse_gate
+from tallymark.bench.compare.question import ask
 from tallymark.bench.errors import BenchError, GateError
 from tallymark.bench.measure.measure import measure
 from tallymark.bench.measure.target import Target, resolve
@@ -65,8 +66,8 @@ def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentPa
 
 def _measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="under 3 seconds per benchmark, for a first look")
-    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10; quick: 3)")
-    parser.add_argument("--values", type=_count, metavar="N", help="values in each process (default: 15; quick: 5)")
+    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10)")
+    parser.add_argument("--values", type=_count, metavar="N", help="values in each process (default: 40; quick: 20)")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="kill a process after S seconds (default: 60; quick: 30)")
     freelists_help = (
         "when allocations are counted, CPython's free lists are in use (hot, the default), or emptied before each op (cold)"
@@ -152,8 +153,12 @@ def _ab(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
         progress = stack.enter_context(progress_bar())
+        question = ask(parse_gate(options.gate) if options.gate is not None else None, options.quick)
+        settings = _settings(options)
+        if question.more:
+            settings = replace(settings, most=max(settings.most, Settings.most))
         old, new = measure(
-            options.files, targets=targets, settings=_settings(options), select=options.select, progress=progress
+            options.files, targets=targets, settings=settings, select=options.select, progress=progress, question=question
         )
     return max(_compared(old, new, options), _status([old, new]))
 
@@ -163,7 +168,7 @@ def _compared(old: RunResult, new: RunResult, options: argparse.Namespace) -> in
     if options.output:
         old.save(f"{options.output}-old.json")
         new.save(f"{options.output}-new.json")
-    comparison = compare(old, new)
+    comparison = compare(old, new, change=ask(gate, quick=False).change)
     if options.html:
         from tallymark.bench.show.html import comparison_html
 

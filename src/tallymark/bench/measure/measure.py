@@ -1,10 +1,6 @@
 """Runs benchmarks: which passes, in which order, in fresh processes; and builds results from their answers.
 
-Each round of timing covers all benchmarks on all targets, in random order. What else the machine does then affects all alike.
-(With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
-
-Each process reports how calm the machine was. A disturbed process is run again, and the calmest are kept: see
-`passes.timed.probe`.
+Times come last, in rounds: see rounds.py.
 """
 
 from __future__ import annotations
@@ -14,15 +10,14 @@ import datetime
 import math
 import random
 import statistics
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
-from tallymark.bench.measure.passes.timed import CALM
+from tallymark.bench.measure.rounds import Question, time_rounds
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.findings import judge
@@ -39,6 +34,7 @@ def measure(
     settings: Settings | None = None,
     select: str | Callable[[str], bool] = "",
     progress: Progress = lambda done, total, name: None,
+    question: Question | None = None,
 ) -> list[RunResult]:
     """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
 
@@ -48,6 +44,8 @@ def measure(
         settings: how much to measure.
         select: a text that a benchmark's name must contain, or a function that returns True for each name to measure.
         progress: called with the number done, the total, and the next name.
+        question: what a comparison is to find out, which decides how many processes are timed; without it, as many as
+            `settings` say.
 
     A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
     until then (`complete` is False). Raises BenchmarkFileError when there is no file to measure.
@@ -63,11 +61,18 @@ def measure(
             progress(done, len(tasks), f"{job.name}: {name}")
             if not job.ended:
                 job.do(name)
-        for _ in range(settings.processes):
-            again = [job for one in measured for job in one.disturbed()]
-            for done, job in enumerate(random.sample(again, len(again))):
-                progress(len(tasks) - len(again) + done, len(tasks), f"{job.name}: time, again")
-                job.do("time")
+        jobs = [job for one in measured for job in one.jobs if "time" in settings.passes]
+        names = len({job.name for job in jobs})
+        looks = tuple(question.looks(names, settings.processes)) if question else (settings.processes,)
+        for one in measured:
+            one.settings = replace(settings, looks=looks)
+
+        def undecided() -> Collection[str]:
+            return question.undecided([one.result() for one in measured]) if question else ()
+
+        timing = time_rounds(jobs, settings, looks, undecided)
+        for done, name in enumerate(timing, len(tasks)):
+            progress(done, max(done + 1, len(tasks) + names * looks[0]), f"{name}: time")
         progress(len(tasks), len(tasks), "")
         for one in measured:
             one.complete = True
@@ -83,9 +88,8 @@ def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
-    for name, rounds in (("cold", settings.cold), ("time", settings.processes)):
-        for _ in range(rounds if name in settings.passes else 0):
-            yield from ((job, name) for job in random.sample(jobs, len(jobs)))
+    for _ in range(settings.cold if "cold" in settings.passes else 0):
+        yield from ((job, "cold") for job in random.sample(jobs, len(jobs)))
 
 
 @dataclass
@@ -103,37 +107,40 @@ class _Job:
     reasons: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ended: bool = False
-    spent: float = 0.0
 
     def do(self, name: str) -> None:
-        began = time.perf_counter()
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
-        elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
-            return
         else:
             answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
                 # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
         self._take(name, answer)
-        if name == "time":
-            self.spent += time.perf_counter() - began
+
+    @property
+    def side(self) -> tuple[Target, dict[str, Any]]:
+        """What is timed: the target, and the request that its worker gets."""
+        return self.target, {**self._request("time"), "warmup": self.settings.budget / 4}
+
+    def take(self, answer: Answer) -> None:
+        """Take what one process of the rounds of timing answered."""
+        self._take("time", answer)
 
     def _run(self, name: str, depth: int = 0) -> Answer:
+        return run_worker(self.target, {**self._request(name), "depth": depth}, self.settings.timeout)
+
+    def _request(self, name: str) -> dict[str, Any]:
         settings = self.settings
-        request = {
+        return {
             "task": name,
             "file": self.file,
             "function": self.listed["function"],
             "index": self.listed["index"],
-            "values": settings.values,
             "shortest": settings.shortest,
             "budget": settings.budget,
             "freelists": settings.freelists,
-            "depth": depth,
         }
-        return run_worker(self.target, request, settings.timeout)
 
     def _take(self, name: str, answer: Answer) -> None:
         if "unavailable" in answer:
@@ -186,11 +193,7 @@ class _Job:
         known = dict(self.known)
         state = known.pop("state", None)
         if self.times:
-            calm = sorted(self.times, key=_probe)[: self.settings.processes]
-            known["time"] = {
-                "processes": [one for one in self.times if one in calm],
-                "disturbed": [one for one in self.times if one not in calm],
-            }
+            known["time"] = {"processes": self.times}
         if self.cold and state:
             middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
             known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
@@ -201,10 +204,6 @@ class _Job:
         return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
 
 
-def _probe(time: dict[str, Any]) -> float:
-    return float(time["probe"])
-
-
 def _arenas(answer: Answer) -> float:
     return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
 
@@ -213,7 +212,7 @@ class _OnTarget:
     """All benchmarks of one target."""
 
     def __init__(self, target: Target, settings: Settings) -> None:
-        self.target, self._settings = target, settings
+        self.target, self.settings = target, settings
         self.jobs: list[_Job] = []
         self.complete = False
         self._broken: list[BenchmarkResult] = []
@@ -225,7 +224,7 @@ class _OnTarget:
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = run_worker(self.target, request, self._settings.timeout)
+            answer = run_worker(self.target, request, self.settings.timeout)
             self._environment = answer.get("environment", self._environment)
             if "failed" in answer:
                 reason = f"does not import: {answer['failed']}"
@@ -233,21 +232,10 @@ class _OnTarget:
             for one in answer.get("benchmarks", ()):
                 name = f"{shown}::{one['name']}"
                 if wanted(name):
-                    self.jobs.append(_Job(self.target, self._settings, str(file.resolve()), one, name))
-
-    def disturbed(self) -> list[_Job]:
-        """Return the benchmarks that have too few calm processes, and time left to run more."""
-        timed = [job for job in self.jobs if job.times and not job.ended]
-        calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
-        return [
-            job
-            for job in timed
-            if sum(_probe(time) <= CALM * calmest for time in job.times) < self._settings.processes
-            and job.spent < self._settings.most
-        ]
+                    self.jobs.append(_Job(self.target, self.settings, str(file.resolve()), one, name))
 
     def result(self) -> RunResult:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
         environment = {"side": self.target.name, **self._environment}
-        return RunResult(environment, asdict(self._settings), tuple(found), now, self.complete)
+        return RunResult(environment, asdict(self.settings), tuple(found), now, self.complete)

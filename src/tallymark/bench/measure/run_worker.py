@@ -15,6 +15,7 @@ from typing import IO, Any
 from tallymark.bench.measure.target import Target
 
 Answer = dict[str, Any]
+WORKER = ("-m", "tallymark.bench.measure.worker")
 
 _COLD = Path(__file__).with_name("cold.py")
 
@@ -23,9 +24,14 @@ def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answe
     """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`."""
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
-        problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout)
-        file.seek(0)
-        answers = [json.loads(line) for line in file.read().splitlines()]
+        problem, printed = _run(target, [*WORKER, text], file, timeout)
+        return read_answer(file, problem, printed)
+
+
+def read_answer(file: IO[bytes], problem: str, printed: int) -> Answer:
+    """Return what a worker wrote into a file before it ended, and how it ended if that was wrong."""
+    file.seek(0)
+    answers = [json.loads(line) for line in file.read().splitlines()]
     failed = [one for one in answers if "failed" in one]
     if failed:
         return dict(failed[0])
@@ -47,33 +53,79 @@ def run_cold(target: Target, file: str, function: str, index: int, timeout: floa
 
 def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
     """Run the target's Python; return what went wrong (empty if nothing), and how many bytes it printed."""
-    path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
     try:
-        process = subprocess.Popen(  # noqa: S603
+        process = Process(target, arguments, [answer.fileno()])
+    except OSError as error:
+        return f"{target.python} does not start: {error.strerror or error}", 0
+    try:
+        return process.wait(timeout), process.printed
+    finally:
+        process.end()
+
+
+class Process:
+    """A target's Python that runs now, in a session of its own, with nobody to read what it prints.
+
+    Args:
+        passed: descriptors that it inherits.
+        seed: of its hashes, random if None.
+
+    Raises OSError when it does not start.
+    """
+
+    def __init__(self, target: Target, arguments: list[str], passed: list[int], seed: int | None = None) -> None:
+        path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
+        hashes = {"PYTHONHASHSEED": "random" if seed is None else str(seed)}
+        self._python = target.python
+        self._process = subprocess.Popen(  # noqa: S603
             [target.python, *arguments],
             cwd=target.root,
-            env=environment,
+            env={**os.environ, **hashes, **({"PYTHONPATH": path} if path else {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            pass_fds=[answer.fileno()],
+            pass_fds=passed,
             start_new_session=True,  # so that all of its children can be killed, and Ctrl-C reaches the parent alone
         )
-    except OSError as error:
-        return f"{target.python} does not start: {error.strerror or error}", 0
-    said, complaints = _Drain(process.stdout), _Drain(process.stderr)
-    try:
-        status = process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout", said.size
-    finally:
+        self._said, self._complaints = _Drain(self._process.stdout), _Drain(self._process.stderr)
+        self._over = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def printed(self) -> int:
+        """Bytes that it printed: all of them, once it has ended."""
+        return self._said.size
+
+    def wait(self, timeout: float) -> str:
+        """Wait for its end; return what went wrong, empty if nothing."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return too_long(timeout)
+        self.end()
+        return _problem(self._python, status, self._complaints.tail)
+
+    def end(self) -> None:
+        """Kill it and all that it started, and read what they have printed."""
+        if self._over:
+            return
+        self._over = True
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        said.end()
-        complaints.end()
-    return _problem(target.python, status, complaints.tail), said.size
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._said.end()
+        self._complaints.end()
+
+
+def too_long(timeout: float) -> str:
+    return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout"
 
 
 def _problem(python: str, status: int, complaint: bytes) -> str:

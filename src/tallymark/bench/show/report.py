@@ -10,6 +10,11 @@ from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
 from tallymark.bench.units import format_bytes, format_count, format_p, format_percent, format_rate, format_seconds
 
 NONE = "-"
+TESTS = {
+    "pairs": "Wilcoxon's signed-rank test on pairs of processes",
+    "median": "Mann-Whitney U on process medians",
+    "fast level": "Mann-Whitney U on processes at the machine's fast level",
+}
 COUNTED = {"allocations": "allocs, bytes", "objects": "objects", "initialisation": "initialisation"}
 
 
@@ -143,7 +148,7 @@ def _compared(one: BenchmarkComparison) -> Iterator[tuple[str, ...]]:
 
 
 def _time_row(name: str, time: TimeComparison) -> tuple[str, ...]:
-    n = f"n={time.old.processes}+{time.new.processes}"
+    n = f"n={time.pairs} pairs" if time.pairs else f"n={time.old.processes}+{time.new.processes}"
     old, new = _side(time.old), _side(time.new)
     if time.change is None or time.interval is None or not time.significant:
         return (name, old, new, "~", format_p(time.adjusted), n)
@@ -181,5 +186,6 @@ def comparison_remarks(comparison: Comparison) -> Iterator[str]:
 def comparison_about(comparison: Comparison) -> str:
     """Return one line on how sure a comparison is."""
     noise = "unknown" if comparison.noise is None else f"±{format_percent(comparison.noise)}"
-    test = f"Mann-Whitney U on process medians, Holm, alpha {comparison.alpha:g}"
-    return f"~: no significant difference ({test}) · A/A noise {noise}"
+    used = {one.time.statistic for one in comparison.benchmarks if one.time}
+    tests = " and ".join(text for statistic, text in TESTS.items() if statistic in used)
+    return f"~: no significant difference ({tests}, Holm, alpha {comparison.alpha:g}) · A/A noise {noise}"
