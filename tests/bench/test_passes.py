@@ -15,6 +15,17 @@ from tallymark.bench.measure.passes.timed import falls
 from tallymark.bench.names import variant_names
 
 
+class Turns:
+    """Turns for a warm-up and for so many values, without waiting."""
+
+    def __init__(self, values):
+        self.left = values + 1
+
+    def next(self):
+        self.left -= 1
+        return self.left >= 0
+
+
 def measured(function, one):
     run_once(function, {}, one)
     return one
@@ -143,20 +154,36 @@ def test_the_first_op_alone():
 
 
 def test_a_value_times_enough_ops():
-    found = measured(bench_copy, TimePass(4, 0.001, 0.5))
-    assert len(found.values) == 4
+    found = measured(bench_copy, TimePass(Turns(4), 0.001, 0.5))
+    assert len(found.values) == len(found.empty) == 4
     assert found.loops > 100
     assert found.warmup >= 1000
 
 
-def test_a_slow_op_is_cut_short_and_still_has_a_value():
+def test_the_warm_up_of_a_slow_op_is_its_first():
     def bench_slow(b):
         for _ in b.loop():
             sum(range(300_000))
 
-    found = measured(bench_slow, TimePass(15, 0.001, 0.01))
-    assert found.loops == 1
-    assert 1 <= len(found.values) < 15
+    found = measured(bench_slow, TimePass(Turns(2), 0.001, 1e-6))
+    assert (found.loops, found.warmup, len(found.values)) == (1, 1, 2)
+
+
+def test_the_empty_loop_beside_a_value_is_subtracted(monkeypatch):
+    """The clock advances by 10 a look and 3 an op; a value has one op here, and an empty loop of one iteration takes 10."""
+    ticks = [0]
+
+    def clock():
+        ticks[0] += 10
+        return ticks[0]
+
+    def bench_three(b):
+        for _ in b.loop():
+            ticks[0] += 3
+
+    monkeypatch.setitem(TimePass.batches.__globals__, "clock", clock)
+    found = measured(bench_three, TimePass(Turns(2), 0.001, 1))
+    assert (found.values, found.empty) == ([3, 3], [10, 10])
 
 
 def test_collections_are_counted_with_the_collector_on_and_its_state_is_restored():

@@ -22,7 +22,7 @@ if "t" in getattr(sys, "abiflags", ""):  # loading the extension would turn the 
     _missing = "allocations are not counted on a free-threaded build of CPython: use another build of it"
 else:
     try:
-        from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
+        from tallymark.bench import _allocs  # type: ignore[no-redef]
     except ImportError as _error:
         _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
 

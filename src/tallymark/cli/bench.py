@@ -14,6 +14,7 @@ from typing import Any
 
 from tallymark.bench.compare.compare import compare, require_scipy
 from tallymark.bench.compare.gate import Gate, parse_gate
+from tallymark.bench.compare.question import ask
 from tallymark.bench.errors import BenchError, GateError
 from tallymark.bench.measure.interrupt import Interruption, held, interruptible
 from tallymark.bench.measure.session import Session, find
@@ -70,8 +71,8 @@ def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentPa
 
 def _measuring(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="under 3 seconds per benchmark, for a first look")
-    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10; quick: 3)")
-    parser.add_argument("--values", type=_count, metavar="N", help="values in each process (default: 15; quick: 5)")
+    parser.add_argument("--processes", type=_count, metavar="N", help="fresh processes to time (default: 10)")
+    parser.add_argument("--values", type=_count, metavar="N", help="values in each process (default: 40; quick: 20)")
     parser.add_argument("--timeout", type=_seconds, metavar="S", help="kill a process after S seconds (default: 60; quick: 30)")
     freelists_help = (
         "when allocations are counted, CPython's free lists are in use (hot, the default), or emptied before each op (cold)"
@@ -222,7 +223,10 @@ def _ab(options: argparse.Namespace) -> int:
         check_target(name, options.setup)
     with contextlib.ExitStack() as stack:
         targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in names]
-        session = find(options.files, targets=targets, settings=_settings(options), select=options.select)
+        question, settings = ask(gate, options.quick), _settings(options)
+        if question.more:
+            settings = replace(settings, most=max(settings.most, Settings.most))
+        session = find(options.files, targets=targets, settings=settings, select=options.select, question=question)
         old, new = session.runs
         if gate:
             gate.check_measurable(old.environment, new.environment)
@@ -249,7 +253,7 @@ def _compared(old: RunResult, new: RunResult, gate: Gate | None, options: argpar
     with _delayed() as errors:
         for path, run in zip(_stems(options), (old, new), strict=False):
             _write(errors, path, run.save)
-        comparison = compare(old, new)
+        comparison = compare(old, new, change=ask(gate, quick=False).change)
         _write(errors, options.html, lambda path: write_whole(path, comparison_html(comparison)))
         if options.markdown:
             print(comparison_markdown(comparison))

@@ -1,10 +1,6 @@
 """One benchmark on one target: its passes in fresh processes, and a result from their answers. See session.py for the whole.
 
-A round of timing covers a group of benchmarks on all targets, in random order. What else the machine does then affects all
-alike. (With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
-
-Each process reports how calm the machine was. A disturbed process is run again, and the calmest are kept: see
-`passes.timed.probe`.
+Times come last, in rounds: see rounds.py.
 """
 
 from __future__ import annotations
@@ -13,14 +9,12 @@ import datetime
 import math
 import random
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
-from tallymark.bench.measure.passes.timed import CALM
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.findings import judge
@@ -31,12 +25,12 @@ Progress = Callable[[int, int, str], None]
 
 
 def tasks(jobs: Sequence[Job], settings: Settings) -> Iterator[tuple[Job, str]]:
+    """Yield the passes of a group of benchmarks, but for time, in the order in which they run."""
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
-    for name, rounds in (("cold", settings.cold), ("time", settings.processes)):
-        for _ in range(rounds if name in settings.passes else 0):
-            yield from ((job, name) for job in random.sample(jobs, len(jobs)))
+    for _ in range(settings.cold if "cold" in settings.passes else 0):
+        yield from ((job, "cold") for job in random.sample(jobs, len(jobs)))
 
 
 @dataclass(eq=False)
@@ -54,12 +48,19 @@ class Job:
     reasons: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ended: bool = False
-    spent: float = 0.0
 
     def do(self, name: str) -> None:
-        """Run a pass and take its answer. An answer that a benchmark damaged fails this benchmark alone."""
+        """Run a pass and take its answer."""
+        self._guarded(lambda: self._do(name))
+
+    def take(self, answer: Answer) -> None:
+        """Take what one process of the rounds of timing answered."""
+        self._guarded(lambda: self._take("time", answer))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Act. An answer that a benchmark damaged fails this benchmark alone."""
         try:
-            self._do(name)
+            act()
             self.result()
         except Exception as error:
             self.known = {"status": "failed", "reason": nonsense(error)}
@@ -67,35 +68,35 @@ class Job:
             self.ended = True
 
     def _do(self, name: str) -> None:
-        began = time.perf_counter()
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
-        elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
-            return
         else:
             answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
                 # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
         self._take(name, answer)
-        if name == "time":
-            self.spent += time.perf_counter() - began
+
+    @property
+    def side(self) -> tuple[Target, dict[str, Any]]:
+        """What is timed: the target, and the request that its worker gets."""
+        return self.target, {**self._request("time"), "warmup": self.settings.budget / 4}
 
     def _run(self, name: str, depth: int = 0) -> Answer:
+        return run_worker(self.target, {**self._request(name), "depth": depth}, self.settings.timeout)
+
+    def _request(self, name: str) -> dict[str, Any]:
         settings = self.settings
-        request = {
+        return {
             "task": name,
             "file": self.file,
             "function": self.listed["function"],
             "index": self.listed["index"],
             "name": self.listed["name"],
-            "values": settings.values,
             "shortest": settings.shortest,
             "budget": settings.budget,
             "freelists": settings.freelists,
-            "depth": depth,
         }
-        return run_worker(self.target, request, settings.timeout)
 
     def _take(self, name: str, answer: Answer) -> None:
         if "unavailable" in answer:
@@ -148,11 +149,7 @@ class Job:
         known = dict(self.known)
         state = known.pop("state", None)
         if self.times:
-            calm = sorted(self.times, key=_probe)[: self.settings.processes]
-            known["time"] = {
-                "processes": [one for one in self.times if one in calm],
-                "disturbed": [one for one in self.times if one not in calm],
-            }
+            known["time"] = {"processes": self.times}
         if self.cold and state:
             middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
             known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
@@ -170,10 +167,6 @@ class Job:
 def nonsense(error: Exception) -> str:
     """Return what is said of an answer that no worker would give."""
     return f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
-
-
-def _probe(time: dict[str, Any]) -> float:
-    return float(time["probe"])
 
 
 def _arenas(answer: Answer) -> float:
@@ -224,17 +217,6 @@ class OnTarget:
             if job.name == name:
                 self._finished[name] = job.result()
         return self._finished.get(name)
-
-    def disturbed(self) -> list[Job]:
-        """Return the benchmarks that have too few calm processes, and time left to run more."""
-        timed = [job for job in self.jobs if job.times and not job.ended]
-        calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
-        return [
-            job
-            for job in timed
-            if sum(_probe(time) <= CALM * calmest for time in job.times) < self.settings.processes
-            and job.spent < self.settings.most
-        ]
 
     def result(self) -> RunResult:
         """Return the run so far: what is finished, and what was begun, without what was not."""

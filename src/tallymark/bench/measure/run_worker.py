@@ -16,6 +16,7 @@ from tallymark.bench.measure.interrupt import held
 from tallymark.bench.measure.target import Target
 
 Answer = dict[str, Any]
+WORKER = ("-m", "tallymark.bench.measure.worker")
 
 NO_ANSWER = "ends its process without an answer: it must not call os._exit(), nor close what it did not open"
 DAMAGED = "damages the answer of its process: it must not write to what it did not open"
@@ -27,9 +28,14 @@ def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answe
     """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`."""
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
-        problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout)
-        file.seek(0)
-        answers = parse_answers(file.read())
+        problem, printed = _run(target, [*WORKER, text], file, timeout)
+        return read_answer(file, problem, printed)
+
+
+def read_answer(file: IO[bytes], problem: str, printed: int) -> Answer:
+    """Return what a worker wrote into a file before it ended, and how it ended if that was wrong."""
+    file.seek(0)
+    answers = parse_answers(file.read())
     failed = [one for one in answers if "failed" in one]
     if failed:
         return dict(failed[0])
@@ -66,39 +72,84 @@ def run_cold(target: Target, file: str, function: str, index: int, timeout: floa
 
 def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
     """Run the target's Python; return what went wrong (empty if nothing), and how many bytes it printed."""
-    path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
     with contextlib.ExitStack() as stack:
         try:
             with held():
-                process = subprocess.Popen(  # noqa: S603
-                    [target.python, *arguments],
-                    cwd=target.root,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    pass_fds=[answer.fileno()],
-                    start_new_session=True,  # so that all of its children can be killed, and Ctrl-C reaches the parent alone
-                )
-                said, complaints = Drain(process.stdout), Drain(process.stderr)
-                stack.callback(_end, process, said, complaints)
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout", said.size
+                process = Process(target, arguments, [answer.fileno()])
+                stack.callback(process.end)
         except OSError as error:
-            what = target.python if Path(target.root).is_dir() else f"its directory {target.root} is gone: {target.python}"
-            return f"{what} does not start: {error.strerror or error}", 0
-    return _problem(target.python, status, complaints.tail), said.size
+            return no_start(target, error), 0
+        return process.wait(timeout), process.printed
 
 
-def _end(process: subprocess.Popen[bytes], said: Drain, complaints: Drain) -> None:
-    """Kill a process and all that it started, and read what they have printed."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    said.end()
-    complaints.end()
+class Process:
+    """A target's Python that runs now, in a session of its own, with nobody to read what it prints.
+
+    Args:
+        passed: descriptors that it inherits.
+        seed: of its hashes, random if None.
+
+    Raises OSError when it does not start.
+    """
+
+    def __init__(self, target: Target, arguments: list[str], passed: list[int], seed: int | None = None) -> None:
+        path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
+        hashes = {"PYTHONHASHSEED": "random" if seed is None else str(seed)}
+        self._python = target.python
+        self._process = subprocess.Popen(  # noqa: S603
+            [target.python, *arguments],
+            cwd=target.root,
+            env={**os.environ, **hashes, **({"PYTHONPATH": path} if path else {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=passed,
+            start_new_session=True,  # so that all of its children can be killed, and Ctrl-C reaches the parent alone
+        )
+        self._said, self._complaints = Drain(self._process.stdout), Drain(self._process.stderr)
+        self._over = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    @property
+    def printed(self) -> int:
+        """Bytes that it printed: all of them, once it has ended."""
+        return self._said.size
+
+    def wait(self, timeout: float) -> str:
+        """Wait for its end; return what went wrong, empty if nothing."""
+        try:
+            status = self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return too_long(timeout)
+        self.end()
+        return _problem(self._python, status, self._complaints.tail)
+
+    def end(self) -> None:
+        """Kill it and all that it started, and read what they have printed."""
+        if self._over:
+            return
+        self._over = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._said.end()
+        self._complaints.end()
+
+
+def too_long(timeout: float) -> str:
+    return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout"
+
+
+def no_start(target: Target, error: OSError) -> str:
+    what = target.python if Path(target.root).is_dir() else f"its directory {target.root} is gone: {target.python}"
+    return f"{what} does not start: {error.strerror or error}"
 
 
 def _problem(python: str, status: int, complaint: bytes) -> str:

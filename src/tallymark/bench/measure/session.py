@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from tallymark.bench.discover import PREFIX
 from tallymark.bench.errors import BenchmarkFileError
 from tallymark.bench.measure.interrupt import held
 from tallymark.bench.measure.measure import Job, OnTarget, Progress, tasks
+from tallymark.bench.measure.rounds import Question, time_rounds
 from tallymark.bench.measure.schedule import estimate, grouped, no_match
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.result import BenchmarkResult, RunResult
@@ -28,6 +29,7 @@ def measure(
     progress: Progress = lambda done, total, name: None,
     finished: Finished = lambda results: None,
     one_by_one: bool = False,
+    question: Question | None = None,
 ) -> list[RunResult]:
     """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
 
@@ -40,11 +42,13 @@ def measure(
         finished: called when a benchmark is finished, with its result on each target, None where a target lacks it.
         one_by_one: finish a benchmark, on all targets, before the next begins. By default all benchmarks are interleaved, so
             that they may be compared with each other; an interruption then leaves all of them unfinished.
+        question: what a comparison is to find out, which decides how many processes are timed; without it, as many as
+            `settings` say.
 
     A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
     until then (`complete` is False). Raises BenchmarkFileError when there is nothing to measure.
     """
-    session = find(paths, targets=targets, settings=settings, select=select)
+    session = find(paths, targets=targets, settings=settings, select=select, question=question)
     return session.measure(progress=progress, finished=finished, one_by_one=one_by_one)
 
 
@@ -54,13 +58,14 @@ def find(
     targets: Sequence[Target] = (Target(),),
     settings: Settings | None = None,
     select: str | Callable[[str], bool] = "",
+    question: Question | None = None,
 ) -> Session:
     """Find what `measure` would measure, and measure nothing. Raises BenchmarkFileError when there is nothing."""
     wanted = select if callable(select) else partial(_has, select)
     sides = [OnTarget(target, settings or Settings()) for target in targets]
     for one in sides:
         one.find(paths, wanted)
-    session = Session(sides)
+    session = Session(sides, question)
     session.check_names(paths, select)
     return session
 
@@ -74,11 +79,15 @@ class Session:
         without: files that define no benchmark.
     """
 
-    def __init__(self, sides: Sequence[OnTarget]) -> None:
-        self._sides = sides
+    def __init__(self, sides: Sequence[OnTarget], question: Question | None = None) -> None:
+        self._sides, self._question = sides, question
         self.names = list(dict.fromkeys(job.name for one in sides for job in one.jobs))
         self.files = list(dict.fromkeys(name.partition("::")[0] for name in self.names))
         self.without = list(dict.fromkeys(file for one in sides for file in one.without))
+        wanted = sides[0].settings.processes
+        self._looks = tuple(question.looks(len(self.names), wanted)) if question else (wanted,)
+        for one in sides:
+            one.settings = replace(one.settings, looks=self._looks)
 
     @property
     def runs(self) -> list[RunResult]:
@@ -110,7 +119,8 @@ class Session:
     ) -> list[RunResult]:
         """Measure all, as `measure` does; return a run for each target."""
         groups = grouped((job for one in self._sides for job in one.jobs), one_by_one)
-        total, done = sum(len(list(tasks(group, group[0].settings))) for group in groups), 0
+        rounds = len(self.names) * self._looks[0] if "time" in self._sides[0].settings.passes else 0
+        total, done = rounds + sum(len(list(tasks(group, group[0].settings))) for group in groups), 0
         with contextlib.suppress(KeyboardInterrupt):
             for group in groups:
                 done = self._measure(group, done, lambda done, name: progress(done, total, name))
@@ -123,17 +133,25 @@ class Session:
         return self.runs
 
     def _measure(self, group: Sequence[Job], done: int, progress: Callable[[int, str], None]) -> int:
-        for job, name in tasks(group, group[0].settings):
+        settings = group[0].settings
+        for job, name in tasks(group, settings):
             progress(done, f"{job.name}: {name}")
             if not job.ended:
                 job.do(name)
             done += 1
-        for _ in range(group[0].settings.processes):
-            again = [job for one in self._sides for job in one.disturbed() if job in group]
-            for job in random.sample(again, len(again)):
-                progress(done, f"{job.name}: time, again")
-                job.do("time")
+        if "time" in settings.passes:
+            names = {job.name for job in group}
+            for name in time_rounds(group, settings, self._looks, lambda: self._undecided(names)):
+                progress(done, f"{name}: time")
+            done += len(names) * self._looks[0]
         return done
+
+    def _undecided(self, names: Collection[str]) -> Collection[str]:
+        """Ask which of these benchmarks need more rounds."""
+        if self._question is None:
+            return ()
+        runs = [replace(run, benchmarks=tuple(one for one in run.benchmarks if one.name in names)) for run in self.runs]
+        return self._question.undecided(runs, len(self.names))
 
 
 def _has(text: str, name: str) -> bool:

@@ -9,10 +9,8 @@ import atexit
 import contextlib
 import json
 import os
-import statistics
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from json import dumps  # by name: a benchmark may replace it in its module
 from typing import Any
@@ -22,7 +20,6 @@ from tallymark.bench.benchmark import Benchmark, Skipped, run_once, variants
 from tallymark.bench.discover import functions, listing, load_file
 from tallymark.bench.errors import BenchError, BenchmarkFileError
 from tallymark.bench.measure import passes
-from tallymark.bench.measure.environment import describe
 from tallymark.bench.names import variant_names
 
 Function = Callable[..., Any]
@@ -77,6 +74,8 @@ def _leave() -> None:
 def _answer(request: dict[str, Any]) -> Answer:
     module = load_file(request["file"])
     if request["task"] == "list":
+        from tallymark.bench.measure.environment import describe  # it imports much, and each other worker would pay
+
         return {"benchmarks": listing(module), "environment": describe(os.path.dirname(request["file"]))}
     function = functions(module)[request["function"]]
     params = _params(request["function"], variants(function), request)
@@ -100,18 +99,27 @@ def _deeper(depth: int, run: Function, *arguments: Any) -> Any:
     return run(*arguments)
 
 
+class _Told:
+    """Turns that another process gives over a pipe."""
+
+    def __init__(self, reader: int, writer: int) -> None:
+        self._reader, self._writer, self._owner = reader, writer, os.getpid()
+
+    def next(self) -> bool:
+        if os.getpid() != self._owner:  # it would take its parent's turns
+            raise BenchmarkFileError("forks: the child came back into b.loop(); end it with os._exit() within the op")
+        os.write(self._writer, b"r")
+        return os.read(self._reader, 1) == b"g"
+
+
 def _time(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
-    empty = passes.TimePass(7, request["shortest"] / 4, request["budget"] / 4)
-    run_once(_empty, {}, empty)
-    measured = passes.TimePass(request["values"], request["shortest"], request["budget"])
+    measured = passes.TimePass(_Told(*request["turns"]), request["shortest"], request["warmup"])
     b = run_once(function, params, measured)
-    overhead = statistics.median(empty.values)
     times = {
         "loops": measured.loops,
-        "values": [value - overhead for value in measured.values],
-        "overhead": overhead,
+        "values": measured.values,
+        "overhead": passes.median(measured.empty),
         "warmup": measured.warmup,
-        "probe": measured.probe,
     }
     return {"time": times, **_said(b, measured.guard)}
 
@@ -150,7 +158,7 @@ def _state(function: Function, params: dict[str, Any], request: dict[str, Any]) 
             into.append(first.seconds)
             if sum(seconds) > request["budget"]:
                 break
-    answer: Answer = {"state": max(0.0, statistics.median(seconds[1:] or seconds) - min(empty or [0.0]))}
+    answer: Answer = {"state": max(0.0, passes.median(seconds[1:] or seconds) - min(empty or [0.0]))}
     if not allocations.available():
         with allocations.counting():
             counted = []
@@ -194,6 +202,8 @@ TASKS: dict[str, Function] = {
 
 def _told(error: BaseException, path: str) -> str:
     """Return one line that says what was raised and where in the benchmark's own file."""
+    import traceback
+
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     if isinstance(error, SyntaxError) and error.filename == path:
         lines.append(error.lineno)

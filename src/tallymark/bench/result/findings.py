@@ -56,6 +56,14 @@ def _judged(result: BenchmarkResult) -> Iterator[Finding]:
                 line,
                 remedy="A service pays this once; code that makes its objects anew pays it every time.",
             )
+    if result.time is not None and len(result.time.figures) < len(result.time.processes):
+        count, of = len(result.time.figures), len(result.time.processes)
+        yield Finding(
+            "speed-changed",
+            f"the machine's speed changed: the time is of its fast level, which {count} of {of} processes met",
+            line,
+            remedy="To compare, measure both sides in turns: `tallymark bench ab`.",
+        )
     if result.time is not None and result.time.spread > _NOISY:
         yield Finding(
             "noisy",

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from tallymark.bench.errors import ResultFileError
 from tallymark.bench.result.checks import check_run
 from tallymark.bench.result.files import write_whole
+from tallymark.bench.result.levels import fast_level, low
 
 FORMAT = "tallymark-bench"
 VERSION = 1
@@ -34,7 +35,9 @@ class ProcessTimes:
     values: tuple[float, ...]
     overhead: float = 0.0  # seconds per iteration of the empty loop, already subtracted
     warmup: int = 0  # ops before the first value
-    probe: float = 0.0  # seconds per iteration of an empty loop beside the values: how calm the machine was
+    duet: str = (
+        ""  # the same for processes that took values in turns: the first values of all are neighbours in time, and so on
+    )
 
     @property
     def median(self) -> float:
@@ -46,7 +49,6 @@ class TimeResult:
     """The time of an op. The unit of statistics is the process: values of one process resemble each other."""
 
     processes: tuple[ProcessTimes, ...]
-    disturbed: tuple[ProcessTimes, ...] = ()  # left out: the machine was busy with something else, see measure.py
 
     @property
     def medians(self) -> tuple[float, ...]:
@@ -54,8 +56,19 @@ class TimeResult:
         return tuple(process.median for process in self.processes)
 
     @property
+    def statistic(self) -> str:
+        """What `median` is of: `median`, the processes' medians; or `fast level`, where these lie too far apart (levels.py)."""
+        return "fast level" if _spread(self.medians) > FLIPS else "median"
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """A figure of each process that counts, by the statistic."""
+        return self.medians if self.statistic == "median" else tuple(fast_level([low(one.values) for one in self.processes]))
+
+    @property
     def median(self) -> float:
-        return statistics.median(self.medians)
+        """The median of the figures, in seconds per op."""
+        return statistics.median(self.figures)
 
     @property
     def minimum(self) -> float:
@@ -63,11 +76,18 @@ class TimeResult:
 
     @property
     def spread(self) -> float:
-        """Half the interquartile range of the process medians, as a share of the median; 0 for fewer than two processes."""
-        if len(self.processes) < 2 or self.median <= 0:
-            return 0.0
-        low, _, high = statistics.quantiles(self.medians, n=4, method="inclusive")
-        return (high - low) / 2 / self.median
+        """Half the interquartile range of the figures, as a share of their median; 0 for fewer than two."""
+        return _spread(self.figures)
+
+
+FLIPS = 0.10  # processes that spread by more met different speeds of the machine
+
+
+def _spread(figures: Sequence[float]) -> float:
+    if len(figures) < 2 or statistics.median(figures) <= 0:
+        return 0.0
+    first, _, third = statistics.quantiles(figures, n=4, method="inclusive")
+    return (third - first) / 2 / statistics.median(figures)
 
 
 @dataclass(frozen=True)

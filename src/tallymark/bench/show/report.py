@@ -10,6 +10,12 @@ from tallymark.bench.show.remarks import compared_remarks, run_remarks
 from tallymark.bench.show.table import NONE, Better, Table, Worse, without_empty
 from tallymark.bench.units import format_bytes, format_count, format_p, format_percent, format_rate, format_seconds
 
+TESTS = {
+    "pairs": "Wilcoxon's signed-rank test on pairs of processes",
+    "median": "Mann-Whitney U on process medians",
+    "fast level": "Mann-Whitney U on processes at the machine's fast level",
+}
+
 
 def run_table(run: RunResult) -> Table:
     """Return the steady state of each benchmark that was measured."""
@@ -124,7 +130,8 @@ def _compared(one: BenchmarkComparison) -> Iterator[tuple[str, ...]]:
 
 def _time_row(time: TimeComparison) -> tuple[str, ...]:
     sides = ("  time", _side(time.old), _side(time.new))
-    p, n = format_p(time.adjusted), f"{time.old.processes}+{time.new.processes}"
+    p = format_p(time.adjusted)
+    n = f"{time.pairs} pairs" if time.pairs else f"{time.old.processes}+{time.new.processes}"
     if time.change is None or time.interval is None or not time.significant:
         return (*sides, "~", p, n, "")
     low, high = (format_percent(one - 1, signed=True).removesuffix("%") for one in (time.interval.low, time.interval.high))
@@ -161,5 +168,6 @@ def comparison_remarks(comparison: Comparison) -> Iterator[str]:
 def comparison_about(comparison: Comparison) -> str:
     """Return one line on how sure a comparison is."""
     noise = "unknown" if comparison.noise is None else f"±{format_percent(comparison.noise)}"
-    test = f"Mann-Whitney U on process medians, Holm, alpha {comparison.alpha:g}"
-    return f"~: no significant difference ({test}) · A/A noise {noise}"
+    used = {one.time.statistic for one in comparison.benchmarks if one.time}
+    tests = " and ".join(text for statistic, text in TESTS.items() if statistic in used)
+    return f"~: no significant difference ({tests}, Holm, alpha {comparison.alpha:g}) · A/A noise {noise}"
