@@ -27,6 +27,6 @@ def extension(name: str, sources: str) -> Extension:
 
 extensions = [extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c")]
 if "t" not in getattr(sys, "abiflags", ""):
-    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/_allocs.c"))
+    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/native/*.c"))
 
 setup(ext_modules=extensions)

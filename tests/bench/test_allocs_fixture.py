@@ -161,7 +161,7 @@ def test_a_failure_names_costs_and_lines() -> None:
     assert any(line.startswith("allocs 2 0 <- too much") for line in lines), said
     assert any(line.startswith("bytes") and "any" in line for line in lines), said
     assert "retained 0 0" in lines
-    where = said[said.index("allocated at, as far as tracing can tell") :]
+    where = said[said.index("  allocated at:") :]
     assert f"test_allocs_fixture.py:{text.__code__.co_firstlineno + 1}: 1 allocations, {TEXT} B: return f" in where
     assert f"test_allocs_fixture.py:{helper.__code__.co_firstlineno + 1}: 1 allocations, 8 B: return [text()]" in where
     assert ("objects created: list 1, str 1" in lines) == CAN_TRACE_OBJECTS

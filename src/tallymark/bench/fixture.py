@@ -22,7 +22,8 @@ from tallymark.bench.allocations import (
     mark,
     objects_created,
 )
-from tallymark.bench.sites import ENTERED, LEFT, Site, churn_sites, retained_sites, undisturbed
+from tallymark.bench.sites import retained_sites, undisturbed
+from tallymark.bench.stacks import Site, allocated_sites, why_no_stacks
 
 __all__ = ["Allocs", "PerRun", "available", "called_with"]
 
@@ -33,6 +34,7 @@ Row = tuple[str, float, float | None]
 READING = 0.02
 MOST, FEWEST = 1000, 3
 SITES = 5  # lines named for each kind of cost
+BEFORE, AFTER = 62, 63  # slots for marks
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Allocs:
             retained: blocks requested and not freed.
             reallocs: reallocations of blocks.
 
-        Raises AssertionError with what was measured, and the lines that allocate, as far as tracing finds them.
+        Raises AssertionError with what was measured, and the lines that allocate.
         """
         __tracebackhide__ = True
         cost = self.per_run(fn)
@@ -162,11 +164,11 @@ def _kept(loop: Loop, n: int) -> int:
     iterations = itertools.repeat(None, n)
     with counting():
         gc.collect()
-        mark(LEFT)
+        mark(BEFORE)
         loop(iterations)
         gc.collect()
-        mark(ENTERED)
-    counts = counts_between(LEFT, ENTERED)
+        mark(AFTER)
+    counts = counts_between(BEFORE, AFTER)
     return counts.allocs - counts.frees
 
 
@@ -189,16 +191,22 @@ def _message(fn: Callable[[], object], cost: PerRun, rows: list[Row]) -> str:
         kinds = sorted(cost.objects.items(), key=lambda item: (-item[1], item[0]))
         lines += ["", "  objects created: " + ", ".join(f"{kind} {count:g}" for kind, count in kinds)]
     if cost.allocs > 0:
-        lines += ["", "  allocated at, as far as tracing can tell:", *_rendered(churn_sites(fn), "allocations")]
+        lines += ["", "  allocated at:", *_allocated(fn)]
     if any(name == "reallocs" and limit is not None and measured > limit for name, measured, limit in rows):
-        lines += [
-            "",
-            "  reallocated at, as far as tracing can tell:",
-            *_rendered(churn_sites(fn, reallocs=True), "reallocations"),
-        ]
+        lines += ["", "  reallocated at:", *_allocated(fn, reallocs=True)]
     if cost.retained > 0:
         lines += ["", "  retained, allocated at:", *_rendered(retained_sites(fn), "blocks")]
     return "\n".join(lines)
+
+
+def _allocated(fn: Callable[[], object], reallocs: bool = False) -> list[str]:
+    if reason := why_no_stacks():
+        return [f"    (not known: {reason})"]
+    loop = _looped(fn)
+    with undisturbed():
+        sites = allocated_sites(loop, _warm(loop), reallocs)
+    unit = "reallocations" if reallocs else "allocations"
+    return _rendered([one for one in sites if one[0][0] != loop.__code__.co_filename], unit)
 
 
 def _name(fn: Callable[..., object]) -> str:

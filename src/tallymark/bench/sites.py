@@ -1,4 +1,4 @@
-"""Which lines of a function allocate, and which keep what they allocate."""
+"""Which lines of a function keep what they allocate."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-from tallymark.bench.allocations import counting, counts_between, mark
+from tallymark.bench.stacks import Site
 
-__all__ = ["ENTERED", "LEFT", "Site", "churn_sites", "retained_sites", "undisturbed"]
-
-Site = tuple[str, int]
-
-#: Slots for marks: the end of one trace event, and the beginning of the next.
-LEFT, ENTERED = 62, 63
+__all__ = ["retained_sites", "undisturbed"]
 
 
 @contextmanager
@@ -33,59 +27,6 @@ def undisturbed() -> Iterator[None]:
         sys.settrace(tracing)
         if enabled:
             gc.enable()
-
-
-class Lines:
-    """A trace function that charges what is allocated between two of its events to the line that ran.
-
-    It does not charge its own allocations, nor the frame object, which a call without tracing does not make.
-    """
-
-    def __init__(self) -> None:
-        self.costs: dict[Site, list[int]] = {}
-        self._stack: list[Site | None] = [None]
-
-    def __call__(self, frame: FrameType, event: str, argument: object) -> Lines:
-        mark(ENTERED)
-        self._charge(frame if event == "call" else None)
-        if event == "call":
-            self._stack.append((frame.f_code.co_filename, frame.f_lineno))
-        elif event == "line":
-            self._stack[-1] = (frame.f_code.co_filename, frame.f_lineno)
-        elif event == "return" and len(self._stack) > 1:
-            self._stack.pop()
-        mark(LEFT)
-        return self
-
-    def _charge(self, made: FrameType | None) -> None:
-        site = self._stack[-1]
-        if site is not None:
-            spent = counts_between(LEFT, ENTERED)
-            cost = self.costs.setdefault(site, [0, 0, 0])
-            cost[0] += max(0, spent.allocs - (made is not None))
-            cost[1] += max(0, spent.bytes - (0 if made is None else sys.getsizeof(made)))
-            cost[2] += spent.reallocs
-
-
-def churn_sites(fn: Callable[[], object], reallocs: bool = False) -> list[tuple[Site, float, float]]:
-    """Return the lines that allocate (or reallocate) and how much, the largest first; for each, the least of seven runs.
-
-    The first runs read too much: the trace keeps records, and takes them from free lists that would serve the function.
-    """
-    lines, least = Lines(), dict[Site, tuple[int, ...]]()
-    with undisturbed(), counting():
-        for _ in range(7):
-            sys.settrace(lines)
-            try:
-                fn()
-            finally:
-                sys.settrace(None)
-            for site, cost in lines.costs.items():
-                least[site] = min(least.get(site, tuple(cost)), tuple(cost))
-                cost[:] = 0, 0, 0
-    which = 2 if reallocs else 0
-    found = [(site, float(cost[which]), float(cost[1])) for site, cost in least.items() if cost[which]]
-    return sorted(found, key=lambda item: (-item[1], -item[2], item[0]))
 
 
 def retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:

@@ -26,6 +26,7 @@ from tallymark.bench.settings import QUICK, Settings
 from tallymark.bench.show.markdown import comparison_markdown, run_markdown
 from tallymark.bench.show.progress import finished_line, found_line, has_bar, progress_bar, tell
 from tallymark.bench.show.tables import show_cold, show_comparison, show_run
+from tallymark.cli.bench_where import SUMMARY, configure_where, run_where
 
 __all__ = ["configure"]
 
@@ -61,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ab.add_argument("--setup", default="", metavar="COMMAND", help=setup_help)
     _measuring(ab)
     _comparing(ab)
+    configure_where(_command(own, "where", SUMMARY, run_where))
 
 
 def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:

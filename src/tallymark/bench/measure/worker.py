@@ -183,6 +183,31 @@ def _initialisation(function: Function, params: dict[str, Any], request: dict[st
     return {"findings": [vars(finding) for finding in find_initialisation(function, params)]}
 
 
+def _lines(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
+    from tallymark.bench.measure.passes.lines import LinesPass
+    from tallymark.bench.measure.places import counted_tree
+    from tallymark.bench.stacks import why_no_stacks
+
+    if reason := why_no_stacks():
+        return {"unavailable": reason}
+    measured = LinesPass(request["budget"])
+    with allocations.counting():
+        run_once(function, params, measured)
+    return {**counted_tree(measured, request["root"]), "exact": measured.result()["allocations"]["exact"]}
+
+
+def _samples(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
+    from tallymark.bench.measure.passes.samples import SamplePass
+    from tallymark.bench.measure.places import sampled_tree
+    from tallymark.bench.stacks import why_no_stacks
+
+    if reason := why_no_stacks():
+        return {"unavailable": reason}
+    measured = SamplePass(request["seconds"])
+    run_once(function, params, measured)
+    return sampled_tree(measured, request["root"])
+
+
 def _said(b: Benchmark, guard: passes.Guard) -> Answer:
     size = b.bytes_processed
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
@@ -197,6 +222,8 @@ TASKS: dict[str, Function] = {
     "state": _state,
     "collections": _collections,
     "initialisation": _initialisation,
+    "lines": _lines,
+    "samples": _samples,
 }
 
 

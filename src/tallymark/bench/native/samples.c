@@ -1,0 +1,238 @@
+/* Samples where a thread is: a timer interrupts it, and the signal's handler reads its frames. A handler in C runs at once, also
+ * between two calls and inside a C function; one in Python would run at the next call or jump, and charge a line for the work of
+ * those before it. Time in a C function belongs to the line that called it.
+ *
+ * The handler may interrupt the interpreter where it links a frame, and find a pointer that is not one. So a fault while it reads
+ * is caught, and the sample counts as lost. It keeps addresses of code, as to own an object is not safe in a handler: who reads
+ * the samples looks these up among the code that is still there. */
+#include "samples.h"
+
+#if CAN_READ_STACKS
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+#endif
+
+enum { MOST_WORDS = 1 << 22 };
+
+static const int faults[] = {SIGSEGV, SIGBUS};
+
+static struct {
+    int on;
+    PyThreadState *state;
+    pthread_t thread;
+    uintptr_t *words; /* for each sample the number of its calls, then their codes and places */
+    size_t n;
+    unsigned long lost;
+    Calls calls;
+    sigjmp_buf guarded;
+    volatile sig_atomic_t reading;
+    struct sigaction before, before_faults[2];
+#ifdef __linux__
+    int timer; /* the kernel's: older C libraries have their own in another library */
+#endif
+} sampling;
+
+static void
+on_fault(int signal)
+{
+    if (sampling.reading && pthread_equal(pthread_self(), sampling.thread)) {
+        siglongjmp(sampling.guarded, 1);
+    }
+    /* Not ours: the fault repeats, and is handled as it was before. */
+    sigaction(signal, &sampling.before_faults[signal == faults[1]], NULL);
+}
+
+static void
+keep_sample(void)
+{
+    const Calls *calls = &sampling.calls;
+    if (sampling.n + 1 + 2 * (size_t)calls->n > MOST_WORDS) {
+        sampling.lost++;
+        return;
+    }
+    sampling.words[sampling.n++] = (uintptr_t)calls->n;
+    for (int i = 0; i < calls->n; i++) {
+        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].code;
+        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].at;
+    }
+}
+
+static void
+on_time(int Py_UNUSED(signal))
+{
+    if (!sampling.on || sampling.reading || !pthread_equal(pthread_self(), sampling.thread)) {
+        return;
+    }
+    int saved = errno;
+    sampling.reading = 1;
+    if (sigsetjmp(sampling.guarded, 0) == 0) {
+        read_calls(sampling.state, &sampling.calls);
+        keep_sample();
+    }
+    else {
+        sampling.lost++;
+    }
+    sampling.reading = 0;
+    errno = saved;
+}
+
+static int
+start_timer(double seconds)
+{
+    long nanoseconds = (long)(seconds * 1e9);
+#ifdef __linux__
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    struct itimerspec every = {{0, nanoseconds}, {0, nanoseconds}};
+    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &sampling.timer) < 0) {
+        return -1;
+    }
+    return (int)syscall(SYS_timer_settime, sampling.timer, 0, &every, NULL);
+#else
+    struct itimerval every = {{0, (int)(nanoseconds / 1000)}, {0, (int)(nanoseconds / 1000)}};
+    return setitimer(ITIMER_PROF, &every, NULL);
+#endif
+}
+
+static void
+stop_timer(void)
+{
+#ifdef __linux__
+    syscall(SYS_timer_delete, sampling.timer);
+#else
+    struct itimerval never = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_PROF, &never, NULL);
+#endif
+}
+
+/* Return 1 if the handler was still ours. A signal that is still to come must not end the process: it stays ignored. */
+static int
+restore_handlers(void)
+{
+    struct sigaction present;
+    sigaction(SIGPROF, NULL, &present);
+    int ours = present.sa_handler == on_time;
+    if (ours) {
+        if (sampling.before.sa_handler == SIG_DFL) {
+            sampling.before.sa_handler = SIG_IGN;
+        }
+        sigaction(SIGPROF, &sampling.before, NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        sigaction(faults[i], NULL, &present);
+        if (present.sa_handler == on_fault) {
+            sigaction(faults[i], &sampling.before_faults[i], NULL);
+        }
+    }
+    return ours;
+}
+
+PyObject *
+start_samples(PyObject *Py_UNUSED(module), PyObject *number)
+{
+    double seconds = PyFloat_AsDouble(number);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (!(seconds >= 1e-5 && seconds <= 0.5)) {
+        PyErr_SetString(PyExc_ValueError, "samples are taken every 0.00001 to 0.5 seconds");
+        return NULL;
+    }
+    if (sampling.on) {
+        PyErr_SetString(PyExc_RuntimeError, "a thread is being sampled already: there is one sampling at a time");
+        return NULL;
+    }
+    sampling.words = malloc(MOST_WORDS * sizeof(uintptr_t));
+    if (sampling.words == NULL) {
+        return PyErr_NoMemory();
+    }
+    sampling.n = 0;
+    sampling.lost = 0;
+    sampling.state = PyThreadState_Get();
+    sampling.thread = pthread_self();
+    sampling.on = 1;
+    struct sigaction timed = {.sa_handler = on_time, .sa_flags = SA_RESTART | SA_ONSTACK};
+    struct sigaction faulty = {.sa_handler = on_fault, .sa_flags = SA_NODEFER | SA_ONSTACK};
+    for (int i = 0; i < 2; i++) {
+        sigaction(faults[i], &faulty, &sampling.before_faults[i]);
+    }
+    sigaction(SIGPROF, &timed, &sampling.before);
+    if (start_timer(seconds) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        sampling.on = 0;
+        restore_handlers();
+        free(sampling.words);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* Return the next sample as a tuple of (address of the code, place in it), the innermost first. */
+static PyObject *
+sample_at(size_t *at)
+{
+    Py_ssize_t n = (Py_ssize_t)sampling.words[(*at)++];
+    PyObject *sample = PyTuple_New(n);
+    for (Py_ssize_t i = 0; sample != NULL && i < n; i++, *at += 2) {
+        PyObject *call = Py_BuildValue("Ki", (unsigned long long)sampling.words[*at], (int)sampling.words[*at + 1]);
+        if (call == NULL) {
+            Py_CLEAR(sample);
+        }
+        else {
+            PyTuple_SET_ITEM(sample, i, call);
+        }
+    }
+    return sample;
+}
+
+static PyObject *
+read_samples(void)
+{
+    PyObject *samples = PyList_New(0);
+    for (size_t at = 0; samples != NULL && at < sampling.n;) {
+        PyObject *sample = sample_at(&at);
+        if (sample == NULL || PyList_Append(samples, sample) < 0) {
+            Py_CLEAR(samples);
+        }
+        Py_XDECREF(sample);
+    }
+    return samples;
+}
+
+PyObject *
+stop_samples(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (!sampling.on) {
+        PyErr_SetString(PyExc_RuntimeError, "no thread is being sampled");
+        return NULL;
+    }
+    sampling.on = 0;
+    stop_timer();
+    int ours = restore_handlers();
+    PyObject *read = NULL;
+    PyObject *samples = read_samples();
+    if (samples != NULL && !ours) {
+        Py_CLEAR(samples);
+        PyErr_SetString(PyExc_RuntimeError, "the handler of SIGPROF was replaced while its thread was sampled");
+    }
+    if (samples != NULL) {
+        read = Py_BuildValue("Nk", samples, sampling.lost);
+    }
+    free(sampling.words);
+    sampling.words = NULL;
+    return read;
+}
+
+#endif
