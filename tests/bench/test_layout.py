@@ -143,6 +143,17 @@ def test_the_path_of_all_is_said_once():
     assert [line.split()[0] for line in shown[1:]] == ["some/bench_a.py", "bench_x", "bench_y", "bench_b.py", "bench_x"]
 
 
+def test_the_header_of_the_names_is_kept():
+    table = Table(("100,000 live series", "memory each"), (("a dict", "7 B"),))
+    assert lines(table, 80) == ["100,000 live series  memory each", "a dict                       7 B"]
+    assert lines(table, 40)[0] == "100,000 live series  memory each"
+    many = Table((table.headers[0], *(f"figure {i}" for i in range(4))), (("a dict", *"1234"),))
+    assert lines(many, 50)[0] == "100,000 l…  figure 0  figure 1  figure 2  figure 3"
+    assert lines(Table(table.headers, (("a dict" * 9, "7 B"),)), 40)[0].startswith("100,000 live series ")
+    own = [line.split() for line in lines(Table((*many.headers[:4], "figure " * 2), (("a dict" * 9, *"1234"),)), 50)]
+    assert own[0] == ["100,000", "live", "series"]
+
+
 def test_names_without_a_path_have_no_heading():
     assert lines(run_table(run(benchmark("pickle"))), 80)[1].startswith("pickle ")
 
@@ -168,8 +179,12 @@ def test_a_note_stands_at_the_end_of_its_line_or_below_it():
         "one       7  a short note",
         "two       8",
         "    a note that is longer a note that is",
-        "     longer a note that is longer ",
+        "    longer a note that is longer",
     ]
+
+
+def test_a_note_of_a_row_without_figures_stands_below_its_name():
+    assert lines(Table(("", "figure", ""), (("one", "", "a note"), ("two", "8", ""))), 40)[1:3] == ["one", "  a note"]
 
 
 def test_metrics_stay_below_their_benchmark():

@@ -7,10 +7,16 @@ import ctypes
 import pickle
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tallymark.bench.allocations import Allocations, Counts, allocations_per_op, counting, counts_between, mark
+from tallymark.bench.compare.compare import compare
+from tallymark.bench.measure.measure import measure
+from tallymark.bench.result.result import load_run
+from tallymark.bench.settings import QUICK
 
 Loop = Callable[[Iterable[None]], None]
 
@@ -181,3 +187,24 @@ def test_the_result_is_a_tuple_of_two_with_reallocations_beside_it() -> None:
     assert repr(found) == f"Allocations(allocs=2.0, bytes={size!r}, reallocs=10.0)"
     assert [copy.copy(found).reallocs, pickle.loads(pickle.dumps(found)).reallocs] == [10, 10]
     assert Allocations(1, 2).reallocs == Allocations._make((1, 2)).reallocs == 0
+
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "benchmarks" / "bench_growth.py"
+
+
+@pytest.mark.slow
+def test_a_run_counts_reallocations_and_its_file_has_them(tmp_path: Path) -> None:
+    (run,) = measure([str(EXAMPLE)], settings=replace(QUICK, passes=("allocations",)))
+    run.save(tmp_path / "run.json")
+    assert load_run(tmp_path / "run.json").benchmarks == run.benchmarks
+    found = {one.name.rpartition("::")[2]: one.allocations for one in run.benchmarks}
+    grown, made = found["bench_appended"], found["bench_extended"]
+    assert grown is not None
+    assert made is not None
+    assert (grown.allocs, grown.reallocs, set(grown.realloc_samples)) == (2, 10, {10})
+    assert (made.allocs, made.reallocs) == (1, 0)
+    both = replace(run.benchmarks[0], allocations=grown), replace(run.benchmarks[0], allocations=made)
+    old, new = (replace(run, benchmarks=(one,)) for one in both)
+    difference = compare(old, new).benchmarks[0].reallocs
+    assert difference is not None
+    assert (difference.delta, difference.exact) == (-10, True)

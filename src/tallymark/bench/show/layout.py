@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from tallymark.bench.show.shorten import cells, chunks, printable, shortened
+from tallymark.bench.show.shorten import cells, chunks, cut, filled, printable, shortened, split_name
 from tallymark.bench.show.table import Better, Table, Worse
 
 Piece = tuple[str, str]
@@ -37,10 +38,11 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Grid:
+    corner: str  # the header of the names
     headers: tuple[str, ...]
     rows: tuple[_Row, ...]
 
-    @property
+    @cached_property
     def widths(self) -> list[int]:
         columns = zip(self.headers, *(row.figures for row in self.rows), strict=True)
         return [max(map(cells, column)) for column in columns]
@@ -50,7 +52,7 @@ class _Grid:
         """The names that stand beside figures."""
         return list(dict.fromkeys(row.label for row in self.rows if row.is_name and row.has_figures))
 
-    @property
+    @cached_property
     def metrics(self) -> int:
         """Columns for the names of metrics, which are never shortened."""
         return max((cells(row.label) for row in self.rows if row.is_metric), default=0)
@@ -59,7 +61,7 @@ class _Grid:
         """Return some of the columns, with the rows that have something in them; notes stand with the last columns."""
         parts = [_Row(row.file, row.label, row.figures[first:last], "" if last else row.note) for row in self.rows]
         kept = tuple(part for part in parts if part.is_name or part.has_figures or part.note)
-        return _Grid(self.headers[first:last], kept)
+        return _Grid(self.corner, self.headers[first:last], kept)
 
 
 def fitted(table: Table, width: int, path: bool = True) -> list[Line]:
@@ -75,7 +77,7 @@ def fitted(table: Table, width: int, path: bool = True) -> list[Line]:
     lines: list[Line] = []
     if len(files) == 1 and files[0]:
         lines += _own_lines(files[0], width, "heading") if path else []
-        grid = _Grid(grid.headers, tuple(_Row("", row.label, row.figures, row.note) for row in grid.rows))
+        grid = replace(grid, rows=tuple(replace(row, file="") for row in grid.rows))
     lines += _arranged(grid, width)
     return lines
 
@@ -87,10 +89,9 @@ def _grid(table: Table) -> _Grid:
     for row in table.rows:
         label = printable(row[0])
         if not label.startswith("  "):
-            path, separator, name = label.partition("::")
-            file, label = (path, name) if separator else ("", label)
+            file, label = split_name(label)
         rows.append(_Row(file, label, row[1:last], printable(row[-1]) if noted else ""))
-    return _Grid(table.headers[1:last], tuple(rows))
+    return _Grid(printable(table.headers[0]), table.headers[1:last], tuple(rows))
 
 
 def _arranged(grid: _Grid, width: int) -> list[Line]:
@@ -136,23 +137,30 @@ def _indent(grid: _Grid) -> int:
 
 def _drawn(grid: _Grid, labels: dict[str, str] | None, gap: int, width: int) -> Iterator[Line]:
     """Yield lines. Without labels, each name is on a line of its own."""
-    indent, widths = _indent(grid), grid.widths
-    first = max([grid.metrics, 0 if labels is None else indent + max(map(cells, labels.values()), default=0)])
-    yield _row("", grid.headers, first, widths, gap, "header")
-    file = ""
+    first, file = _first_column(grid, labels, gap, width), ""
+    if labels is None and grid.corner:
+        yield from _own_lines(grid.corner, width, "header")
+    yield _row(cut(grid.corner, first) if labels is not None else "", grid.headers, first, grid.widths, gap, "header")
     for row in grid.rows:
         if row.file != file:
             file = row.file
             yield from _own_lines(file, width, "heading")
         label = row.label
-        if row.is_name and (labels is None or not row.has_figures):
-            yield from _own_lines(label, width, "name", indent)
-            if not row.has_figures:
-                continue
+        if row.is_name and row.has_figures and labels is not None:
+            label = " " * _indent(grid) + labels[label]
+        elif row.is_name:
+            yield from _own_lines(label, width, "name", _indent(grid))
             label = ""
-        elif row.is_name and labels is not None:
-            label = " " * indent + labels[label]
-        yield from _noted(_row(label, row.figures, first, widths, gap), row.note, width)
+        if row.has_figures or row.note:
+            yield from _noted(_row(label, row.figures, first, grid.widths, gap), row.note, width)
+
+
+def _first_column(grid: _Grid, labels: dict[str, str] | None, gap: int, width: int) -> int:
+    """Return the width of the column of names."""
+    if labels is None:
+        return grid.metrics
+    room = width - sum(grid.widths) - gap * len(grid.widths)
+    return max(grid.metrics, min(cells(grid.corner), room), *(_indent(grid) + cells(label) for label in labels.values()))
 
 
 def _row(label: str, figures: Sequence[str], first: int, widths: Sequence[int], gap: int, style: str = "") -> Line:
@@ -174,9 +182,10 @@ def _noted(line: Line, note: str, width: int) -> Iterator[Line]:
     if note and width_of(line) + 2 + cells(note) <= width:
         yield [*line, ("  " + note, "")]
         return
-    yield line
-    if note:
-        yield from _own_lines(note, width, "", 4)
+    if line:
+        yield line
+    for part in filled(note, width - 4) if note else ():
+        yield from _own_lines(part, width, "", 4)
 
 
 def _own_lines(text: str, width: int, style: str, indent: int = 0) -> Iterable[Line]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
 from tallymark.bench.show.layout import Line
-from tallymark.bench.show.shorten import cells, cut, filled, middle, printable, shortened
+from tallymark.bench.show.shorten import cells, cut, filled, middle, printable, shortened, split_name
 
 COUNTED = {"allocations": "allocs, reallocs, bytes", "objects": "objects", "initialisation": "initialisation"}
 FIRST_USE = "dear-first-use"  # of `bench cold` alone
@@ -74,7 +74,7 @@ def warning(finding: Finding, one: BenchmarkResult | None = None) -> Remark:
     """Return a finding as a remark."""
     if one is None:
         return Remark("WARN", "", finding.message, kind=finding.kind, remedy=finding.remedy)
-    where = f"{one.file}:{finding.line or one.line} {one.name.rpartition('::')[2]}"
+    where = f"{one.file}:{finding.line or one.line} {split_name(one.name)[1]}"
     line = finding.line or 0
     return Remark("WARN", where, finding.message, one.name, 0 if line == one.line else line, finding.kind, finding.remedy)
 
@@ -110,7 +110,7 @@ def _explained(warnings: Sequence[Remark], width: int) -> Iterator[Line]:
 def _names(warnings: Sequence[Remark]) -> dict[str, str]:
     """Return how each benchmark is called in a line: without its file, if that is clear, and not too long."""
     names = list(dict.fromkeys(printable(one.name) for one in warnings))
-    own = [name.rpartition("::")[2] for name in names]
+    own = [split_name(name)[1] for name in names]
     called = own if len(set(own)) == len(names) else names
     return dict(zip(names, shortened(called, NAME_WIDTH) or called, strict=True))
 

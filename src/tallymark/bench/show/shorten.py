@@ -26,6 +26,12 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
+def split_name(name: str) -> tuple[str, str]:
+    """Return the path of a benchmark's file, and its name there; no path if it has none, as pyperf's have not."""
+    path, separator, own = name.partition("::")
+    return (path, own) if separator else ("", name)
+
+
 def cells(text: str) -> int:
     """Return how many columns a text takes: wide characters two (Unicode Standard Annex 11), all others at most one."""
     return len(text) if text.isascii() else sum(_cells(one) for one in text)
