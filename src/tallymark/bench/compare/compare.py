@@ -50,9 +50,11 @@ def compare(
     """Compare two runs, benchmark by benchmark. The same data gives the same result.
 
     `alpha` is the probability at which a difference counts as significant, after Holm's correction over all benchmarks.
-    `noise` is the machine's A/A noise as a share; without it, it is estimated for each benchmark: for pairs, half the
-    interval's width; else by `split_noise`. `change` is the share that one cares for: whether there is one is told to be
-    undecided, if so. Raises BenchError when SciPy is not installed, and ValueError for an alpha or a noise out of range.
+    `noise` is the machine's A/A noise as a share; without it, it is estimated for each benchmark: for pairs, how far the
+    interval goes towards no change; else by `split_noise`. `change` is the share that one cares for: where it is undecided
+    whether there is one, a warning says so.
+
+    Raises BenchError when SciPy is not installed, and ValueError for an alpha or a noise out of range.
     """
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha!r}")
@@ -121,11 +123,11 @@ def _of_pairs(
     attainable = sequential_p(range(1, len(differences) + 1), looks)
     logs = center_interval(differences, 1 - (1 - CONFIDENCE) * last_weight(len(differences), looks))
     interval = Interval(math.exp(logs.low), math.exp(logs.high), logs.confidence)
+    change = center(differences)
     if noise is None:
-        noise = math.expm1((logs.high - logs.low) / 2)
+        noise = math.expm1(change - logs.low if change > 0 else logs.high - change)
     sides = _side(old.figures), _side(new.figures)
-    ratio = math.exp(center(differences))
-    return TimeComparison(*sides, ratio, interval, p, p, False, noise, "pairs", len(differences), attainable)
+    return TimeComparison(*sides, math.exp(change), interval, p, p, False, noise, "pairs", len(differences), attainable)
 
 
 def _figures(old: TimeResult, new: TimeResult) -> tuple[Sequence[float], Sequence[float], str]:

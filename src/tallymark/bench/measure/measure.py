@@ -68,7 +68,7 @@ def measure(
             one.settings = replace(settings, looks=looks)
 
         def undecided() -> Collection[str]:
-            return question.undecided([one.result() for one in measured]) if question else ()
+            return question.undecided([one.result() for one in measured], names) if question else ()
 
         timing = time_rounds(jobs, settings, looks, undecided)
         for done, name in enumerate(timing, len(tasks)):

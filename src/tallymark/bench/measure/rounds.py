@@ -45,8 +45,8 @@ class Question(Protocol):
         """Return after how many rounds to look, if `processes` are wanted at least."""
         ...
 
-    def undecided(self, runs: Sequence[RunResult]) -> Collection[str]:
-        """Look at the results until now. Return the names of the benchmarks that need more rounds."""
+    def undecided(self, runs: Sequence[RunResult], benchmarks: int) -> Collection[str]:
+        """Look at the results until now, of some of the benchmarks. Return the names of those that need more rounds."""
         ...
 
 
