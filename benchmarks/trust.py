@@ -15,7 +15,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,8 +23,6 @@ from tallymark.bench import QUICK, Settings, Target, compare, measure, parse_gat
 from tallymark.bench.compare.question import Question
 from tallymark.bench.measure.environment import describe
 from tallymark.bench.settings import PASSES
-from tallymark.bench.show.markdown import table_markdown
-from tallymark.bench.show.report import Table
 from tallymark.bench.units import format_count, format_percent, format_seconds
 from trusted.counts import counted
 from trusted.pyperf import beside_pyperf
@@ -44,7 +42,8 @@ GATE = "instr:1%"
 COMPARISONS = f"""\
 Both sides run the same op, in turns, as `tallymark bench ab` runs them: a sum, a sort, a dump to JSON, and a dict. Sides that
 are equal should not be called different. A side that has more work to do should. *Undecided*: neither was a difference found,
-nor one of 5 % excluded; the toolkit then says so. By instructions, *different* means that the gate `{GATE}` fails."""
+nor one of 5 % excluded; the toolkit then says so. By
+instructions, *different* means that the gate `{GATE}` fails."""
 ALLOCATIONS = """\
 What an op asks of CPython's allocators, as counted in fresh processes, beside what follows from CPython's source. Objects are
 counted on Python 3.13 and later."""
@@ -117,7 +116,7 @@ def _signed(share: float) -> str:
     return format_percent(share, signed=True)
 
 
-def compared_table(results: dict[tuple[str, int], list[Found]]) -> Table:
+def compared_table(results: dict[tuple[str, int], list[Found]]) -> str:
     """Return a row for each kind of comparison."""
     headers = ("", "comparisons", "called different", "undecided", "change, median", "pairs, median", "time a side, median")
     rows = []
@@ -135,10 +134,15 @@ def compared_table(results: dict[tuple[str, int], list[Found]]) -> Table:
                 format_seconds(statistics.median(one.seconds for one in found)),
             )
         )
-    return Table(headers, tuple(rows))
+    return markdown(headers, rows)
 
 
-def counts_table() -> Table:
+def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = ["---", *["---:"] * (len(headers) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headers, rule, *rows))
+
+
+def counts_table() -> str:
     headers = ("op", "allocs", "known", "bytes", "known", "objects", "known")
     rows = []
     for one in counted():
@@ -146,19 +150,19 @@ def counts_table() -> Table:
         for value, known in zip(one.counted, one.known, strict=True):
             cells += ["-" if value is None else format_count(value), "-" if known is None else format_count(known)]
         rows.append(tuple(cells))
-    return Table(headers, tuple(rows))
+    return markdown(headers, rows)
 
 
-def pyperf_table(rounds: int, settings: Settings) -> Table:
+def pyperf_table(rounds: int, settings: Settings) -> str:
     headers = ("op", "this toolkit", "pyperf", "ratio")
     rows = []
     for one in beside_pyperf(rounds, settings):
         print(f"  {one.op} {one.ours / one.theirs:.3f}", flush=True)
         rows.append((f"`{one.op}`", format_seconds(one.ours), format_seconds(one.theirs), f"{one.ours / one.theirs:.3f}"))
-    return Table(headers, tuple(rows))
+    return markdown(headers, rows)
 
 
-def page(command: str, compared: Table, counts: Table, pyperf: Table | None, without_instructions: str) -> str:
+def page(command: str, compared: str, counts: str, pyperf: str | None, without_instructions: str) -> str:
     """Return the text of docs/trust.md."""
     known = describe()
     machine = f"{known['cpu']}, {known['cpus']} CPUs, {known['system']}; {known['implementation']} {known['python']}"
@@ -166,14 +170,14 @@ def page(command: str, compared: Table, counts: Table, pyperf: Table | None, wit
         "# How far the benchmark toolkit can be trusted",
         f"This page is written by `{command}`, which measures what is known. Machine: {machine}.",
         "## Comparisons",
-        f"{COMPARISONS} {without_instructions}".rstrip(),
-        table_markdown(compared),
+        f"{COMPARISONS}{without_instructions}",
+        compared,
         "## Allocations",
         ALLOCATIONS,
-        table_markdown(counts),
+        counts,
     ]
     if pyperf is not None:
-        parts += ["## Times, beside pyperf's", TIMES, table_markdown(pyperf)]
+        parts += ["## Times, beside pyperf's", TIMES, pyperf]
     return "\n\n".join(parts) + "\n"
 
 
@@ -206,7 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
     print("beside pyperf:", flush=True)
     pyperf = pyperf_table(rounds, settings) if rounds else None
     command = " ".join(["python benchmarks/trust.py", *(sys.argv[1:] if arguments is None else arguments)])
-    missing = "" if "instructions" in ways else "Instructions are not counted here."
+    missing = "" if "instructions" in ways else " Instructions were not counted here."
     shown = {key: found for key, found in results.items() if found}
     text = page(command, compared_table(shown), counts_table(), pyperf, missing)
     output = options.output or (None if quick else PAGE)

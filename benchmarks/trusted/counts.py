@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tallymark.bench import QUICK, Target, measure
 
-SETUP = "a, b, one, two = 'abc', 'xyz', 1.5, 2.25; k, m = 1_000, 1_000_000; d, e = {'a': 1, 'b': 2, 'c': 3}, {'d': 4}"
+SETUP = "s, t, one, two = 'abc', 'xyz', 1.5, 2.25; k, m = 1_000, 1_000_000; d, e = {'a': 1, 'b': 2, 'c': 3}, {'d': 4}"
 
 Counts = tuple[float | None, float | None, float | None]
 
@@ -22,11 +22,11 @@ KNOWN: dict[str, tuple[Counts, Counts]] = {
     "{'a': 1, 'b': 2}": ((0, 0, 1), (0, 0, None)),
     "dict(d)": ((2, 184, 1), (2, 184, None)),
     "d.copy()": ((1, 120, 1), (1, 120, None)),
-    "(a, b)": ((0, 0, 1), (0, 0, None)),
-    "f'{a}:{b}'": ((1, 48, 1), (1, 56 if sys.version_info < (3, 12) else 48, None)),
+    "(s, t)": ((0, 0, 1), (0, 0, None)),
+    "f'{s}:{t}'": ((1, 48, 1), (1, 56 if sys.version_info < (3, 12) else 48, None)),
     "one + two": ((0, 0, 1), (0, 0, None)),
     "k + m": ((1, 32, 1), (1, 32, None)),
-    "[a, b]": ((1, 16, 1), (1, 16, None)),
+    "[s, t]": ((1, 16, 1), (1, 16, None)),
     "bytes(100)": ((1, 133, 1), (1, 133, None)),
 }
 
@@ -50,6 +50,7 @@ def counted() -> Iterator[Counted]:
         settings = replace(QUICK, passes=("allocations", "objects"))
         (run,) = measure(targets=[Target(root=directory)], settings=settings)
     for (op, known), one in zip(KNOWN.items(), run.benchmarks, strict=True):
+        assert one.status == "ok", one.reason
         own = one.allocations
         objects = None if one.objects is None else sum(one.objects.values())
         counts = (None, None, objects) if own is None else (own.allocs, own.bytes, objects)
