@@ -182,3 +182,23 @@ def test_what_cannot_be_written_in_the_end_is_told_and_the_rest_is_shown(bench):
     assert "bench_a.py::bench_a " in said
     assert "out/a.json: cannot be written: No such file or directory" in said
     assert (bench.root / "a.json").exists()
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_a_standard_file_that_is_closed_harms_nothing(bench, closed):
+    bench.write("bench_a.py", FAST)
+    command = f'exec "$0" -m tallymark bench run {" ".join(QUICK)} {closed}'
+    done = subprocess.run(["sh", "-c", command, sys.executable], cwd=bench.root, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0
+    assert "bench_a.py::bench_a " in done.stdout
+
+
+def test_progress_that_nobody_reads_does_not_end_the_run(bench):
+    bench.write("bench_a.py", FAST)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "tallymark", "bench", "run", *QUICK]
+    done = subprocess.run(command, cwd=bench.root, stdout=subprocess.PIPE, stderr=writer, text=True, check=False)
+    os.close(writer)
+    assert done.returncode == 0
+    assert "bench_a.py::bench_a " in done.stdout

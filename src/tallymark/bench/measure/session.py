@@ -90,7 +90,13 @@ class Session:
         return sum(estimate(one.settings) * len(one.jobs) for one in self._sides)
 
     def check_names(self, paths: Sequence[str], select: str | Callable[[str], bool]) -> None:
-        """Raise BenchmarkFileError if there is nothing to measure, unless a file that does not import is all there is."""
+        """Raise BenchmarkFileError if there is nothing to measure, unless a file that does not import is all there is.
+
+        A side of several on which no file imports is an error too: nothing could be compared with it.
+        """
+        for side in self._sides if len(self._sides) > 1 else ():
+            if side.broken and not side.names:
+                raise BenchmarkFileError(f"{side.target.name}: {side.broken[0].file} {side.broken[0].reason}")
         names = list(dict.fromkeys(name for one in self._sides for name in one.names))
         broken = list(dict.fromkeys(f"; {one.file} {one.reason}" for side in self._sides for one in side.broken))
         if self.names or (broken and not select):
