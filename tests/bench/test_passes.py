@@ -7,11 +7,12 @@ import pytest
 
 from tallymark.bench import allocations
 from tallymark.bench.allocations import counting
-from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variant_name, variants
+from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variants
 from tallymark.bench.errors import BenchmarkFileError
 from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
 from tallymark.bench.measure.passes.counted import find_period
 from tallymark.bench.measure.passes.timed import falls
+from tallymark.bench.names import variant_names
 
 
 class Turns:
@@ -53,6 +54,19 @@ def bench_one_in_four(b):
         i = (i + 1) % 4
         if i == 0:
             kept.copy()
+
+
+async def bench_coroutine(b):
+    list(b.loop())
+
+
+def bench_generator(b):
+    yield from b.loop()
+
+
+async def bench_async_generator(b):
+    for _ in b.loop():
+        yield
 
 
 class Batches:
@@ -233,6 +247,9 @@ def test_a_trend_is_told_apart_from_noise():
         (lambda b: None, "never loops"),
         (lambda b: [list(b.loop()), list(b.loop())], "loops twice"),
         (lambda b: next(iter(b.loop())), "leaves its loop early"),
+        (bench_coroutine, "is a coroutine: write a plain function, and call asyncio.run()"),
+        (bench_generator, "is a generator: write a plain function, without `yield`"),
+        (bench_async_generator, "is an async generator: write a plain function"),
     ],
 )
 def test_a_wrong_loop_is_rejected(function, said):
@@ -252,6 +269,6 @@ def test_parameters_are_combined():
     def bench_x(b, size, kind): ...
 
     assert len(variants(bench_x)) == 4
-    assert variant_name("bench_x", variants(bench_x)[1]) == "bench_x[size=1,kind=b]"
+    assert variant_names("bench_x", variants(bench_x))[1] == ("bench_x[size=1,kind=b]", {"size": "1", "kind": "b"})
     with pytest.raises(BenchmarkFileError):
         parametrize(size=[])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tallymark.bench.compare.question import Question
     from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
     from tallymark.bench.fixture import Allocs, PerRun
-    from tallymark.bench.measure.measure import measure
+    from tallymark.bench.measure.session import measure
     from tallymark.bench.measure.target import Target
     from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, load_run
     from tallymark.bench.settings import QUICK, Settings
@@ -50,7 +50,7 @@ _HOMES = {
     "compare.question": ("Question",),
     "errors": ("BenchError", "BenchmarkFileError", "GateError", "ResultFileError"),
     "fixture": ("Allocs", "PerRun"),
-    "measure.measure": ("measure",),
+    "measure.session": ("measure",),
     "measure.target": ("Target",),
     "result.result": ("BenchmarkResult", "Finding", "RunResult", "load_run"),
     "settings": ("QUICK", "Settings"),

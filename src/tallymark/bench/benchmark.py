@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from tallymark.bench.errors import BenchmarkFileError
+from tallymark.bench.names import in_stable_order
 
 __all__ = ["Benchmark", "Pass", "Skipped", "parametrize", "variants"]
 
@@ -63,9 +65,12 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
 
     @parametrize(size=[10, 1000])
     def bench_encode(b, size): ...
+
+    A value may be anything. In a benchmark's name, a function or a class stands as its name; other objects as their texts,
+    without addresses.
     """
     names = list(values)
-    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*values.values())]
+    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*map(in_stable_order, values.values()))]
     if not combinations:
         raise BenchmarkFileError("parametrize: a parameter has no values; give each at least one")
 
@@ -81,19 +86,23 @@ def variants(function: Callable[..., Any]) -> list[dict[str, Any]]:
     return getattr(function, "__bench_params__", None) or [{}]
 
 
-def variant_name(function: str, params: dict[str, Any]) -> str:
-    """Return a benchmark's name with its parameters."""
-    if not params:
-        return function
-    return f"{function}[{','.join(f'{key}={value}' for key, value in params.items())}]"
-
-
 def run_once(function: Callable[..., Any], params: dict[str, Any], measured: Pass) -> Benchmark:
-    """Run a benchmark through one pass. Raises BenchmarkFileError if it never loops, or leaves its loop early."""
+    """Run a benchmark through one pass. Raises BenchmarkFileError if it never loops, leaves its loop early, or is not plain."""
     b = Benchmark(measured)
-    function(b, **params)
+    _check_plain(function(b, **params))
     if not b.looped:
         raise BenchmarkFileError("never loops: it needs `for _ in b.loop():` around the op")
     if not b.finished:
         raise BenchmarkFileError("leaves its loop early: remove the break or return inside `for _ in b.loop():`")
     return b
+
+
+def _check_plain(returned: object) -> None:
+    """Raise BenchmarkFileError if a call only made a coroutine or a generator, whose body did not run."""
+    if isinstance(returned, types.AsyncGeneratorType):
+        raise BenchmarkFileError("is an async generator: write a plain function, without `yield`")
+    if isinstance(returned, types.CoroutineType):
+        returned.close()
+        raise BenchmarkFileError("is a coroutine: write a plain function, and call asyncio.run() or a loop of your own in it")
+    if isinstance(returned, types.GeneratorType):
+        raise BenchmarkFileError("is a generator: write a plain function, without `yield`")

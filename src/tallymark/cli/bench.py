@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from tallymark.bench.compare.compare import compare
-from tallymark.bench.compare.gate import parse_gate
+from tallymark.bench.compare.compare import compare, require_scipy
+from tallymark.bench.compare.gate import Gate, parse_gate
 from tallymark.bench.compare.question import ask
 from tallymark.bench.errors import BenchError, GateError
-from tallymark.bench.measure.measure import measure
-from tallymark.bench.measure.target import Target, resolve
-from tallymark.bench.result.result import RunResult, load_run
+from tallymark.bench.measure.interrupt import Interruption, held, interruptible
+from tallymark.bench.measure.session import Session, find
+from tallymark.bench.measure.target import Target, check_target, resolve
+from tallymark.bench.result.files import check_writable, write_whole
+from tallymark.bench.result.result import BenchmarkResult, RunResult, load_run
+from tallymark.bench.result.writer import RunWriter
 from tallymark.bench.settings import QUICK, Settings
 from tallymark.bench.show.markdown import comparison_markdown, run_markdown
-from tallymark.bench.show.progress import progress_bar
+from tallymark.bench.show.progress import finished_line, found_line, has_bar, progress_bar, tell
 from tallymark.bench.show.tables import show_cold, show_comparison, show_run
 
 __all__ = ["configure"]
 
 EPILOG = """\
-exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line is not valid, 130 interrupted (what was
-measured until then is shown and written)."""
+exit status: 0 done, 1 a benchmark failed or a gate was not met, 2 the command line is not valid, 130 interrupted and 143
+terminated (what was measured until then is shown and written)."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     run = _command(own, "run", "run the benchmarks in files, and in bench_*.py below directories", _run)
     run.add_argument("files", nargs="*", metavar="FILE", help="files and directories (default: the current one)")
+    run.add_argument("--list", action="store_true", help="print the names of the benchmarks, and measure nothing")
     _measuring(run)
     _writing(run)
     show = _command(own, "show", "show a result again", _show)
@@ -60,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _command(own: Any, name: str, summary: str, run: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = own.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
-    parser.set_defaults(run=lambda options: _reported(run, options))
+    parser.set_defaults(run=lambda options: _reported(run, options), measured=False)
     return parser
 
 
@@ -95,16 +100,30 @@ def _rendering(parser: argparse.ArgumentParser) -> None:
 
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
-    """Run a command. An error of the toolkit is one line on standard error, and an exit status."""
+    """Run a command. An error of the toolkit is a message on standard error, and an exit status."""
+    _open_standard_files()
+    interruption = Interruption()
     try:
-        status: int = run(options)
+        with interruptible() as interruption:
+            status: int = run(options)
+    except KeyboardInterrupt:
+        if not options.measured:
+            tell("tallymark bench: interrupted before anything was measured")
+        return interruption.status or 130
     except GateError as error:
-        print(f"tallymark bench: {error}", file=sys.stderr)
+        tell(f"tallymark bench: {error}")
         return 2
     except BenchError as error:
-        print(f"tallymark bench: {error}", file=sys.stderr)
+        tell(f"tallymark bench: {error}")
         return 1
-    return status
+    return interruption.status or status
+
+
+def _open_standard_files() -> None:
+    """Open what is closed of the first three descriptors: a file with one of their numbers would become a worker's output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -113,31 +132,81 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _run(options: argparse.Namespace) -> int:
+    check_writable(filter(None, (options.output, options.pyperf, options.html)))
+    session = find(options.files, settings=_settings(options), select=options.select)
+    if options.list:
+        return _listed(session)
+    (run,) = _measured(session, options, [options.output] if options.output else [])
+    with held():
+        return _shown(run, options)
+
+
+def _listed(session: Session) -> int:
+    print("\n".join(session.names))
+    failed = [one for run in session.runs for one in run.benchmarks]
+    for one in failed:
+        tell(f"FAILED {one.name}: {one.reason}")
+    return 1 if failed else 0
+
+
+def _measured(session: Session, options: argparse.Namespace, outputs: Sequence[str]) -> list[RunResult]:
+    """Measure, tell how far it is, and write each benchmark's results when it is finished."""
+    runs = session.runs
+    tell(found_line(len(session.names), len(session.files), len(runs), session.seconds))
+    for file in session.without:
+        tell(f"{file} defines no benchmark: one is a function `bench_...(b)`")
+    writers = [RunWriter(output, run) for output, run in zip(outputs, runs, strict=bool(outputs))]
+    count = itertools.count(1)
+
+    def finished(results: Sequence[BenchmarkResult | None]) -> None:
+        options.measured = True
+        if not bar:
+            tell(finished_line(next(count), len(session.names), results))
+        for writer, result in zip(writers, results, strict=bool(writers)):
+            if result is not None:
+                with contextlib.suppress(OSError):  # told at the end, if it is still so
+                    writer.add(result)
+
     with progress_bar() as progress:
-        (run,) = measure(options.files, settings=_settings(options), select=options.select, progress=progress)
-    return _shown(run, options)
+        bar = has_bar()
+        return session.measure(progress=progress, finished=finished, one_by_one=True)
 
 
 def _show(options: argparse.Namespace) -> int:
+    check_writable(filter(None, (options.output, options.pyperf, options.html)))
     return _shown(load_run(options.result), options)
 
 
 def _shown(run: RunResult, options: argparse.Namespace) -> int:
-    if options.output:
-        run.save(options.output)
-    if options.pyperf:
-        from tallymark.bench.result.pyperf import to_pyperf
+    from tallymark.bench.result.pyperf import to_pyperf
+    from tallymark.bench.show.html import run_html
 
-        Path(options.pyperf).write_text(json.dumps(to_pyperf(run)), encoding="utf-8")
-    if options.html:
-        from tallymark.bench.show.html import run_html
-
-        Path(options.html).write_text(run_html(run), encoding="utf-8")
-    if options.markdown:
-        print(run_markdown(run))
-    else:
-        show_run(run, sys.stdout)
+    with _delayed() as errors:
+        _write(errors, options.output, run.save)
+        _write(errors, options.pyperf, lambda path: write_whole(path, json.dumps(to_pyperf(run))))
+        _write(errors, options.html, lambda path: write_whole(path, run_html(run)))
+        if options.markdown:
+            print(run_markdown(run))
+        else:
+            show_run(run, sys.stdout)
     return _status([run])
+
+
+@contextlib.contextmanager
+def _delayed() -> Iterator[list[str]]:
+    """Collect what could not be written, and raise BenchError with it at the end: the rest is written and shown before."""
+    errors: list[str] = []
+    yield errors
+    if errors:
+        raise BenchError("; ".join(errors))
+
+
+def _write(errors: list[str], path: str | None, write: Callable[[str], None]) -> None:
+    if path:
+        try:
+            write(path)
+        except OSError as error:
+            errors.append(f"{path}: cannot be written: {error.strerror or error}")
 
 
 def _cold(options: argparse.Namespace) -> int:
@@ -146,40 +215,56 @@ def _cold(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    return _compared(load_run(options.old), load_run(options.new), options)
+    gate = _checked(options)
+    return _compared(load_run(options.old), load_run(options.new), gate, options)
 
 
 def _ab(options: argparse.Namespace) -> int:
+    gate = _checked(options)
+    names = (options.old, options.new)
+    for name in names:
+        check_target(name, options.setup)
     with contextlib.ExitStack() as stack:
-        targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
-        progress = stack.enter_context(progress_bar())
-        question = ask(parse_gate(options.gate) if options.gate is not None else None, options.quick)
-        settings = _settings(options)
+        targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in names]
+        question, settings = ask(gate, options.quick), _settings(options)
         if question.more:
             settings = replace(settings, most=max(settings.most, Settings.most))
-        old, new = measure(
-            options.files, targets=targets, settings=settings, select=options.select, progress=progress, question=question
-        )
-    return max(_compared(old, new, options), _status([old, new]))
+        session = find(options.files, targets=targets, settings=settings, select=options.select, question=question)
+        old, new = session.runs
+        if gate:
+            gate.check_measurable(old.environment, new.environment)
+        old, new = _measured(session, options, _stems(options))
+        with held():
+            return max(_compared(old, new, gate, options), _status([old, new]))
 
 
-def _compared(old: RunResult, new: RunResult, options: argparse.Namespace) -> int:
+def _checked(options: argparse.Namespace) -> Gate | None:
+    """Check what can be known before anything is measured; return the gate."""
     gate = parse_gate(options.gate) if options.gate is not None else None
-    if options.output:
-        old.save(f"{options.output}-old.json")
-        new.save(f"{options.output}-new.json")
-    comparison = compare(old, new, change=ask(gate, quick=False).change)
-    if options.html:
-        from tallymark.bench.show.html import comparison_html
+    require_scipy()
+    check_writable(filter(None, (*_stems(options), options.html)))
+    return gate
 
-        Path(options.html).write_text(comparison_html(comparison), encoding="utf-8")
-    if options.markdown:
-        print(comparison_markdown(comparison))
-    else:
-        show_comparison(comparison, sys.stdout)
+
+def _stems(options: argparse.Namespace) -> list[str]:
+    return [f"{options.output}-{side}.json" for side in ("old", "new")] if options.output else []
+
+
+def _compared(old: RunResult, new: RunResult, gate: Gate | None, options: argparse.Namespace) -> int:
+    from tallymark.bench.show.html import comparison_html
+
+    with _delayed() as errors:
+        for path, run in zip(_stems(options), (old, new), strict=False):
+            _write(errors, path, run.save)
+        comparison = compare(old, new, change=ask(gate, quick=False).change)
+        _write(errors, options.html, lambda path: write_whole(path, comparison_html(comparison)))
+        if options.markdown:
+            print(comparison_markdown(comparison))
+        else:
+            show_comparison(comparison, sys.stdout)
     violations = gate.check(comparison) if gate else []
     for violation in violations:
-        print(f"GATE {violation}", file=sys.stderr)
+        tell(f"GATE {violation}")
     return 1 if violations else 0
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tallymark.bench.compare.checks import same_machine
 from tallymark.bench.compare.comparison import (
     BenchmarkComparison,
     ColdComparison,
@@ -60,10 +61,7 @@ def compare(
         raise ValueError(f"alpha must lie between 0 and 1, not {alpha!r}")
     if noise is not None and not 0 <= noise < math.inf:
         raise ValueError(f"noise must be a share, such as 0.02, not {noise!r}")
-    try:
-        import scipy.stats  # noqa: F401
-    except ImportError:
-        raise BenchError(HINT) from None
+    require_scipy()
     olds, news = [{one.name: one for one in run.benchmarks} for run in (old, new)]
     looks = old.settings.get("looks", ())
     pairs = [_pair(olds[name], news[name], noise, looks) for name in news if name in olds]
@@ -79,6 +77,14 @@ def compare(
         only_new=tuple(name for name in news if name not in olds),
         findings=tuple(_run_findings(old, new)),
     )
+
+
+def require_scipy() -> None:
+    """Raise BenchError, with the remedy, if SciPy cannot be imported."""
+    try:
+        import scipy.stats  # noqa: F401
+    except ImportError:
+        raise BenchError(HINT) from None
 
 
 def _pair(old: BenchmarkResult, new: BenchmarkResult, noise: float | None, looks: Sequence[int]) -> BenchmarkComparison:
@@ -241,6 +247,8 @@ def _run_findings(old: RunResult, new: RunResult) -> list[Finding]:
     found = []
     flat_old, flat_new = _flat(old.environment), _flat(new.environment)
     differing = [text for label, keys in COMPARABLE.items() if (text := _difference(label, keys, flat_old, flat_new))]
+    if not (differing or same_machine(flat_old, flat_new)):
+        differing.append("two machines")
     if differing:
         remedy = "Numbers differ between Python versions, builds and machines: run both sides alike."
         found.append(Finding("versions-differ", f"the runs are not alike: {'; '.join(differing)}", remedy=remedy))

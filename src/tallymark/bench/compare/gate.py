@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from tallymark.bench.compare.checks import incomparable, missing, unmeasurable
 from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, CountComparison, TimeComparison
 from tallymark.bench.errors import GateError
 from tallymark.bench.units import format_count, format_p, format_percent
@@ -38,13 +40,28 @@ class Gate:
         """Return a line for each limit that is exceeded; none if all hold.
 
         A time exceeds its limit when it grew significantly, by more than the limit *and* by more than the machine's A/A noise.
-        A limit of what was not measured counts as exceeded: otherwise a benchmark that fails would pass any gate.
+        A limit of what was not measured or not compared counts as exceeded: otherwise a benchmark that fails, or that is gone,
+        would pass any gate. Figures of two machines or two Pythons are not compared, but for counts of one Python.
         """
-        return [line for one in comparison.benchmarks for line in self._lines(one)]
+        refused = {
+            kind: reason
+            for kind in self.limits
+            if (reason := incomparable(kind, comparison.old.environment, comparison.new.environment))
+        }
+        checked = Gate({kind: limit for kind, limit in self.limits.items() if kind not in refused})
+        return [
+            *missing(comparison),
+            *(f"{kind} cannot be checked: {reason}" for kind, reason in refused.items()),
+            *(line for one in comparison.benchmarks for line in checked._lines(one)),
+        ]
+
+    def check_measurable(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Raise GateError if two environments cannot give what this gate checks: better before measuring than after."""
+        for kind in self.limits:
+            if reason := unmeasurable(kind, old) or unmeasurable(kind, new) or incomparable(kind, old, new):
+                raise GateError(f"gate: {kind} cannot be checked: {reason}")
 
     def _lines(self, one: BenchmarkComparison) -> Iterator[str]:
-        if one.new.status == "failed":
-            yield f"{one.name}: failed on the new side: {one.new.reason}"
         if not one.measured:
             return
         for kind, limit in self.limits.items():

@@ -1,23 +1,20 @@
-"""Runs benchmarks: which passes, in which order, in fresh processes; and builds results from their answers.
+"""One benchmark on one target: its passes in fresh processes, and a result from their answers. See session.py for the whole.
 
 Times come last, in rounds: see rounds.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
 import random
 import statistics
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
-from tallymark.bench.measure.rounds import Question, time_rounds
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.findings import judge
@@ -27,64 +24,7 @@ from tallymark.bench.settings import Settings
 Progress = Callable[[int, int, str], None]
 
 
-def measure(
-    paths: Sequence[str] = (),
-    *,
-    targets: Sequence[Target] = (Target(),),
-    settings: Settings | None = None,
-    select: str | Callable[[str], bool] = "",
-    progress: Progress = lambda done, total, name: None,
-    question: Question | None = None,
-) -> list[RunResult]:
-    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
-
-    Args:
-        paths: files and directories, from each target's root; the default is that root.
-        targets: interpreters with their directories of code. The processes of several targets are interleaved.
-        settings: how much to measure.
-        select: a text that a benchmark's name must contain, or a function that returns True for each name to measure.
-        progress: called with the number done, the total, and the next name.
-        question: what a comparison is to find out, which decides how many processes are timed; without it, as many as
-            `settings` say.
-
-    A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
-    until then (`complete` is False). Raises BenchmarkFileError when there is no file to measure.
-    """
-    settings = settings or Settings()
-    wanted = select if callable(select) else partial(_has, select)
-    measured = [_OnTarget(target, settings) for target in targets]
-    with contextlib.suppress(KeyboardInterrupt):
-        for one in measured:
-            one.find(paths, wanted)
-        tasks = list(_tasks(measured, settings))
-        for done, (job, name) in enumerate(tasks):
-            progress(done, len(tasks), f"{job.name}: {name}")
-            if not job.ended:
-                job.do(name)
-        jobs = [job for one in measured for job in one.jobs if "time" in settings.passes]
-        names = len({job.name for job in jobs})
-        looks = tuple(question.looks(names, settings.processes)) if question else (settings.processes,)
-        for one in measured:
-            one.settings = replace(settings, looks=looks)
-
-        def undecided() -> Collection[str]:
-            return question.undecided([one.result() for one in measured], names) if question else ()
-
-        timing = time_rounds(jobs, settings, looks, undecided)
-        for done, name in enumerate(timing, len(tasks)):
-            progress(done, max(done + 1, len(tasks) + names * looks[0]), f"{name}: time")
-        progress(len(tasks), len(tasks), "")
-        for one in measured:
-            one.complete = True
-    return [one.result() for one in measured]
-
-
-def _has(text: str, name: str) -> bool:
-    return text in name
-
-
-def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[_Job, str]]:
-    jobs = [job for one in measured for job in one.jobs]
+def tasks(jobs: Sequence[Job], settings: Settings) -> Iterator[tuple[Job, str]]:
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
@@ -92,8 +32,8 @@ def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[
         yield from ((job, "cold") for job in random.sample(jobs, len(jobs)))
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
     """One benchmark on one target, and what is known of it so far."""
 
     target: Target
@@ -109,6 +49,20 @@ class _Job:
     ended: bool = False
 
     def do(self, name: str) -> None:
+        """Run a pass and take its answer."""
+        self._guarded(lambda: self._do(name))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Take an answer. One that a benchmark damaged fails this benchmark alone."""
+        try:
+            act()
+            self.result()
+        except Exception as error:
+            self.known = {"status": "failed", "reason": nonsense(error)}
+            del self.times[:], self.cold[:]
+            self.ended = True
+
+    def _do(self, name: str) -> None:
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
         else:
@@ -123,9 +77,9 @@ class _Job:
         """What is timed: the target, and the request that its worker gets."""
         return self.target, {**self._request("time"), "warmup": self.settings.budget / 4}
 
-    def take(self, answer: Answer) -> None:
-        """Take what one process of the rounds of timing answered."""
-        self._take("time", answer)
+    def take(self, answer: Answer, duet: str) -> None:
+        """Take what one process of the rounds of timing answered, and the name of its duet."""
+        self._guarded(lambda: self._take("time", answer, duet))
 
     def _run(self, name: str, depth: int = 0) -> Answer:
         return run_worker(self.target, {**self._request(name), "depth": depth}, self.settings.timeout)
@@ -137,12 +91,13 @@ class _Job:
             "file": self.file,
             "function": self.listed["function"],
             "index": self.listed["index"],
+            "name": self.listed["name"],
             "shortest": settings.shortest,
             "budget": settings.budget,
             "freelists": settings.freelists,
         }
 
-    def _take(self, name: str, answer: Answer) -> None:
+    def _take(self, name: str, answer: Answer, duet: str = "") -> None:
         if "unavailable" in answer:
             self.reasons[name] = answer["unavailable"]
             self._note(answer)
@@ -158,7 +113,7 @@ class _Job:
         else:
             self._note(answer)
             if name == "time":
-                self.times.append(answer["time"])
+                self.times.append({**answer["time"], "duet": duet})
             elif name == "cold":
                 self.cold.append(answer)
             elif name == "initialisation":
@@ -198,24 +153,36 @@ class _Job:
             middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
             known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
         known.update(
-            name=self.name, file=self.file, line=self.listed["line"], params=self.listed["params"], reasons=self.reasons
+            name=self.name,
+            file=self.name.partition("::")[0],
+            line=self.listed["line"],
+            params=self.listed["params"],
+            reasons=self.reasons,
         )
         result = build(BenchmarkResult, known, self.name)
         return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
+
+
+def nonsense(error: Exception) -> str:
+    """Return what is said of an answer that no worker would give."""
+    return f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
 
 
 def _arenas(answer: Answer) -> float:
     return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
 
 
-class _OnTarget:
+class OnTarget:
     """All benchmarks of one target."""
 
     def __init__(self, target: Target, settings: Settings) -> None:
         self.target, self.settings = target, settings
-        self.jobs: list[_Job] = []
+        self.jobs: list[Job] = []
+        self.names: list[str] = []
+        self.without: list[str] = []
+        self.broken: list[BenchmarkResult] = []
         self.complete = False
-        self._broken: list[BenchmarkResult] = []
+        self._finished: dict[str, BenchmarkResult] = {}
         self._environment: dict[str, Any] = {}
 
     def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
@@ -224,18 +191,45 @@ class _OnTarget:
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = run_worker(self.target, request, self.settings.timeout)
-            self._environment = answer.get("environment", self._environment)
-            if "failed" in answer:
-                reason = f"does not import: {answer['failed']}"
-                self._broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
-            for one in answer.get("benchmarks", ()):
-                name = f"{shown}::{one['name']}"
-                if wanted(name):
-                    self.jobs.append(_Job(self.target, self.settings, str(file.resolve()), one, name))
+            self._take(shown, str(file.resolve()), run_worker(self.target, request, self.settings.timeout), wanted)
+
+    def _take(self, shown: str, file: str, answer: Answer, wanted: Callable[[str], bool]) -> None:
+        if "failed" in answer:
+            reason = f"does not import: {answer['failed']}"
+            self.broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
+            return
+        try:
+            jobs = [Job(self.target, self.settings, file, one, f"{shown}::{one['name']}") for one in answer["benchmarks"]]
+            for job in jobs:
+                job.result()
+            self._environment = {**answer["environment"]}
+        except Exception as error:
+            self._take(shown, file, {"failed": nonsense(error)}, wanted)
+            return
+        self.names += [job.name for job in jobs]
+        self.jobs += [job for job in jobs if wanted(job.name)]
+        self.without += [] if jobs else [shown]
+
+    def finish(self, name: str) -> BenchmarkResult | None:
+        """Return the result of a benchmark of which nothing more is measured; None if it is not on this target."""
+        for job in self.jobs:
+            if job.name == name:
+                self._finished[name] = job.result()
+        return self._finished.get(name)
 
     def result(self) -> RunResult:
+        """Return the run so far: what is finished, and what was begun, without what was not."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
+        found = [*self.broken, *filter(None, map(self._so_far, self.jobs))]
         environment = {"side": self.target.name, **self._environment}
         return RunResult(environment, asdict(self.settings), tuple(found), now, self.complete)
+
+    def _so_far(self, job: Job) -> BenchmarkResult | None:
+        if job.name in self._finished or job.ended:
+            return self._finished.get(job.name) or job.result()
+        if not (job.known or job.times or job.cold or job.reasons):
+            return None
+        result = job.result()
+        lacking = [one for one in ("allocations", "objects", "collections", "cold", "time") if getattr(result, one) is None]
+        reasons = {one: "interrupted before it was measured" for one in lacking if one in self.settings.passes}
+        return replace(result, reasons={**reasons, **result.reasons})

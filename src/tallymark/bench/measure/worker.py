@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable
+from json import dumps  # by name: a benchmark may replace it in its module
 from typing import Any
 
 from tallymark.bench import allocations
@@ -16,6 +20,7 @@ from tallymark.bench.benchmark import Benchmark, Skipped, run_once, variants
 from tallymark.bench.discover import functions, listing, load_file
 from tallymark.bench.errors import BenchError, BenchmarkFileError
 from tallymark.bench.measure import passes
+from tallymark.bench.names import variant_names
 
 Function = Callable[..., Any]
 Answer = dict[str, Any]
@@ -24,7 +29,7 @@ Answer = dict[str, Any]
 def main(text: str) -> None:
     """Run a request and write the answer. An error is an answer too."""
     request = json.loads(text)
-    owner = os.getpid()
+    owner, same = os.getpid(), os.fstat(request["answer"])
     try:
         answer = _answer(request)
     except Skipped as skipped:
@@ -36,12 +41,34 @@ def main(text: str) -> None:
     except SystemExit as error:
         answer = {"failed": f"ends the process: SystemExit({error.code!r})"}
     except KeyboardInterrupt:
-        answer = {"failed": "interrupted"}
+        answer = {"failed": "raises KeyboardInterrupt"}
     except BaseException as error:
         answer = {"failed": _told(error, request["file"])}
-    os.write(request["answer"], (json.dumps(answer) + "\n").encode())
+    _write(request["answer"], same, (dumps(answer) + "\n").encode())
     if os.getpid() != owner:
         os._exit(0)  # a child that came back must not go on as a second worker
+    _leave()
+
+
+def _write(descriptor: int, same: os.stat_result, data: bytes) -> None:
+    """Write all data, unless the benchmark closed the descriptor, or opened another file that got its number."""
+    try:
+        if not os.path.samestat(os.fstat(descriptor), same):
+            raise SystemExit("closes a file descriptor that it did not open")
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError as error:
+        raise SystemExit(f"cannot write its answer, as it closes or limits what it did not open: {error.strerror}") from None
+
+
+def _leave() -> None:
+    """End the process, if threads of the benchmark would keep it for ever. What it registered with atexit is run."""
+    if any(one is not threading.main_thread() and not one.daemon for one in threading.enumerate()):
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        os._exit(0)
 
 
 def _answer(request: dict[str, Any]) -> Answer:
@@ -51,9 +78,18 @@ def _answer(request: dict[str, Any]) -> Answer:
 
         return {"benchmarks": listing(module), "environment": describe(os.path.dirname(request["file"]))}
     function = functions(module)[request["function"]]
-    params = variants(function)[request["index"]]
+    params = _params(request["function"], variants(function), request)
     answer: Answer = _deeper(request.get("depth", 0), TASKS[request["task"]], function, params, request)
     return answer
+
+
+def _params(function: str, found: list[dict[str, Any]], request: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the variant that was asked for. Raises BenchmarkFileError if this process has another one."""
+    names = [name for name, _ in variant_names(function, found)]
+    index: int = request["index"]
+    if "name" in request and names[index : index + 1] != [request["name"]]:
+        raise BenchmarkFileError(f"has parameters that differ between processes: {request['name']!r} is not in {names[:5]}")
+    return found[index]
 
 
 def _deeper(depth: int, run: Function, *arguments: Any) -> Any:
@@ -81,7 +117,7 @@ def _time(function: Function, params: dict[str, Any], request: dict[str, Any]) -
     b = run_once(function, params, measured)
     times = {
         "loops": measured.loops,
-        "values": measured.values,
+        "values": measured.values[1:] or measured.values,  # the first filled the caches, after another side's
         "overhead": passes.median(measured.empty),
         "warmup": measured.warmup,
     }
@@ -172,7 +208,10 @@ def _told(error: BaseException, path: str) -> str:
     if isinstance(error, SyntaxError) and error.filename == path:
         lines.append(error.lineno)
     where = f" (line {lines[-1]})" if lines else ""
-    what = " ".join(str(error).split())
+    try:
+        what = " ".join(str(error).split())
+    except Exception:  # of a class of the user's
+        what = ""
     return f"raises {type(error).__name__}{': ' + what[:200] if what else ''}{where}"
 
 

@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from tallymark.bench.errors import ResultFileError
+from tallymark.bench.result.checks import check_run
+from tallymark.bench.result.files import write_whole
 from tallymark.bench.result.levels import fast_level, low
 
 FORMAT = "tallymark-bench"
 VERSION = 1
+LARGEST = 2**29  # bytes of a file: a sound one has some 20,000 for each benchmark
 
 T = TypeVar("T")
 
@@ -194,11 +197,8 @@ class RunResult:
         raise KeyError(name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file, whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
+        """Write the run to a file, whole or not at all. Raises OSError."""
+        write_whole(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         """Return what `save` writes, as plain data."""
@@ -211,7 +211,7 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
     Raises ResultFileError when the file cannot be read, is neither, or has a version that this toolkit does not know.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(_text(path))
     except OSError as error:
         raise ResultFileError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -223,6 +223,14 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
     return run_from_json(data, str(path))
 
 
+def _text(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ResultFileError(f"{path}: larger than {LARGEST:,} bytes: not a result")
+    return data.decode("utf-8-sig")
+
+
 def run_from_json(data: Any, origin: str = "data") -> RunResult:
     """Check parsed JSON and build a run from it. Raises ResultFileError, naming the origin and the field."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -231,9 +239,11 @@ def run_from_json(data: Any, origin: str = "data") -> RunResult:
         found = data.get("version")
         raise ResultFileError(f"{origin}: version {found!r}, and this toolkit reads version {VERSION}: upgrade tallymark")
     try:
-        return build(RunResult, data, "run")
+        run = build(RunResult, data, "run")
+        check_run(run)
     except ResultFileError as error:
         raise ResultFileError(f"{origin}: {error}") from None
+    return run
 
 
 def build(kind: type[T], data: Any, where: str) -> T:
@@ -271,9 +281,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 2**1023 else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ResultFileError(f"{where} must be {hint.__name__}, not {type(value).__name__}")
+    if hint is int and abs(value) >= 2**63:
+        raise ResultFileError(f"{where} must be less than 2**63")
     if hint is float and not math.isfinite(value):
         raise ResultFileError(f"{where} must be finite")
     return value
