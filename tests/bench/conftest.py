@@ -35,6 +35,10 @@ class Bench:
         assert "Traceback" not in done.stderr, done.stderr
         return done.stdout + done.stderr
 
+    def git(self, *arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        return subprocess.run(["git", *who, *arguments], cwd=self.root, check=True, capture_output=True, text=True).stdout
+
 
 @pytest.fixture
 def bench(tmp_path):

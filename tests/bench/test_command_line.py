@@ -102,21 +102,15 @@ def test_two_directories_side_by_side(bench):
 
 
 def test_two_revisions_side_by_side(bench):
-    def git(*arguments):
-        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-        subprocess.run(["git", *who, *arguments], cwd=bench.root, check=True, capture_output=True)
-
-    git("init", "-q")
+    bench.git("init", "-q")
     bench.write("bench_shop.py", SHOP)
     for work in ("items.copy()", "[items.copy(), items.copy()]"):
         bench.write("shop.py", f"def order(items):\n    return {work}\n")
-        git("add", ".")
-        git("commit", "-q", "-m", work)
+        bench.git("add", ".")
+        bench.git("commit", "-q", "-m", work)
     said = bench("ab", "HEAD~1", "HEAD", *QUICK, "-k", "size=1", "--setup", "git status")
     assert "+" in next(line for line in said.splitlines() if "allocs" in line)
-    git("worktree", "prune")
-    listed = subprocess.run(["git", "worktree", "list"], cwd=bench.root, check=True, capture_output=True, text=True)
-    assert len(listed.stdout.splitlines()) == 1
+    assert len(bench.git("worktree", "list").splitlines()) == 1
     assert "nowhere: not an environment, a directory or a git revision" in bench("ab", "nowhere", "HEAD", *QUICK, status=1)
     assert "`false` failed" in bench("ab", "HEAD", "HEAD", *QUICK, "--setup", "false", status=1)
 

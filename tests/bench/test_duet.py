@@ -33,7 +33,7 @@ class Fake:
         self.finished = True
         if self.turns == self.fails_at:
             return {"failed": "it broke"}
-        return {"time": {"values": list(range(self.turns - 1))}}
+        return {"time": {}}
 
 
 def test_each_round_has_a_turn_of_each_and_every_second_is_in_reverse_order():
@@ -46,7 +46,7 @@ def test_each_round_has_a_turn_of_each_and_every_second_is_in_reverse_order():
         assert sorted(first) == list("abc")
         assert second == first[::-1]
     assert len(set(after)) > 2  # the order is random
-    assert [one["time"]["values"] for one in answers] == [list(range(1, 10))] * 3  # the first round fills the caches
+    assert all("time" in one for one in answers)
 
 
 def in_threes(log):
@@ -67,7 +67,7 @@ def test_a_benchmark_too_slow_for_a_second_round_has_the_value_of_the_first():
     log = []
     answers = play([Fake(name, log) for name in "ab"], rounds=40, budget=-1)
     assert len(log) == 4  # a warm-up and a value each
-    assert [one["time"]["values"] for one in answers] == [[0], [0]]
+    assert all("time" in one for one in answers)
 
 
 @pytest.mark.parametrize("turn", [0, 1, 4])
@@ -82,7 +82,7 @@ LATE = {
     "raises ValueError: late (line 8)": "raise ValueError('late')",
     "ends the process: SystemExit(3)": "raise SystemExit(3)",
     "ends with status 4": "os._exit(4)",
-    "the process ended without an answer": "os._exit(0)",
+    "ends its process without an answer": "os._exit(0)",
     "killed by SIGKILL": "os.kill(os.getpid(), signal.SIGKILL)",
     "forks: the child came back into b.loop()": "os.waitpid(pid, 0) if (pid := os.fork()) else None",
     # Its pipes stay open, in a child that never answers.
@@ -152,8 +152,8 @@ class Job:
         self.side = (Target(which), {"fails": fails})
         self.taken = []
 
-    def take(self, answer):
-        self.taken.append(answer)
+    def take(self, answer, duet):
+        self.taken.append((answer, duet))
         self.ended = "failed" in answer
 
 
@@ -181,7 +181,7 @@ def test_sides_of_one_name_are_timed_together_and_share_a_duet(played):
     jobs = [Job("x", "a"), Job("y", "a"), Job("x", "b")]
     assert sorted(timed(jobs, (3,), most=99)) == ["x"] * 3 + ["y"] * 3
     assert sorted(played) == ["a"] * 3 + ["ab"] * 3
-    duets = [[one["time"]["duet"] for one in job.taken] for job in jobs]
+    duets = [[duet for _, duet in job.taken] for job in jobs]
     assert duets[0] == duets[2]
     assert len({*duets[0]}) == 3
 
@@ -191,7 +191,7 @@ def test_a_side_that_fails_ends_and_the_other_goes_on_alone(played):
     timed([good, bad], (4,), most=99)
     assert played == ["ab", "a", "a", "a", "a"]
     assert len(bad.taken) == 1
-    assert [one["time"] != {} for one in good.taken] == [True] * 4
+    assert [answer for answer, _ in good.taken] == [{"time": {}}] * 4
 
 
 def test_only_what_is_undecided_goes_on(played):

@@ -103,6 +103,9 @@ def test_what_was_not_compared_fails_the_gate():
     nothing = "nothing was compared: no benchmark was measured on both sides"
     assert sides(run(), run(benchmark())) == [nothing]
     assert sides(run(benchmark(), other), run(other)) == [f"{NAME}: gone: only the old side has it"]
+    assert sides(run(failed, other), run(other)) == [
+        f"{NAME}: failed on the old side, so that nothing was compared: raises KeyError"
+    ]
     assert sides(run(other), run(other, benchmark())) == []  # a new benchmark has nothing to be worse than
     said = f"{NAME}: skipped on the new side, so that nothing was compared: no server"
     assert sides(run(benchmark(), other), run(skipped, other)) == [said]

@@ -130,7 +130,7 @@ class Machine:
         """Measure pairs until the question is decided."""
         looks, sides, runs = question.looks(1, processes), ([], []), []
         for number in range(looks[-1]):
-            if number in looks and not question.undecided(runs):
+            if number in looks and not question.undecided(runs, 1):
                 break
             for into, one in zip(sides, self.pair(change, str(number)), strict=True):
                 into.append(one)
@@ -208,9 +208,11 @@ def test_what_is_known_is_not_doubted(ratios):
 def test_a_question_is_open_until_the_interval_excludes_the_change_or_the_sides_differ():
     question = Question(change=0.05)
     wide = [1.2, 0.85, 1.1, 0.9, 1.15, 0.95, 1.05, 1.0, 1.12, 0.97]
-    assert question.undecided(as_runs(*paired(*wide))) == {"x"}
-    assert question.undecided(as_runs(*paired(*[1.001, 0.999] * 5))) == set()
-    assert question.undecided(as_runs(*paired(*(1.2 + i / 1000 for i in range(10))))) == set()
+    assert question.undecided(as_runs(*paired(*wide)), 1) == {"x"}
+    assert question.undecided(as_runs(*paired(*[1.001, 0.999] * 5)), 1) == set()
+    differs = as_runs(*paired(*(1.2 + i / 1000 for i in range(10))))
+    assert question.undecided(differs, 1) == set()
+    assert question.undecided(differs, 100) == {"x"}  # a hundred benchmarks: p must be lower
 
 
 @pytest.mark.parametrize(

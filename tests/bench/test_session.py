@@ -122,3 +122,11 @@ def test_files_without_benchmarks(workers, tmp_path):
     workers.listed = []
     with pytest.raises(BenchmarkFileError, match=r"no benchmark in bench_x.py: define a function `bench_\.\.\.\(b\)`"):
         find(["bench_x.py"], targets=sides(tmp_path, "this"))
+
+
+def test_a_side_on_which_no_file_imports_is_an_error_before_measuring(workers, tmp_path):
+    workers.answers["list"] = {"failed": "raises ImportError"}
+    with pytest.raises(BenchmarkFileError, match=r"old: bench_x.py does not import: raises ImportError"):
+        measure(targets=sides(tmp_path, "old", "new"), settings=PASSES)
+    (run,) = measure(targets=sides(tmp_path, "this"), settings=PASSES)  # alone, it is a result
+    assert [one.status for one in run.benchmarks] == ["failed"]

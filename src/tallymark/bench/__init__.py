@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tallymark.bench.compare.compare import compare
     from tallymark.bench.compare.comparison import Comparison
     from tallymark.bench.compare.gate import Gate, parse_gate
+    from tallymark.bench.compare.question import Question
     from tallymark.bench.errors import BenchError, BenchmarkFileError, GateError, ResultFileError
     from tallymark.bench.fixture import Allocs, PerRun
     from tallymark.bench.measure.session import measure
@@ -46,6 +47,7 @@ _HOMES = {
     "compare.compare": ("compare",),
     "compare.comparison": ("Comparison",),
     "compare.gate": ("Gate", "parse_gate"),
+    "compare.question": ("Question",),
     "errors": ("BenchError", "BenchmarkFileError", "GateError", "ResultFileError"),
     "fixture": ("Allocs", "PerRun"),
     "measure.session": ("measure",),
@@ -71,6 +73,7 @@ __all__ = [
     "Gate",
     "GateError",
     "PerRun",
+    "Question",
     "ResultFileError",
     "RunResult",
     "Settings",

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import math
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -108,6 +109,7 @@ def _explaining(parser: argparse.ArgumentParser) -> None:
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
     """Run a command. An error of the toolkit is a message on standard error, and an exit status."""
+    _open_standard_files()
     interruption = Interruption()
     try:
         with interruptible() as interruption:
@@ -123,6 +125,13 @@ def _reported(run: Any, options: argparse.Namespace) -> int:
         tell(f"tallymark bench: {error}")
         return 1
     return interruption.status or status
+
+
+def _open_standard_files() -> None:
+    """Open what is closed of the first three descriptors: a file with one of their numbers would become a worker's output."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -28,7 +28,10 @@ def _missing(comparison: Comparison) -> Iterator[str]:
     for run, which in ((comparison.old, "old"), (comparison.new, "new")):
         if not run.complete:
             yield f"the {which} run was interrupted: it lacks some results"
-    yield from (f"{name}: gone: only the old side has it" for name in comparison.only_old)
+    for name in comparison.only_old:
+        old = comparison.old[name]
+        failed = f"failed on the old side, so that nothing was compared: {old.reason}"
+        yield f"{name}: {failed if old.status == 'failed' else 'gone: only the old side has it'}"
     yield from (
         f"{one.name}: failed on the new side: {one.reason}" for one in comparison.new.benchmarks if one.status == "failed"
     )

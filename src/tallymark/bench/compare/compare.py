@@ -52,14 +52,14 @@ def compare(
     alpha: float = ALPHA,
     noise: float | None = None,
     change: float = CHANGE,
-    family: int = 0,
 ) -> Comparison:
     """Compare two runs, benchmark by benchmark. The same data gives the same result.
 
     `alpha` is the probability at which a difference counts as significant, after Holm's correction over all benchmarks.
-    `noise` is the machine's A/A noise as a share; without it, it is estimated for each benchmark: for pairs, half the
-    interval's width; else by `split_noise`. `change` is the share that one cares for: whether there is one is told to be
-    undecided, if so. `family` is the number of benchmarks, if these are only some of them.
+    `noise` is the machine's A/A noise as a share; without it, it is estimated for each benchmark: for pairs, how far the
+    interval goes towards no change; else by `split_noise`. `change` is the share that one cares for: where it is undecided
+    whether there is one, a warning says so.
+
     Raises BenchError when SciPy is not installed, and ValueError for an alpha or a noise out of range.
     """
     if not 0 < alpha < 1:
@@ -70,7 +70,7 @@ def compare(
     olds, news = [{one.name: one for one in run.benchmarks} for run in (old, new)]
     looks = old.settings.get("looks", ())
     pairs = [_pair(olds[name], news[name], noise, looks) for name in news if name in olds]
-    pairs = [_with_doubt(one, change) for one in _adjust(pairs, alpha, family)]
+    pairs = [_with_doubt(one, change) for one in _adjust(pairs, alpha)]
     estimates = [one.time.noise for one in pairs if one.time is not None and one.time.noise is not None]
     return Comparison(
         old=old,
@@ -135,11 +135,11 @@ def _of_pairs(
     attainable = sequential_p(range(1, len(differences) + 1), looks)
     logs = center_interval(differences, 1 - (1 - CONFIDENCE) * last_weight(len(differences), looks))
     interval = Interval(math.exp(logs.low), math.exp(logs.high), logs.confidence)
+    change = center(differences)
     if noise is None:
-        noise = math.expm1((logs.high - logs.low) / 2)
+        noise = math.expm1(change - logs.low if change > 0 else logs.high - change)
     sides = _side(old.figures), _side(new.figures)
-    ratio = math.exp(center(differences))
-    return TimeComparison(*sides, ratio, interval, p, p, False, noise, "pairs", len(differences), attainable)
+    return TimeComparison(*sides, math.exp(change), interval, p, p, False, noise, "pairs", len(differences), attainable)
 
 
 def _figures(old: TimeResult, new: TimeResult) -> tuple[Sequence[float], Sequence[float], str]:
@@ -206,10 +206,9 @@ def _colds(old: ColdResult, new: ColdResult) -> ColdComparison:
     return ColdComparison(old, new, allocs, size)
 
 
-def _adjust(pairs: list[BenchmarkComparison], alpha: float, family: int) -> list[BenchmarkComparison]:
+def _adjust(pairs: list[BenchmarkComparison], alpha: float) -> list[BenchmarkComparison]:
     timed = [(index, one.time) for index, one in enumerate(pairs) if one.time is not None]
-    ps, best = [holm(values, family) for values in ([one.p for _, one in timed], [one.attainable for _, one in timed])]
-    rows = zip(timed, ps, best, strict=True)
+    rows = zip(timed, holm([time.p for _, time in timed]), holm([time.attainable for _, time in timed]), strict=True)
     for (index, time), p, attainable in rows:
         findings = pairs[index].findings
         if attainable >= alpha:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tallymark.bench.compare.compare import ALPHA, CHANGE, compare
 from tallymark.bench.compare.gate import Gate
@@ -40,9 +40,16 @@ class Question:
         return tuple(round(first * GROWTH**look) for look in range(number))
 
     def undecided(self, runs: Sequence[RunResult], benchmarks: int) -> Collection[str]:
-        """Return the names of the benchmarks that need more pairs. The runs have results of some of so many benchmarks."""
-        comparison = compare(*runs, alpha=self.alpha, family=benchmarks)
-        return {one.name for one in comparison.benchmarks if one.time and one.time.undecided(self.change)}
+        """Return the names of the benchmarks that need more pairs, of so many that are compared in the end.
+
+        Not all of them may be measured yet. So p is corrected for their number (Bonferroni); Holm's correction, in the end,
+        finds no less.
+        """
+        undecided = set()
+        for one in compare(*runs, alpha=self.alpha).benchmarks:
+            if one.time and replace(one.time, significant=one.time.p * benchmarks < self.alpha).undecided(self.change):
+                undecided.add(one.name)
+        return undecided
 
 
 def ask(gate: Gate | None, quick: bool) -> Question:

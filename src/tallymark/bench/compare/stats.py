@@ -74,15 +74,11 @@ def mann_whitney(old: Sequence[float], new: Sequence[float]) -> float:
     return float(mannwhitneyu(old, new, alternative="two-sided", method="exact" if exact else "asymptotic").pvalue)
 
 
-def holm(values: Sequence[float], family: int = 0) -> list[float]:
-    """Return p-values adjusted for their number (Holm 1979): those below alpha are significant, at family-wise rate alpha.
-
-    `family` is their number if some are not known yet: these count as the largest.
-    """
-    number = max(family, len(values))
+def holm(values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number (Holm 1979): those below alpha are significant, at family-wise rate alpha."""
     adjusted, highest = [0.0] * len(values), 0.0
     for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        highest = max(highest, min(1.0, (number - rank) * values[index]))
+        highest = max(highest, min(1.0, (len(values) - rank) * values[index]))
         adjusted[index] = highest
     return adjusted
 

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from tallymark.bench.measure.interrupt import held
-from tallymark.bench.measure.run_worker import WORKER, Answer, Process, no_start, read_answer, too_long
+from tallymark.bench.measure.run_worker import WORKER, Answer, Process, not_started, read_answer, too_long
 from tallymark.bench.measure.target import Target
 
 READY, GO, STOP = b"r", b"g", b"s"
@@ -52,8 +52,9 @@ class Player(Protocol):
 def play(players: Sequence[Player], rounds: int, budget: float) -> list[Answer | None]:
     """Let each player warm up, and then all take a value in each round, until `budget` seconds have passed.
 
-    Return the answer of each player. The first round only fills the caches of the processor, and is left out, unless the
-    benchmark is too slow for a second one. When a player fails, its answer says so, and those of the others are None.
+    Return the answer of each player. There is one round more than is asked for, as the first only fills the caches of the
+    processor; but one alone if the benchmark is too slow for a second. When a player fails, its answer says so, and those of
+    the others are None.
     """
     failed = _act(players, range(len(players)), told=False) or _act(players, _shuffled(players))
     if not failed and len(players) > 1:
@@ -66,11 +67,7 @@ def play(players: Sequence[Player], rounds: int, budget: float) -> list[Answer |
         failed = _act(players, order)
         taken += 1
         order = order[::-1] if taken % 2 else _shuffled(players)
-    answers = [None if failed and index not in failed else player.finish() for index, player in enumerate(players)]
-    for answer in answers:
-        if answer and "time" in answer and taken > 1:
-            del answer["time"]["values"][0]
-    return answers
+    return [None if failed and index not in failed else player.finish() for index, player in enumerate(players)]
 
 
 def _shuffled(players: Sequence[Any]) -> list[int]:
@@ -103,7 +100,7 @@ class WorkerPlayer:
         try:
             self._process = Process(target, [*WORKER, text], [self._file.fileno(), turns, told], seed)
         except OSError as error:
-            self._problem = no_start(target, error)
+            self._problem = not_started(target, error)
         finally:
             os.close(turns)
             os.close(told)
@@ -158,7 +155,7 @@ def run_duet(sides: Sequence[tuple[Target, dict[str, Any]]], rounds: int, budget
     with contextlib.ExitStack() as stack:
         players = []
         for index in _shuffled(sides):
-            with held():  # a process that begins is also ended
+            with held():
                 players.append((index, player := WorkerPlayer(*sides[index], seed, timeout)))
                 stack.callback(player.end)
         return play([player for _, player in sorted(players, key=lambda one: one[0])], rounds, budget)

@@ -25,7 +25,6 @@ Progress = Callable[[int, int, str], None]
 
 
 def tasks(jobs: Sequence[Job], settings: Settings) -> Iterator[tuple[Job, str]]:
-    """Yield the passes of a group of benchmarks, but for time, in the order in which they run."""
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
@@ -53,12 +52,8 @@ class Job:
         """Run a pass and take its answer."""
         self._guarded(lambda: self._do(name))
 
-    def take(self, answer: Answer) -> None:
-        """Take what one process of the rounds of timing answered."""
-        self._guarded(lambda: self._take("time", answer))
-
     def _guarded(self, act: Callable[[], None]) -> None:
-        """Act. An answer that a benchmark damaged fails this benchmark alone."""
+        """Take an answer. One that a benchmark damaged fails this benchmark alone."""
         try:
             act()
             self.result()
@@ -82,6 +77,10 @@ class Job:
         """What is timed: the target, and the request that its worker gets."""
         return self.target, {**self._request("time"), "warmup": self.settings.budget / 4}
 
+    def take(self, answer: Answer, duet: str) -> None:
+        """Take what one process of the rounds of timing answered, and the name of its duet."""
+        self._guarded(lambda: self._take("time", answer, duet))
+
     def _run(self, name: str, depth: int = 0) -> Answer:
         return run_worker(self.target, {**self._request(name), "depth": depth}, self.settings.timeout)
 
@@ -98,7 +97,7 @@ class Job:
             "freelists": settings.freelists,
         }
 
-    def _take(self, name: str, answer: Answer) -> None:
+    def _take(self, name: str, answer: Answer, duet: str = "") -> None:
         if "unavailable" in answer:
             self.reasons[name] = answer["unavailable"]
             self._note(answer)
@@ -114,7 +113,7 @@ class Job:
         else:
             self._note(answer)
             if name == "time":
-                self.times.append(answer["time"])
+                self.times.append({**answer["time"], "duet": duet})
             elif name == "cold":
                 self.cold.append(answer)
             elif name == "initialisation":

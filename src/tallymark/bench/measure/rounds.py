@@ -33,8 +33,8 @@ class Timed(Protocol):
         """The target, and the request that its worker gets."""
         ...
 
-    def take(self, answer: Answer) -> None:
-        """Take what one process measured, or why it did not."""
+    def take(self, answer: Answer, duet: str) -> None:
+        """Take what one process measured, or why it did not; and the name that it shares with those that it took turns with."""
         ...
 
 
@@ -46,7 +46,7 @@ class Question(Protocol):
         ...
 
     def undecided(self, runs: Sequence[RunResult], benchmarks: int) -> Collection[str]:
-        """Look at results of some of so many benchmarks. Return the names of those that need more rounds."""
+        """Look at the results until now, of some of the benchmarks. Return the names of those that need more rounds."""
         ...
 
 
@@ -80,8 +80,6 @@ def _play(jobs: Sequence[Timed], settings: Settings, name: str) -> None:
     answers = run_duet([job.side for job in jobs], settings.values, settings.budget, settings.timeout)
     for job, answer in zip(jobs, answers, strict=True):
         if answer is not None:
-            if "time" in answer:
-                answer["time"]["duet"] = name
-            job.take(answer)
+            job.take(answer, name)
     if left := [job for job, answer in zip(jobs, answers, strict=True) if answer is None]:
         _play(left, settings, name)

@@ -78,8 +78,14 @@ def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) 
                 process = Process(target, arguments, [answer.fileno()])
                 stack.callback(process.end)
         except OSError as error:
-            return no_start(target, error), 0
+            return not_started(target, error), 0
         return process.wait(timeout), process.printed
+
+
+def not_started(target: Target, error: OSError) -> str:
+    """Return why the Python of a target did not start."""
+    what = target.python if Path(target.root).is_dir() else f"its directory {target.root} is gone: {target.python}"
+    return f"{what} does not start: {error.strerror or error}"
 
 
 class Process:
@@ -145,11 +151,6 @@ class Process:
 
 def too_long(timeout: float) -> str:
     return f"takes too long: killed after {timeout:g} s; make the op smaller, or raise --timeout"
-
-
-def no_start(target: Target, error: OSError) -> str:
-    what = target.python if Path(target.root).is_dir() else f"its directory {target.root} is gone: {target.python}"
-    return f"{what} does not start: {error.strerror or error}"
 
 
 def _problem(python: str, status: int, complaint: bytes) -> str:

@@ -82,12 +82,12 @@ class Session:
     def __init__(self, sides: Sequence[OnTarget], question: Question | None = None) -> None:
         self._sides, self._question = sides, question
         self.names = list(dict.fromkeys(job.name for one in sides for job in one.jobs))
-        self.files = list(dict.fromkeys(name.partition("::")[0] for name in self.names))
-        self.without = list(dict.fromkeys(file for one in sides for file in one.without))
-        wanted = sides[0].settings.processes
-        self._looks = tuple(question.looks(len(self.names), wanted)) if question else (wanted,)
+        processes = sides[0].settings.processes
+        self._looks = tuple(question.looks(len(self.names), processes)) if question else (processes,)
         for one in sides:
             one.settings = replace(one.settings, looks=self._looks)
+        self.files = list(dict.fromkeys(name.partition("::")[0] for name in self.names))
+        self.without = list(dict.fromkeys(file for one in sides for file in one.without))
 
     @property
     def runs(self) -> list[RunResult]:
@@ -99,7 +99,13 @@ class Session:
         return sum(estimate(one.settings) * len(one.jobs) for one in self._sides)
 
     def check_names(self, paths: Sequence[str], select: str | Callable[[str], bool]) -> None:
-        """Raise BenchmarkFileError if there is nothing to measure, unless a file that does not import is all there is."""
+        """Raise BenchmarkFileError if there is nothing to measure, unless a file that does not import is all there is.
+
+        A side of several on which no file imports is an error too: nothing could be compared with it.
+        """
+        for side in self._sides if len(self._sides) > 1 else ():
+            if side.broken and not side.names:
+                raise BenchmarkFileError(f"{side.target.name}: {side.broken[0].file} {side.broken[0].reason}")
         names = list(dict.fromkeys(name for one in self._sides for name in one.names))
         broken = list(dict.fromkeys(f"; {one.file} {one.reason}" for side in self._sides for one in side.broken))
         if self.names or (broken and not select):
@@ -119,11 +125,11 @@ class Session:
     ) -> list[RunResult]:
         """Measure all, as `measure` does; return a run for each target."""
         groups = grouped((job for one in self._sides for job in one.jobs), one_by_one)
-        rounds = len(self.names) * self._looks[0] if "time" in self._sides[0].settings.passes else 0
+        rounds = self._looks[0] * len(self.names) if groups and "time" in groups[0][0].settings.passes else 0
         total, done = rounds + sum(len(list(tasks(group, group[0].settings))) for group in groups), 0
         with contextlib.suppress(KeyboardInterrupt):
             for group in groups:
-                done = self._measure(group, done, lambda done, name: progress(done, total, name))
+                done = self._measure(group, done, lambda done, name: progress(done, max(total, done + 1), name))
                 for name in dict.fromkeys(job.name for job in group):
                     with held():
                         finished([one.finish(name) for one in self._sides])
@@ -139,15 +145,14 @@ class Session:
             if not job.ended:
                 job.do(name)
             done += 1
-        if "time" in settings.passes:
-            names = {job.name for job in group}
-            for name in time_rounds(group, settings, self._looks, lambda: self._undecided(names)):
-                progress(done, f"{name}: time")
-            done += len(names) * self._looks[0]
+        undecided = partial(self._undecided, {job.name for job in group})
+        for name in time_rounds(group if "time" in settings.passes else (), settings, self._looks, undecided):
+            progress(done, f"{name}: time")
+            done += 1
         return done
 
     def _undecided(self, names: Collection[str]) -> Collection[str]:
-        """Ask which of these benchmarks need more rounds."""
+        """Return those of some benchmarks that need more processes."""
         if self._question is None:
             return ()
         runs = [replace(run, benchmarks=tuple(one for one in run.benchmarks if one.name in names)) for run in self.runs]

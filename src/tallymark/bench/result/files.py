@@ -14,8 +14,8 @@ def write_whole(path: str | Path, text: str) -> None:
 
     What is no regular file, such as `/dev/stdout`, is written as it is.
     """
-    target = Path(path).resolve()
-    if target.exists() and not target.is_file():
+    target = _target(path)
+    if is_special(target):
         target.write_text(text, encoding="utf-8", errors="backslashreplace")
         return
     partial = _partial(target)
@@ -30,18 +30,28 @@ def write_whole(path: str | Path, text: str) -> None:
 
 def check_writable(paths: Iterable[str | Path]) -> None:
     """Raise BenchError, naming the path, unless each can be written, and each is another file."""
-    seen: dict[Path, str | Path] = {}
+    seen: set[Path] = set()
     for path in paths:
-        target = Path(path).resolve()
-        if target in seen and not (target.exists() and not target.is_file()):
-            raise BenchError(f"{path}: two results cannot be written to one file: give each its own")
-        seen[target] = path
         with _told(path):
+            target = _target(path)
+            if target in seen and not is_special(target):
+                raise BenchError(f"{path}: two results cannot be written to one file: give each its own")
+            seen.add(target)
             if target.is_dir():
                 raise IsADirectoryError(21, "is a directory: name a file in it")
-            if not target.exists() or target.is_file():
+            if not is_special(target):
                 _partial(target).touch()
                 _partial(target).unlink()
+
+
+def _target(path: str | Path) -> Path:
+    """Return the file itself, where a path is a link to one. What leads to a pipe or a terminal has no path of its own."""
+    return Path(path) if is_special(Path(path)) else Path(path).resolve()
+
+
+def is_special(path: Path) -> bool:
+    """Return True for what is no regular file, such as a pipe or `/dev/stdout`: it is not replaced by another file."""
+    return path.parts[:2] in (("/", "dev"), ("/", "proc")) or (path.exists() and not path.is_file())
 
 
 def _partial(target: Path) -> Path:

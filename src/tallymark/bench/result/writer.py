@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from tallymark.bench.result.files import write_whole
+from tallymark.bench.result.files import is_special, write_whole
 from tallymark.bench.result.result import BenchmarkResult, RunResult
 
 
@@ -29,6 +29,6 @@ class RunWriter:
     def add(self, benchmark: BenchmarkResult) -> None:
         """Add a benchmark, and write the file. Raises OSError."""
         self._texts.append(json.dumps(asdict(benchmark)))
-        if not self._path.exists() or self._path.is_file():
+        if not is_special(self._path):
             inner = ",\n".join(self._texts)
             write_whole(self._path, self._head.replace('"benchmarks": []', f'"benchmarks": [\n{inner}\n]', 1) + "\n")
