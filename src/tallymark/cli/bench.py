@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tallymark.bench.compare.compare import compare
-from tallymark.bench.compare.gate import parse_gate
+from tallymark.bench.compare.gate import parse_gate, where_commands
 from tallymark.bench.errors import BenchError, GateError
 from tallymark.bench.measure.measure import measure
 from tallymark.bench.measure.target import Target, resolve
@@ -177,6 +177,8 @@ def _compared(old: RunResult, new: RunResult, options: argparse.Namespace) -> in
     violations = gate.check(comparison) if gate else []
     for violation in violations:
         print(f"GATE {violation}", file=sys.stderr)
+    for command in where_commands(comparison, violations, getattr(options, "setup", "")):
+        print(f"WHERE {command}", file=sys.stderr)
     return 1 if violations else 0
 
 
