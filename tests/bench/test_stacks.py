@@ -19,6 +19,10 @@ import pytest
 
 from tallymark.bench import _allocs  # type: ignore[attr-defined]
 from tallymark.bench.allocations import CAN_TRACE_OBJECTS, Counts, counting, counts_between, mark, tracing_objects
+from tallymark.bench.benchmark import Benchmark, run_once
+from tallymark.bench.measure.passes import AllocationPass, ObjectPass
+from tallymark.bench.measure.passes.lines import LinesPass
+from tallymark.bench.measure.places import counted_tree
 from tallymark.bench.stacks import CUT, NOWHERE, OTHER, Row, allocated_sites, recording, sampled, sampling, why_no_stacks
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_no_stacks()), reason=why_no_stacks() or "stacks can be read")]
@@ -556,3 +560,42 @@ def test_generators_and_callbacks_survive_many_samples() -> None:
     samples, lost = sampled()
     assert samples
     assert lost <= len(samples) / 10
+
+
+# A pass.
+
+OPS = {
+    "exec": lambda: exec("x = [0] * 99\n\ndef f(): return [1, *x]\nf()", {"x": [2]}),
+    "json": lambda: json.dumps({"a": [1, 2.5, None]}, sort_keys=True),
+    "sorted": lambda: sorted(d3, key=lambda text: text + "xyz"),
+    "generator": generator,
+    "closed": closed_elsewhere,
+    "raising": raising,
+    "within": within,
+    "recursion": functools.partial(recursion, 40),
+}
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_the_lines_of_an_op_add_up_to_what_a_run_reports(op: Callable[[], object]) -> None:
+    def bench(b: Benchmark) -> None:
+        for _ in b.loop():
+            op()
+
+    whole, lines, objects = AllocationPass(0.3), LinesPass(0.3), ObjectPass()
+    for one in (whole, lines):
+        with counting():
+            run_once(bench, {}, one)
+    told = whole.result()["allocations"]
+    trees = counted_tree(lines, "/")
+    sums = [sum(column) for column in zip(*(figures for _, _, figures in trees["requested"]), strict=True)]
+    assert told["exact"]
+    assert sums == pytest.approx([told["allocs"], told["reallocs"], told["bytes"]], abs=1e-6)
+    assert trees["requested"][0][2] == [0, 0, 0]  # at no line
+    if CAN_TRACE_OBJECTS:
+        run_once(bench, {}, objects)
+        made: dict[str, float] = {}
+        for _, _, (types,) in trees["created"]:
+            for name, count in types.items():
+                made[name] = made.get(name, 0) + count
+        assert {name: count for name, count in made.items() if count} == pytest.approx(objects.objects, abs=0.02)
