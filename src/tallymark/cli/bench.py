@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from tallymark.bench.compare.compare import compare, require_scipy
-from tallymark.bench.compare.gate import Gate, parse_gate
+from tallymark.bench.compare.gate import Gate, parse_gate, where_commands
 from tallymark.bench.compare.question import ask
 from tallymark.bench.errors import BenchError, GateError
 from tallymark.bench.measure.interrupt import Interruption, held, interruptible
@@ -273,6 +273,8 @@ def _compared(old: RunResult, new: RunResult, gate: Gate | None, options: argpar
     violations = gate.check(comparison) if gate else []
     for violation in violations:
         tell(f"GATE {violation}")
+    for command in where_commands(comparison, violations, getattr(options, "setup", "")):
+        tell(f"WHERE {command}")
     return 1 if violations else 0
 
 

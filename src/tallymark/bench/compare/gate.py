@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,16 @@ class Gate:
             elif found.apart and not limit.allows(found.old, found.new):
                 change = f"{format_count(found.old)} -> {format_count(found.new)}"
                 yield f"{one.name}: {kind} {change}, but the gate allows {limit} more"
+
+
+def where_commands(comparison: Comparison, lines: list[str], setup: str = "") -> list[str]:
+    """Return the commands that show, by line, what changed in the benchmarks that the lines of `Gate.check` speak of."""
+    names = [
+        one.name for one in comparison.benchmarks if one.measured and any(line.startswith(f"{one.name}: ") for line in lines)
+    ]
+    sides = [str(run.environment.get("side", "")) for run in (comparison.old, comparison.new)]
+    between = [*(["--setup", setup] if setup else []), *sides] if all(sides) and sides[0] != sides[1] else []
+    return [shlex.join(["tallymark", "bench", "where", *between, name]) for name in names]
 
 
 def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:

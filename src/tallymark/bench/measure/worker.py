@@ -205,7 +205,7 @@ def _samples(function: Function, params: dict[str, Any], request: dict[str, Any]
         return {"unavailable": reason}
     measured = SamplePass(request["seconds"])
     run_once(function, params, measured)
-    return sampled_tree(measured, request["root"])
+    return {"unavailable": measured.problem} if measured.problem else sampled_tree(measured, request["root"])
 
 
 def _said(b: Benchmark, guard: passes.Guard) -> Answer:

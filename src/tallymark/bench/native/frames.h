@@ -45,7 +45,10 @@ typedef struct {
     Call calls[MOST_CALLS]; /* the innermost first */
 } Calls;
 
-static inline struct _PyInterpreterFrame *
+/* In a signal handler a frame may be none: that is caught, see samples.c, and is not for sanitizers to judge. */
+#define READS_FRAMES static inline __attribute__((no_sanitize("address"), no_sanitize("undefined")))
+
+READS_FRAMES struct _PyInterpreterFrame *
 innermost_frame(const PyThreadState *state)
 {
 #if PY_VERSION_HEX >= 0x030D0000
@@ -56,7 +59,7 @@ innermost_frame(const PyThreadState *state)
 }
 
 /* The interpreter has frames of its own between those of Python code. */
-static inline int
+READS_FRAMES int
 is_of_python(const struct _PyInterpreterFrame *frame)
 {
 #if PY_VERSION_HEX >= 0x030E0000
@@ -69,7 +72,7 @@ is_of_python(const struct _PyInterpreterFrame *frame)
 #endif
 }
 
-static inline Call
+READS_FRAMES Call
 call_of(const struct _PyInterpreterFrame *frame)
 {
 #if PY_VERSION_HEX >= 0x030E0000
@@ -86,7 +89,7 @@ call_of(const struct _PyInterpreterFrame *frame)
 /* Read the stack of a thread, which must be this one. A function that calls itself from one place appears there once.
  *
  * Only the frames are read, not what they refer to: that may be called from a signal handler. */
-static inline void
+READS_FRAMES void
 read_calls(const PyThreadState *state, Calls *calls)
 {
     const struct _PyInterpreterFrame *frame = innermost_frame(state);

@@ -35,6 +35,7 @@ static struct {
     uintptr_t *words; /* for each sample the number of its calls, then their codes and places */
     size_t n;
     unsigned long lost;
+    long nanoseconds; /* between two samples */
     Calls calls;
     sigjmp_buf guarded;
     volatile sig_atomic_t reading;
@@ -69,13 +70,31 @@ keep_sample(void)
     }
 }
 
+/* The timer ends once, and the handler sets it again: so there is time between two samples, however long one takes. */
+static int
+arm_timer(void)
+{
+#ifdef __linux__
+    struct itimerspec once = {{0, 0}, {0, sampling.nanoseconds}};
+    return (int)syscall(SYS_timer_settime, sampling.timer, 0, &once, NULL);
+#else
+    struct itimerval once = {{0, 0}, {0, (int)(sampling.nanoseconds / 1000)}};
+    return setitimer(ITIMER_PROF, &once, NULL);
+#endif
+}
+
 static void
 on_time(int Py_UNUSED(signal))
 {
-    if (!sampling.on || sampling.reading || !pthread_equal(pthread_self(), sampling.thread)) {
+    if (!sampling.on || sampling.reading) {
         return;
     }
     int saved = errno;
+    if (!pthread_equal(pthread_self(), sampling.thread)) { /* where timers are the process's: it comes again */
+        arm_timer();
+        errno = saved;
+        return;
+    }
     sampling.reading = 1;
     if (sigsetjmp(sampling.guarded, 0) == 0) {
         read_calls(sampling.state, &sampling.calls);
@@ -85,25 +104,21 @@ on_time(int Py_UNUSED(signal))
         sampling.lost++;
     }
     sampling.reading = 0;
+    arm_timer();
     errno = saved;
 }
 
 static int
-start_timer(double seconds)
+start_timer(void)
 {
-    long nanoseconds = (long)(seconds * 1e9);
 #ifdef __linux__
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    struct itimerspec every = {{0, nanoseconds}, {0, nanoseconds}};
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &sampling.timer) < 0) {
         return -1;
     }
-    return (int)syscall(SYS_timer_settime, sampling.timer, 0, &every, NULL);
-#else
-    struct itimerval every = {{0, (int)(nanoseconds / 1000)}, {0, (int)(nanoseconds / 1000)}};
-    return setitimer(ITIMER_PROF, &every, NULL);
 #endif
+    return arm_timer();
 }
 
 static void
@@ -169,7 +184,8 @@ start_samples(PyObject *Py_UNUSED(module), PyObject *number)
         sigaction(faults[i], &faulty, &sampling.before_faults[i]);
     }
     sigaction(SIGPROF, &timed, &sampling.before);
-    if (start_timer(seconds) < 0) {
+    sampling.nanoseconds = (long)(seconds * 1e9);
+    if (start_timer() < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
         sampling.on = 0;
         restore_handlers();

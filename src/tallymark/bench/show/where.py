@@ -9,14 +9,14 @@ from typing import TextIO
 
 from tallymark.bench.compare.lines import LineChange
 from tallymark.bench.result.profile import Cost, Place, Profile, total
-from tallymark.bench.show.table import Table
-from tallymark.bench.show.tables import plain
 from tallymark.bench.units import format_bytes, format_count, format_seconds
 
 __all__ = ["changes_text", "show_text", "where_text"]
 
 NARROW = 80
 _NOTHING = "-"
+_SMALL = 0.01  # a share of the time; lines that ask for nothing and take less are not shown one by one
+_TYPES = 10  # types shown one by one
 
 
 def show_text(lines: Sequence[str], stream: TextIO) -> None:
@@ -34,7 +34,8 @@ def where_text(profile: Profile, by: str = "allocs", top: int = 20, width: int =
     whole = profile.cost
     columns = _columns(whole)
     ranked = sorted(profile.lines().items(), key=lambda one: (-getattr(one[1], by), -one[1].time, one[0].file, one[0].line))
-    shown, rest = ranked[:top], ranked[top:]
+    matter = [(place, cost) for place, cost in ranked if cost.time >= _SMALL * whole.time or not only_time(cost)][:top]
+    shown, rest = matter, [one for one in ranked if one not in matter]
     rows: list[tuple[str, ...]] = []
     for group in _groups(shown, by):
         rows.append((_title(group[0][0]), *[""] * len(columns), ""))
@@ -49,6 +50,11 @@ def where_text(profile: Profile, by: str = "allocs", top: int = 20, width: int =
         "",
         *_notes(profile, width),
     ]
+
+
+def only_time(cost: Cost) -> bool:
+    """Return True if a line asks for nothing."""
+    return not (cost.allocs or cost.reallocs or cost.bytes or cost.types)
 
 
 def _columns(whole: Cost) -> tuple[str, ...]:
@@ -122,7 +128,7 @@ def _heading(profile: Profile, whole: Cost, width: int) -> list[str]:
 def _notes(profile: Profile, width: int) -> Iterator[str]:
     types = _types(profile)
     if types:
-        yield from (_cut_end(printable(line), width) for line in plain(types).splitlines())
+        yield from (_cut_end(printable(line), width) for line in types)
         yield ""
     if profile.samples:
         error = 1.96 * math.sqrt(0.25 / profile.samples)
@@ -134,19 +140,20 @@ def _notes(profile: Profile, width: int) -> Iterator[str]:
         yield f"EMPTY {what}: {reason}"
 
 
-def _types(profile: Profile) -> Table | None:
+def _types(profile: Profile) -> list[str]:
     made: dict[str, list[tuple[float, Place]]] = {}
     for place, cost in profile.lines().items():
         for name, count in cost.types.items():
             made.setdefault(name, []).append((count, place))
     if not made:
-        return None
+        return []
     rows = []
     for name, places in sorted(made.items(), key=lambda one: (-sum(count for count, _ in one[1]), one[0])):
         places.sort(key=lambda one: (-one[0], one[1].file, one[1].line))
         where = ", ".join(f"{place.name} ({format_count(count)})" for count, place in places)
-        rows.append((format_count(round(sum(count for count, _ in places), 6)), f"{name}: {where}"))
-    return Table(("objects", "by type: made at"), tuple((f"{count:>7}", where.ljust(200)) for count, where in rows))
+        rows.append(f"{format_count(round(sum(count for count, _ in places), 6)):>7}  {name}: {where}")
+    more = [f"{'':>7}  and {len(rows) - _TYPES} other types"] if len(rows) > _TYPES else []
+    return ["objects  type: made at", *rows[:_TYPES], *more]
 
 
 def changes_text(old: Profile, new: Profile, changes: Sequence[LineChange], top: int = 20, width: int = NARROW) -> list[str]:

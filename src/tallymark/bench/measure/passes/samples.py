@@ -26,6 +26,7 @@ class SamplePass:
         stacks: how many samples had a stack, of lines from the outermost.
         lost: how many could not be read.
         seconds: of an op, while it is sampled.
+        problem: why there are no samples, if so.
     """
 
     def __init__(self, budget: float) -> None:
@@ -34,6 +35,7 @@ class SamplePass:
         self.stacks: Counter[tuple[Line, ...]] = Counter()
         self.lost = 0
         self.seconds = 0.0
+        self.problem = ""
 
     def batches(self) -> Batch:
         yield from self.guard.first()
@@ -50,8 +52,12 @@ class SamplePass:
             yield repeat(n)
             ops += n
         self.seconds = (clock() - start) / ops
-        samples, self.lost = sampled()
-        self._resolve(samples)
+        try:
+            samples, self.lost = sampled()
+        except RuntimeError as error:
+            self.problem = str(error)
+        else:
+            self._resolve(samples)
         self.guard.look()
 
     def _resolve(self, samples: list[tuple[tuple[int, int], ...]]) -> None:
