@@ -168,12 +168,12 @@ def _measured(session: Session, options: argparse.Namespace, outputs: Sequence[s
 
     def finished(results: Sequence[BenchmarkResult | None]) -> None:
         options.measured = True
-        if not bar:
-            tell(finished_line(next(count), len(session.names), results))
         for writer, result in zip(writers, results, strict=bool(writers)):
             if result is not None:
-                with contextlib.suppress(OSError):  # told at the end, if it is still so
+                with held(), contextlib.suppress(OSError):  # told at the end, if it is still so
                     writer.add(result)
+        if not bar:
+            tell(finished_line(next(count), len(session.names), results))
 
     with progress_bar() as progress:
         bar = has_bar()

@@ -9,7 +9,6 @@ from functools import partial
 
 from tallymark.bench.discover import PREFIX
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.measure.interrupt import held
 from tallymark.bench.measure.measure import Job, OnTarget, Progress, tasks
 from tallymark.bench.measure.rounds import Question, time_rounds
 from tallymark.bench.measure.schedule import estimate, grouped, no_match
@@ -131,8 +130,7 @@ class Session:
             for group in groups:
                 done = self._measure(group, done, lambda done, name: progress(done, max(total, done + 1), name))
                 for name in dict.fromkeys(job.name for job in group):
-                    with held():
-                        finished([one.finish(name) for one in self._sides])
+                    finished([one.finish(name) for one in self._sides])
             progress(total, total, "")
             for one in self._sides:
                 one.complete = True
