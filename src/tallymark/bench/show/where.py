@@ -41,7 +41,7 @@ def where_text(profile: Profile, by: str = "allocs", top: int = 20, width: int =
         rows.append((_title(group[0][0]), *[""] * len(columns), ""))
         rows += [_row(str(place.line or ""), cost, whole, columns, place.text) for place, cost in group]
     if rest:
-        rows.append(_row("", total(cost for _, cost in rest), whole, columns, f"{len(rest)} other lines"))
+        rows.append(_row("", total(cost for _, cost in rest), whole, columns, f"{len(rest)} other line{'s' * (len(rest) > 1)}"))
     rows.append(_row("", whole, whole, columns, "one op"))
     return [
         *_heading(profile, whole, width),
@@ -165,7 +165,9 @@ def changes_text(old: Profile, new: Profile, changes: Sequence[LineChange], top:
     rows = [headers, *(_changed(one, columns, before, after) for one in changes[:top])]
     rest = total_change(changes[top:])
     if rest is not None:
-        rows.append((*(_delta(one, rest) for one in columns), "", f"{len(changes) - top} other lines"))
+        rows.append(
+            (*(_delta(one, rest) for one in columns), "", f"{len(changes) - top} other line{'s' * (len(changes) - top > 1)}")
+        )
     whole = LineChange(None, None, before, after)
     times = f"{format_seconds(before.time)} -> {format_seconds(after.time)}" if before.time and after.time else ""
     rows.append((*(_delta(one, whole) for one in columns), "", f"one op{' (' + times + ')' if times else ''}"))
