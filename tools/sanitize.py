@@ -55,7 +55,7 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
     pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
-    yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_stacks.py"]
+    yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
     yield [*pytest, "--timeout=300", "--deselect=tests/processes/test_shared.py::test_nothing_is_allocated", "tests/processes"]
 
 

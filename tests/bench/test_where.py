@@ -1,5 +1,6 @@
 """Where cost comes from: what is shown and written of a profile, and the lines that differ between two."""
 
+import itertools
 import json
 import marshal
 import pstats
@@ -288,7 +289,8 @@ def test_the_command(bench):
     files = ["--flame", "a.svg", "--speedscope", "a.json", "--pstats", "a.pstats"]
     said = bench("where", "bench_shop.py::bench_order[size=20]", "--seconds", "0.1", *files).splitlines()
     assert max(map(len, said)) <= 80
-    rows = {line.split()[0]: line.split()[1:4] for line in said if line.startswith("    ") and "one op" not in line}
+    table = itertools.takewhile(lambda line: not line.endswith("one op"), said)
+    rows = {line.split()[0]: line.split()[1:4] for line in table if line.startswith("    ")}
     assert rows["3"] == ["1", "133", "B"]
     assert rows["2"][0] == "2"
     one_op = next(line.split() for line in said if line.endswith("one op"))

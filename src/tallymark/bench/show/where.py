@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from collections.abc import Iterator, Sequence
@@ -41,7 +42,7 @@ def where_text(profile: Profile, by: str = "allocs", top: int = 20, width: int =
         rows.append((_title(group[0][0]), *[""] * len(columns), ""))
         rows += [_row(str(place.line or ""), cost, whole, columns, place.text) for place, cost in group]
     if rest:
-        rows.append(_row("", total(cost for _, cost in rest), whole, columns, f"{len(rest)} other lines"))
+        rows.append(_row("", total(cost for _, cost in rest), whole, columns, f"{len(rest)} other line{'s' * (len(rest) > 1)}"))
     rows.append(_row("", whole, whole, columns, "one op"))
     return [
         *_heading(profile, whole, width),
@@ -159,37 +160,47 @@ def _types(profile: Profile) -> list[str]:
 def changes_text(old: Profile, new: Profile, changes: Sequence[LineChange], top: int = 20, width: int = NARROW) -> list[str]:
     """Return the lines whose figures changed, as lines of text; those that differ most are the first."""
     before, after = old.cost, new.cost
-    lines = [_cut_middle(printable(new.name), width), f"{old.side} -> {new.side}, one op in steady state", ""]
     columns = [one for one in ("allocs", "reallocs", "bytes", "objects") if getattr(before, one) or getattr(after, one)]
-    headers = (*columns, "time", "line")
-    rows = [headers, *(_changed(one, columns, before, after) for one in changes[:top])]
-    rest = total_change(changes[top:])
-    if rest is not None:
-        rows.append((*(_delta(one, rest) for one in columns), "", f"{len(changes) - top} other lines"))
-    whole = LineChange(None, None, before, after)
-    times = f"{format_seconds(before.time)} -> {format_seconds(after.time)}" if before.time and after.time else ""
-    rows.append((*(_delta(one, whole) for one in columns), "", f"one op{' (' + times + ')' if times else ''}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(headers) - 1)]
-    for row, change in zip(rows, [None, *changes[:top], *[None] * 2], strict=False):
+    rows = [(*columns, "time", "line"), *(_changed(one, columns, before, after) for one in changes[:top])]
+    texts = [[], *map(_texts, changes[:top])]
+    if rest := changes[top:]:
+        rows.append(_delta_row(_together(rest), columns, f"{len(rest)} other line{'s' * (len(rest) > 1)}"))
+    times = f" ({format_seconds(before.time)} -> {format_seconds(after.time)})" if before.time and after.time else ""
+    rows.append(_delta_row(LineChange(None, None, before, after), columns, f"one op{times}"))
+    return [
+        _cut_middle(printable(new.name), width),
+        f"{printable(old.side)} -> {printable(new.side)}, one op in steady state",
+        "",
+        *_blocks(rows, texts, width),
+        *_change_notes(old, new, changes),
+    ]
+
+
+def _blocks(rows: Sequence[tuple[str, ...]], texts: Sequence[list[str]], width: int) -> Iterator[str]:
+    """Yield rows with their figures aligned, and below each the texts that belong to it."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    indent = " " * (sum(widths) + 2 * len(widths))
+    for row, below in zip(rows, itertools.chain(texts, itertools.repeat([])), strict=False):
         cells = [cell.rjust(size) for cell, size in zip(row, widths, strict=False)]
-        lines.append(_cut_end("  ".join([*cells, printable(row[-1])]).rstrip(), width))
-        if change is not None:
-            indent = " " * (sum(widths) + 2 * len(widths))
-            lines += [_cut_end(indent + printable(text), width) for text in _texts(change)]
+        yield _cut_end("  ".join([*cells, printable(row[-1])]).rstrip(), width)
+        yield from (_cut_end(indent + printable(text), width) for text in below)
+
+
+def _change_notes(old: Profile, new: Profile, changes: Sequence[LineChange]) -> Iterator[str]:
     if not changes:
-        lines.append("no line costs more or less than before")
+        yield "no line costs more or less than before"
     if old.python != new.python:
-        lines.append(f"the sides ran on different Pythons, {old.python} and {new.python}: their allocations differ by that too")
+        yield f"the sides ran on different Pythons, {old.python} and {new.python}: their allocations differ by that too"
     for side in (old, new):
-        lines += [f"EMPTY {what} ({side.side}): {reason}" for what, reason in side.reasons.items() if what != "objects"]
-    return lines
+        yield from (f"EMPTY {what} ({side.side}): {reason}" for what, reason in side.reasons.items() if what != "objects")
 
 
-def total_change(changes: Sequence[LineChange]) -> LineChange | None:
-    """Return what several changes come to together; None for none."""
-    if not changes:
-        return None
+def _together(changes: Sequence[LineChange]) -> LineChange:
     return LineChange(None, None, total(one.before for one in changes), total(one.after for one in changes))
+
+
+def _delta_row(change: LineChange, columns: Sequence[str], text: str) -> tuple[str, ...]:
+    return (*(_delta(one, change) for one in columns), "", text)
 
 
 def _changed(change: LineChange, columns: Sequence[str], before: Cost, after: Cost) -> tuple[str, ...]:

@@ -1,0 +1,105 @@
+"""Samples of a thread's stack: where it is at that moment, and code that would break the sampling."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tallymark.bench.stacks import sampled, sampling, why_no_stacks
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_no_stacks()), reason=why_no_stacks() or "stacks can be read")]
+
+
+def ticked(fn: Callable[[], object], ticks: int = 5) -> tuple[list[tuple[tuple[int, int], ...]], int]:
+    """Sample a function: interrupt it as the timer does, from itself, at known places. The timer itself does not tick."""
+    sampling(0.5)
+    for _ in range(ticks):
+        fn()
+    return sampled()
+
+
+def interrupted() -> None:
+    signal.raise_signal(signal.SIGPROF)
+
+
+def test_a_sample_is_the_stack_at_that_moment() -> None:
+    samples, lost = ticked(interrupted)
+    assert lost == 0
+    assert len(samples) >= 5
+    codes = [code for code, _ in samples[0]]
+    assert codes[:3] == [id(one.__code__) for one in (interrupted, ticked, test_a_sample_is_the_stack_at_that_moment)]
+    lines = [position[0] for position in interrupted.__code__.co_positions()]
+    assert lines[samples[0][0][1]] == interrupted.__code__.co_firstlineno + 1
+
+
+def test_a_timer_takes_samples() -> None:
+    sampling(0.001)
+    taken = 0
+    while taken < 2_000_000:
+        taken += 1
+    samples, _ = sampled()
+    assert len(samples) > 2
+    assert all(sample[0][0] == id(test_a_timer_takes_samples.__code__) for sample in samples[1:-1])
+
+
+def down(n: int, last: Callable[[], object] = int) -> None:
+    if n:
+        down(n - 1, last)
+    else:
+        last()
+
+
+@pytest.fixture
+def deep_stack() -> Iterator[None]:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(15_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("deep_stack")
+def test_a_deep_stack_is_sampled_at_its_inner_end() -> None:
+    samples, _ = ticked(lambda: down(10_000, interrupted), 1)
+    assert [code for code, _ in samples[0]][:2] == [id(interrupted.__code__), id(down.__code__)]
+    assert len(samples[0]) < 1025
+
+
+def test_a_handler_of_the_signal_that_replaces_ours() -> None:
+    sampling(0.5)
+    before = signal.signal(signal.SIGPROF, signal.SIG_IGN)
+    with pytest.raises(RuntimeError, match="SIGPROF was replaced"):
+        sampled()
+    assert signal.getsignal(signal.SIGPROF) == signal.SIG_IGN
+    signal.signal(signal.SIGPROF, before)
+
+
+def test_one_sampling_at_a_time() -> None:
+    sampling(0.5)
+    with pytest.raises(RuntimeError, match="sampled already"):
+        sampling(0.5)
+    sampled()
+    with pytest.raises(RuntimeError, match="no thread is being sampled"):
+        sampled()
+    for wrong in (0.0, -1.0, 1.0, float("nan")):
+        with pytest.raises(ValueError, match="samples are taken every"):
+            sampling(wrong)
+
+
+def test_a_late_signal_does_not_end_the_process() -> None:
+    sampling(0.5)
+    sampled()
+    signal.raise_signal(signal.SIGPROF)
+
+
+def test_generators_and_callbacks_survive_many_samples() -> None:
+    sampling(0.0002)
+    for _ in range(300):
+        sorted(range(100), key=lambda one: -one)
+        sum(-one for one in range(20))
+        down(20)
+    samples, lost = sampled()
+    assert samples
+    assert lost <= len(samples) / 10
