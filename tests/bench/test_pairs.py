@@ -59,7 +59,8 @@ def test_the_interval_is_the_one_of_the_tables():
 def test_the_interval_holds_the_center_and_what_the_test_does_not_reject(differences, confidence):
     found = center_interval(differences, confidence)
     assert found.low <= center(differences) <= found.high
-    if found.confidence >= confidence:
+    means = [(a + b) / 2 for a, b in itertools.combinations_with_replacement(differences, 2)]
+    if found.confidence >= confidence and len(set(means)) == len(means):  # ranks that are shared are of no exact distribution
         for outside in (found.low - 1e-3, found.high + 1e-3):
             assert signed_rank([one - outside for one in differences]) <= 1 - confidence + 1e-9
 

@@ -14,7 +14,7 @@ import pytest
 
 from tallymark.bench.allocations import Allocations, Counts, allocations_per_op, counting, counts_between, mark
 from tallymark.bench.compare.compare import compare
-from tallymark.bench.measure.measure import measure
+from tallymark.bench.measure.session import measure
 from tallymark.bench.result.result import load_run
 from tallymark.bench.settings import QUICK
 
