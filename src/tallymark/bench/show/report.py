@@ -179,7 +179,9 @@ def comparison_remarks(comparison: Comparison) -> Iterator[str]:
     yield from (f"NEW {name}: only on the new side" for name in comparison.only_new)
     yield from (warning(finding) for finding in comparison.findings)
     for one in comparison.benchmarks:
-        inherited = [finding for finding in one.new.findings if finding.kind not in ("noisy", "dear-first-use")]
+        inherited = [
+            finding for finding in one.new.findings if finding.kind not in ("noisy", "speed-changed", "dear-first-use")
+        ]
         yield from (warning(finding, one.new) for finding in (*one.findings, *inherited))
 
 
