@@ -136,6 +136,22 @@ def test_a_good_duet_has_as_many_values_on_both_sides_and_the_same_hash_seed(tmp
     assert (tmp_path / "old" / "hash").read_text() == (tmp_path / "new" / "hash").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(len(duet.CPUS) < 2, reason="needs two CPUs")
+@pytest.mark.parametrize("threads", [False, True])
+def test_a_benchmark_is_on_one_cpu_unless_it_has_threads(tmp_path, threads):
+    """Several threads may need several CPUs."""
+    ops = "open('cpus', 'w').write(str(len(os.sched_getaffinity(0))))"
+    made = sides(tmp_path, ops, ops)
+    if threads:
+        for _, request in made:
+            with open(request["file"], "a", encoding="utf-8") as file:
+                file.write("import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\n")
+    run_duet(made, rounds=6, budget=60, timeout=60)
+    found = {(tmp_path / side / "cpus").read_text() for side in ("old", "new")}
+    assert found == ({str(len(duet.CPUS))} if threads else {"1"})
+
+
 def test_a_target_whose_python_does_not_start_is_blamed(tmp_path):
     player = WorkerPlayer(Target("x", "/no/such/python", str(tmp_path)), {}, 0, 1)
     assert not player.wait()

@@ -25,6 +25,7 @@ def test_a_sound_benchmark_has_no_warning():
         ({"allocations": counted(1, 56, other_threads=3.0)}, "other-threads"),
         ({"cold": ColdResult(0.01, 1e-6, 2e-6, 60e-6)}, "dear-first-use"),
         ({"time": times(1e-6, step=0.1)}, "noisy"),
+        ({"time": times(1.0)}, "slow-op"),
         ({"time": TimeResult(times(1e-6, 6).processes + times(1.9e-6, 4).processes)}, "speed-changed"),
     ],
 )

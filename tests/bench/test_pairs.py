@@ -16,7 +16,7 @@ from tallymark.bench.compare.gate import parse_gate
 from tallymark.bench.compare.pairs import center, center_interval, last_weight, log_ratios, sequential_p, signed_rank, weights
 from tallymark.bench.compare.question import Question, ask, needed
 from tallymark.bench.result.levels import fast_level
-from tallymark.bench.result.result import ProcessTimes, RunResult, TimeResult
+from tallymark.bench.result.result import ProcessTimes, RunResult, TimeResult, load_run, run_from_json
 
 DIFFERENCES = st.lists(st.floats(-1, 1).filter(lambda one: abs(one) > 1e-6), min_size=1, max_size=14)
 
@@ -256,3 +256,29 @@ def test_a_side_that_is_slower_throughout_is_not_taken_for_the_slow_level():
     found = compare(*as_runs(measured(1e-6), measured(4e-6))).benchmarks[0].time
     assert found.differs
     assert found.change == pytest.approx(3, abs=1.2)
+
+
+def test_result_files_know_their_pairs_and_looks(tmp_path):
+    runs = as_runs(*paired(*(1.03 + i / 1000 for i in range(12))), looks=(8, 12))
+    for one, path in zip(runs, ("old.json", "new.json"), strict=True):
+        one.save(tmp_path / path)
+    loaded = compare(*(load_run(tmp_path / path) for path in ("old.json", "new.json")))
+    assert loaded.benchmarks[0].time == compare(*runs).benchmarks[0].time
+    assert loaded.benchmarks[0].time.pairs == 12
+    assert loaded.benchmarks[0].time.p == pytest.approx(2 / 2**12 / 0.5)
+
+
+def test_sides_of_two_runs_are_not_paired():
+    old, new = paired(*[1.0] * 10)
+    other = TimeResult(tuple(ProcessTimes(1, one.values, duet=f"other-{one.duet}") for one in new.processes))
+    assert compare(*as_runs(old, other)).benchmarks[0].time.statistic == "median"
+
+
+def test_a_file_written_when_a_probe_ran_beside_each_value_is_read():
+    (run, _) = as_runs(*paired(*[1.0] * 10))
+    data = run.to_json()
+    data["benchmarks"][0]["time"]["disturbed"] = [{"loops": 1, "values": [9.0], "probe": 1e-8}]
+    for one in data["benchmarks"][0]["time"]["processes"]:
+        one["probe"] = 1e-8
+        del one["duet"]
+    assert len(run_from_json(data).benchmarks[0].time.processes) == 10

@@ -9,6 +9,7 @@ from tallymark.bench.result.result import BenchmarkResult, Finding
 _RETAINED = 0.01  # blocks per op; less may be a list or a dict that grew by chance during the reading
 _NOISY = 0.10
 _DEAR = 3.0
+_SLOW = 0.1  # seconds: a process then has a value or two
 
 
 def judge(result: BenchmarkResult) -> tuple[Finding, ...]:
@@ -56,6 +57,15 @@ def _judged(result: BenchmarkResult) -> Iterator[Finding]:
                 line,
                 remedy="A service pays this once; code that makes its objects anew pays it every time.",
             )
+    if result.time is not None and result.time.median >= _SLOW:
+        processes = result.time.processes
+        values = sum(len(one.values) for one in processes)
+        yield Finding(
+            "slow-op",
+            f"an op takes {result.time.median:.2g} s: it took longer to measure than others, and has {values} values",
+            line,
+            remedy="If a smaller input shows the same, measure that: a figure needs many values.",
+        )
     if result.time is not None and len(result.time.figures) < len(result.time.processes):
         count, of = len(result.time.figures), len(result.time.processes)
         yield Finding(
