@@ -147,7 +147,7 @@ def test_the_names_are_listed_and_nothing_is_measured(bench):
         (("ab", ".", "nowhere"), 1, "nowhere: not an environment, a directory or a git revision"),
         (("ab", ".", ".", "--setup", "make '"), 1, """--setup "make '" is not valid: No closing quotation"""),
         (("ab", ".", ".", "--setup", "no-such-program"), 1, ".: `no-such-program` does not start: No such file"),
-        (("ab", ".", ".", "none.py"), 1, "none.py: no such file or directory"),
+        (("ab", ".", ".", "none.py"), 1, ".: none.py: no such file or directory"),
         (("ab", ".", ".", "--gate", "allocs:0,objects:0"), 2, "gate: objects cannot be checked: "),
     ],
 )
@@ -202,3 +202,11 @@ def test_progress_that_nobody_reads_does_not_end_the_run(bench):
     os.close(writer)
     assert done.returncode == 0
     assert "bench_a " in done.stdout
+
+
+def test_names_that_the_output_cannot_encode_are_escaped(bench):
+    (bench.root / os.fsdecode(b"bench_\xff.py")).write_text(FAST)
+    assert bench("run", "--list").strip() == "bench_\\udcff.py::bench_a"
+    said = bench("run", *QUICK, "-o", "a.json", "--html", "a.html", "--pyperf", "p.json", PYTHONIOENCODING="ascii")
+    assert "bench_\\udcff.py\n" in said
+    assert load_run(bench.root / "a.json").benchmarks[0].status == "ok"

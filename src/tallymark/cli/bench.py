@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import itertools
 import json
 import math
@@ -110,6 +111,8 @@ def _explaining(parser: argparse.ArgumentParser) -> None:
 def _reported(run: Any, options: argparse.Namespace) -> int:
     """Run a command. An error of the toolkit is a message on standard error, and an exit status."""
     _open_standard_files()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as standard error: a name may hold anything
     interruption = Interruption()
     try:
         with interruptible() as interruption:

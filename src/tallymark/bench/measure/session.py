@@ -63,7 +63,11 @@ def find(
     wanted = select if callable(select) else partial(_has, select)
     sides = [OnTarget(target, settings or Settings()) for target in targets]
     for one in sides:
-        one.find(paths, wanted)
+        try:
+            one.find(paths, wanted)
+        except BenchmarkFileError as error:
+            where = f"{one.target.name}: " if len(sides) > 1 else ""
+            raise BenchmarkFileError(where + str(error).replace(f"{one.target.root}/", "")) from None
     session = Session(sides, question)
     session.check_names(paths, select)
     return session
