@@ -17,7 +17,8 @@ from types import FrameType
 from typing import Any
 
 from tallymark.bench import allocations
-from tallymark.bench.measure.first_use import Evidence, Repeat, judge, size, stateful
+from tallymark.bench.measure.evidence import Evidence, Repeat, size, stateful
+from tallymark.bench.measure.first_use import judge
 from tallymark.bench.measure.meters import AllocationMeter, LineMeter, Meter, TimeMeter
 from tallymark.bench.measure.rewrite import Rewritten, rewrite
 from tallymark.bench.result.result import Finding
@@ -70,6 +71,7 @@ class Plan:
         self._costs: dict[int, list[float]] = {}
         self._results: list[Any] = []
         self._sizes: list[int] = []
+        self._kept: list[dict[str, Any]] = []  # what each visit of a window left
         self._deadline = float("inf")
         self._began, self._times = 0.0, TIMES
 
@@ -100,7 +102,7 @@ class Plan:
 
     def _note(self, step: int) -> None:
         spent = self._costs.setdefault(step, [0.0] * VISITS)
-        spent[min(self._visit, VISITS - 1)] += self._meter.spent()
+        spent[min(self._visit, VISITS - 1)] += max(0.0, self._meter.spent())
 
     def _look(self, frame: FrameType) -> None:
         """Note what a window's steps have left, to see if a repeat did the same work. It costs: it has an op of its own."""
@@ -110,6 +112,7 @@ class Plan:
         values = frame.f_locals
         names = {name for step in self.steps[self._window[0] : self._window[1] + 1] for name in step.piece.stores}
         self._results.append([(name, type(values.get(name)), _length(values.get(name))) for name in sorted(names)])
+        self._kept.append({name: values.get(name) for name in names})
         self._sizes.append(sum(size(values.get(name)) for name in sorted(self.evidence.fresh)))
 
     # The ops.
@@ -172,7 +175,7 @@ class Plan:
         end = next(index for index in range(last, -1, -1) if self.steps[index].last == last and index >= start)
         end = min(index for index in range(start, end + 1) if self.steps[index].last == last)
         self._window = start, end
-        self._results, self._sizes = [], []
+        self._results, self._sizes, self._kept = [], [], []
         for kind in (None, *self.evidence.whole):
             with self._reading(kind):
                 for _ in range(self._times if kind else 1):
@@ -184,6 +187,8 @@ class Plan:
                     if kind:
                         repeat.add(kind, self._costs)
         repeat.same = all(one == self._results[0] for one in self._results)
+        kept, self._kept = self._kept, []
+        repeat.unchanged = {name for name, value in kept[0].items() if all(one[name] is value for one in kept)}
         repeat.grows = self._sizes[-1] > self._sizes[-2]
         self._window = None
         self.evidence.repeats[start, end] = repeat

@@ -125,8 +125,8 @@ class _Writer:
         begin, end = ast.Expr(_call("_tm_begin", 0)), ast.Expr(_call("_tm_end", 1))
         body = [begin, piece.node, end]
         if piece.body is not None and isinstance(piece.node, ast.With):
-            piece.node.body = [end, ast.Expr(_call("_tm_entered", index)), *self.block(piece.body)]
-            body = [begin, piece.node]
+            piece.node.body = [end, ast.Expr(_call("_tm_entered", index)), *self.block(piece.body), begin]
+            body = [begin, piece.node, end]
             self.steps[index] = Step(piece, block, len(self.steps) - 1)
         return index, [*body, _assign(at, _call("_tm_next", index))]
 

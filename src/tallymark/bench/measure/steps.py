@@ -23,7 +23,8 @@ class Use:
     """A call, an operation or a look-up on what a name refers to, and what it is given."""
 
     name: str
-    called: bool  # the object itself is called, not one of its methods
+    called: bool = False  # the object itself is called, not one of its methods
+    asks: bool = False  # an item is looked up, or looked for
     constants: tuple[object, ...] = ()
     names: frozenset[str] = frozenset()
 
@@ -90,20 +91,21 @@ def _uses(node: ast.AST) -> Iterator[Use]:
             elif isinstance(one.func, ast.Attribute):
                 yield _use(one.func.value, given)
         elif isinstance(one, ast.Subscript):
-            yield _use(one.value, [one.slice])
+            yield _use(one.value, [one.slice], asks=True)
         elif isinstance(one, ast.Compare):
-            yield _use(one.comparators[-1], [one.left] if isinstance(one.ops[-1], ast.In | ast.NotIn) else [])
+            asked = [one.left] if isinstance(one.ops[-1], ast.In | ast.NotIn) else []
+            yield _use(one.comparators[-1], asked, asks=True)
         elif isinstance(one, ast.Attribute):
             yield _use(one.value, [])
 
 
-def _use(target: ast.expr, given: list[ast.expr], called: bool = False) -> Use:
+def _use(target: ast.expr, given: list[ast.expr], called: bool = False, asks: bool = False) -> Use:
     while isinstance(target, ast.Attribute | ast.Subscript):
         target, called = target.value, False
     name = target.id if isinstance(target, ast.Name) else ""
     inside = [one for each in given for one in own([each])]
     constants = tuple(one.value for one in inside if isinstance(one, ast.Constant))
-    return Use(name, called, constants, frozenset(one.id for one in inside if isinstance(one, ast.Name)))
+    return Use(name, called, asks, constants, frozenset(one.id for one in inside if isinstance(one, ast.Name)))
 
 
 def split(statements: Iterable[ast.stmt]) -> list[Piece]:
@@ -118,6 +120,9 @@ def _split(statement: ast.stmt) -> list[Piece]:
     splitter = _Splitter()
     if isinstance(statement, ast.Expr | ast.Assign | ast.AnnAssign) and statement.value is not None:
         statement.value = splitter.last(statement.value)
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):  # keep its result, to compare a repeat's
+            kept = ast.Assign([ast.Name(f"_tm_{next(_SERIAL)}", ast.Store())], statement.value)
+            statement = ast.fix_missing_locations(ast.copy_location(kept, statement))
     elif isinstance(statement, ast.Assert):
         statement.test = splitter.visit(statement.test)
     return [*splitter.pieces, Piece(statement, text, statement.lineno)]
