@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import itertools
 import linecache
@@ -18,10 +17,9 @@ from tallymark.bench.allocations import (
     available,
     count_loop,
     counting,
-    counts_between,
-    mark,
     objects_created,
 )
+from tallymark.bench.retention import Retention
 from tallymark.bench.sites import retained_sites, undisturbed
 from tallymark.bench.stacks import Site, allocated_sites, why_no_stacks
 
@@ -149,27 +147,12 @@ def _warm(loop: Loop) -> int:
 
 
 def _retained(loop: Loop, n: int) -> float:
-    """Return the blocks that a call keeps: the least of three readings, as one may catch a block that is freed later."""
-    least = float("inf")
-    for _ in range(3):
-        least = min(least, (_kept(loop, 3 * n) - _kept(loop, n)) / (2 * n))
-        if least <= 0:
-            return 0.0
-    return least
-
-
-def _kept(loop: Loop, n: int) -> int:
-    """Return the blocks that n calls keep. Collecting before and after empties the free lists, which would hide some."""
-
-    iterations = itertools.repeat(None, n)
+    """Return the blocks that a call keeps; see `Retention`."""
+    reading = Retention(n, 10 * READING)
     with counting():
-        gc.collect()
-        mark(BEFORE)
-        loop(iterations)
-        gc.collect()
-        mark(AFTER)
-    counts = counts_between(BEFORE, AFTER)
-    return counts.allocs - counts.frees
+        for iterations in reading.batches():
+            loop(iterations)
+    return reading.per_op
 
 
 def _object_rows(created: Mapping[str, float] | None, limits: float | Mapping[str, float] | None) -> list[Row]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import linecache
+import os
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from tallymark.bench.stacks import Site
 
-__all__ = ["retained_sites", "undisturbed"]
+__all__ = ["Kept", "retained_sites", "undisturbed"]
+
+_OURS = (os.path.dirname(__file__) + os.sep, tracemalloc.__file__)
 
 
 @contextmanager
@@ -29,25 +35,68 @@ def undisturbed() -> Iterator[None]:
             gc.enable()
 
 
-def retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:
-    """Return the lines whose allocations are not freed, per call, as tracemalloc sees them. It is slow, so it runs apart."""
-    started = not tracemalloc.is_tracing()
-    if started:
-        tracemalloc.start()
-    try:
-        fn()
-        before = tracemalloc.take_snapshot()
-        for _ in range(times):
-            fn()
-        gc.collect()
-        after = tracemalloc.take_snapshot()
-    finally:
+class Kept:
+    """Looks at what some ops keep: the types of objects, and the lines that allocated. It is slow, so it runs apart.
+
+    Attributes:
+        sites: lines with blocks and bytes per op, as tracemalloc sees them.
+        types: names of the types of what is kept, the most frequent first; without those that the collector does not know of,
+            such as numbers and texts.
+    """
+
+    def __init__(self, times: int = 100) -> None:
+        self._times = times
+        self.sites: list[tuple[Site, float, float]] = []
+        self.types: list[str] = []
+
+    def batches(self) -> Iterator[Iterable[None]]:
+        started = not tracemalloc.is_tracing()
         if started:
-            tracemalloc.stop()
-    ignored = {__file__, tracemalloc.__file__}
-    grown = [
-        ((each.traceback[0].filename, each.traceback[0].lineno), each.count_diff / times, each.size_diff / times)
-        for each in after.compare_to(before, "lineno")
-        if each.count_diff > 0 and each.traceback[0].filename not in ignored
-    ]
-    return sorted(grown, key=lambda item: (-item[1], -item[2], item[0]))
+            tracemalloc.start()
+        try:
+            yield itertools.repeat(None, 1)
+            gc.collect()
+            kinds, before = _kinds(), tracemalloc.take_snapshot()
+            yield itertools.repeat(None, self._times)
+            gc.collect()
+            after = tracemalloc.take_snapshot()
+            grown = _kinds() - kinds
+        finally:
+            if started:
+                tracemalloc.stop()
+        self.types = [kind for kind, count in grown.most_common() if count >= self._times / 2]
+        self.sites = self._grown(before, after)
+
+    def _grown(self, before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[tuple[Site, float, float]]:
+        grown = [
+            (
+                (each.traceback[0].filename, each.traceback[0].lineno),
+                each.count_diff / self._times,
+                each.size_diff / self._times,
+            )
+            for each in after.compare_to(before, "lineno")
+            if each.count_diff > 0 and not each.traceback[0].filename.startswith(_OURS)
+        ]
+        return sorted(grown, key=lambda item: (-item[1], -item[2], item[0]))
+
+    def told(self) -> str:
+        """Return what is kept and where it was made: "dict and list, made at bench_x.py:12 `seen.append({})`"."""
+        kinds = " and ".join(self.types[:3])
+        if not self.sites:
+            return kinds
+        file, line = self.sites[0][0]
+        where = f"made at {os.path.basename(file)}:{line} `{linecache.getline(file, line).strip()}`"
+        return f"{kinds}, {where}" if kinds else where
+
+
+def _kinds() -> Counter[str]:
+    return Counter(type(one).__qualname__ for one in gc.get_objects())
+
+
+def retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:
+    """Return the lines whose allocations are not freed, per call; see `Kept`."""
+    kept = Kept(times)
+    for iterations in kept.batches():
+        for _ in iterations:
+            fn()
+    return kept.sites

@@ -17,7 +17,7 @@ from typing import Any
 from tallymark.bench.discover import find_files
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
-from tallymark.bench.result.findings import judge
+from tallymark.bench.result.findings import RETAINED, judge
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, build
 from tallymark.bench.settings import Settings
 
@@ -70,6 +70,8 @@ class Job:
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
                 # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
+            if name == "allocations" and answer.get("allocations", {}).get("retained", 0) > RETAINED:
+                answer["allocations"]["kept"] = self._run("kept").get("kept", "")
         self._take(name, answer)
 
     @property

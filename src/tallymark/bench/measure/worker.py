@@ -139,6 +139,12 @@ def _allocations(function: Function, params: dict[str, Any], request: dict[str, 
     return {**measured.result(), **_said(b, measured.guard)}
 
 
+def _kept(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
+    measured = passes.KeptPass(request["budget"])
+    run_once(function, params, measured)
+    return {"kept": measured.kept.told()}
+
+
 def _objects(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
     if not allocations.CAN_TRACE_OBJECTS:
         return {"unavailable": allocations.available() or "objects by type need CPython 3.13"}
@@ -218,6 +224,7 @@ def _said(b: Benchmark, guard: passes.Guard) -> Answer:
 TASKS: dict[str, Function] = {
     "time": _time,
     "allocations": _allocations,
+    "kept": _kept,
     "objects": _objects,
     "state": _state,
     "collections": _collections,

@@ -108,7 +108,8 @@ class AllocationResult:
     ops: int = 0  # ops of the whole pass, and what they requested: Go's MemAllocs and MemBytes
     total_allocs: int = 0
     total_bytes: int = 0
-    retained: float = 0.0  # blocks per op that were requested and not freed
+    retained: float = 0.0  # blocks per op that were requested and not freed, after a collection
+    kept: str = ""  # what these are, and the line that made them
     other_threads: float = 0.0  # requests per op by threads other than the benchmark's
 
 

@@ -66,7 +66,7 @@ def compared_remarks(comparison: Comparison) -> Iterator[Remark]:
     yield from (Remark("NEW", f"{name}:", "only on the new side") for name in comparison.only_new)
     yield from (warning(finding) for finding in comparison.findings)
     for one in comparison.benchmarks:
-        inherited = [finding for finding in one.new.findings if finding.kind not in ("noisy", FIRST_USE)]
+        inherited = [finding for finding in one.new.findings if finding.kind not in ("noisy", "speed-changed", FIRST_USE)]
         yield from (warning(finding, one.new) for finding in (*one.findings, *inherited))
 
 

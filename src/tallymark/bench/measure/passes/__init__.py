@@ -4,8 +4,10 @@ A pass is a generator of batches: it reads a clock or a counter, yields iteratio
 these processes: what they import and allocate would be part of what is measured.
 """
 
-from tallymark.bench.measure.passes.counted import AllocationPass, ObjectPass
+from tallymark.bench.measure.passes.counted import AllocationPass, KeptPass, ObjectPass
 from tallymark.bench.measure.passes.guard import CheckPass, Guard, median
 from tallymark.bench.measure.passes.timed import CollectionPass, FirstPass, TimePass
 
-__all__ = ["AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "ObjectPass", "TimePass", "median"]
+__all__ = [
+    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "KeptPass", "ObjectPass", "TimePass", "median",
+]  # fmt: skip

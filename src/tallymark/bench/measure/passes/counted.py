@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from tallymark.bench import allocations
 from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
+from tallymark.bench.retention import Retention
+from tallymark.bench.sites import Kept
 
 
 class AllocationPass:
@@ -27,6 +30,7 @@ class AllocationPass:
         self.once: list[allocations.Counts] = []
         self.thrice: list[allocations.Counts] = []
         self.others = 0
+        self.retention: Retention | None = None
         self.n, self.ops = 1, 0
 
     def batches(self) -> Batch:
@@ -48,6 +52,9 @@ class AllocationPass:
                 yield from read(3 * self.n, self.thrice)
                 if clock() - began > self._budget and len(self.once) > 1:
                     break
+            if any(one.allocs > one.frees for one in self.thrice):
+                self.retention = Retention(max(1, self.n // 4), self._budget / 2)
+                yield from self.retention.batches()
             self.guard.look()
         finally:
             gc.enable()
@@ -120,7 +127,7 @@ class AllocationPass:
             "ops": counted,
             "total_allocs": totals["allocs"],
             "total_bytes": totals["bytes"],
-            "retained": clean(max(0.0, least["allocs"] - least["frees"])),
+            "retained": 0.0 if self.retention is None else clean(self.retention.per_op),
             "other_threads": self.others / max(counted, 1),
         }
         warmup = {
@@ -135,13 +142,15 @@ class AllocationPass:
 def find_period(series: Sequence[int]) -> int | None:
     """Return the shortest period that a series repeats at least four times: 1 if it is constant, None if it has no period.
 
-    One op may differ (another thread, a cache that was resized): that is no trend.
+    One op may differ (another thread, a cache that was resized): that is no trend. So may one in sixteen, if all others are
+    alike: a table that grows is resized from time to time.
     """
     for period in range(1, len(series) // 4 + 1):
         pattern = [sorted(series[i::period])[len(series[i::period]) // 2] for i in range(period)]
         if sum(value != pattern[i % period] for i, value in enumerate(series)) <= 1:
             return period
-    return None
+    usual = statistics.mode(series)
+    return 1 if sum(value != usual for value in series) <= len(series) // 16 else None
 
 
 def clean(value: float) -> float:
@@ -171,3 +180,19 @@ class ObjectPass:
             rate = (count - once.get(kind, 0)) / (2 * self._n)
             if rate > 0:
                 self.objects[kind] = clean(rate)
+
+
+class KeptPass:
+    """What ops keep, for a benchmark that was found to keep something."""
+
+    def __init__(self, budget: float) -> None:
+        self._budget = budget
+        self.guard = Guard()
+        self.kept = Kept()
+
+    def batches(self) -> Batch:
+        start = clock()
+        yield from self.guard.first()
+        each = max(clock() - start, 1e-9)
+        self.kept = Kept(max(3, min(200, int(self._budget / each))))
+        yield from self.kept.batches()
