@@ -15,6 +15,7 @@ from typing import Any
 from tallymark.bench.compare.compare import compare
 from tallymark.bench.compare.gate import parse_gate
 from tallymark.bench.errors import BenchError, GateError
+from tallymark.bench.instructions import choose_counter
 from tallymark.bench.measure.measure import measure
 from tallymark.bench.measure.target import Target, resolve
 from tallymark.bench.result.result import RunResult, load_run
@@ -72,6 +73,8 @@ def _measuring(parser: argparse.ArgumentParser) -> None:
         "when allocations are counted, CPython's free lists are in use (hot, the default), or emptied before each op (cold)"
     )
     parser.add_argument("--freelists", choices=("hot", "cold"), default="hot", help=freelists_help)
+    instructions_help = "count instructions, with Valgrind where the processor's counter cannot be read: slow, and exact"
+    parser.add_argument("--instructions", action="store_true", help=instructions_help)
     parser.add_argument("-k", dest="select", default="", metavar="TEXT", help="only benchmarks with this text in their names")
 
 
@@ -108,6 +111,12 @@ def _reported(run: Any, options: argparse.Namespace) -> int:
 
 def _settings(options: argparse.Namespace) -> Settings:
     chosen = {key: getattr(options, key) for key in ("processes", "values", "timeout") if getattr(options, key) is not None}
+    gate = getattr(options, "gate", None)
+    if options.instructions or (gate is not None and "instr" in parse_gate(gate).limits):
+        chosen["instructions"] = "count"
+        counter, why = choose_counter("count")
+        if not counter and not options.instructions:
+            raise GateError(f"gate: instructions cannot be counted here: {why}")
     return replace(QUICK if options.quick else Settings(), freelists=options.freelists, **chosen)
 
 
@@ -149,12 +158,11 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _ab(options: argparse.Namespace) -> int:
+    settings = _settings(options)
     with contextlib.ExitStack() as stack:
         targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in (options.old, options.new)]
         progress = stack.enter_context(progress_bar())
-        old, new = measure(
-            options.files, targets=targets, settings=_settings(options), select=options.select, progress=progress
-        )
+        old, new = measure(options.files, targets=targets, settings=settings, select=options.select, progress=progress)
     return max(_compared(old, new, options), _status([old, new]))
 
 

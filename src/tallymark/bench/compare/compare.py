@@ -19,6 +19,7 @@ from tallymark.bench.compare.comparison import (
     TimeComparison,
     TimeSide,
 )
+from tallymark.bench.compare.instructions import compare_instructions, instruction_findings
 from tallymark.bench.compare.stats import CONFIDENCE, holm, mann_whitney, median_interval, ratio_interval, split_noise
 from tallymark.bench.errors import BenchError
 from tallymark.bench.result.result import AllocationResult, BenchmarkResult, ColdResult, Finding, RunResult, TimeResult
@@ -82,7 +83,8 @@ def _pair(old: BenchmarkResult, new: BenchmarkResult, noise: float | None) -> Be
         objects=None if old.objects is None or new.objects is None else _totals(old.objects, new.objects),
         types=_types(old.objects or {}, new.objects or {}) if old.objects is not None and new.objects is not None else {},
         cold=_colds(old.cold, new.cold) if old.cold and new.cold else None,
-        findings=tuple(_pair_findings(old, new, time)),
+        instr=compare_instructions(old.instructions, new.instructions),
+        findings=(*_pair_findings(old, new, time), *instruction_findings(old, new)),
     )
 
 

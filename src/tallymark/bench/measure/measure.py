@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
+from tallymark.bench.measure.count_instructions import count_instructions
 from tallymark.bench.measure.passes.timed import CALM
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
@@ -109,6 +110,8 @@ class _Job:
         began = time.perf_counter()
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
+        elif name == "instructions":
+            answer = count_instructions(self.target, self._request(name), self.settings.timeout, self.settings.instructions)
         elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
             return
         else:
@@ -121,8 +124,11 @@ class _Job:
             self.spent += time.perf_counter() - began
 
     def _run(self, name: str, depth: int = 0) -> Answer:
+        return run_worker(self.target, self._request(name, depth), self.settings.timeout)
+
+    def _request(self, name: str, depth: int = 0) -> dict[str, Any]:
         settings = self.settings
-        request = {
+        return {
             "task": name,
             "file": self.file,
             "function": self.listed["function"],
@@ -133,7 +139,6 @@ class _Job:
             "freelists": settings.freelists,
             "depth": depth,
         }
-        return run_worker(self.target, request, settings.timeout)
 
     def _take(self, name: str, answer: Answer) -> None:
         if "unavailable" in answer:
@@ -142,8 +147,8 @@ class _Job:
         elif "skipped" in answer:
             self.known.update(status="skipped", reason=answer["skipped"])
             self.ended = True
-        elif "failed" in answer and name == "initialisation":
-            # This pass runs the op in ways that its author never meant. If that fails, the benchmark is not at fault.
+        elif "failed" in answer and name in ("initialisation", "instructions"):
+            # These passes run the op in ways that its author never meant. If that fails, the benchmark is not at fault.
             self.reasons[name] = answer["failed"]
         elif "failed" in answer:
             self.known.update(status="failed", reason=answer["failed"])
@@ -160,7 +165,11 @@ class _Job:
                 self.known["state"] = answer
             else:
                 self.known.update(
-                    {key: answer[key] for key in ("allocations", "warmup", "objects", "collections") if key in answer}
+                    {
+                        key: answer[key]
+                        for key in ("allocations", "warmup", "objects", "collections", "instructions")
+                        if key in answer
+                    }
                 )
 
     def _note(self, answer: Answer) -> None:

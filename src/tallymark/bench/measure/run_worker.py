@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,11 +20,21 @@ Answer = dict[str, Any]
 _COLD = Path(__file__).with_name("cold.py")
 
 
-def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answer:
-    """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`."""
+def run_worker(
+    target: Target,
+    request: dict[str, Any],
+    timeout: float,
+    *,
+    prefix: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`.
+
+    `prefix` is a program that runs it. `environ` replaces the environment, and nothing is imported from the current directory.
+    """
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
-        problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout)
+        problem, printed = _run(target, ["-m", "tallymark.bench.measure.worker", text], file, timeout, prefix, environ)
         file.seek(0)
         answers = [json.loads(line) for line in file.read().splitlines()]
     failed = [one for one in answers if "failed" in one]
@@ -45,13 +56,21 @@ def run_cold(target: Target, file: str, function: str, index: int, timeout: floa
     return dict(zip(("imports", "setup", "first"), numbers, strict=True))
 
 
-def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
+def _run(
+    target: Target,
+    arguments: list[str],
+    answer: IO[Any],
+    timeout: float,
+    prefix: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> tuple[str, int]:
     """Run the target's Python; return what went wrong (empty if nothing), and how many bytes it printed."""
     path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "PYTHONHASHSEED": "random", **({"PYTHONPATH": path} if path else {})}
+    kept = {**os.environ, "PYTHONHASHSEED": "random"} if environ is None else environ
+    environment = {**kept, **({"PYTHONPATH": path} if path else {})}
     try:
         process = subprocess.Popen(  # noqa: S603
-            [target.python, *arguments],
+            [*prefix, target.python, *(() if environ is None else ("-P",)), *arguments],
             cwd=target.root,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -7,10 +7,18 @@ from dataclasses import dataclass
 
 from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, CountComparison, TimeComparison, TimeSide
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
-from tallymark.bench.units import format_bytes, format_count, format_p, format_percent, format_rate, format_seconds
+from tallymark.bench.units import (
+    format_bytes,
+    format_count,
+    format_instructions,
+    format_p,
+    format_percent,
+    format_rate,
+    format_seconds,
+)
 
 NONE = "-"
-COUNTED = {"allocations": "allocs, bytes", "objects": "objects", "initialisation": "initialisation"}
+COUNTED = {"allocations": "allocs, bytes", "objects": "objects", "initialisation": "initialisation", "instructions": "instr"}
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,11 @@ class Table:
 def run_table(run: RunResult) -> Table:
     """Return the steady state of each benchmark that was measured."""
     throughput = any(one.bytes_processed for one in run.benchmarks)
-    headers = ("", "time", "allocs", "bytes", "objects", "GC/1000 ops", *(("throughput",) if throughput else ()))
-    return Table(headers, tuple(_steady(one)[: len(headers)] for one in run.benchmarks if one.status == "ok"))
+    counted = any(one.instructions for one in run.benchmarks)
+    headers = ("", "time", "allocs", "bytes", "objects", "GC/1000 ops", "throughput", "instr")
+    shown = [i for i, one in enumerate(headers) if {"throughput": throughput, "instr": counted}.get(one, True)]
+    rows = [_steady(one) for one in run.benchmarks if one.status == "ok"]
+    return Table(tuple(headers[i] for i in shown), tuple(tuple(row[i] for i in shown) for row in rows))
 
 
 def _steady(one: BenchmarkResult) -> tuple[str, ...]:
@@ -38,6 +49,7 @@ def _steady(one: BenchmarkResult) -> tuple[str, ...]:
         NONE if one.objects is None else format_count(sum(one.objects.values())),
         NONE if one.collections is None else format_count(one.collections.per_1000),
         format_rate(one.bytes_processed / time.median) if one.bytes_processed and time and time.median > 0 else NONE,
+        NONE if one.instructions is None else format_instructions(one.instructions.per_op),
     )
 
 
@@ -134,6 +146,8 @@ def _compared(one: BenchmarkComparison) -> Iterator[tuple[str, ...]]:
     if one.objects is not None:
         types = ", ".join(f"{kind} {format_count(delta, signed=True)}" for kind, delta in list(one.types.items())[:4])
         yield (*_count_row("  objects", one.objects)[:-1], types)
+    if one.instr is not None:
+        yield _instruction_row(one.instr)
     if one.cold is not None:
         old, new = one.cold.old, one.cold.new
         note = "! first use costs more" if one.cold.dearer else ""
@@ -162,6 +176,11 @@ def _count_row(name: str, count: CountComparison) -> tuple[str, ...]:
     delta = figure(count.delta, signed=True) if count.delta else "0"
     how = "exact" if count.exact else ("" if count.apart else "~")
     return (name, figure(count.old), figure(count.new), delta, how, "")
+
+
+def _instruction_row(count: CountComparison) -> tuple[str, ...]:
+    delta = format_percent(count.delta / count.old, signed=True) if count.apart and count.old else "~"
+    return ("  instr", format_instructions(count.old), format_instructions(count.new), delta, "", "")
 
 
 def comparison_remarks(comparison: Comparison) -> Iterator[str]:
