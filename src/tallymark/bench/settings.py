@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PASSES = ("allocations", "cold", "state", "objects", "collections", "initialisation", "time")
+PASSES = ("allocations", "cold", "state", "objects", "collections", "initialisation", "instructions", "time")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class Settings:
             a comparison needs, or three.
         timeout: seconds after which a process that does not answer is killed.
         freelists: `hot`, or `cold` to empty CPython's free lists before each op whose allocations are counted.
+        instructions: `auto` to count them if the processor has a counter that can be read; `count` to use Valgrind if not;
+            `callgrind` to use Valgrind.
         passes: what to measure.
         looks: in results: after how many processes of each side the comparison looked whether it needs more.
     """
@@ -36,6 +38,7 @@ class Settings:
     most: float = 9.0
     timeout: float = 60.0
     freelists: str = "hot"
+    instructions: str = "auto"
     passes: tuple[str, ...] = PASSES
     looks: tuple[int, ...] = ()
 

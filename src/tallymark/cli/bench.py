@@ -18,6 +18,7 @@ from tallymark.bench.compare.compare import compare, require_scipy
 from tallymark.bench.compare.gate import Gate, parse_gate, where_commands
 from tallymark.bench.compare.question import ask
 from tallymark.bench.errors import BenchError, GateError
+from tallymark.bench.instructions import choose_counter
 from tallymark.bench.measure.interrupt import Interruption, held, interruptible
 from tallymark.bench.measure.session import Session, find
 from tallymark.bench.measure.target import Target, check_target, resolve
@@ -82,6 +83,8 @@ def _measuring(parser: argparse.ArgumentParser) -> None:
         "when allocations are counted, CPython's free lists are in use (hot, the default), or emptied before each op (cold)"
     )
     parser.add_argument("--freelists", choices=("hot", "cold"), default="hot", help=freelists_help)
+    instructions_help = "count instructions, with Valgrind where the processor's counter cannot be read: slow, and exact"
+    parser.add_argument("--instructions", action="store_true", help=instructions_help)
     parser.add_argument("-k", dest="select", default="", metavar="TEXT", help="only benchmarks with this text in their names")
 
 
@@ -139,6 +142,12 @@ def _open_standard_files() -> None:
 
 def _settings(options: argparse.Namespace) -> Settings:
     chosen = {key: getattr(options, key) for key in ("processes", "values", "timeout") if getattr(options, key) is not None}
+    gate = getattr(options, "gate", None)
+    if options.instructions or (gate is not None and "instr" in parse_gate(gate).limits):
+        chosen["instructions"] = "count"
+        counter, why = choose_counter("count")
+        if not counter and not options.instructions:
+            raise GateError(f"gate: instructions cannot be counted here: {why}")
     return replace(QUICK if options.quick else Settings(), freelists=options.freelists, **chosen)
 
 
@@ -231,13 +240,13 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _ab(options: argparse.Namespace) -> int:
-    gate = _checked(options)
+    gate, settings = _checked(options), _settings(options)
     names = (options.old, options.new)
     for name in names:
         check_target(name, options.setup)
     with contextlib.ExitStack() as stack:
         targets: list[Target] = [stack.enter_context(resolve(name, options.setup)) for name in names]
-        question, settings = ask(gate, options.quick), _settings(options)
+        question = ask(gate, options.quick)
         if question.more:
             settings = replace(settings, most=max(settings.most, Settings.most))
         session = find(options.files, targets=targets, settings=settings, select=options.select, question=question)

@@ -21,6 +21,7 @@ from tallymark.bench.compare.comparison import (
     TimeComparison,
     TimeSide,
 )
+from tallymark.bench.compare.instructions import compare_instructions, instruction_findings
 from tallymark.bench.compare.pairs import center, center_interval, last_weight, log_ratios, sequential_p
 from tallymark.bench.compare.stats import CONFIDENCE, Interval, holm, mann_whitney, median_interval, ratio_interval, split_noise
 from tallymark.bench.errors import BenchError
@@ -107,7 +108,8 @@ def _pair(old: BenchmarkResult, new: BenchmarkResult, noise: float | None, looks
         objects=None if old.objects is None or new.objects is None else _totals(old.objects, new.objects),
         types=_types(old.objects or {}, new.objects or {}) if old.objects is not None and new.objects is not None else {},
         cold=_colds(old.cold, new.cold) if old.cold and new.cold else None,
-        findings=tuple(_pair_findings(old, new, time)),
+        instr=compare_instructions(old.instructions, new.instructions),
+        findings=(*_pair_findings(old, new, time), *instruction_findings(old, new)),
     )
 
 

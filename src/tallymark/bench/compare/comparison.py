@@ -103,6 +103,7 @@ class BenchmarkComparison:
     allocs: CountComparison | None = None
     bytes: CountComparison | None = None
     objects: CountComparison | None = None
+    instr: CountComparison | None = None
     types: dict[str, float] = field(default_factory=dict)  # objects by type: the differences, largest first
     cold: ColdComparison | None = None
     findings: tuple[Finding, ...] = ()

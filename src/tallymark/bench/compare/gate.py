@@ -10,11 +10,13 @@ from typing import Any
 
 from tallymark.bench.compare.checks import incomparable, missing, unmeasurable
 from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, CountComparison, TimeComparison
+from tallymark.bench.compare.instructions import RESOLUTION
 from tallymark.bench.errors import GateError
-from tallymark.bench.units import format_count, format_p, format_percent
+from tallymark.bench.units import format_count, format_instructions, format_p, format_percent
 
-COUNTS = ("allocs", "reallocs", "bytes", "objects")
+COUNTS = ("allocs", "reallocs", "bytes", "objects", "instr")
 KINDS = ("time", *COUNTS)
+SECTIONS = {"instr": "instructions"}  # of a result, where they have another name
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,11 @@ class Limit:
     amount: float
     relative: bool
 
-    def allows(self, old: float, new: float) -> bool:
+    def allows(self, old: float, new: float, resolution: float = 0.0) -> bool:
+        """Return True if `new` is within the limit. What is known to a resolution reaches a limit from half of it below."""
+        if resolution:
+            limit = self.amount * abs(old) if self.relative else self.amount
+            return new - old < max(limit - resolution / 2, resolution / 2)
         return new - old <= (self.amount * abs(old) if self.relative else self.amount) + 1e-9
 
     def __str__(self) -> str:
@@ -33,7 +39,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Gate:
-    """Limits by what they are for: time, allocs, reallocs, bytes, objects."""
+    """Limits by what they are for: time, allocs, reallocs, bytes, objects, instr."""
 
     limits: dict[str, Limit]
 
@@ -68,12 +74,17 @@ class Gate:
         for kind, limit in self.limits.items():
             found: TimeComparison | CountComparison | None = getattr(one, kind)
             if found is None:
-                reason = one.new.reasons.get(kind) or one.new.reasons.get("allocations") or "one side did not measure it"
+                reason = (
+                    one.new.reasons.get(SECTIONS.get(kind, kind))
+                    or one.new.reasons.get("allocations")
+                    or "one side did not measure it"
+                )
                 yield f"{one.name}: {kind} cannot be checked against the limit of {limit}: {reason}"
             elif isinstance(found, TimeComparison):
                 yield from _slower(one.name, found, limit)
-            elif found.apart and not limit.allows(found.old, found.new):
-                change = f"{format_count(found.old)} -> {format_count(found.new)}"
+            elif found.apart and not limit.allows(found.old, found.new, RESOLUTION * found.old if kind == "instr" else 0.0):
+                figure = format_instructions if kind == "instr" else format_count
+                change = f"{figure(found.old)} -> {figure(found.new)}"
                 yield f"{one.name}: {kind} {change}, but the gate allows {limit} more"
 
 
@@ -98,8 +109,8 @@ def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:
 def parse_gate(text: str) -> Gate:
     """Return the gate that a text describes, such as `time:3%,allocs:0,bytes:5%`.
 
-    Times take a percentage; counts (allocs, reallocs, bytes, objects) an amount per op, or a percentage. Raises GateError,
-    naming the part that is not valid.
+    Times take a percentage; counts (allocs, reallocs, bytes, objects, instr) an amount per op, or a percentage. Raises
+    GateError, naming the part that is not valid.
     """
     limits: dict[str, Limit] = {}
     for part in text.split(","):

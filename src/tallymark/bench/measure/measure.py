@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
+from tallymark.bench.measure.count_instructions import count_instructions
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
 from tallymark.bench.result.findings import RETAINED, judge
@@ -65,6 +66,8 @@ class Job:
     def _do(self, name: str) -> None:
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
+        elif name == "instructions":
+            answer = count_instructions(self.target, self._request(name), self.settings.timeout, self.settings.instructions)
         else:
             answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
@@ -106,8 +109,8 @@ class Job:
         elif "skipped" in answer:
             self.known.update(status="skipped", reason=answer["skipped"])
             self.ended = True
-        elif "failed" in answer and name == "initialisation":
-            # This pass runs the op in ways that its author never meant. If that fails, the benchmark is not at fault.
+        elif "failed" in answer and name in ("initialisation", "instructions"):
+            # These passes run the op in ways that its author never meant. If that fails, the benchmark is not at fault.
             self.reasons[name] = answer["failed"]
         elif "failed" in answer:
             self.known.update(status="failed", reason=answer["failed"])
@@ -124,7 +127,11 @@ class Job:
                 self.known["state"] = answer
             else:
                 self.known.update(
-                    {key: answer[key] for key in ("allocations", "warmup", "objects", "collections") if key in answer}
+                    {
+                        key: answer[key]
+                        for key in ("allocations", "warmup", "objects", "collections", "instructions")
+                        if key in answer
+                    }
                 )
 
     def _note(self, answer: Answer) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,11 +25,21 @@ DAMAGED = "damages the answer of its process: it must not write to what it did n
 _COLD = Path(__file__).with_name("cold.py")
 
 
-def run_worker(target: Target, request: dict[str, Any], timeout: float) -> Answer:
-    """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`."""
+def run_worker(
+    target: Target,
+    request: dict[str, Any],
+    timeout: float,
+    *,
+    prefix: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Answer:
+    """Run a request in a worker, and return its answer. What went wrong, if anything, is one line under `failed`.
+
+    `prefix` is a program that runs it. `environ` replaces the environment, and nothing is imported from the current directory.
+    """
     with tempfile.TemporaryFile() as file:
         text = json.dumps({**request, "answer": file.fileno()})
-        problem, printed = _run(target, [*WORKER, text], file, timeout)
+        problem, printed = _run(target, [*WORKER, text], file, timeout, prefix, environ)
         return read_answer(file, problem, printed)
 
 
@@ -70,12 +81,19 @@ def run_cold(target: Target, file: str, function: str, index: int, timeout: floa
     return dict(zip(("imports", "setup", "first"), numbers, strict=True))
 
 
-def _run(target: Target, arguments: list[str], answer: IO[Any], timeout: float) -> tuple[str, int]:
+def _run(
+    target: Target,
+    arguments: list[str],
+    answer: IO[Any],
+    timeout: float,
+    prefix: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> tuple[str, int]:
     """Run the target's Python; return what went wrong (empty if nothing), and how many bytes it printed."""
     with contextlib.ExitStack() as stack:
         try:
             with held():
-                process = Process(target, arguments, [answer.fileno()])
+                process = Process(target, arguments, [answer.fileno()], prefix=prefix, environ=environ)
                 stack.callback(process.end)
         except OSError as error:
             return not_started(target, error), 0
@@ -94,18 +112,30 @@ class Process:
     Args:
         passed: descriptors that it inherits.
         seed: of its hashes, random if None.
+        prefix: a program that runs it.
+        environ: replaces the environment; nothing is then imported from the current directory.
 
     Raises OSError when it does not start.
     """
 
-    def __init__(self, target: Target, arguments: list[str], passed: list[int], seed: int | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        arguments: Sequence[str],
+        passed: Sequence[int],
+        seed: int | None = None,
+        *,
+        prefix: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         path = os.pathsep.join([*target.path, *filter(None, [os.environ.get("PYTHONPATH")])])
         hashes = {"PYTHONHASHSEED": "random" if seed is None else str(seed)}
+        kept = {**os.environ, **hashes} if environ is None else environ
         self._python = target.python
         self._process = subprocess.Popen(  # noqa: S603
-            [target.python, *arguments],
+            [*prefix, target.python, *(() if environ is None else ("-P",)), *arguments],
             cwd=target.root,
-            env={**os.environ, **hashes, **({"PYTHONPATH": path} if path else {})},
+            env={**kept, **({"PYTHONPATH": path} if path else {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

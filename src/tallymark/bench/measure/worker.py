@@ -19,6 +19,7 @@ from tallymark.bench import allocations
 from tallymark.bench.benchmark import Benchmark, Skipped, run_once, variants
 from tallymark.bench.discover import functions, listing, load_file
 from tallymark.bench.errors import BenchError, BenchmarkFileError
+from tallymark.bench.instructions import open_counter
 from tallymark.bench.measure import passes
 from tallymark.bench.names import variant_names
 
@@ -214,6 +215,17 @@ def _samples(function: Function, params: dict[str, Any], request: dict[str, Any]
     return {"unavailable": measured.problem} if measured.problem else sampled_tree(measured, request["root"])
 
 
+def _instructions(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
+    if "random" in sys.modules:  # imported by the benchmark, or by what it imports
+        sys.modules["random"].seed(request["seed"])
+    counter = open_counter(request["counter"], request["stem"])
+    empty, measured = passes.InstructionPass(counter), passes.InstructionPass(counter)
+    run_once(_empty, {}, empty)
+    b = run_once(function, params, measured)
+    samples = [max(0.0, reading - empty.per_op) for reading in measured.readings]
+    return {"instructions": {"samples": samples, "ops": measured.ops, "path": sys.path}, **_said(b, measured.guard)}
+
+
 def _said(b: Benchmark, guard: passes.Guard) -> Answer:
     size = b.bytes_processed
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
@@ -231,6 +243,7 @@ TASKS: dict[str, Function] = {
     "initialisation": _initialisation,
     "lines": _lines,
     "samples": _samples,
+    "instructions": _instructions,
 }
 
 

@@ -141,6 +141,18 @@ class CollectionResult:
 
 
 @dataclass(frozen=True)
+class InstructionResult:
+    """Instructions per op in steady state, in user space, with the garbage collector off and the empty loop subtracted."""
+
+    per_op: float  # the mean over hash seeds of the median of each one's samples
+    counter: str  # perf (the processor's) or callgrind
+    seeds: tuple[int, ...] = ()
+    samples: tuple[tuple[float, ...], ...] = ()  # for each seed, readings at several states of the heap
+    ops: int = 0  # ops that were counted
+    path: tuple[str, ...] = ()  # where code was imported from; what differs here is counted too
+
+
+@dataclass(frozen=True)
 class WarmupResult:
     """How the op settled: its allocations over the first ops, one by one."""
 
@@ -178,6 +190,7 @@ class BenchmarkResult:
     cold: ColdResult | None = None
     collections: CollectionResult | None = None
     warmup: WarmupResult | None = None
+    instructions: InstructionResult | None = None
     findings: tuple[Finding, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)  # section: why it is empty
 

@@ -11,7 +11,12 @@ from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
 from tallymark.bench.show.layout import Line
 from tallymark.bench.show.shorten import cells, cut, filled, middle, printable, shortened, split_name
 
-COUNTED = {"allocations": "allocs, reallocs, bytes", "objects": "objects", "initialisation": "initialisation"}
+COUNTED = {
+    "allocations": "allocs, reallocs, bytes",
+    "objects": "objects",
+    "initialisation": "initialisation",
+    "instructions": "instr",
+}
 FIRST_USE = "dear-first-use"  # of `bench cold` alone
 NAME_WIDTH = 30  # columns for a name in a warning of one line
 CODE_WIDTH = 24  # and for a statement in it, if it is too long

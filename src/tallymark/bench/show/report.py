@@ -8,7 +8,15 @@ from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, 
 from tallymark.bench.result.result import BenchmarkResult, ColdResult, RunResult
 from tallymark.bench.show.remarks import compared_remarks, run_remarks
 from tallymark.bench.show.table import NONE, Better, Table, Worse, without_empty
-from tallymark.bench.units import format_bytes, format_count, format_p, format_percent, format_rate, format_seconds
+from tallymark.bench.units import (
+    format_bytes,
+    format_count,
+    format_instructions,
+    format_p,
+    format_percent,
+    format_rate,
+    format_seconds,
+)
 
 TESTS = {
     "pairs": "Wilcoxon's signed-rank test on pairs of processes",
@@ -19,7 +27,7 @@ TESTS = {
 
 def run_table(run: RunResult) -> Table:
     """Return the steady state of each benchmark that was measured."""
-    headers = ("", "time", "allocs", "reallocs", "bytes", "objects", "GC/1000 ops", "throughput")
+    headers = ("", "time", "instr", "allocs", "reallocs", "bytes", "objects", "GC/1000 ops", "throughput")
     return without_empty(Table(headers, tuple(_steady(one) for one in run.benchmarks if one.status == "ok")))
 
 
@@ -28,6 +36,7 @@ def _steady(one: BenchmarkResult) -> tuple[str, ...]:
     return (
         one.name,
         NONE if time is None else f"{format_seconds(time.median)} ±{time.spread:.0%}",
+        NONE if one.instructions is None else format_instructions(one.instructions.per_op),
         NONE if counted is None else format_count(counted.allocs),
         NONE if counted is None else format_count(counted.reallocs),
         NONE if counted is None else format_bytes(counted.bytes),
@@ -122,6 +131,8 @@ def _compared(one: BenchmarkComparison) -> Iterator[tuple[str, ...]]:
     if one.objects is not None:
         types = ", ".join(f"{kind} {format_count(delta, signed=True)}" for kind, delta in list(one.types.items())[:4])
         yield _count_row("  objects", one.objects, types)
+    if one.instr is not None:
+        yield _instruction_row(one.instr)
     if one.cold is not None:
         yield _times_row("  fresh state", one.cold.old.state, one.cold.new.state)
         if one.cold.allocs is not None:
@@ -158,6 +169,12 @@ def _count_row(name: str, count: CountComparison, note: str = "") -> tuple[str, 
 
 def _judged(text: str, change: float) -> str:
     return Worse(text) if change > 0 else Better(text) if change < 0 else text
+
+
+def _instruction_row(count: CountComparison) -> tuple[str, ...]:
+    delta = format_percent(count.delta / count.old, signed=True) if count.apart and count.old else "~"
+    sides = format_instructions(count.old), format_instructions(count.new)
+    return ("  instr", *sides, _judged(delta, count.delta if count.apart else 0.0), "", "", "")
 
 
 def comparison_remarks(comparison: Comparison) -> Iterator[str]:

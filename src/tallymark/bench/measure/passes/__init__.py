@@ -6,8 +6,10 @@ these processes: what they import and allocate would be part of what is measured
 
 from tallymark.bench.measure.passes.counted import AllocationPass, KeptPass, ObjectPass
 from tallymark.bench.measure.passes.guard import CheckPass, Guard, median
+from tallymark.bench.measure.passes.instructions import InstructionPass
 from tallymark.bench.measure.passes.timed import CollectionPass, FirstPass, TimePass
 
 __all__ = [
-    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "KeptPass", "ObjectPass", "TimePass", "median",
+    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "InstructionPass", "KeptPass", "ObjectPass",
+    "TimePass", "median",
 ]  # fmt: skip
