@@ -18,7 +18,7 @@ from tallymark.bench.errors import BenchError
 _perf: Any = None
 _missing = ""
 try:
-    from tallymark.bench import _perf  # type: ignore[attr-defined, no-redef]
+    from tallymark.bench import _perf  # type: ignore[no-redef]
 except ImportError as _error:
     _missing = f"the extension tallymark.bench._perf was not built: install a C compiler and reinstall ({_error})"
 

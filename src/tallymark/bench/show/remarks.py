@@ -12,8 +12,6 @@ from tallymark.bench.show.layout import Line
 from tallymark.bench.show.shorten import cells, cut, filled, middle, printable, shortened, split_name
 
 COUNTED = {
-    "allocations": "allocs, reallocs, bytes", "objects": "objects", "initialisation": "initialisation", "instructions": "instr",
-}  # fmt: skip
     "allocations": "allocs, reallocs, bytes",
     "objects": "objects",
     "initialisation": "initialisation",
