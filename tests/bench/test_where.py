@@ -73,6 +73,13 @@ def test_a_terminal_is_not_commanded_by_a_name():
     assert not any("\x1b" in line or "\n" in line or "\u202e" in line for line in said)
 
 
+def test_what_was_not_counted_is_not_shown_as_none():
+    said = where_text(profile(Node(-1, COPY, Cost(time=1e-6)), reasons={"allocs": "no compiler"}))
+    assert said[1] == "one op in steady state: 1.00 µs"
+    assert said[3].split() == ["line", "time", "source"]
+    assert "EMPTY allocs: no compiler" in said
+
+
 # Files of other tools.
 
 HOSTILE = profile(
@@ -325,6 +332,15 @@ def test_the_name_of_a_benchmark(bench):
     assert "bench_x.py: no such file" in bench("where", "bench_x.py", status=1)
     assert "takes a benchmark, or two sides and a benchmark" in bench("where", "a", "bench_shop.py", status=1)
     assert "there is no such directory" in bench("where", "bench_shop.py", "--flame", "none/a.svg", status=1)
+
+
+@pytest.mark.slow
+def test_without_the_extension_there_is_a_reason(bench):
+    bench.write("bench_shop.py", SOURCE.replace("[1, 20]", "[1]").replace("\nfrom shop", "\nimport sys\nfrom shop"))
+    bench.write("shop.py", ORDER)
+    bench.write("sitecustomize.py", "import sys\nsys.modules['tallymark.bench._allocs'] = None\n")
+    said = bench("where", "bench_shop.py", status=1, PYTHONPATH=str(bench.root))
+    assert "bench_shop.py::bench_order[size=1]: the extension tallymark.bench._allocs was not built" in said
 
 
 HOSTILE_OPS = {

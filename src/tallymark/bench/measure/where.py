@@ -39,6 +39,8 @@ def where(name: str, *, target: Target | None = None, seconds: float = 2.0, time
     full = f"{path}::{one['name']}"
     counted = _asked(target, {**request, "task": "lines", "budget": 1.0}, timeout, full)
     sampled = _asked(target, {**request, "task": "samples", "seconds": seconds}, timeout, full)
+    if "unavailable" in counted and "unavailable" in sampled:
+        raise BenchError(f"{full}: {counted['unavailable']}")
     return _profile(full, target, listed, counted, sampled)
 
 

@@ -17,7 +17,9 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-#ifdef __linux__
+/* A timer of one thread. Elsewhere the process has one, which runs while it uses the processor. */
+#if defined(__linux__) && defined(__LP64__)
+#define THREAD_TIMER 1
 #include <sys/syscall.h>
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -40,7 +42,7 @@ static struct {
     sigjmp_buf guarded;
     volatile sig_atomic_t reading;
     struct sigaction before, before_faults[2];
-#ifdef __linux__
+#ifdef THREAD_TIMER
     int timer; /* the kernel's: older C libraries have their own in another library */
 #endif
 } sampling;
@@ -74,7 +76,7 @@ keep_sample(void)
 static int
 arm_timer(void)
 {
-#ifdef __linux__
+#ifdef THREAD_TIMER
     struct itimerspec once = {{0, 0}, {0, sampling.nanoseconds}};
     return (int)syscall(SYS_timer_settime, sampling.timer, 0, &once, NULL);
 #else
@@ -111,7 +113,7 @@ on_time(int Py_UNUSED(signal))
 static int
 start_timer(void)
 {
-#ifdef __linux__
+#ifdef THREAD_TIMER
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
     event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
     if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &sampling.timer) < 0) {
@@ -124,7 +126,7 @@ start_timer(void)
 static void
 stop_timer(void)
 {
-#ifdef __linux__
+#ifdef THREAD_TIMER
     syscall(SYS_timer_delete, sampling.timer);
 #else
     struct itimerval never = {{0, 0}, {0, 0}};

@@ -33,7 +33,7 @@ def width_of(stream: TextIO) -> int:
 def where_text(profile: Profile, by: str = "allocs", top: int = 20, width: int = NARROW) -> list[str]:
     """Return a profile as lines of text: the `top` lines that cost most in `by`, in groups by function, beside their source."""
     whole = profile.cost
-    columns = _columns(whole)
+    columns = _columns(profile, whole)
     ranked = sorted(profile.lines().items(), key=lambda one: (-getattr(one[1], by), -one[1].time, one[0].file, one[0].line))
     matter = [(place, cost) for place, cost in ranked if cost.time >= _SMALL * whole.time or not only_time(cost)][:top]
     shown, rest = matter, [one for one in ranked if one not in matter]
@@ -58,8 +58,10 @@ def only_time(cost: Cost) -> bool:
     return not (cost.allocs or cost.reallocs or cost.bytes or cost.types)
 
 
-def _columns(whole: Cost) -> tuple[str, ...]:
+def _columns(profile: Profile, whole: Cost) -> tuple[str, ...]:
     """Return the columns that are not empty."""
+    if "allocs" in profile.reasons:
+        return ("time",)
     counted = ("allocs", *(("reallocs",) if whole.reallocs else ()), "bytes", *(("objects",) if whole.objects else ()))
     return (*counted, "time")
 
@@ -119,6 +121,8 @@ def _cut_middle(text: str, width: int) -> str:
 
 def _heading(profile: Profile, whole: Cost, width: int) -> list[str]:
     figures = [f"{format_count(whole.allocs)} allocs", f"{format_count(whole.reallocs)} reallocs", format_bytes(whole.bytes)]
+    if "allocs" in profile.reasons:
+        figures = []
     if whole.objects:
         figures.append(f"{format_count(whole.objects)} objects")
     if whole.time:
