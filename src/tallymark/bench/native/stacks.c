@@ -197,7 +197,7 @@ start_stacks(PyObject *Py_UNUSED(module), PyObject *number)
         return PyErr_Format(PyExc_ValueError, "a recording holds from %d to %d nodes, not %ld", FIRST_NODE, LARGEST, most);
     }
     if (recording.number != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "where requests come from is being recorded already: there is one recording at most");
+        PyErr_SetString(PyExc_RuntimeError, "where requests come from is being recorded already: there can be one recording");
         return NULL;
     }
     uint32_t places = 8;
