@@ -8,14 +8,10 @@ import json
 import sys
 from pathlib import Path
 
-from tallymark.bench.compare.lines import line_changes
 from tallymark.bench.errors import BenchError
 from tallymark.bench.measure.target import Target, resolve
 from tallymark.bench.measure.where import where
 from tallymark.bench.result.profile import METRICS, Profile
-from tallymark.bench.show.flame import flame_svg
-from tallymark.bench.show.profiles import to_pstats, to_speedscope
-from tallymark.bench.show.where import changes_text, show_text, where_text, width_of
 
 __all__ = ["SUMMARY", "configure_where", "run_where"]
 
@@ -49,6 +45,9 @@ def configure_where(parser: argparse.ArgumentParser) -> None:
 
 def run_where(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
+    from tallymark.bench.compare.lines import line_changes
+    from tallymark.bench.show.where import changes_text, show_text, where_text, width_of
+
     *sides, name = options.names
     if len(sides) not in (0, 2):
         raise BenchError("where takes a benchmark, or two sides and a benchmark: tallymark bench where [A B] FILE::NAME")
@@ -69,6 +68,9 @@ def run_where(options: argparse.Namespace) -> int:
 
 
 def _write(profile: Profile, options: argparse.Namespace) -> None:
+    from tallymark.bench.show.flame import flame_svg
+    from tallymark.bench.show.profiles import to_pstats, to_speedscope
+
     if options.flame:
         Path(options.flame).write_text(flame_svg(profile, options.by), encoding="utf-8")
     if options.speedscope:

@@ -1,7 +1,7 @@
 /* Reads a thread's stack of Python calls as the interpreter keeps it: nothing is made for it, and nothing is traced.
  *
  * The layout of a frame is internal to CPython, and its headers are installed with it. Where they are missing, and on versions
- * that are not known here, CAN_READ_STACKS is 0. `tracemalloc` reads the same fields, in the same place: inside an allocator. */
+ * that are not known here, CAN_READ_STACKS is 0. `tracemalloc` reads the same fields in the same place, inside an allocator. */
 #ifndef TALLYMARK_BENCH_FRAMES_H
 #define TALLYMARK_BENCH_FRAMES_H
 

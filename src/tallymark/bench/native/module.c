@@ -26,8 +26,8 @@ static PyMethodDef methods[] = {
      "Be ready to charge this thread's requests to its stacks of calls, in a tree of so many nodes at most."},
     {"charge_stacks", charge_stacks, METH_O, "Charge to phase 0 or 1 from now on, or to none with -1. Allocates nothing."},
     {"read_stacks", read_stacks, METH_NOARGS,
-     "Return (parent, file or type, function, its first line, line, and allocs, reallocs, bytes, objects of both phases) of each\n"
-     "node, and begin again from 0. The first three have no line: no Python call, too many nodes, outer end of the stack cut."},
+     "Return (parent, file or type, function, its first line, line, and allocs, reallocs, bytes, objects of both phases) of\n"
+     "each node, and begin again from 0. The first three have no line: no Python call, too many nodes, outer end cut off."},
     {"stop_stacks", stop_stacks, METH_NOARGS, "Forget the tree."},
     {"start_samples", start_samples, METH_O, "Sample this thread every so many seconds from now on."},
     {"stop_samples", stop_samples, METH_NOARGS,

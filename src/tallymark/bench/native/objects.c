@@ -8,7 +8,7 @@
 
 enum { TYPE_BITS = 10, N_TYPES = 1 << TYPE_BITS, MOST_TYPES = N_TYPES / 8 * 7 };
 
-/* Written by one thread, with the GIL held. Open addressing: `count_object` runs where an object is made, and must make none. */
+/* Written by one thread, with the GIL held. Open addressing: `count_object` runs where an object is made, and makes none. */
 static struct {
     PyTypeObject *owned_type;
     unsigned long long objects;

@@ -1,10 +1,10 @@
-/* Samples where a thread is: a timer interrupts it, and the signal's handler reads its frames. A handler in C runs at once, also
- * between two calls and inside a C function; one in Python would run at the next call or jump, and charge a line for the work of
- * those before it. Time in a C function belongs to the line that called it.
+/* Samples where a thread is: a timer interrupts it, and the signal's handler reads its frames. A handler in C runs at once,
+ * also between two calls and inside a C function; one in Python would run at the next call or jump, and charge a line for the
+ * work of those before it. Time in a C function belongs to the line that called it.
  *
- * The handler may interrupt the interpreter where it links a frame, and find a pointer that is not one. So a fault while it reads
- * is caught, and the sample counts as lost. It keeps addresses of code, as to own an object is not safe in a handler: who reads
- * the samples looks these up among the code that is still there. */
+ * The handler may interrupt the interpreter where it links a frame, and find a pointer that is not one. So a fault while it
+ * reads is caught, and the sample counts as lost. It keeps addresses of code, as to own an object is not safe in a handler: who
+ * reads the samples looks these up among the code that is still there. */
 #include "samples.h"
 
 #if CAN_READ_STACKS

@@ -75,7 +75,8 @@ hash_node(const Node *node)
         hash ^= (uint64_t)(uintptr_t)node->owned_file >> 4;
     }
     else {
-        hash ^= (uint64_t)PyUnicode_Type.tp_hash(node->owned_file) * 31 + (uint64_t)PyUnicode_Type.tp_hash(node->owned_function);
+        uint64_t file = (uint64_t)PyUnicode_Type.tp_hash(node->owned_file);
+        hash ^= file * 31 + (uint64_t)PyUnicode_Type.tp_hash(node->owned_function);
     }
     return (hash * 0x9E3779B97F4A7C15u) >> 32;
 }
@@ -196,7 +197,7 @@ start_stacks(PyObject *Py_UNUSED(module), PyObject *number)
         return PyErr_Format(PyExc_ValueError, "a recording holds from %d to %d nodes, not %ld", FIRST_NODE, LARGEST, most);
     }
     if (recording.number != 0) {
-        PyErr_SetString(PyExc_RuntimeError, "where requests come from is being recorded already: there is one recording at a time");
+        PyErr_SetString(PyExc_RuntimeError, "where requests come from is being recorded already: there can be one recording");
         return NULL;
     }
     uint32_t places = 8;
@@ -253,8 +254,8 @@ describe(const Node *node)
     }
     const Cost *a = &node->costs[0], *b = &node->costs[1];
     PyObject *function = node->owned_function == NULL ? Py_None : node->owned_function;
-    return Py_BuildValue("INOiiKKKKKKKK", node->parent, name, function, node->first, node->line, a->allocs, a->reallocs, a->bytes,
-                         a->objects, b->allocs, b->reallocs, b->bytes, b->objects);
+    return Py_BuildValue("INOiiKKKKKKKK", node->parent, name, function, node->first, node->line, a->allocs, a->reallocs,
+                         a->bytes, a->objects, b->allocs, b->reallocs, b->bytes, b->objects);
 }
 
 PyObject *

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from html import escape
 
 from tallymark.bench.result.profile import Profile
 from tallymark.bench.units import format_bytes, format_count, format_percent, format_seconds
@@ -109,7 +109,7 @@ def _figure(by: str, value: float) -> str:
 
 def text(value: str) -> str:
     """Return text for XML: escaped, and without the characters that XML cannot hold."""
-    return escape("".join(_legal(value)))
+    return escape("".join(_legal(value)), quote=False)
 
 
 def _legal(value: str) -> Iterator[str]:
