@@ -180,6 +180,24 @@ def test_a_failure_names_lines_that_allocate_and_no_others() -> None:
     assert str(failure.value).count("test_allocs_fixture.py:") == 1
 
 
+def grown() -> None:
+    numbers = []
+    for each in range(100):
+        numbers.append(each)
+
+
+def test_limits_of_reallocations() -> None:
+    allocs = Allocs()
+    assert allocs.check(grown, allocs=None, reallocs=10).reallocs == 10
+    assert allocs.check(grown, allocs=None).reallocs == 10  # no limit unless one is given
+    with pytest.raises(AssertionError) as failure:
+        allocs.check(grown, allocs=None, reallocs=9)
+    said = str(failure.value)
+    assert "reallocs 10 9 <- too much" in [" ".join(line.split()) for line in said.splitlines()]
+    where = said[said.index("reallocated at, as far as tracing can tell") :]
+    assert f"test_allocs_fixture.py:{grown.__code__.co_firstlineno + 3}: 10 reallocations" in where
+
+
 def test_a_failure_names_what_is_retained() -> None:
     held: list[object] = []
 
@@ -292,6 +310,14 @@ MARKER = """
     def test_pass_bytes():
         f"{x}:{y}"
 
+    @pytest.mark.max_allocs(reallocs=1)
+    def test_pass_reallocs():
+        [].extend(x for x in "abcdefghijk")
+
+    @pytest.mark.max_allocs(reallocs=0)
+    def test_fail_reallocs():
+        [].extend(x for x in "abcdefghijk")
+
     @pytest.mark.max_allocs(0)
     @pytest.mark.parametrize("a", ["", "a"])
     @pytest.mark.parametrize("b", ["b"])
@@ -346,15 +372,16 @@ MARKER = """
 
 def test_the_marker(pytest_run: Any) -> None:
     result = pytest_run(MARKER, "--strict-markers")
-    result.assert_outcomes(passed=6, failed=6, skipped=1, xfailed=1, errors=2)
+    result.assert_outcomes(passed=7, failed=7, skipped=1, xfailed=1, errors=2)
     outcomes = [line for line in result.outlines if line.startswith(("FAILED", "ERROR", "SKIPPED"))]
-    assert len(outcomes) == 9
+    assert len(outcomes) == 10
     for line in outcomes:
         word = "fail" if line.startswith("FAILED") else "error" if line.startswith("ERROR") else ".py:"
         assert word in line.partition(" - ")[0], line
     result.stdout.fnmatch_lines_random([
         "*test_fail_by_default costs more than allowed, per call in steady state:",
         "*bytes * 40  <- too much",
+        "*reallocs * 0  <- too much",
         "*TestClass.test_fail_method costs more than allowed*",
         "*keyword-only arguments*",
         "*max_allocs does not measure async tests*",
@@ -378,7 +405,9 @@ def test_async_tests_are_rejected_where_a_plugin_runs_them(pytest_run: Any) -> N
 
 def test_the_marker_is_described(pytest_run: Any) -> None:
     result = pytest_run("", "--markers")
-    result.stdout.fnmatch_lines(["@pytest.mark.max_allocs(allocs=0, bytes=None): fail if one call of the test's body*"])
+    result.stdout.fnmatch_lines(
+        ["@pytest.mark.max_allocs(allocs=0, bytes=None, reallocs=None): fail if one call of the test's body*"]
+    )
     result = pytest_run("", "--fixtures")
     result.stdout.fnmatch_lines(["allocs -- *", "    Measures and limits what functions allocate.*"])
 

@@ -113,7 +113,7 @@ def test_one_line_and_the_others_still_run(benches, output, said, tmp_path):
     (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
     assert line.startswith(f"FAILED bad/{name(said)}::bench_bad: ")
     assert said in line
-    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    assert any(line.split()[:1] == ["bench_good"] for line in output.splitlines())
     check_status(benches, tmp_path, f"bad/{name(said)}::bench_bad")
 
 
@@ -121,7 +121,7 @@ def test_one_line_and_the_others_still_run(benches, output, said, tmp_path):
 def test_a_file_that_does_not_import(benches, output, said, tmp_path):
     (line,) = [line for line in output.splitlines() if line.startswith(f"FAILED bad/{name(said)}")]
     assert line.startswith(f"FAILED bad/{name(said)}: {said}")
-    assert any(line.startswith("bad/bench_good.py::bench_good ") for line in output.splitlines())
+    assert any(line.split()[:1] == ["bench_good"] for line in output.splitlines())
     check_status(benches, tmp_path, f"bad/{name(said)}")
 
 
@@ -143,19 +143,19 @@ def odd_output(benches):
     benches.write("odd/bench_fork.py", f"import os\ndef bench_fork(b):\n    for _ in b.loop():\n        {child}\n")
     for said, setup in FINE.items():
         benches.write(f"odd/bench_{said}.py", f"def bench_fine(b):\n    {setup}\n    for _ in b.loop(): [].copy()\n")
-    return benches("run", *QUICK, "--timeout", "20", "odd")
+    return benches("run", *QUICK, "--timeout", "20", "--explain", "odd")
 
 
 @pytest.mark.parametrize("said", ODD)
 def test_an_odd_benchmark_is_measured_with_a_warning(odd_output, said):
-    assert f"WARN odd/{name(said)}:2 bench_odd {said}" in odd_output
+    assert f"WARN odd/{name(said)}:2 bench_odd {said}" in " ".join(odd_output.split())
 
 
 def test_a_child_that_ends_within_the_op_is_fine(odd_output):
     assert "FAILED" not in odd_output
-    assert any(line.startswith("odd/bench_fork.py::bench_fork ") for line in odd_output.splitlines())
+    assert any(line.split()[:1] == ["bench_fork"] for line in odd_output.splitlines())
 
 
 @pytest.mark.parametrize("said", FINE)
 def test_what_harms_nobody_is_measured(odd_output, said):
-    assert any(line.startswith(f"odd/bench_{said}.py::bench_fine ") for line in odd_output.splitlines())
+    assert f"] odd/bench_{said}.py::bench_fine  " in odd_output

@@ -47,7 +47,9 @@ def results(tmp_path):
 
 def test_a_run_measures_writes_and_shows(shop):
     said = shop("run", *QUICK, "-o", "new.json", "--html", "new.html", "--pyperf", "pyperf.json")
-    assert "bench_shop.py::bench_order[size=3]" in said
+    assert said.startswith("bench_shop.py\n")
+    assert "\nbench_order[size=3] " in said
+    assert max(len(line) for line in said.splitlines() if line.startswith("bench_order")) <= 80
     assert "SKIPPED bench_shop.py::bench_refund: no money back" in said
     run = load_run(shop.root / "new.json")
     one = run["bench_shop.py::bench_order[size=3]"]
@@ -82,6 +84,9 @@ def test_a_comparison_and_its_gate(bench, bench_here, results):
     assert "GATE bench_shop.py::bench_order: allocs 0 -> 9, but the gate allows 0 more" in said
     assert "bench_shop.py::bench_order: time +" in said
     assert bench_here("compare", "old.json", "new.json", "--markdown").startswith("| ")
+    assert "Remedy: Move `registry = Registry()`" in bench_here("compare", "old.json", "new.json", "--explain")
+    assert "Remedy: Move `registry = Registry()`" in bench_here("show", "new.json", "--explain", status=1)
+    assert bench_here("cold", "old.json", "--explain") == bench_here("cold", "old.json")
     assert "'speed:1' is not one of" in bench("compare", "old.json", "new.json", "--gate", "speed:1", status=2)
 
 
@@ -154,7 +159,7 @@ def test_an_interrupted_run_keeps_what_was_measured(bench):
 def test_without_the_extension_there_are_times_and_a_reason(shop):
     shop.write("sitecustomize.py", "import sys\nsys.modules['tallymark.bench._allocs'] = None\n")
     said = shop("run", *QUICK, "-k", "size=1", "-o", "time.json", PYTHONPATH=os.fspath(shop.root))
-    assert "EMPTY allocs, bytes: the extension tallymark.bench._allocs was not built: install a C compiler" in said
+    assert "EMPTY allocs, reallocs, bytes: the extension tallymark.bench._allocs was not built: install a C compiler" in said
     one = load_run(shop.root / "time.json").benchmarks[0]
     assert one.allocations is None
     assert one.time is not None

@@ -20,7 +20,7 @@ def violations(gate, old, new, **more):
     [
         ("", "time:LIMIT"),
         ("time", "time:LIMIT"),
-        ("speed:3%", "'speed:3%' is not one of time:LIMIT, allocs:LIMIT, bytes:LIMIT, objects:LIMIT"),
+        ("speed:3%", "'speed:3%' is not one of time:LIMIT, allocs:LIMIT, reallocs:LIMIT, bytes:LIMIT, objects:LIMIT"),
         ("time:3", "time:3 needs a percentage, such as time:3%"),
         ("allocs:-1", "allocs:-1 needs a number that is not negative"),
         ("allocs:nan", "not negative"),
@@ -45,6 +45,18 @@ def test_counts_are_checked_against_amounts_and_percentages():
     ]
     assert violations("allocs:0,bytes:0,objects:0", new, old) == []  # fewer is always allowed
     assert "objects 15 -> 16" in violations("objects:0", old, benchmark(objects={"tuple": 16.0}))[0]
+
+
+def test_reallocations_are_checked():
+    old, new = (benchmark(allocations=counted(3, 920, reallocs=count)) for count in (10.0, 12.0))
+    assert violations("reallocs:2,allocs:0", old, new) == []
+    said = ["bench_shop.py::bench_order: reallocs 10 -> 12, but the gate allows 1 more"]
+    assert violations("reallocs:1", old, new) == said
+    assert violations("reallocs:0", new, old) == []
+    varying = benchmark(allocations=counted(3, 920, reallocs=12.0, realloc_samples=(9.0, 12.0, 14.0)))
+    assert violations("reallocs:0", old, varying) == []
+    apart = benchmark(allocations=counted(3, 920, reallocs=12.0, realloc_samples=(11.0, 12.0, 14.0)))
+    assert len(violations("reallocs:0", old, apart)) == 1
 
 
 def test_counts_that_vary_must_lie_apart():

@@ -44,12 +44,14 @@ class PerRun:
         bytes: bytes asked for by these and by reallocations.
         objects: objects created, by the name of their type; None before Python 3.13, which cannot count them.
         retained: blocks requested and not freed, after a garbage collection.
+        reallocs: reallocations, as a list or a `bytearray` makes when it grows.
     """
 
     allocs: float
     bytes: float
     objects: dict[str, float] | None
     retained: float
+    reallocs: float = 0.0
 
 
 class Allocs:
@@ -64,9 +66,9 @@ class Allocs:
         loop = _looped(fn)
         with undisturbed():
             n = _warm(loop)
-            allocs, size = allocations_per_op(loop, n)
+            counted = allocations_per_op(loop, n)
             objects = objects_created(loop, n) if CAN_TRACE_OBJECTS else None
-            return PerRun(allocs, size, objects, _retained(loop, n))
+            return PerRun(*counted, objects, _retained(loop, n), counted.reallocs)
 
     def check(
         self,
@@ -76,6 +78,7 @@ class Allocs:
         bytes: float | None = None,
         objects: float | Mapping[str, float] | None = None,
         retained: float | None = 0,
+        reallocs: float | None = None,
     ) -> PerRun:
         """Fail the test if one call of fn costs more than the limits; return what it costs. A limit of None is not checked.
 
@@ -86,13 +89,14 @@ class Allocs:
             objects: objects created: a limit for all, or limits by type name, and then other types have none. Before Python
                 3.13 objects cannot be counted: the test is skipped if the other limits hold.
             retained: blocks requested and not freed.
+            reallocs: reallocations of blocks.
 
         Raises AssertionError with what was measured, and the lines that allocate, as far as tracing finds them.
         """
         __tracebackhide__ = True
         cost = self.per_run(fn)
-        rows = [("allocs", cost.allocs, allocs), ("bytes", cost.bytes, bytes), ("retained", cost.retained, retained)]
-        rows += _object_rows(cost.objects, objects)
+        rows = [("allocs", cost.allocs, allocs), ("reallocs", cost.reallocs, reallocs), ("bytes", cost.bytes, bytes)]
+        rows += [("retained", cost.retained, retained), *_object_rows(cost.objects, objects)]
         if any(limit is not None and measured > limit for _, measured, limit in rows):
             raise AssertionError(_message(fn, cost, rows))
         if objects is not None and cost.objects is None:
@@ -135,7 +139,7 @@ def _warm(loop: Loop) -> int:
     n = max(FEWEST, min(MOST, int(READING / max(each, 1e-9))))
     last: tuple[int, ...] = ()
     for _ in range(10):
-        present = count_loop(loop, n)[:2]
+        present = count_loop(loop, n)[:3]
         if present == last:
             break
         last = present
@@ -186,6 +190,12 @@ def _message(fn: Callable[[], object], cost: PerRun, rows: list[Row]) -> str:
         lines += ["", "  objects created: " + ", ".join(f"{kind} {count:g}" for kind, count in kinds)]
     if cost.allocs > 0:
         lines += ["", "  allocated at, as far as tracing can tell:", *_rendered(churn_sites(fn), "allocations")]
+    if any(name == "reallocs" and limit is not None and measured > limit for name, measured, limit in rows):
+        lines += [
+            "",
+            "  reallocated at, as far as tracing can tell:",
+            *_rendered(churn_sites(fn, reallocs=True), "reallocations"),
+        ]
     if cost.retained > 0:
         lines += ["", "  retained, allocated at:", *_rendered(retained_sites(fn), "blocks")]
     return "\n".join(lines)

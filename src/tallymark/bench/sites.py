@@ -61,13 +61,14 @@ class Lines:
         site = self._stack[-1]
         if site is not None:
             spent = counts_between(LEFT, ENTERED)
-            cost = self.costs.setdefault(site, [0, 0])
+            cost = self.costs.setdefault(site, [0, 0, 0])
             cost[0] += max(0, spent.allocs - (made is not None))
             cost[1] += max(0, spent.bytes - (0 if made is None else sys.getsizeof(made)))
+            cost[2] += spent.reallocs
 
 
-def churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
-    """Return the lines that allocate, the largest first; for each, the least of seven runs.
+def churn_sites(fn: Callable[[], object], reallocs: bool = False) -> list[tuple[Site, float, float]]:
+    """Return the lines that allocate (or reallocate) and how much, the largest first; for each, the least of seven runs.
 
     The first runs read too much: the trace keeps records, and takes them from free lists that would serve the function.
     """
@@ -81,8 +82,9 @@ def churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
                 sys.settrace(None)
             for site, cost in lines.costs.items():
                 least[site] = min(least.get(site, tuple(cost)), tuple(cost))
-                cost[:] = 0, 0
-    found = [(site, float(count), float(size)) for site, (count, size) in least.items() if count]
+                cost[:] = 0, 0, 0
+    which = 2 if reallocs else 0
+    found = [(site, float(cost[which]), float(cost[1])) for site, cost in least.items() if cost[which]]
     return sorted(found, key=lambda item: (-item[1], -item[2], item[0]))
 
 

@@ -49,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _writing(show)
     cold = _command(own, "cold", "show what first use costs: fresh process, fresh state, steady", _cold)
     cold.add_argument("result", metavar="RESULT.json", help="written by `run -o`")
+    _explaining(cold)
     compare = _command(own, "compare", "compare two results: what differs, and whether it is more than noise", _compare)
     compare.add_argument("old", metavar="OLD.json", help="result of the old side, written by `run -o`, or by pyperf")
     compare.add_argument("new", metavar="NEW.json", help="result of the new side")
@@ -97,6 +98,11 @@ def _comparing(parser: argparse.ArgumentParser) -> None:
 def _rendering(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--markdown", action="store_true", help="print Markdown, for a pull request")
     parser.add_argument("--html", metavar="FILE", help="write a page with the distributions drawn")
+    _explaining(parser)
+
+
+def _explaining(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--explain", action="store_true", help="tell where each warning is from, and what to do about it")
 
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
@@ -188,7 +194,7 @@ def _shown(run: RunResult, options: argparse.Namespace) -> int:
         if options.markdown:
             print(run_markdown(run))
         else:
-            show_run(run, sys.stdout)
+            show_run(run, sys.stdout, options.explain)
     return _status([run])
 
 
@@ -210,7 +216,7 @@ def _write(errors: list[str], path: str | None, write: Callable[[str], None]) ->
 
 
 def _cold(options: argparse.Namespace) -> int:
-    show_cold(load_run(options.result), sys.stdout)
+    show_cold(load_run(options.result), sys.stdout, options.explain)
     return 0
 
 
@@ -261,7 +267,7 @@ def _compared(old: RunResult, new: RunResult, gate: Gate | None, options: argpar
         if options.markdown:
             print(comparison_markdown(comparison))
         else:
-            show_comparison(comparison, sys.stdout)
+            show_comparison(comparison, sys.stdout, options.explain)
     violations = gate.check(comparison) if gate else []
     for violation in violations:
         tell(f"GATE {violation}")

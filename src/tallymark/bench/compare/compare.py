@@ -98,6 +98,7 @@ def _pair(old: BenchmarkResult, new: BenchmarkResult, noise: float | None, looks
         time=time,
         allocs=_counts(a, b, 0) if a and b else None,
         bytes=_counts(a, b, 1) if a and b else None,
+        reallocs=_reallocs(a, b) if a and b else None,
         objects=None if old.objects is None or new.objects is None else _totals(old.objects, new.objects),
         types=_types(old.objects or {}, new.objects or {}) if old.objects is not None and new.objects is not None else {},
         cold=_colds(old.cold, new.cold) if old.cold and new.cold else None,
@@ -170,8 +171,17 @@ def _pooled_noise(old: Sequence[float], new: Sequence[float]) -> float | None:
 
 def _counts(old: AllocationResult, new: AllocationResult, which: int) -> CountComparison:
     values = [(one.allocs, one.bytes)[which] for one in (old, new)]
-    exact = old.exact and new.exact
     olds, news = [[each[which] for each in one.samples] or [value] for one, value in zip((old, new), values, strict=True)]
+    return _of_samples(values, olds, news, old.exact and new.exact)
+
+
+def _reallocs(old: AllocationResult, new: AllocationResult) -> CountComparison:
+    values = [old.reallocs, new.reallocs]
+    olds, news = [one.realloc_samples or (one.reallocs,) for one in (old, new)]
+    return _of_samples(values, olds, news, len(set(olds)) == len(set(news)) == 1)
+
+
+def _of_samples(values: Sequence[float], olds: Sequence[float], news: Sequence[float], exact: bool) -> CountComparison:
     apart = exact or max(olds) < min(news) or max(news) < min(olds)
     return CountComparison(values[0], values[1], exact, apart)
 

@@ -106,6 +106,7 @@ class BenchmarkComparison:
     types: dict[str, float] = field(default_factory=dict)  # objects by type: the differences, largest first
     cold: ColdComparison | None = None
     findings: tuple[Finding, ...] = ()
+    reallocs: CountComparison | None = None
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ from tallymark.bench.compare.comparison import BenchmarkComparison, Comparison, 
 from tallymark.bench.errors import GateError
 from tallymark.bench.units import format_count, format_p, format_percent
 
-COUNTS = ("allocs", "bytes", "objects")
+COUNTS = ("allocs", "reallocs", "bytes", "objects")
 KINDS = ("time", *COUNTS)
 
 
@@ -32,7 +32,7 @@ class Limit:
 
 @dataclass(frozen=True)
 class Gate:
-    """Limits by what they are for: time, allocs, bytes, objects."""
+    """Limits by what they are for: time, allocs, reallocs, bytes, objects."""
 
     limits: dict[str, Limit]
 
@@ -87,8 +87,8 @@ def _slower(name: str, found: TimeComparison, limit: Limit) -> Iterator[str]:
 def parse_gate(text: str) -> Gate:
     """Return the gate that a text describes, such as `time:3%,allocs:0,bytes:5%`.
 
-    Times take a percentage; allocs, bytes and objects an amount per op, or a percentage. Raises GateError, naming the
-    part that is not valid.
+    Times take a percentage; counts (allocs, reallocs, bytes, objects) an amount per op, or a percentage. Raises GateError,
+    naming the part that is not valid.
     """
     limits: dict[str, Limit] = {}
     for part in text.split(","):

@@ -103,6 +103,7 @@ class AllocationResult:
     obj: float = 0.0
     arenas: float = 0.0
     samples: tuple[tuple[float, float], ...] = ()  # (allocs, bytes) of each of the repetitions
+    realloc_samples: tuple[float, ...] = ()  # reallocs of each; beside `samples`, whose form older files have
     exact: bool = True  # the repetitions agree
     ops: int = 0  # ops of the whole pass, and what they requested: Go's MemAllocs and MemBytes
     total_allocs: int = 0

@@ -115,6 +115,7 @@ class AllocationPass:
         found = {
             **{key: clean(value) for key, value in least.items()},
             "samples": samples,
+            "realloc_samples": [rate[names.index("reallocs")] for rate in rates],
             "exact": all(sample == samples[0] for sample in samples),
             "ops": counted,
             "total_allocs": totals["allocs"],
