@@ -71,7 +71,7 @@ ODD = {
 FINE = {
     "thread": "import threading, time; threading.Thread(target=time.sleep, args=(1000,)).start()",
     "child": "import subprocess; subprocess.Popen(['sleep', '1000'])",
-    "modules": "import sys; sys.modules.clear()",
+    "modules": "import gc, json, sys, threading; [sys.modules.pop(one) for one in ('gc', 'json', 'threading')]",
     "replaces": "import json, time; time.perf_counter = json.dumps = json.loads = None",
     "changes": "import os, sys; os.chdir('/'); sys.setrecursionlimit(60); sys.settrace(lambda *_: None); sys.stdin.read()",
 }

@@ -46,6 +46,7 @@ class Colour(enum.Enum):
         ([json, pickle], ["json", "pickle"]),
         ([Thing().run], ["run"]),
         ([lambda: 1, lambda: 2, lambda: 3], ["<lambda>", "<lambda>#2", "<lambda>#3"]),
+        ([lambda: 1, lambda: 2, "<lambda>#2"], ["<lambda>", "<lambda>#3", "<lambda>#2"]),
         ([Thing(), Thing()], ["Thing", "Thing#2"]),
         ([Told(), Colour.RED], ["told", "Colour.RED"]),
         ([Raises()], ["Raises"]),

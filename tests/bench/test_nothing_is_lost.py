@@ -76,7 +76,7 @@ def test_a_terminated_comparison_is_shown_written_and_cleaned_up(bench):
     assert "Traceback" not in errors
     assert "[1/2] bench_a.py::bench_a  " in errors
     assert "GATE the new run was interrupted: it lacks some results" in errors
-    assert "bench_a.py::bench_a " in output
+    assert "\nbench_a\n  time  " in output
     for run in (*partial, *(load_run(bench.root / f"ab-{side}.json") for side in ("old", "new"))):
         assert not run.complete
         assert run["bench_a.py::bench_a"].time is not None
@@ -147,7 +147,7 @@ def test_the_names_are_listed_and_nothing_is_measured(bench):
         (("ab", ".", "nowhere"), 1, "nowhere: not an environment, a directory or a git revision"),
         (("ab", ".", ".", "--setup", "make '"), 1, """--setup "make '" is not valid: No closing quotation"""),
         (("ab", ".", ".", "--setup", "no-such-program"), 1, ".: `no-such-program` does not start: No such file"),
-        (("ab", ".", ".", "none.py"), 1, "none.py: no such file or directory"),
+        (("ab", ".", ".", "none.py"), 1, ".: none.py: no such file or directory"),
         (("ab", ".", ".", "--gate", "allocs:0,objects:0"), 2, "gate: objects cannot be checked: "),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_standard_file_that_is_closed_harms_nothing(bench, closed):
     command = f'exec "$0" -m tallymark bench run {" ".join(QUICK)} {closed}'
     done = subprocess.run(["sh", "-c", command, sys.executable], cwd=bench.root, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0
-    assert "bench_a.py::bench_a " in done.stdout
+    assert "\nbench_a  " in done.stdout
 
 
 def test_progress_that_nobody_reads_does_not_end_the_run(bench):
@@ -201,4 +201,12 @@ def test_progress_that_nobody_reads_does_not_end_the_run(bench):
     done = subprocess.run(command, cwd=bench.root, stdout=subprocess.PIPE, stderr=writer, text=True, check=False)
     os.close(writer)
     assert done.returncode == 0
-    assert "bench_a.py::bench_a " in done.stdout
+    assert "\nbench_a  " in done.stdout
+
+
+def test_names_that_the_output_cannot_encode_are_escaped(bench):
+    (bench.root / os.fsdecode(b"bench_\xff.py")).write_text(FAST)
+    assert bench("run", "--list").strip() == "bench_\\udcff.py::bench_a"
+    said = bench("run", *QUICK, "-o", "a.json", "--html", "a.html", "--pyperf", "p.json", PYTHONIOENCODING="ascii")
+    assert "bench_\\udcff.py::bench_a " in said
+    assert load_run(bench.root / "a.json").benchmarks[0].status == "ok"

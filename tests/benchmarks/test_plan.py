@@ -20,9 +20,10 @@ from plan import figures as measured
 from plan import lifetimes, memory, original, publish, tables
 from plan.criteria import criteria
 from plan.figures import Figure, Figures
-from tallymark.bench.benchmark import run_once, variant_name, variants
+from tallymark.bench.benchmark import run_once, variants
 from tallymark.bench.discover import functions, load_file
 from tallymark.bench.measure.passes import CheckPass
+from tallymark.bench.names import variant_names
 
 pytestmark = pytest.mark.slow
 
@@ -59,8 +60,8 @@ def test_every_benchmark_runs(file: Path, path_and_modules: None) -> None:
 def test_every_benchmark_has_a_figure(committed: Figures, path_and_modules: None) -> None:
     for file in FILES:
         for function in functions(load_file(str(file))).values():
-            for params in variants(function):
-                name = f"{measured.short(str(file))}::{variant_name(function.__name__, params)}"
+            for variant, _ in variant_names(function.__name__, variants(function)):
+                name = f"{measured.short(str(file))}::{variant}"
                 assert name in committed.benchmarks
 
 

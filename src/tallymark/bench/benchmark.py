@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.names import in_stable_order
 
 __all__ = ["Benchmark", "Pass", "Skipped", "parametrize", "variants"]
 
@@ -70,7 +69,7 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
     without addresses.
     """
     names = list(values)
-    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*map(in_stable_order, values.values()))]
+    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*map(_in_order, values.values()))]
     if not combinations:
         raise BenchmarkFileError("parametrize: a parameter has no values; give each at least one")
 
@@ -79,6 +78,15 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
         return function
 
     return mark
+
+
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    """Return values as a list. A set has another order in each process: it is sorted by the texts of its items."""
+    if isinstance(values, set | frozenset):
+        from tallymark.bench.names import text_of
+
+        return sorted(values, key=text_of)
+    return list(values)
 
 
 def variants(function: Callable[..., Any]) -> list[dict[str, Any]]:

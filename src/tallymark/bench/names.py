@@ -29,14 +29,9 @@ def variant_names(function: str, variants: Sequence[dict[str, Any]]) -> list[tup
 
 def labels(values: Sequence[Any]) -> list[str]:
     """Return a short text for each value, each different: longer where that tells two apart, else with a number."""
-    short, longer = list(map(_short, values)), list(map(_longer, values))
+    short, longer = list(map(_short, values)), list(map(text_of, values))
     different = {text: len({b for a, b in zip(short, longer, strict=True) if a == text}) > 1 for text in short}
     return _numbered([b if different[a] else a for a, b in zip(short, longer, strict=True)])
-
-
-def in_stable_order(values: Any) -> list[Any]:
-    """Return values as a list. A set has another order in each process: it is sorted by the texts of its items."""
-    return sorted(values, key=_longer) if isinstance(values, set | frozenset) else list(values)
 
 
 def _by_identity(values: Sequence[Any]) -> dict[int, str]:
@@ -64,7 +59,7 @@ def _short(value: Any) -> str:
     return _fitted(name or _Text().repr(value))
 
 
-def _longer(value: Any) -> str:
+def text_of(value: Any) -> str:
     """Return a text that also tells the type, or the module: `'1'`, not `1`; `json.dumps`, not `dumps`."""
     name = _name(value, "__qualname__") or _name(value, "__name__")
     if not name:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import json
 import math
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,12 +19,12 @@ from tallymark.bench.measure.interrupt import Interruption, held, interruptible
 from tallymark.bench.measure.session import Session, find
 from tallymark.bench.measure.target import Target, check_target, resolve
 from tallymark.bench.result.files import check_writable, write_whole
-from tallymark.bench.result.result import BenchmarkResult, RunResult, load_run
-from tallymark.bench.result.writer import RunWriter
+from tallymark.bench.result.result import RunResult, load_run
 from tallymark.bench.settings import QUICK, Settings
 from tallymark.bench.show.markdown import comparison_markdown, run_markdown
-from tallymark.bench.show.progress import finished_line, found_line, has_bar, progress_bar, tell
+from tallymark.bench.show.progress import tell
 from tallymark.bench.show.tables import show_cold, show_comparison, show_run
+from tallymark.cli.bench_output import delayed, measured, prepare_output, write
 
 __all__ = ["configure"]
 
@@ -107,7 +105,7 @@ def _explaining(parser: argparse.ArgumentParser) -> None:
 
 def _reported(run: Any, options: argparse.Namespace) -> int:
     """Run a command. An error of the toolkit is a message on standard error, and an exit status."""
-    _open_standard_files()
+    prepare_output()
     interruption = Interruption()
     try:
         with interruptible() as interruption:
@@ -125,13 +123,6 @@ def _reported(run: Any, options: argparse.Namespace) -> int:
     return interruption.status or status
 
 
-def _open_standard_files() -> None:
-    """Open what is closed of the first three descriptors: a file with one of their numbers would become a worker's output."""
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
-
-
 def _settings(options: argparse.Namespace) -> Settings:
     chosen = {key: getattr(options, key) for key in ("processes", "values", "timeout") if getattr(options, key) is not None}
     return replace(QUICK if options.quick else Settings(), freelists=options.freelists, **chosen)
@@ -142,7 +133,7 @@ def _run(options: argparse.Namespace) -> int:
     session = find(options.files, settings=_settings(options), select=options.select)
     if options.list:
         return _listed(session)
-    (run,) = _measured(session, options, [options.output] if options.output else [])
+    (run,) = measured(session, options, [options.output] if options.output else [])
     with held():
         return _shown(run, options)
 
@@ -155,29 +146,6 @@ def _listed(session: Session) -> int:
     return 1 if failed else 0
 
 
-def _measured(session: Session, options: argparse.Namespace, outputs: Sequence[str]) -> list[RunResult]:
-    """Measure, tell how far it is, and write each benchmark's results when it is finished."""
-    runs = session.runs
-    tell(found_line(len(session.names), len(session.files), len(runs), session.seconds))
-    for file in session.without:
-        tell(f"{file} defines no benchmark: one is a function `bench_...(b)`")
-    writers = [RunWriter(output, run) for output, run in zip(outputs, runs, strict=bool(outputs))]
-    count = itertools.count(1)
-
-    def finished(results: Sequence[BenchmarkResult | None]) -> None:
-        options.measured = True
-        if not bar:
-            tell(finished_line(next(count), len(session.names), results))
-        for writer, result in zip(writers, results, strict=bool(writers)):
-            if result is not None:
-                with contextlib.suppress(OSError):  # told at the end, if it is still so
-                    writer.add(result)
-
-    with progress_bar() as progress:
-        bar = has_bar()
-        return session.measure(progress=progress, finished=finished, one_by_one=True)
-
-
 def _show(options: argparse.Namespace) -> int:
     check_writable(filter(None, (options.output, options.pyperf, options.html)))
     return _shown(load_run(options.result), options)
@@ -187,32 +155,15 @@ def _shown(run: RunResult, options: argparse.Namespace) -> int:
     from tallymark.bench.result.pyperf import to_pyperf
     from tallymark.bench.show.html import run_html
 
-    with _delayed() as errors:
-        _write(errors, options.output, run.save)
-        _write(errors, options.pyperf, lambda path: write_whole(path, json.dumps(to_pyperf(run))))
-        _write(errors, options.html, lambda path: write_whole(path, run_html(run)))
+    with delayed() as errors:
+        write(errors, options.output, run.save)
+        write(errors, options.pyperf, lambda path: write_whole(path, json.dumps(to_pyperf(run))))
+        write(errors, options.html, lambda path: write_whole(path, run_html(run)))
         if options.markdown:
             print(run_markdown(run))
         else:
             show_run(run, sys.stdout, options.explain)
     return _status([run])
-
-
-@contextlib.contextmanager
-def _delayed() -> Iterator[list[str]]:
-    """Collect what could not be written, and raise BenchError with it at the end: the rest is written and shown before."""
-    errors: list[str] = []
-    yield errors
-    if errors:
-        raise BenchError("; ".join(errors))
-
-
-def _write(errors: list[str], path: str | None, write: Callable[[str], None]) -> None:
-    if path:
-        try:
-            write(path)
-        except OSError as error:
-            errors.append(f"{path}: cannot be written: {error.strerror or error}")
 
 
 def _cold(options: argparse.Namespace) -> int:
@@ -239,7 +190,7 @@ def _ab(options: argparse.Namespace) -> int:
         old, new = session.runs
         if gate:
             gate.check_measurable(old.environment, new.environment)
-        old, new = _measured(session, options, _stems(options))
+        old, new = measured(session, options, _stems(options))
         with held():
             return max(_compared(old, new, gate, options), _status([old, new]))
 
@@ -259,11 +210,11 @@ def _stems(options: argparse.Namespace) -> list[str]:
 def _compared(old: RunResult, new: RunResult, gate: Gate | None, options: argparse.Namespace) -> int:
     from tallymark.bench.show.html import comparison_html
 
-    with _delayed() as errors:
+    with delayed() as errors:
         for path, run in zip(_stems(options), (old, new), strict=False):
-            _write(errors, path, run.save)
+            write(errors, path, run.save)
         comparison = compare(old, new, change=ask(gate, quick=False).change)
-        _write(errors, options.html, lambda path: write_whole(path, comparison_html(comparison)))
+        write(errors, options.html, lambda path: write_whole(path, comparison_html(comparison)))
         if options.markdown:
             print(comparison_markdown(comparison))
         else:

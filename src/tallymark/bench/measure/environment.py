@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import platform
 import subprocess
@@ -49,6 +48,8 @@ def _identity(path: str) -> str:
 
 
 def _hashed(text: str) -> str:
+    import hashlib  # slow to import, and not needed by a process that measures
+
     return hashlib.sha256(f"tallymark {text}".encode()).hexdigest()[:16] if text else ""
 
 

@@ -9,7 +9,6 @@ from functools import partial
 
 from tallymark.bench.discover import PREFIX
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.measure.interrupt import held
 from tallymark.bench.measure.measure import Job, OnTarget, Progress, tasks
 from tallymark.bench.measure.rounds import Question, time_rounds
 from tallymark.bench.measure.schedule import estimate, grouped, no_match
@@ -64,7 +63,11 @@ def find(
     wanted = select if callable(select) else partial(_has, select)
     sides = [OnTarget(target, settings or Settings()) for target in targets]
     for one in sides:
-        one.find(paths, wanted)
+        try:
+            one.find(paths, wanted)
+        except BenchmarkFileError as error:
+            where = f"{one.target.name}: " if len(sides) > 1 else ""
+            raise BenchmarkFileError(where + str(error).replace(f"{one.target.root}/", "")) from None
     session = Session(sides, question)
     session.check_names(paths, select)
     return session
@@ -131,8 +134,7 @@ class Session:
             for group in groups:
                 done = self._measure(group, done, lambda done, name: progress(done, max(total, done + 1), name))
                 for name in dict.fromkeys(job.name for job in group):
-                    with held():
-                        finished([one.finish(name) for one in self._sides])
+                    finished([one.finish(name) for one in self._sides])
             progress(total, total, "")
             for one in self._sides:
                 one.complete = True

@@ -18,13 +18,13 @@ class RunWriter:
 
     Args:
         path: the file. What is no regular file, such as `/dev/stdout`, cannot be written twice, and is left to the end.
-        run: the run's environment and settings.
+        run: the run before it measures: its environment, its settings, and files that do not import.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: RunResult) -> None:
         self._path = Path(path)
         self._head = json.dumps(replace(run, benchmarks=(), complete=False).to_json())
-        self._texts: list[str] = []
+        self._texts = [json.dumps(asdict(one)) for one in run.benchmarks]
 
     def add(self, benchmark: BenchmarkResult) -> None:
         """Add a benchmark, and write the file. Raises OSError."""
