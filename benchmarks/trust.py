@@ -88,7 +88,8 @@ def by_instructions(more: int, runs: int, settings: Settings) -> Iterator[Found]
     gate = parse_gate(GATE)
     for op, targets in _sides(more, runs):
         began = time.perf_counter()
-        comparison = compare(*measure(targets=targets, settings=replace(settings, passes=("instructions",))))
+        counting = replace(settings, passes=("instructions",), instructions="count")
+        comparison = compare(*measure(targets=targets, settings=counting))
         took = (time.perf_counter() - began) / 2
         violations = gate.check(comparison)
         print(f"  {op:5} {violations or '~'} {took:.1f} s", flush=True)
@@ -186,7 +187,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--slower", type=int, metavar="N", help="comparisons for each amount of more work (default: 10; quick: 1)"
     )
-    parser.add_argument("--more", type=int, nargs="+", metavar="PERCENT", help="more work (default: 2 5 10; quick: 10)")
+    parser.add_argument(
+        "--more", type=int, nargs="+", metavar="PERCENT", help="more work (default: 2 5 10, by instructions 1 2)"
+    )
     parser.add_argument("--rounds", type=int, metavar="N", help="processes beside pyperf's, 0 for none (default: 10; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter values; no page unless --output is given")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write the page (default: docs/trust.md)")
@@ -201,11 +204,13 @@ def main(arguments: list[str] | None = None) -> None:
         )
     )
     results: dict[tuple[str, int], list[Found]] = {}
-    ways = {"time": by_time, **({"instructions": by_instructions} if "instructions" in PASSES else {})}
-    for how, way in ways.items():
-        for more, runs in ((0, equal), *((more, slower) for more in options.more or ([10] if quick else [2, 5, 10]))):
+    ways = {"time": (by_time, equal, [2, 5, 10])}
+    if "instructions" in PASSES:  # far fewer tell as much: counts hardly vary
+        ways["instructions"] = (by_instructions, equal // 4, [1, 2])
+    for how, (way, runs, percents) in ways.items():
+        for more in (0, *(options.more or (percents[-1:] if quick else percents))):
             print(f"{more} % more work, by {how}:", flush=True)
-            results[how, more] = list(way(more, runs, settings))
+            results[how, more] = list(way(more, slower if more else runs, settings))
     print("beside pyperf:", flush=True)
     pyperf = pyperf_table(rounds, settings) if rounds else None
     command = " ".join(["python benchmarks/trust.py", *(sys.argv[1:] if arguments is None else arguments)])

@@ -142,7 +142,7 @@ def odd_output(benches):
     child = "pid = os.fork()\n        if not pid: os._exit(0)\n        os.waitpid(pid, 0)"
     benches.write("odd/bench_fork.py", f"import os\ndef bench_fork(b):\n    for _ in b.loop():\n        {child}\n")
     for said, setup in FINE.items():
-        benches.write(f"odd/bench_{said}.py", f"def bench_fine_{said}(b):\n    {setup}\n    for _ in b.loop(): [].copy()\n")
+        benches.write(f"odd/bench_{said}.py", f"def bench_fine(b):\n    {setup}\n    for _ in b.loop(): [].copy()\n")
     return benches("run", *QUICK, "--timeout", "20", "--explain", "odd")
 
 
@@ -158,4 +158,4 @@ def test_a_child_that_ends_within_the_op_is_fine(odd_output):
 
 @pytest.mark.parametrize("said", FINE)
 def test_what_harms_nobody_is_measured(odd_output, said):
-    assert any(line.split()[:1] == [f"bench_fine_{said}"] for line in odd_output.splitlines())
+    assert f"] odd/bench_{said}.py::bench_fine  " in odd_output

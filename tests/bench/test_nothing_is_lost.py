@@ -76,7 +76,7 @@ def test_a_terminated_comparison_is_shown_written_and_cleaned_up(bench):
     assert "Traceback" not in errors
     assert "[1/2] bench_a.py::bench_a  " in errors
     assert "GATE the new run was interrupted: it lacks some results" in errors
-    assert "\nbench_a\n" in output
+    assert "\nbench_a\n  time  " in output
     for run in (*partial, *(load_run(bench.root / f"ab-{side}.json") for side in ("old", "new"))):
         assert not run.complete
         assert run["bench_a.py::bench_a"].time is not None
@@ -190,7 +190,7 @@ def test_a_standard_file_that_is_closed_harms_nothing(bench, closed):
     command = f'exec "$0" -m tallymark bench run {" ".join(QUICK)} {closed}'
     done = subprocess.run(["sh", "-c", command, sys.executable], cwd=bench.root, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0
-    assert "bench_a " in done.stdout
+    assert "\nbench_a  " in done.stdout
 
 
 def test_progress_that_nobody_reads_does_not_end_the_run(bench):
@@ -201,7 +201,7 @@ def test_progress_that_nobody_reads_does_not_end_the_run(bench):
     done = subprocess.run(command, cwd=bench.root, stdout=subprocess.PIPE, stderr=writer, text=True, check=False)
     os.close(writer)
     assert done.returncode == 0
-    assert "bench_a " in done.stdout
+    assert "\nbench_a  " in done.stdout
 
 
 def test_names_that_the_output_cannot_encode_are_escaped(bench):

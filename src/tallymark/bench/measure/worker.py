@@ -19,7 +19,6 @@ from tallymark.bench import allocations
 from tallymark.bench.benchmark import Benchmark, Skipped, run_once, variants
 from tallymark.bench.discover import functions, listing, load_file
 from tallymark.bench.errors import BenchError, BenchmarkFileError
-from tallymark.bench.instructions import open_counter
 from tallymark.bench.measure import passes
 from tallymark.bench.names import variant_names
 
@@ -216,6 +215,8 @@ def _samples(function: Function, params: dict[str, Any], request: dict[str, Any]
 
 
 def _instructions(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
+    from tallymark.bench.instructions import open_counter
+
     if "random" in sys.modules:  # imported by the benchmark, or by what it imports
         sys.modules["random"].seed(request["seed"])
     counter = open_counter(request["counter"], request["stem"])

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gc
-import statistics
 
 from tallymark.bench.instructions import Counter
-from tallymark.bench.measure.passes.guard import Batch, Guard, repeat
+from tallymark.bench.measure.passes.guard import Batch, Guard, median, repeat
 
 READINGS = 8
 _WARM = 800_000_000  # instructions of warm-up, at most; a process under callgrind runs them in a second while it is paused
@@ -78,7 +77,7 @@ class InstructionPass:
     @property
     def per_op(self) -> float:
         """The median of the readings."""
-        return statistics.median(self.readings)
+        return median(self.readings)
 
 
 class _Heap:
