@@ -140,7 +140,9 @@ def _allocations(function: Function, params: dict[str, Any], request: dict[str, 
 
 
 def _kept(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
-    measured = passes.KeptPass(request["budget"])
+    from tallymark.bench.measure.passes.kept import KeptPass
+
+    measured = KeptPass(request["budget"])
     run_once(function, params, measured)
     return {"kept": measured.kept.told()}
 

@@ -4,12 +4,12 @@ A pass is a generator of batches: it reads a clock or a counter, yields iteratio
 these processes: what they import and allocate would be part of what is measured.
 """
 
-from tallymark.bench.measure.passes.counted import AllocationPass, KeptPass, ObjectPass
+from tallymark.bench.measure.passes.counted import AllocationPass, ObjectPass
 from tallymark.bench.measure.passes.guard import CheckPass, Guard, median
 from tallymark.bench.measure.passes.instructions import InstructionPass
 from tallymark.bench.measure.passes.timed import CollectionPass, FirstPass, TimePass
 
 __all__ = [
-    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "InstructionPass", "KeptPass", "ObjectPass",
+    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "InstructionPass", "ObjectPass",
     "TimePass", "median",
 ]  # fmt: skip

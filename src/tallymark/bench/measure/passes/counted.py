@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from tallymark.bench import allocations
 from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
 from tallymark.bench.retention import Retention
-from tallymark.bench.sites import Kept
 
 
 class AllocationPass:
@@ -149,7 +147,7 @@ def find_period(series: Sequence[int]) -> int | None:
         pattern = [sorted(series[i::period])[len(series[i::period]) // 2] for i in range(period)]
         if sum(value != pattern[i % period] for i, value in enumerate(series)) <= 1:
             return period
-    usual = statistics.mode(series)
+    usual = max(dict.fromkeys(series), key=series.count)
     return 1 if sum(value != usual for value in series) <= len(series) // 16 else None
 
 
@@ -180,19 +178,3 @@ class ObjectPass:
             rate = (count - once.get(kind, 0)) / (2 * self._n)
             if rate > 0:
                 self.objects[kind] = clean(rate)
-
-
-class KeptPass:
-    """What ops keep, for a benchmark that was found to keep something."""
-
-    def __init__(self, budget: float) -> None:
-        self._budget = budget
-        self.guard = Guard()
-        self.kept = Kept()
-
-    def batches(self) -> Batch:
-        start = clock()
-        yield from self.guard.first()
-        each = max(clock() - start, 1e-9)
-        self.kept = Kept(max(3, min(200, int(self._budget / each))))
-        yield from self.kept.batches()

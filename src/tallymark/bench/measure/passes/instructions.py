@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 
-from tallymark.bench.instructions import Counter
 from tallymark.bench.measure.passes.guard import Batch, Guard, median, repeat
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.bench.instructions import Counter
 
 READINGS = 8
 _WARM = 800_000_000  # instructions of warm-up, at most; a process under callgrind runs them in a second while it is paused
