@@ -38,5 +38,10 @@ def test_each_fault_has_its_warning_with_the_line(changed, kind):
 def test_a_warning_names_its_figure():
     (finding,) = judge(benchmark(cold=None, allocations=counted(1, 56, retained=0.5)))
     assert "retains 0.5 blocks per op" in finding.message
+    kept = "dict, made at bench_x.py:12 `a.append({})`"
+    (finding,) = judge(benchmark(cold=None, allocations=counted(1, 56, retained=2, kept=kept)))
+    assert finding.message == f"retains 2 blocks per op: {kept}"
+    (finding,) = judge(benchmark(cold=None, warmup=WarmupResult(False, 1280, series=(42, 90, 41, 7))))
+    assert finding.message == "never reaches a steady state: its last 4 ops made 7 to 90 allocations each"
     (finding,) = judge(benchmark(cold=ColdResult(0.01, 1e-6, 2e-6, 60e-6)))
     assert "60 µs, 43 times" in finding.message

@@ -9,7 +9,7 @@ from tallymark.bench import allocations
 from tallymark.bench.allocations import counting
 from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variants
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
+from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, KeptPass, TimePass
 from tallymark.bench.measure.passes.counted import find_period
 from tallymark.bench.measure.passes.timed import falls
 from tallymark.bench.names import variant_names
@@ -117,6 +117,49 @@ def test_retained_blocks_are_reported():
 
     assert counts(bench_retains)["allocations"]["retained"] >= 1
     assert counts(bench_copy)["allocations"]["retained"] == 0
+
+
+def test_cycles_that_a_collection_frees_are_not_retained():
+    def bench_cycles(b):
+        for _ in b.loop():
+            one = [object()]
+            one.append(one)
+
+    found = counts(bench_cycles)["allocations"]
+    assert found["allocs"] > 0
+    assert found["retained"] == 0
+
+
+@pytest.mark.parametrize("size", [50, 3000])
+def test_a_cache_that_fills_up_is_not_retained(size):
+    def bench_fills(b):
+        numbers, kept = itertools.count(), {}
+        for _ in b.loop():
+            kept[next(numbers) % size] = object()
+
+    assert counts(bench_fills)["allocations"]["retained"] == 0
+
+
+def test_a_cache_that_only_grows_is_retained():
+    def bench_grows(b):
+        numbers, kept = itertools.count(1000), {}
+        for _ in b.loop():
+            kept[next(numbers)] = [object()]
+
+    found = counts(bench_grows)
+    assert found["allocations"]["retained"] >= 2
+    assert found["warmup"]["steady"]  # it does the same each time, but for the resizes of its table
+
+
+def test_what_is_retained_is_named_by_type_and_line():
+    def bench_retains(b):
+        kept = []
+        for _ in b.loop():
+            kept.append({"a": [1]})
+
+    line = bench_retains.__code__.co_firstlineno + 3
+    told = measured(bench_retains, KeptPass(0.5)).kept.told()
+    assert told == f'dict and list, made at test_passes.py:{line} `kept.append({{"a": [1]}})`'
 
 
 @pytest.mark.slow
@@ -229,6 +272,9 @@ def test_objects_by_type():
         ([0, 0, 0, 5] * 16, 4),
         (list(range(64)), None),
         ([3] * 32 + [4] * 32, None),
+        ([3] * 20 + [9] + [3] * 21 + [9] + [3] * 21, 1),  # a table that is resized from time to time
+        ([3, 9] * 4 + [3] * 56, 1),
+        ([3, 9] * 5 + [3] * 54, None),
     ],
 )
 def test_periods(series, period):

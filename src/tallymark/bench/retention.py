@@ -11,15 +11,16 @@ from tallymark.bench.allocations import counts_between, mark
 
 #: Slots for marks: those that the lines' trace uses, too; both never run at once.
 _BEFORE, _AFTER = 62, 63
-LEAST, MOST = 5, 14  # readings
+FEWEST, LEAST, MOST = 4, 5, 14  # readings: at least, at least if there is time, at most
+ALIKE = 1.25
 
 
 class Retention:
     """Reads, in batches of ops that double, how many blocks an op keeps. The hooks must be installed.
 
     Reference cycles are collected before and after each batch. A batch of twice as many ops keeps more only if each op keeps
-    something: what grows once, such as a dict that is resized or a cache that fills up, ends in some batch. So the least
-    difference between two batches counts, and the first that is 0 ends it.
+    something: what grows once, such as a dict that is resized or a cache that fills up, ends in some batch, or is less and less
+    for each op. So an op keeps something if what three batches in a row keep more, for each op, is alike.
 
     Args:
         n: ops of the first batch.
@@ -33,8 +34,8 @@ class Retention:
 
     def batches(self) -> Iterator[Iterable[None]]:
         until = time.perf_counter() + self._budget
-        n, least, last = self._n, float("inf"), 0
-        for done in range(MOST):
+        n, kept, rates = self._n, 0, list[float]()
+        for done in range(1, MOST + 1):
             iterations = itertools.repeat(None, n)
             gc.collect()
             mark(_BEFORE)
@@ -43,12 +44,16 @@ class Retention:
             mark(_AFTER)
             counts = counts_between(_BEFORE, _AFTER)
             self.ops += n
-            kept = counts.allocs - counts.frees
-            if kept <= 0:
-                least = 0.0
-            elif done:
-                least = min(least, (kept - last) / (n / 2))
-            if least <= 0 or (done + 1 >= LEAST and time.perf_counter() > until):
+            last, kept = kept, counts.allocs - counts.frees
+            rates.append((kept - last) / (n - n // 2 if done > 1 else n))
+            late = time.perf_counter() > until
+            if rates[-1] <= 0 or (done >= LEAST and _alike(rates)) or (done >= FEWEST and late):
                 break
-            n, last = 2 * n, kept
-        self.per_op = max(0.0, least)
+            n *= 2
+        self.per_op = min(rates[-3:]) if _alike(rates) else 0.0
+
+
+def _alike(rates: list[float]) -> bool:
+    """Return True if the last three of some rates are about the same, and not 0."""
+    low, high = min(rates[-3:]), max(rates[-3:])
+    return len(rates) > 2 and low > 0 and high <= ALIKE * low

@@ -56,15 +56,17 @@ class Kept:
         try:
             yield itertools.repeat(None, 1)
             gc.collect()
-            kinds, before = _kinds(), tracemalloc.take_snapshot()
+            before = tracemalloc.take_snapshot()
+            kinds = _kinds()
             yield itertools.repeat(None, self._times)
             gc.collect()
+            grown = _kinds() - kinds  # a snapshot is made of objects, too
             after = tracemalloc.take_snapshot()
-            grown = _kinds() - kinds
         finally:
             if started:
                 tracemalloc.stop()
-        self.types = [kind for kind, count in grown.most_common() if count >= self._times / 2]
+        often = [(-count, kind) for kind, count in grown.items() if count >= self._times / 2]
+        self.types = [kind for _, kind in sorted(often)]
         self.sites = self._grown(before, after)
 
     def _grown(self, before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[tuple[Site, float, float]]:

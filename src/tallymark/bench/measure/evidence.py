@@ -87,7 +87,8 @@ class Evidence:
     def given(self, names: set[str], index: int) -> list[Any]:
         """Return what objects have been given before a step."""
         behind = self.behind(names, index)
-        made = [self.values.get(name) for step in behind for name in self.steps[step].piece.stores]
+        gave = [one for one in range(index) if self.receivers(one) & names]  # what an object gave is not new to it
+        made = [self.values.get(name) for step in {*behind, *gave} for name in self.steps[step].piece.stores]
         return made + [one for step in behind for use in self.steps[step].piece.uses for one in self.data(use)]
 
     def brings(self, index: int) -> bool:

@@ -24,9 +24,9 @@ from tallymark.bench.result.result import Finding
 RATIO = {"allocations": 1.5, "lines": 1.5, "microseconds": 3.0}
 LEAST = {"allocations": 4, "lines": 5, "microseconds": 15}
 PART = 0.2
-#: What makes an object is nearly the whole op if it is such a share of it, and dear.
-SHARE = 0.5
-DEAR = {"allocations": 10, "lines": 20, "microseconds": 25}
+#: What makes an object is too much of the op if it is such a share of it, and dear.
+SHARE = 0.4
+DEAR = {"allocations": 10, "lines": 12, "microseconds": 25}
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -65,7 +65,7 @@ def _is_reused(evidence: Evidence, window: tuple[int, int]) -> bool:
 
 
 def _making(evidence: Evidence, index: int) -> Iterator[tuple[float, Finding]]:
-    """Yield a warning if an object that a step uses costs nearly the whole op to make and set up."""
+    """Yield a warning if an object that a step uses costs a large part of the op to make and set up."""
     used = evidence.receivers(index)
     if not used:
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -143,7 +144,7 @@ def _first_line(statement: ast.stmt) -> str:
     lines = ast.unparse(statement).splitlines()
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return next(line for line in lines if line.startswith(("def ", "class ")))
-    return lines[0]
+    return re.sub(r"^_tm_\d+ = ", "", lines[0])
 
 
 class _Splitter(ast.NodeTransformer):
