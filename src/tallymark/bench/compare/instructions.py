@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -31,7 +32,7 @@ def compare_instructions(old: InstructionResult | None, new: InstructionResult |
 
 
 def _unsure(samples: Sequence[Sequence[float]]) -> float:
-    return 1.5 * statistics.fmean(map(_quartile_range, samples)) / sum(map(len, samples)) ** 0.5
+    return 1.5 * statistics.fmean(map(_quartile_range, samples)) / math.sqrt(sum(map(len, samples)))
 
 
 def _quartile_range(readings: Sequence[float]) -> float:

@@ -61,7 +61,7 @@ def count_instructions(target: Target, request: dict[str, Any], timeout: float, 
 
 def _agree(answers: Sequence[Answer]) -> bool:
     one, other = (statistics.median(answer["instructions"]["samples"]) for answer in answers)
-    return abs(one - other) <= _AGREE * max(one, other)
+    return bool(abs(one - other) <= _AGREE * max(one, other))
 
 
 def _explained(answer: Answer) -> Answer:
