@@ -333,7 +333,7 @@ def test_only_hash_seeds_that_both_sides_have_are_compared():
 
 
 def test_counts_that_vary_by_themselves_do_not_fail_a_gate():
-    old, new = counted(10_000, 10_000, spread=0.05), counted(10_150, 10_150, spread=0.05)
+    old, new = counted(10_000, 10_000, spread=0.05), counted(10_150, 10_150, spread=0.05)  # quartiles lie 5 % apart
     assert judged("instr:1%", old, new)[0] == []
     assert not judged("instr:1%", old, new)[1].benchmarks[0].instr.apart
 
@@ -360,6 +360,24 @@ def test_a_side_whose_tallymark_is_older_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "choose_counter", lambda wanted: ("perf", ""))
     monkeypatch.setattr(counting, "run_worker", lambda *_, **__: {"failed": "raises KeyError: 'instructions'"})
     assert "the tallymark on this side is older" in count(tmp_path, "bench_one")["failed"]
+
+
+@pytest.mark.parametrize(("counts", "seeds"), [((5000, 5004), (0, 1)), ((5000, 5020, 5010), (0, 1, 2))])
+def test_a_third_hash_seed_is_counted_where_two_differ(tmp_path, monkeypatch, counts, seeds):
+    answers = [{"instructions": {"samples": [float(one)] * 3, "ops": 9, "path": []}} for one in counts]
+    monkeypatch.setattr(counting, "choose_counter", lambda wanted: ("perf", ""))
+    monkeypatch.setattr(counting, "run_worker", lambda _target, request, *_, **__: answers[request["seed"]])
+    found = count(tmp_path, "bench_one")["instructions"]
+    assert found["seeds"] == seeds
+    assert found["per_op"] == sum(counts) / len(counts)
+
+
+def test_a_reading_far_off_does_not_hide_a_change():
+    def side(count):
+        readings = (1.1 * count, *(count * (1 + step / 10_000) for step in (-9, -4, 0, 1, 5, 9)))
+        return InstructionResult(count, "callgrind", (0, 1), (readings, readings))
+
+    assert len(judged("instr:1%", side(141_000), side(142_410))[0]) == 1
 
 
 def test_a_processors_counter_is_used_in_workers(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -15,8 +16,9 @@ RESOLUTION = 0.001
 def compare_instructions(old: InstructionResult | None, new: InstructionResult | None) -> CountComparison | None:
     """Return both sides' means over the hash seeds that they share; None if a side has none, or the counters differ.
 
-    The sides lie apart if they differ by half the resolution, and by more than the readings of equal work do: half the range
-    of a seed's readings, averaged over the seeds, divided by the root of their number.
+    The sides lie apart if they differ by half the resolution, and by more than medians of equal work do: 1.5 times the mean
+    interquartile range of a seed's readings, by the root of the number of all readings, for each side. For random work that is
+    2.3 standard deviations of the difference. Equal work under callgrind does not differ at all.
     """
     if old is None or new is None or old.counter != new.counter:
         return None
@@ -30,7 +32,14 @@ def compare_instructions(old: InstructionResult | None, new: InstructionResult |
 
 
 def _unsure(samples: Sequence[Sequence[float]]) -> float:
-    return statistics.fmean((max(one) - min(one)) / 2 / len(one) ** 0.5 for one in samples)
+    return 1.5 * statistics.fmean(map(_quartile_range, samples)) / math.sqrt(sum(map(len, samples)))
+
+
+def _quartile_range(readings: Sequence[float]) -> float:
+    if len(readings) < 2:
+        return 0.0
+    low, _, high = statistics.quantiles(readings, n=4, method="inclusive")
+    return high - low
 
 
 def instruction_findings(old: BenchmarkResult, new: BenchmarkResult) -> list[Finding]:

@@ -84,16 +84,14 @@ class InstructionPass:
 
 
 class _Heap:
-    """Blocks that are allocated, half of which are freed again: 300 at each stir, of 16 bytes to 32 KiB, always the same."""
+    """Blocks of 16 bytes to 32 KiB, always the same: 300 are allocated at each stir, and half of them freed."""
 
     def __init__(self) -> None:
         self._kept: list[bytes] = []
         self._state = 1
 
     def stir(self) -> None:
-        freed = [block for block in (bytes(self._size()) for _ in range(300)) if self._next() % 2]
-        self._kept += [bytes(len(block)) for block in freed[::2]]
-        del freed
+        self._kept += [bytes(self._size()) for _ in range(300)][::2]
 
     def _size(self) -> int:
         power: int = 16 << self._next() % 11
