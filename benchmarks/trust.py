@@ -188,7 +188,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--slower", type=int, metavar="N", help="comparisons for each amount of more work (default: 10; quick: 1)"
     )
     parser.add_argument(
-        "--more", type=int, nargs="+", metavar="PERCENT", help="more work (default: 2 5 10, by instructions 1 2)"
+        "--more", type=int, nargs="+", metavar="PERCENT", help="more work (default: 2 5 10, by instructions 1 too)"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="processes beside pyperf's, 0 for none (default: 10; quick: 1)")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter values; no page unless --output is given")
@@ -204,13 +204,13 @@ def main(arguments: list[str] | None = None) -> None:
         )
     )
     results: dict[tuple[str, int], list[Found]] = {}
-    ways = {"time": (by_time, equal, [2, 5, 10])}
+    ways = {"time": (by_time, equal, slower, [2, 5, 10])}
     if "instructions" in PASSES:  # far fewer tell as much: counts hardly vary
-        ways["instructions"] = (by_instructions, equal // 4, [1, 2])
-    for how, (way, runs, percents) in ways.items():
+        ways["instructions"] = (by_instructions, equal // 4, max(1, slower // 2), [1, 2, 5, 10])
+    for how, (way, equals, slowers, percents) in ways.items():
         for more in (0, *(options.more or (percents[-1:] if quick else percents))):
             print(f"{more} % more work, by {how}:", flush=True)
-            results[how, more] = list(way(more, slower if more else runs, settings))
+            results[how, more] = list(way(more, slowers if more else equals, settings))
     print("beside pyperf:", flush=True)
     pyperf = pyperf_table(rounds, settings) if rounds else None
     command = " ".join(["python benchmarks/trust.py", *(sys.argv[1:] if arguments is None else arguments)])
