@@ -6,6 +6,7 @@ import gc
 import itertools
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -92,6 +93,11 @@ def test_retained_blocks_are_counted() -> None:
 def test_what_is_freed_later_is_not_retained() -> None:
     recent: deque[object] = deque(maxlen=100)
     assert Allocs().per_run(lambda: recent.append(bytes(1000))).retained == 0
+
+
+def test_what_another_thread_frees_is_not_retained() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert Allocs().per_run(lambda: pool.submit(int).result()).retained == 0
 
 
 def test_garbage_in_cycles_is_not_retained() -> None:

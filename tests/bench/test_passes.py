@@ -9,8 +9,9 @@ from tallymark.bench import allocations
 from tallymark.bench.allocations import counting
 from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variants
 from tallymark.bench.errors import BenchmarkFileError
-from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, KeptPass, TimePass
+from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
 from tallymark.bench.measure.passes.counted import find_period
+from tallymark.bench.measure.passes.kept import KeptPass
 from tallymark.bench.measure.passes.timed import falls
 from tallymark.bench.names import variant_names
 

@@ -20,7 +20,7 @@ from tallymark.bench.allocations import (
     objects_created,
 )
 from tallymark.bench.retention import Retention
-from tallymark.bench.sites import retained_sites, undisturbed
+from tallymark.bench.sites import Kept, retained_sites, undisturbed
 from tallymark.bench.stacks import Site, allocated_sites, why_no_stacks
 
 __all__ = ["Allocs", "PerRun", "available", "called_with"]
@@ -152,7 +152,14 @@ def _retained(loop: Loop, n: int) -> float:
     with counting():
         for iterations in reading.batches():
             loop(iterations)
-    return reading.per_op
+    return _confirmed(loop, reading.per_op) if reading.per_op > 0 else 0.0
+
+
+def _confirmed(loop: Loop, retained: float) -> float:
+    kept = Kept()
+    for iterations in kept.batches():
+        loop(iterations)
+    return kept.confirm(retained)
 
 
 def _object_rows(created: Mapping[str, float] | None, limits: float | Mapping[str, float] | None) -> list[Row]:

@@ -39,6 +39,7 @@ class Kept:
     """Looks at what some ops keep: the types of objects, and the lines that allocated. It is slow, so it runs apart.
 
     Attributes:
+        blocks: that an op keeps, whichever thread asked for them, or freed what was asked for.
         sites: lines with blocks and bytes per op, as tracemalloc sees them.
         types: names of the types of what is kept, the most frequent first; without those that the collector does not know of,
             such as numbers and texts.
@@ -46,6 +47,7 @@ class Kept:
 
     def __init__(self, times: int = 100) -> None:
         self._times = times
+        self.blocks = 0.0
         self.sites: list[tuple[Site, float, float]] = []
         self.types: list[str] = []
 
@@ -67,19 +69,24 @@ class Kept:
                 tracemalloc.stop()
         often = [(-count, kind) for kind, count in grown.items() if count >= self._times / 2]
         self.types = [kind for _, kind in sorted(often)]
-        self.sites = self._grown(before, after)
+        changed = self._changed(before, after)
+        self.blocks = sum(count for _, count, _ in changed)
+        self.sites = sorted((one for one in changed if one[1] > 0), key=lambda one: (-one[1], -one[2], one[0]))
 
-    def _grown(self, before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[tuple[Site, float, float]]:
-        grown = [
+    def _changed(self, before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[tuple[Site, float, float]]:
+        return [
             (
                 (each.traceback[0].filename, each.traceback[0].lineno),
                 each.count_diff / self._times,
                 each.size_diff / self._times,
             )
             for each in after.compare_to(before, "lineno")
-            if each.count_diff > 0 and not each.traceback[0].filename.startswith(_OURS)
+            if not each.traceback[0].filename.startswith(_OURS)
         ]
-        return sorted(grown, key=lambda item: (-item[1], -item[2], item[0]))
+
+    def confirm(self, retained: float) -> float:
+        """Return what an op keeps, if one thread kept so many blocks: none, if other threads freed them."""
+        return retained if self.blocks > retained / 2 else 0.0
 
     def told(self) -> str:
         """Return what is kept and where it was made: "dict and list, made at bench_x.py:12 `seen.append({})`"."""

@@ -74,8 +74,14 @@ class Job:
                 # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
             if name == "allocations" and answer.get("allocations", {}).get("retained", 0) > RETAINED:
-                answer["allocations"]["kept"] = self._run("kept").get("kept", "")
+                self._look_at_kept(answer["allocations"])
         self._take(name, answer)
+
+    def _look_at_kept(self, counted: dict[str, Any]) -> None:
+        """Look again, at the whole process: another thread may have freed what one kept."""
+        request = {**self._request("kept"), "retained": counted["retained"]}
+        found = run_worker(self.target, request, self.settings.timeout)
+        counted.update({key: found[key] for key in ("kept", "retained") if key in found})
 
     @property
     def side(self) -> tuple[Target, dict[str, Any]]:

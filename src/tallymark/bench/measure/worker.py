@@ -144,7 +144,8 @@ def _kept(function: Function, params: dict[str, Any], request: dict[str, Any]) -
 
     measured = KeptPass(request["budget"])
     run_once(function, params, measured)
-    return {"kept": measured.kept.told()}
+    kept = measured.kept
+    return {"kept": kept.told(), "retained": kept.confirm(request["retained"])}
 
 
 def _objects(function: Function, params: dict[str, Any], request: dict[str, Any]) -> Answer:
