@@ -24,7 +24,7 @@ from tallymark.bench.measure.rewrite import Rewritten, rewrite
 from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES, VISITS = 16, 4, 3
-BUDGET, SLOW = 1.5, 0.01  # seconds: for all, and of an op that is run less often
+BUDGET, SLOW = 1.0, 0.01  # seconds: for all, and of an op that is run less often
 
 
 def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
