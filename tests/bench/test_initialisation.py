@@ -1,6 +1,6 @@
 """Benchmarks that measure initialisation get a warning, and others do not: on a corpus, and in detail.
 
-Each part of the corpus but the first was unseen until the detector was ready for it: see docs/benchmarks.md for what was found
+Each part of the corpus but `tuned` and `fresh_a` was unseen until the detector was ready: see docs/benchmarks.md for what was found
 then. What is found now is no measure of what will be found elsewhere.
 """
 
