@@ -1,7 +1,7 @@
 """Benchmarks that measure initialisation get a warning, and others do not: on a corpus, and in detail.
 
-Each part of the corpus but the first was unseen until the detector was ready for it: see docs/benchmarks.md for what was found
-then. What is found now is no measure of what will be found elsewhere.
+The parts `tuned` and `fresh_a` were tuned on; each other was unseen until the detector was ready. docs/benchmarks.md says what
+was found then. What is found now is no measure of what will be found elsewhere.
 """
 
 import gc

@@ -14,6 +14,7 @@ from tallymark.bench.measure.passes.counted import find_period
 from tallymark.bench.measure.passes.kept import KeptPass
 from tallymark.bench.measure.passes.timed import falls
 from tallymark.bench.names import variant_names
+from tallymark.bench.retention import Retention
 
 
 class Turns:
@@ -139,6 +140,16 @@ def test_a_cache_that_fills_up_is_not_retained(size):
             kept[next(numbers) % size] = object()
 
     assert counts(bench_fills)["allocations"]["retained"] == 0
+
+
+@pytest.mark.parametrize(("size", "budget", "kept"), [(200, 60, 0), (300, 60, 0), (5000, 60, 0), (5000, 0, 1)])
+def test_what_is_kept_is_read_until_growth_ends_or_the_budget_does(size, budget, kept):
+    numbers, cache, reading = itertools.count(), [None] * size, Retention(10, budget)
+    with counting():
+        for iterations in reading.batches():
+            for _ in iterations:
+                cache[next(numbers) % size] = object()
+    assert reading.per_op == pytest.approx(kept, abs=0.1)
 
 
 def test_a_cache_that_only_grows_is_retained():

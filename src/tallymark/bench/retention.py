@@ -11,7 +11,7 @@ from tallymark.bench.allocations import counts_between, mark
 
 #: Slots for marks: those that the lines' trace uses, too; both never run at once.
 _BEFORE, _AFTER = 62, 63
-FEWEST, LEAST, MOST = 4, 5, 14  # readings: at least, at least if there is time, at most
+FEWEST, MOST = 4, 14  # readings
 ALIKE = 1.25
 
 
@@ -24,7 +24,7 @@ class Retention:
 
     Args:
         n: ops of the first batch.
-        budget: about how many seconds to go on, if every batch kept something.
+        budget: about how many seconds to go on, as long as every batch keeps something.
     """
 
     def __init__(self, n: int, budget: float) -> None:
@@ -47,7 +47,7 @@ class Retention:
             last, kept = kept, counts.allocs - counts.frees
             rates.append((kept - last) / (n - n // 2 if done > 1 else n))
             late = time.perf_counter() > until
-            if rates[-1] <= 0 or (done >= LEAST and _alike(rates)) or (done >= FEWEST and late):
+            if rates[-1] <= 0 or (done >= FEWEST and late):  # while there is time, what grows may end
                 break
             n *= 2
         self.per_op = min(rates[-3:]) if _alike(rates) else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import itertools
 import linecache
@@ -16,7 +17,8 @@ from tallymark.bench.stacks import Site
 
 __all__ = ["Kept", "retained_sites", "undisturbed"]
 
-_OURS = (os.path.dirname(__file__) + os.sep, tracemalloc.__file__)
+#: What looks at memory also uses some: this package, tracemalloc, and the Counter that types are counted with.
+_OURS = (os.path.dirname(__file__) + os.sep, tracemalloc.__file__, collections.__file__)
 
 
 @contextmanager
@@ -91,9 +93,10 @@ class Kept:
     def told(self) -> str:
         """Return what is kept and where it was made: "dict and list, made at bench_x.py:12 `seen.append({})`"."""
         kinds = " and ".join(self.types[:3])
-        if not self.sites:
+        found = [(file, line, count) for (file, line), count, _ in self.sites if linecache.getline(file, line)]
+        if not found or found[0][2] < 0.5:  # in C code, or too seldom to be sure
             return kinds
-        file, line = self.sites[0][0]
+        file, line, _ = found[0]
         where = f"made at {os.path.basename(file)}:{line} `{linecache.getline(file, line).strip()}`"
         return f"{kinds}, {where}" if kinds else where
 

@@ -45,14 +45,13 @@ def _first_uses(evidence: Evidence, window: tuple[int, int]) -> Iterator[tuple[f
         return
     for kind in KINDS:
         costs = repeat.costs.get(kind, {})
-        window_first = sum(first for first, _ in costs.values())
         for index, (first, again) in costs.items():
             if not window[0] <= index <= evidence.steps[window[1]].last or evidence.steps[index].piece.in_loop:
                 continue
             if not evidence.receivers(index):
                 continue
             saved = first - again
-            if saved >= LEAST[kind] and first >= RATIO[kind] * again and saved >= PART * evidence.total(kind) and window_first:
+            if saved >= LEAST[kind] and first >= RATIO[kind] * again and saved >= PART * evidence.total(kind):
                 yield saved / max(evidence.total(kind), 1), _of_first_use(evidence, index, kind, first, again)
 
 

@@ -24,7 +24,7 @@ from tallymark.bench.measure.rewrite import Rewritten, rewrite
 from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES, VISITS = 16, 4, 3
-BUDGET, SLOW = 1.5, 0.01  # seconds: for all, and of an op that is run less often
+BUDGET, SLOW = 1.0, 0.01  # seconds: for all, and of an op that is run less often
 
 
 def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
@@ -76,9 +76,6 @@ class Plan:
         self._began, self._times = 0.0, TIMES
 
     # What the rewritten op calls.
-
-    def first(self, step: int) -> int:
-        return step
 
     def entered(self, step: int) -> None:
         self._note(step)
@@ -166,15 +163,12 @@ class Plan:
             while self.steps[start].block != step.block and start < index:
                 start += 1
             if start < index and self.steps[start].block == step.block:
-                yield start, step.last
-            yield index, step.last
+                yield start, index
+            yield index, index
 
     def _repeat(self, window: tuple[int, int], patience: float) -> Iterator[None]:
         repeat = Repeat()
-        start, last = window
-        end = next(index for index in range(last, -1, -1) if self.steps[index].last == last and index >= start)
-        end = min(index for index in range(start, end + 1) if self.steps[index].last == last)
-        self._window = start, end
+        self._window = window
         self._results, self._sizes, self._kept = [], [], []
         for kind in (None, *self.evidence.whole):
             with self._reading(kind):
@@ -191,7 +185,7 @@ class Plan:
         repeat.unchanged = {name for name, value in kept[0].items() if all(one[name] is value for one in kept)}
         repeat.grows = self._sizes[-1] > self._sizes[-2]
         self._window = None
-        self.evidence.repeats[start, end] = repeat
+        self.evidence.repeats[window] = repeat
 
     @contextlib.contextmanager
     def _reading(self, kind: str | None) -> Iterator[None]:

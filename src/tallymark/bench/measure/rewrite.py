@@ -40,7 +40,7 @@ class Rewritten:
 
     def run(self, plan: Any, params: dict[str, Any]) -> None:
         """Run the benchmark. The plan's iterator gives the ops; see `_Writer` for what is called between steps."""
-        self.scope.update(_tm_next=plan.next, _tm_entered=plan.entered, _tm_failed=plan.failed, _tm_first=plan.first)
+        self.scope.update(_tm_next=plan.next, _tm_entered=plan.entered, _tm_failed=plan.failed)
         self.function(_Steps(plan), **params)
 
     def measure_with(self, begin: Callable[[int], object], end: Callable[[int], object]) -> None:
@@ -99,7 +99,7 @@ class _Writer:
     """Writes each block as a loop over its steps.
 
     `_tm_next(i)` is called after step i, and returns the step of the same block that runs next, or -1 to leave the block.
-    `_tm_entered(i)` is called when a `with` has begun, `_tm_first(i)` gives the first step of its body.
+    `_tm_entered(i)` is called when a `with` has begun.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class _Writer:
             test = ast.Compare(ast.Name(at, ast.Load()), [ast.Eq()], [ast.Constant(index)])
             choices = ast.If(test, body, [choices])
         going = ast.Compare(ast.Name(at, ast.Load()), [ast.GtE()], [ast.Constant(0)])
-        first = _assign(at, _call("_tm_first", start))
+        first = _assign(at, ast.Constant(start))
         return [first, ast.While(going, [choices], [])]
 
     def _step(self, piece: Piece, block: int, at: str) -> tuple[int, list[ast.stmt]]:
