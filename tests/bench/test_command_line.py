@@ -164,3 +164,11 @@ def test_without_the_extension_there_are_times_and_a_reason(shop):
     assert one.allocations is None
     assert one.time is not None
     assert one.cold.allocs is None
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_options_may_stand_anywhere_among_names(bench, place):
+    bench.write("bench_a.py", "def bench_a(b):\n    for _ in b.loop(): pass\n")
+    arguments = [".", ".", "bench_a.py"]
+    arguments[place:place] = ["-k", "other", "--quick"]
+    assert "no benchmark has 'other' in its name" in bench("ab", *arguments, status=1)

@@ -27,6 +27,7 @@ from tallymark.bench.show.progress import tell
 from tallymark.bench.show.tables import show_cold, show_comparison, show_run
 from tallymark.cli.bench_output import delayed, measured, prepare_output, write
 from tallymark.cli.bench_where import SUMMARY, configure_where, run_where
+from tallymark.cli.intermixed import IntermixedParser
 
 __all__ = ["configure"]
 
@@ -38,7 +39,7 @@ terminated (what was measured until then is shown and written)."""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's own commands and their options to its parser."""
     parser.epilog = EPILOG
-    own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    own = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=IntermixedParser)
     run = _command(own, "run", "run the benchmarks in files, and in bench_*.py below directories", _run)
     run.add_argument("files", nargs="*", metavar="FILE", help="files and directories (default: the current one)")
     run.add_argument("--list", action="store_true", help="print the names of the benchmarks, and measure nothing")
