@@ -8,6 +8,7 @@ criteria, and fails if one is not met.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,8 @@ from plan.figures import Figures
 from tallymark.bench import RunResult
 from tallymark.bench.measure.measure import Progress
 from tallymark.bench.show.progress import progress_bar
-from tallymark.bench.show.report import Table, remarks, run_table
-from tallymark.bench.show.tables import plain, show_table
+from tallymark.bench.show.report import Table
+from tallymark.bench.show.tables import show_run, show_table
 
 
 def gather(options: argparse.Namespace) -> Figures:
@@ -31,7 +32,9 @@ def gather(options: argparse.Namespace) -> Figures:
         replayed = measured.replay(progress)
         made = _figures(options, run)
         made = replace(made, ratios=measured.take_ratios(options.quick, progress))
-    post_mortem = [plain(run_table(replayed)), *remarks(replayed)]
+    shown = io.StringIO()
+    show_run(replayed, shown)
+    post_mortem = shown.getvalue().splitlines()
     if not options.quick:
         made = replace(made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes())
     return replace(made, original=theirs, original_ratios=ratios, post_mortem=post_mortem, suite=measured.run_suite())
