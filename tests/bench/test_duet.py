@@ -1,5 +1,6 @@
 """Processes that take values in turns: the order of the turns, and a side that goes wrong in the midst of one."""
 
+import itertools
 import os
 import time
 
@@ -122,7 +123,8 @@ def test_a_side_that_hangs_is_killed_and_blamed(tmp_path, monkeypatch):
     """The clock is put forward once it hangs: a start that is slow is not taken for it."""
     hung = tmp_path / "hung"
     late = f"open({str(hung)!r}, 'w').close(); time.sleep(100)"
-    monkeypatch.setattr(duet.time, "monotonic", lambda: 1000.0 * hung.exists())
+    hours = itertools.count(1000, 1000)
+    monkeypatch.setattr(duet.time, "monotonic", lambda: next(hours) if hung.exists() else 0.0)
     old, new = run_duet(sides(tmp_path, late), rounds=6, budget=60, timeout=60)
     assert new["failed"] == "takes too long: killed after 60 s; make the op smaller, or raise --timeout"
     assert old is None

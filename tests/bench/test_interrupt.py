@@ -13,14 +13,17 @@ from tallymark.bench.measure.interrupt import held, interruptible
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_interrupts_and_later_ones_do_nothing(number, status):
-    before = signal.getsignal(number)
-    with interruptible() as interruption:
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(number)
-        for one in (number, signal.SIGINT, signal.SIGTERM):
-            signal.raise_signal(one)
-        assert interruption.status == status
-    assert signal.getsignal(number) == before
+    inherited = signal.signal(number, signal.default_int_handler)  # under nohup, SIGHUP is ignored
+    try:
+        with interruptible() as interruption:
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+            for one in (number, signal.SIGINT, signal.SIGTERM):
+                signal.raise_signal(one)
+            assert interruption.status == status
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, inherited)
 
 
 def held_and_interrupted(done):
