@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 
@@ -103,3 +104,43 @@ def test_generators_and_callbacks_survive_many_samples() -> None:
     samples, lost = sampled()
     assert samples
     assert lost <= len(samples) / 10
+
+
+PRELUDE = """
+import ctypes, faulthandler, os, signal
+from tallymark.bench.stacks import sampled, sampling
+"""
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sampling(0.5); os.kill(os.getpid(), signal.SIGSEGV)",
+        "sampling(0.5); signal.raise_signal(signal.SIGBUS)",
+        "faulthandler.enable(); sampling(0.5); os.kill(os.getpid(), signal.SIGSEGV)",
+        "sampling(0.5); ctypes.string_at(8)",
+        "sampling(0.5); faulthandler.enable(); ctypes.string_at(8)",
+        "sampling(0.5); faulthandler.enable(); sampled(); sampling(0.5); ctypes.string_at(8)",
+        "sampling(0.5); faulthandler.enable(); sampled(); faulthandler.disable(); sampling(0.5); ctypes.string_at(8)",
+        "sampling(0.5); faulthandler.enable(); sampled(); faulthandler.disable(); ctypes.string_at(8)",
+    ],
+    ids=["sent", "raised", "sent-handled", "fault", "handled", "handlers-in-a-circle", "handler-set-twice", "handler-left"],
+)
+def test_a_fault_that_is_not_ours_ends_the_process(script: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", PRELUDE + script], stderr=subprocess.DEVNULL, timeout=30, check=False)
+    assert ended.returncode == -(signal.SIGBUS if "SIGBUS" in script else signal.SIGSEGV)
+
+
+def test_a_signal_of_faults_that_is_sent_and_handled() -> None:
+    script = """
+answers = []
+signal.signal(signal.SIGSEGV, lambda *_: answers.append(1))
+sampling(0.5)
+for _ in range(3):
+    os.kill(os.getpid(), signal.SIGSEGV)
+    for _ in range(10):
+        pass
+sampled()
+assert len(answers) == 3, answers
+"""
+    subprocess.run([sys.executable, "-c", PRELUDE + script], timeout=30, check=True)

@@ -47,14 +47,49 @@ static struct {
 #endif
 } sampling;
 
+static void guard(int signal);
+
+/* Linux tells a signal that was sent from a fault by its sign. */
+static int
+was_sent(const siginfo_t *info)
+{
+#ifdef __linux__
+    return info->si_code <= 0;
+#else
+    return info->si_code == SI_USER || info->si_code == SI_QUEUE;
+#endif
+}
+
+/* A fault that is not ours is left to the handler before this one: a fault repeats, and a signal that was sent is sent again.
+ *
+ * That handler may pass on to this one, if it was set while a thread was sampled: then the signal's default ends the process. */
 static void
-on_fault(int signal)
+on_fault(int signal, siginfo_t *info, void *Py_UNUSED(context))
 {
     if (sampling.reading && pthread_equal(pthread_self(), sampling.thread)) {
         siglongjmp(sampling.guarded, 1);
     }
-    /* Not ours: the fault repeats, and is handled as it was before. */
-    sigaction(signal, &sampling.before_faults[signal == faults[1]], NULL);
+    struct sigaction *kept = &sampling.before_faults[signal == faults[1]];
+    struct sigaction before = *kept;
+    *kept = (struct sigaction){.sa_handler = SIG_DFL};
+    sigaction(signal, &before, NULL);
+    if (was_sent(info)) {
+        raise(signal);
+        if (sampling.on) { /* it was answered, and the process goes on */
+            guard(signal);
+        }
+    }
+}
+
+/* Set our handler of a fault. If it is there already, another was set on top of it meanwhile and put it back. */
+static void
+guard(int signal)
+{
+    struct sigaction before, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    sigaction(signal, &ours, &before);
+    if (before.sa_sigaction != on_fault) {
+        sampling.before_faults[signal == faults[1]] = before;
+    }
 }
 
 static void
@@ -65,11 +100,13 @@ keep_sample(void)
         sampling.lost++;
         return;
     }
-    sampling.words[sampling.n++] = (uintptr_t)calls->n;
+    uintptr_t *word = sampling.words + sampling.n;
+    *word++ = (uintptr_t)calls->n;
     for (int i = 0; i < calls->n; i++) {
-        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].code;
-        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].at;
+        *word++ = (uintptr_t)calls->calls[i].code;
+        *word++ = (uintptr_t)calls->calls[i].at;
     }
+    sampling.n += 1 + 2 * (size_t)calls->n;
 }
 
 /* The timer ends once, and the handler sets it again: so there is time between two samples, however long one takes. */
@@ -149,7 +186,7 @@ restore_handlers(void)
     }
     for (int i = 0; i < 2; i++) {
         sigaction(faults[i], NULL, &present);
-        if (present.sa_handler == on_fault) {
+        if (present.sa_sigaction == on_fault) {
             sigaction(faults[i], &sampling.before_faults[i], NULL);
         }
     }
@@ -181,9 +218,10 @@ start_samples(PyObject *Py_UNUSED(module), PyObject *number)
     sampling.thread = pthread_self();
     sampling.on = 1;
     struct sigaction timed = {.sa_handler = on_time, .sa_flags = SA_RESTART | SA_ONSTACK};
-    struct sigaction faulty = {.sa_handler = on_fault, .sa_flags = SA_NODEFER | SA_ONSTACK};
+    sigfillset(&timed.sa_mask); /* a fault of another handler is none of ours */
     for (int i = 0; i < 2; i++) {
-        sigaction(faults[i], &faulty, &sampling.before_faults[i]);
+        sigdelset(&timed.sa_mask, faults[i]);
+        guard(faults[i]);
     }
     sigaction(SIGPROF, &timed, &sampling.before);
     sampling.nanoseconds = (long)(seconds * 1e9);
