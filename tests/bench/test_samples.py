@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tallymark.bench.benchmark import Benchmark, run_once
+from tallymark.bench.errors import BenchmarkFileError
+from tallymark.bench.measure.passes.samples import SamplePass
 from tallymark.bench.stacks import sampled, sampling, why_no_stacks
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_no_stacks()), reason=why_no_stacks() or "stacks can be read")]
@@ -108,6 +113,9 @@ def test_generators_and_callbacks_survive_many_samples() -> None:
 
 PRELUDE = """
 import ctypes, faulthandler, os, signal
+from tallymark.bench.benchmark import Benchmark, run_once
+from tallymark.bench.errors import BenchmarkFileError
+from tallymark.bench.measure.passes.samples import SamplePass
 from tallymark.bench.stacks import sampled, sampling
 """
 
@@ -144,3 +152,84 @@ sampled()
 assert len(answers) == 3, answers
 """
     subprocess.run([sys.executable, "-c", PRELUDE + script], timeout=30, check=True)
+
+
+# An op that ends early, and calls at a wrong moment or from another thread.
+
+
+def is_sampled() -> bool:
+    try:
+        sampling(0.5)
+    except RuntimeError:
+        return True
+    sampled()
+    return False
+
+
+def leaves(b: Benchmark) -> None:
+    for _ in b.loop():
+        if is_sampled():
+            break
+
+
+def fails(b: Benchmark) -> None:
+    for _ in b.loop():
+        if is_sampled():
+            raise KeyError
+
+
+def replaces_the_handler_and_fails(b: Benchmark) -> None:
+    for _ in b.loop():
+        if is_sampled():
+            signal.signal(signal.SIGPROF, signal.SIG_IGN)
+            raise KeyError
+
+
+@pytest.mark.parametrize("function", [leaves, fails, replaces_the_handler_and_fails])
+def test_what_ends_early_is_sampled_no_longer(function: Callable[[Benchmark], None]) -> None:
+    with pytest.raises(BenchmarkFileError if function is leaves else KeyError):
+        run_once(function, {}, SamplePass(0.1))
+    assert not is_sampled()
+
+
+def test_another_thread_does_not_end_a_sampling() -> None:
+    def end() -> None:
+        with pytest.raises(RuntimeError, match="another thread is being sampled"):
+            sampled()
+        refused.append(True)
+
+    refused: list[bool] = []
+    sampling(0.5)
+    thread = threading.Thread(target=end)
+    thread.start()
+    thread.join()
+    interrupted()
+    samples, _ = sampled()
+    assert refused
+    assert samples
+
+
+def test_a_finalizer_that_samples_while_samples_are_read() -> None:
+    class Samples:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            sampling(0.5)
+
+    thresholds = gc.get_threshold()
+    gc.disable()
+    sampling(0.5)
+    for _ in range(500):
+        interrupted()
+    Samples()
+    gc.set_threshold(1)
+    gc.enable()  # before 3.12 it collects inside of what reads the samples
+    samples, _ = sampled()
+    gc.set_threshold(*thresholds)
+    gc.collect()
+    interrupted()
+    more, lost = sampled()
+    assert len(samples) >= 500
+    assert more
+    assert not lost

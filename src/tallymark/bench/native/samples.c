@@ -237,12 +237,12 @@ start_samples(PyObject *Py_UNUSED(module), PyObject *number)
 
 /* Return the next sample as a tuple of (address of the code, place in it), the innermost first. */
 static PyObject *
-sample_at(size_t *at)
+sample_at(const uintptr_t *words, size_t *at)
 {
-    Py_ssize_t n = (Py_ssize_t)sampling.words[(*at)++];
+    Py_ssize_t n = (Py_ssize_t)words[(*at)++];
     PyObject *sample = PyTuple_New(n);
     for (Py_ssize_t i = 0; sample != NULL && i < n; i++, *at += 2) {
-        PyObject *call = Py_BuildValue("Ki", (unsigned long long)sampling.words[*at], (int)sampling.words[*at + 1]);
+        PyObject *call = Py_BuildValue("Ki", (unsigned long long)words[*at], (int)words[*at + 1]);
         if (call == NULL) {
             Py_CLEAR(sample);
         }
@@ -254,11 +254,11 @@ sample_at(size_t *at)
 }
 
 static PyObject *
-read_samples(void)
+read_samples(const uintptr_t *words, size_t n)
 {
     PyObject *samples = PyList_New(0);
-    for (size_t at = 0; samples != NULL && at < sampling.n;) {
-        PyObject *sample = sample_at(&at);
+    for (size_t at = 0; samples != NULL && at < n;) {
+        PyObject *sample = sample_at(words, &at);
         if (sample == NULL || PyList_Append(samples, sample) < 0) {
             Py_CLEAR(samples);
         }
@@ -267,6 +267,7 @@ read_samples(void)
     return samples;
 }
 
+/* The words are taken over first: making objects may collect garbage, and a finalizer start to sample anew. */
 PyObject *
 stop_samples(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -274,20 +275,27 @@ stop_samples(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_RuntimeError, "no thread is being sampled");
         return NULL;
     }
+    if (!pthread_equal(pthread_self(), sampling.thread)) { /* which may be in the handler, and needs no GIL for it */
+        PyErr_SetString(PyExc_RuntimeError, "another thread is being sampled: it has to end that itself");
+        return NULL;
+    }
     sampling.on = 0;
     stop_timer();
     int ours = restore_handlers();
-    PyObject *read = NULL;
-    PyObject *samples = read_samples();
-    if (samples != NULL && !ours) {
-        Py_CLEAR(samples);
+    uintptr_t *words = sampling.words;
+    unsigned long lost = sampling.lost;
+    sampling.words = NULL;
+    PyObject *samples = NULL, *read = NULL;
+    if (ours) {
+        samples = read_samples(words, sampling.n);
+    }
+    else {
         PyErr_SetString(PyExc_RuntimeError, "the handler of SIGPROF was replaced while its thread was sampled");
     }
     if (samples != NULL) {
-        read = Py_BuildValue("Nk", samples, sampling.lost);
+        read = Py_BuildValue("Nk", samples, lost);
     }
-    free(sampling.words);
-    sampling.words = NULL;
+    free(words);
     return read;
 }
 
