@@ -224,6 +224,35 @@ def test_a_stack_has_each_call() -> None:
     assert names[:3] == ["inner", "nested", "loop"]
 
 
+class Made:
+    def __init__(self) -> None:
+        self.value = bytes(100)
+
+
+def make() -> None:
+    for _ in range(100):  # calls of a class become ones that the interpreter has a code of its own for
+        Made()
+
+
+def test_a_class_calls_its_init_from_the_line_that_makes_the_object() -> None:
+    rows, counted = recorded(make)
+    expect_sum(rows, counted)
+    callers = {rows[row.parent].function for row in rows if row.function == "Made.__init__"}
+    assert callers == {"make"}
+    assert not [row for row in rows if row.function is not None and row.line < 1]
+
+
+class Nested:
+    def __init__(self, depth: int) -> None:
+        self.inner = Nested(depth - 1) if depth else bytes(100)
+
+
+def test_an_init_that_calls_itself_from_one_place_is_one_row() -> None:
+    rows, counted = recorded(lambda: Nested(50))
+    expect_sum(rows, counted)
+    assert 1 <= sum(row.function == "Nested.__init__" for row in rows) <= 4  # one is the innermost, and one while it warmed up
+
+
 def test_phases_are_told_apart_and_read_once() -> None:
     with counting(), recording() as recorder:
         for phase in (0, 1, 1, -1):

@@ -118,18 +118,32 @@ node_of_call(uint32_t parent, const Call *call)
     return find_node(&wanted);
 }
 
+/* From 3.12 on the interpreter has code of its own, `__init__` in a file `__init__`, between an `__init__` and who makes the
+ * object. It has no line. All functions have both flags, and what is not in a function has none. */
+static int
+is_of_interpreter(const PyCodeObject *code)
+{
+    return (code->co_flags & (CO_OPTIMIZED | CO_NEWLOCALS)) == CO_OPTIMIZED;
+}
+
 static uint32_t
 node_of_stack(void)
 {
     Calls *calls = &recording.calls;
     read_calls(recording.state, calls);
     uint32_t node = calls->cut ? CUT : ROOT;
+    Call outer = {NULL, 0};
     for (int i = calls->n - 1; i >= 0; i--) {
-        uint32_t inner = node_of_call(node, &calls->calls[i]);
+        Call call = calls->calls[i];
+        if (is_of_interpreter(call.code) || (call.code == outer.code && call.at == outer.at)) {
+            continue;
+        }
+        uint32_t inner = node_of_call(node, &call);
         if (inner == OTHER || inner == ROOT) {
             return inner;
         }
         node = inner;
+        outer = call;
     }
     return node;
 }
