@@ -387,6 +387,37 @@ def test_other_threads_are_not_charged() -> None:
     assert not any(row.function == "work" for row in rows)
 
 
+def test_a_finalizer_that_ends_the_recording_while_it_is_read() -> None:
+    class Ends:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            _allocs.stop_stacks()
+
+    source = "".join(f"def f{i}(): return bytes({i})\n" for i in range(1000))
+    made: dict[str, Callable[[], object]] = {}
+    exec(source, made)
+    functions = [one for name, one in made.items() if name.startswith("f")]
+    thresholds = gc.get_threshold()
+    with counting():
+        _allocs.start_stacks(1 << 16)
+        _allocs.charge_stacks(1)
+        for one in functions:
+            one()
+        _allocs.charge_stacks(-1)
+        gc.disable()
+        Ends()
+        gc.set_threshold(1)
+        gc.enable()  # before 3.12 it collects inside of what reads the rows
+        rows = _allocs.read_stacks()
+        gc.set_threshold(*thresholds)
+        gc.collect()
+    assert len(rows) > 1000
+    with pytest.raises(RuntimeError, match="does not record"):
+        _allocs.stop_stacks()
+
+
 def test_one_recording_at_a_time_and_only_its_thread_has_it() -> None:
     said = []
 
