@@ -195,6 +195,24 @@ def test_what_ends_early_is_sampled_no_longer(function: Callable[[Benchmark], No
     assert not is_sampled()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the process has its timer from the beginning")
+def test_without_a_timer_there_is_a_reason() -> None:
+    script = """
+import resource
+from tallymark.bench.benchmark import run_once
+from tallymark.bench.measure.passes.samples import SamplePass
+resource.setrlimit(resource.RLIMIT_SIGPENDING, (0, 0))
+def op(b):
+    for _ in b.loop():
+        pass
+measured = SamplePass(0.1)
+run_once(op, {}, measured)
+print(measured.problem)
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=30, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("no timer can be had:")
+
+
 def test_another_thread_does_not_end_a_sampling() -> None:
     def end() -> None:
         with pytest.raises(RuntimeError, match="another thread is being sampled"):

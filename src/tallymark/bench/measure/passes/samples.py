@@ -46,7 +46,11 @@ class SamplePass:
             took = clock() - start
             n = max(1, min(n * 10, int(n * 0.05 / max(took, 1e-9))))
         ops = 0
-        sampling(INTERVAL)
+        try:
+            sampling(INTERVAL)
+        except OSError as error:  # a limit (`ulimit -i`), or a sandbox
+            self.problem = f"no timer can be had: {error.strerror}"
+            return
         try:
             start = clock()
             while not ops or clock() - start < self._budget:
