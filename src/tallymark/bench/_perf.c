@@ -4,7 +4,7 @@
  * A client request is a sequence of instructions that does nothing on a processor; Valgrind recognises it. The sequences are part
  * of its interface to compiled programs and have not changed since they were made, so its headers are not needed to build this.
  *
- * The module has no state but the last number of a thread, and a counter is for the thread that made it: a GIL is not needed. */
+ * The module has no state but a number of threads, and a counter is for the thread that made it: a GIL is not needed. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <errno.h>

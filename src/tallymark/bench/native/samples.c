@@ -62,7 +62,7 @@ was_sent(const siginfo_t *info)
 
 /* A fault that is not ours is left to the handler before this one: a fault repeats, and a signal that was sent is sent again.
  *
- * That handler may pass on to this one, if it was set while a thread was sampled: then the signal's default ends the process. */
+ * That handler may pass on to this one, if it was set while a thread was sampled: then the signal's default ends it all. */
 static void
 on_fault(int signal, siginfo_t *info, void *Py_UNUSED(context))
 {
