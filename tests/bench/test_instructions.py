@@ -1,5 +1,6 @@
 """Instructions per op: by callgrind in processes of its own, and by the processor's counter, which is faked here."""
 
+import contextlib
 import errno
 import gc
 import os
@@ -199,6 +200,24 @@ def test_a_counter_that_shared_the_processors_is_not_believed():
     counter.start()
     with pytest.raises(BenchError, match="counted 3 of 4 ns, as other programs use the counters too"):
         counter.stop()
+
+
+def test_a_counter_of_a_thread_that_ended_is_not_read_by_a_later_one():
+    counters, read = [], []  # a later thread often gets the identifier of one that ended
+
+    def make():
+        counters.append(_perf.Counter(fd=kernel((1, 1, 1))))
+
+    def use():
+        with contextlib.suppress(RuntimeError):
+            read.append(counters[-1].read())
+
+    for _ in range(20):
+        for target in (make, use):
+            thread = threading.Thread(target=target)
+            thread.start()
+            thread.join()
+    assert not read
 
 
 def test_a_counter_belongs_to_its_thread_and_process():

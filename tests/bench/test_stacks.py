@@ -224,6 +224,35 @@ def test_a_stack_has_each_call() -> None:
     assert names[:3] == ["inner", "nested", "loop"]
 
 
+class Made:
+    def __init__(self) -> None:
+        self.value = bytes(100)
+
+
+def make() -> None:
+    for _ in range(100):  # calls of a class become ones that the interpreter has a code of its own for
+        Made()
+
+
+def test_a_class_calls_its_init_from_the_line_that_makes_the_object() -> None:
+    rows, counted = recorded(make)
+    expect_sum(rows, counted)
+    callers = {rows[row.parent].function for row in rows if row.function == "Made.__init__"}
+    assert callers == {"make"}
+    assert not [row for row in rows if row.function is not None and row.line < 1]
+
+
+class Nested:
+    def __init__(self, depth: int) -> None:
+        self.inner = Nested(depth - 1) if depth else bytes(100)
+
+
+def test_an_init_that_calls_itself_from_one_place_is_one_row() -> None:
+    rows, counted = recorded(lambda: Nested(50))
+    expect_sum(rows, counted)
+    assert 1 <= sum(row.function == "Nested.__init__" for row in rows) <= 4  # one is the innermost, and one while it warmed up
+
+
 def test_phases_are_told_apart_and_read_once() -> None:
     with counting(), recording() as recorder:
         for phase in (0, 1, 1, -1):
@@ -357,6 +386,37 @@ def test_other_threads_are_not_charged() -> None:
         thread.join()
     expect_sum(rows, counted)
     assert not any(row.function == "work" for row in rows)
+
+
+def test_a_finalizer_that_ends_the_recording_while_it_is_read() -> None:
+    class Ends:
+        def __init__(self) -> None:
+            self.cycle = self
+
+        def __del__(self) -> None:
+            _allocs.stop_stacks()
+
+    source = "".join(f"def f{i}(): return bytes({i})\n" for i in range(1000))
+    made: dict[str, Callable[[], object]] = {}
+    exec(source, made)
+    functions = [one for name, one in made.items() if name.startswith("f")]
+    thresholds = gc.get_threshold()
+    with counting():
+        _allocs.start_stacks(1 << 16)
+        _allocs.charge_stacks(1)
+        for one in functions:
+            one()
+        _allocs.charge_stacks(-1)
+        gc.disable()
+        Ends()
+        gc.set_threshold(1)
+        gc.enable()  # before 3.12 it collects inside of what reads the rows
+        rows = _allocs.read_stacks()
+        gc.set_threshold(*thresholds)
+        gc.collect()
+    assert len(rows) > 1000
+    with pytest.raises(RuntimeError, match="does not record"):
+        _allocs.stop_stacks()
 
 
 def test_one_recording_at_a_time_and_only_its_thread_has_it() -> None:

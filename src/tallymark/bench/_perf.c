@@ -4,11 +4,11 @@
  * A client request is a sequence of instructions that does nothing on a processor; Valgrind recognises it. The sequences are part
  * of its interface to compiled programs and have not changed since they were made, so its headers are not needed to build this.
  *
- * The module has no state, and a counter is used by the thread that made it alone: a GIL is not needed. */
+ * The module has no state but a number of threads, and a counter is for the thread that made it: a GIL is not needed. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <pythread.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -35,6 +35,18 @@ typedef struct {
     pid_t process;
     unsigned long thread;
 } Counter;
+
+/* Return a number of this thread that no other gets, not even once it has ended, as with identifiers of the system's. */
+static unsigned long
+number_of_thread(void)
+{
+    static _Atomic unsigned long last;
+    static _Thread_local unsigned long number;
+    if (number == 0) {
+        number = atomic_fetch_add(&last, 1) + 1;
+    }
+    return number;
+}
 
 #ifdef __linux__
 
@@ -77,7 +89,7 @@ counter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     made->process = getpid();
-    made->thread = PyThread_get_thread_ident();
+    made->thread = number_of_thread();
     made->fd = fd >= 0 ? fd : open_counter();
     if (made->fd < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -110,7 +122,7 @@ counter_read(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     Counter *self = (Counter *)object;
     Reading reading;
-    if (self->process != getpid() || self->thread != PyThread_get_thread_ident()) {
+    if (self->process != getpid() || self->thread != number_of_thread()) {
         PyErr_SetString(PyExc_RuntimeError, "a counter counts the thread that made it: make one in this thread");
         return NULL;
     }

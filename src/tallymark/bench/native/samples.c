@@ -47,14 +47,49 @@ static struct {
 #endif
 } sampling;
 
+static void guard(int signal);
+
+/* Linux tells a signal that was sent from a fault by its sign. */
+static int
+was_sent(const siginfo_t *info)
+{
+#ifdef __linux__
+    return info->si_code <= 0;
+#else
+    return info->si_code == SI_USER || info->si_code == SI_QUEUE;
+#endif
+}
+
+/* A fault that is not ours is left to the handler before this one: a fault repeats, and a signal that was sent is sent again.
+ *
+ * That handler may pass on to this one, if it was set while a thread was sampled: then the signal's default ends it all. */
 static void
-on_fault(int signal)
+on_fault(int signal, siginfo_t *info, void *Py_UNUSED(context))
 {
     if (sampling.reading && pthread_equal(pthread_self(), sampling.thread)) {
         siglongjmp(sampling.guarded, 1);
     }
-    /* Not ours: the fault repeats, and is handled as it was before. */
-    sigaction(signal, &sampling.before_faults[signal == faults[1]], NULL);
+    struct sigaction *kept = &sampling.before_faults[signal == faults[1]];
+    struct sigaction before = *kept;
+    *kept = (struct sigaction){.sa_handler = SIG_DFL};
+    sigaction(signal, &before, NULL);
+    if (was_sent(info)) {
+        raise(signal);
+        if (sampling.on) { /* it was answered, and the process goes on */
+            guard(signal);
+        }
+    }
+}
+
+/* Set our handler of a fault. If it is there already, another was set on top of it meanwhile and put it back. */
+static void
+guard(int signal)
+{
+    struct sigaction before, ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
+    sigaction(signal, &ours, &before);
+    if (before.sa_sigaction != on_fault) {
+        sampling.before_faults[signal == faults[1]] = before;
+    }
 }
 
 static void
@@ -65,11 +100,13 @@ keep_sample(void)
         sampling.lost++;
         return;
     }
-    sampling.words[sampling.n++] = (uintptr_t)calls->n;
+    uintptr_t *word = sampling.words + sampling.n;
+    *word++ = (uintptr_t)calls->n;
     for (int i = 0; i < calls->n; i++) {
-        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].code;
-        sampling.words[sampling.n++] = (uintptr_t)calls->calls[i].at;
+        *word++ = (uintptr_t)calls->calls[i].code;
+        *word++ = (uintptr_t)calls->calls[i].at;
     }
+    sampling.n += 1 + 2 * (size_t)calls->n;
 }
 
 /* The timer ends once, and the handler sets it again: so there is time between two samples, however long one takes. */
@@ -149,7 +186,7 @@ restore_handlers(void)
     }
     for (int i = 0; i < 2; i++) {
         sigaction(faults[i], NULL, &present);
-        if (present.sa_handler == on_fault) {
+        if (present.sa_sigaction == on_fault) {
             sigaction(faults[i], &sampling.before_faults[i], NULL);
         }
     }
@@ -181,9 +218,10 @@ start_samples(PyObject *Py_UNUSED(module), PyObject *number)
     sampling.thread = pthread_self();
     sampling.on = 1;
     struct sigaction timed = {.sa_handler = on_time, .sa_flags = SA_RESTART | SA_ONSTACK};
-    struct sigaction faulty = {.sa_handler = on_fault, .sa_flags = SA_NODEFER | SA_ONSTACK};
+    sigfillset(&timed.sa_mask); /* a fault of another handler is none of ours */
     for (int i = 0; i < 2; i++) {
-        sigaction(faults[i], &faulty, &sampling.before_faults[i]);
+        sigdelset(&timed.sa_mask, faults[i]);
+        guard(faults[i]);
     }
     sigaction(SIGPROF, &timed, &sampling.before);
     sampling.nanoseconds = (long)(seconds * 1e9);
@@ -199,12 +237,12 @@ start_samples(PyObject *Py_UNUSED(module), PyObject *number)
 
 /* Return the next sample as a tuple of (address of the code, place in it), the innermost first. */
 static PyObject *
-sample_at(size_t *at)
+sample_at(const uintptr_t *words, size_t *at)
 {
-    Py_ssize_t n = (Py_ssize_t)sampling.words[(*at)++];
+    Py_ssize_t n = (Py_ssize_t)words[(*at)++];
     PyObject *sample = PyTuple_New(n);
     for (Py_ssize_t i = 0; sample != NULL && i < n; i++, *at += 2) {
-        PyObject *call = Py_BuildValue("Ki", (unsigned long long)sampling.words[*at], (int)sampling.words[*at + 1]);
+        PyObject *call = Py_BuildValue("Ki", (unsigned long long)words[*at], (int)words[*at + 1]);
         if (call == NULL) {
             Py_CLEAR(sample);
         }
@@ -216,11 +254,11 @@ sample_at(size_t *at)
 }
 
 static PyObject *
-read_samples(void)
+read_samples(const uintptr_t *words, size_t n)
 {
     PyObject *samples = PyList_New(0);
-    for (size_t at = 0; samples != NULL && at < sampling.n;) {
-        PyObject *sample = sample_at(&at);
+    for (size_t at = 0; samples != NULL && at < n;) {
+        PyObject *sample = sample_at(words, &at);
         if (sample == NULL || PyList_Append(samples, sample) < 0) {
             Py_CLEAR(samples);
         }
@@ -229,6 +267,7 @@ read_samples(void)
     return samples;
 }
 
+/* The words are taken over first: making objects may collect garbage, and a finalizer start to sample anew. */
 PyObject *
 stop_samples(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -236,20 +275,27 @@ stop_samples(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         PyErr_SetString(PyExc_RuntimeError, "no thread is being sampled");
         return NULL;
     }
+    if (!pthread_equal(pthread_self(), sampling.thread)) { /* which may be in the handler, and needs no GIL for it */
+        PyErr_SetString(PyExc_RuntimeError, "another thread is being sampled: it has to end that itself");
+        return NULL;
+    }
     sampling.on = 0;
     stop_timer();
     int ours = restore_handlers();
-    PyObject *read = NULL;
-    PyObject *samples = read_samples();
-    if (samples != NULL && !ours) {
-        Py_CLEAR(samples);
+    uintptr_t *words = sampling.words;
+    unsigned long lost = sampling.lost;
+    sampling.words = NULL;
+    PyObject *samples = NULL, *read = NULL;
+    if (ours) {
+        samples = read_samples(words, sampling.n);
+    }
+    else {
         PyErr_SetString(PyExc_RuntimeError, "the handler of SIGPROF was replaced while its thread was sampled");
     }
     if (samples != NULL) {
-        read = Py_BuildValue("Nk", samples, sampling.lost);
+        read = Py_BuildValue("Nk", samples, lost);
     }
-    free(sampling.words);
-    sampling.words = NULL;
+    free(words);
     return read;
 }
 

@@ -12,6 +12,7 @@
 #if CAN_READ_STACKS
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { ROOT = 0, OTHER = 1, CUT = 2, FIRST_NODE = 3, N_PHASES = 2, OFF = -1, LARGEST = 1 << 24 };
 
@@ -118,18 +119,32 @@ node_of_call(uint32_t parent, const Call *call)
     return find_node(&wanted);
 }
 
+/* From 3.12 on the interpreter has code of its own, `__init__` in a file `__init__`, between an `__init__` and who makes the
+ * object. It has no line. All functions have both flags, and what is not in a function has none. */
+static int
+is_of_interpreter(const PyCodeObject *code)
+{
+    return (code->co_flags & (CO_OPTIMIZED | CO_NEWLOCALS)) == CO_OPTIMIZED;
+}
+
 static uint32_t
 node_of_stack(void)
 {
     Calls *calls = &recording.calls;
     read_calls(recording.state, calls);
     uint32_t node = calls->cut ? CUT : ROOT;
+    Call outer = {NULL, 0};
     for (int i = calls->n - 1; i >= 0; i--) {
-        uint32_t inner = node_of_call(node, &calls->calls[i]);
+        Call call = calls->calls[i];
+        if (is_of_interpreter(call.code) || (call.code == outer.code && call.at == outer.at)) {
+            continue;
+        }
+        uint32_t inner = node_of_call(node, &call);
         if (inner == OTHER || inner == ROOT) {
             return inner;
         }
         node = inner;
+        outer = call;
     }
     return node;
 }
@@ -161,19 +176,39 @@ charge_object(const Thread *t, PyTypeObject *type)
 }
 
 static void
+free_nodes(Node *nodes, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        Py_XDECREF(nodes[i].owned_file);
+        Py_XDECREF(nodes[i].owned_function);
+    }
+    free(nodes);
+}
+
+static void
 forget(void)
 {
     Node *nodes = recording.nodes;
-    uint32_t n = recording.n;
     free(recording.index);
     recording.number = 0;
     recording.nodes = NULL;
     recording.index = NULL;
-    for (uint32_t i = FIRST_NODE; i < n; i++) {
-        Py_DECREF(nodes[i].owned_file);
-        Py_XDECREF(nodes[i].owned_function);
+    free_nodes(nodes, recording.n);
+}
+
+/* Return a copy of all nodes, or NULL without memory, and set their costs to 0. */
+static Node *
+take_nodes(void)
+{
+    Node *taken = malloc(recording.n * sizeof(Node));
+    for (uint32_t i = 0; taken != NULL && i < recording.n; i++) {
+        Node *node = &recording.nodes[i];
+        taken[i] = *node;
+        Py_XINCREF(node->owned_file);
+        Py_XINCREF(node->owned_function);
+        memset(node->costs, 0, sizeof(node->costs));
     }
-    free(nodes);
+    return taken;
 }
 
 static int
@@ -258,6 +293,7 @@ describe(const Node *node)
                          a->bytes, a->objects, b->allocs, b->reallocs, b->bytes, b->objects);
 }
 
+/* The nodes are copied first: making objects may collect garbage, and a finalizer end the recording. */
 PyObject *
 read_stacks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -265,17 +301,20 @@ read_stacks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     recording.phase = OFF;
+    uint32_t n = recording.n;
+    Node *nodes = take_nodes();
+    if (nodes == NULL) {
+        return PyErr_NoMemory();
+    }
     PyObject *read = PyList_New(0);
-    for (uint32_t i = 0; read != NULL && i < recording.n; i++) {
-        PyObject *row = describe(&recording.nodes[i]);
+    for (uint32_t i = 0; read != NULL && i < n; i++) {
+        PyObject *row = describe(&nodes[i]);
         if (row == NULL || PyList_Append(read, row) < 0) {
             Py_CLEAR(read);
         }
         Py_XDECREF(row);
-        for (int phase = 0; phase < N_PHASES; phase++) {
-            recording.nodes[i].costs[phase] = (Cost){0};
-        }
     }
+    free_nodes(nodes, n);
     return read;
 }
 

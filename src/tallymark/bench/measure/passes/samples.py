@@ -46,19 +46,29 @@ class SamplePass:
             took = clock() - start
             n = max(1, min(n * 10, int(n * 0.05 / max(took, 1e-9))))
         ops = 0
-        sampling(INTERVAL)
-        start = clock()
-        while not ops or clock() - start < self._budget:
-            yield repeat(n)
-            ops += n
-        self.seconds = (clock() - start) / ops
+        try:
+            sampling(INTERVAL)
+        except OSError as error:  # a limit (`ulimit -i`), or a sandbox
+            self.problem = f"no timer can be had: {error.strerror}"
+            return
+        try:
+            start = clock()
+            while not ops or clock() - start < self._budget:
+                yield repeat(n)
+                ops += n
+            self.seconds = (clock() - start) / ops
+        finally:  # the op may raise, or leave its loop
+            samples = self._sampled()
+        self._resolve(samples)
+        self.guard.look()
+
+    def _sampled(self) -> list[tuple[tuple[int, int], ...]]:
         try:
             samples, self.lost = sampled()
         except RuntimeError as error:
             self.problem = str(error)
-        else:
-            self._resolve(samples)
-        self.guard.look()
+            return []
+        return samples
 
     def _resolve(self, samples: list[tuple[tuple[int, int], ...]]) -> None:
         """Name the lines, while the code is still there. A call whose code is gone (of `exec`) is left to its caller."""
