@@ -187,8 +187,8 @@ def test_a_quick_comparison_looks_once_unless_it_has_a_gate_on_time():
 
 
 def paired(*ratios):
-    sides = [[(str(i), [1e-6 * one] * 3) for i, one in enumerate(side)] for side in ([1.0] * len(ratios), ratios)]
-    return [side(one) for one in sides]
+    both = [[(str(i), [1e-6 * one] * 3) for i, one in enumerate(times)] for times in ([1.0] * len(ratios), ratios)]
+    return [side(one) for one in both]
 
 
 def test_what_is_not_known_is_told_with_what_would_decide_it():

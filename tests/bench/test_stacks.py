@@ -276,7 +276,9 @@ def test_code_from_exec_without_a_file() -> None:
     expect_sum(rows, counted)
     own = [row for row in rows if (row.file, row.function) == ("<string>", "<module>") and row.growth()[2]]
     found = {row.line: row.growth()[2] / 20 for row in own}
-    assert found == {1: 133, 3: 233}
+    assert set(found) == {1, 3}
+    assert found[3] == 233
+    assert found[1] >= 133  # and the dict of its names, unless that comes from a free list
 
 
 def test_code_is_not_kept_and_does_not_fill_the_table() -> None:
