@@ -25,8 +25,11 @@ def extension(name: str, sources: str) -> Extension:
     )
 
 
-extensions = [extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c")]
+extensions = [
+    extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c"),
+    extension("tallymark.bench._perf", "src/tallymark/bench/_perf.c"),
+]
 if "t" not in getattr(sys, "abiflags", ""):
-    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/_allocs.c"))
+    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/native/*.c"))
 
 setup(ext_modules=extensions)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tallymark as tm
+from tallymark.bench import QUICK, Target, measure
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -41,6 +43,23 @@ def test_the_shop_serves_its_customers() -> None:
     text = run(EXAMPLES / "orders.py", "--seconds", "0.2")
     for name in ("shop_operations_total", "shop_operation_duration_seconds_count", "shop_items_sold_total", "shop_amounts_sum"):
         assert re.search(rf"^{name}\{{.*\}} [\d.]+$", text, re.MULTILINE), name
+
+
+BENCHMARKS = sorted((EXAMPLES / "benchmarks").glob("bench_*.py"))
+
+
+@pytest.mark.slow
+def test_the_example_benchmarks_are_measured() -> None:
+    settings = replace(QUICK, processes=1, values=1, passes=("allocations",))
+    (found,) = measure(["examples/benchmarks"], targets=[Target(root=str(ROOT))], settings=settings)
+    assert {one.file for one in found.benchmarks} == {str(one.relative_to(ROOT)) for one in BENCHMARKS}
+    assert {one.name: one.reason for one in found.benchmarks if one.status != "ok"} == {}
+
+
+@pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)
+def test_the_table_of_the_example_benchmarks_is_whole(file: Path) -> None:
+    table = (EXAMPLES / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert f"| `{file.name}` |" in table
 
 
 @pytest.mark.parametrize(("page", "example"), [(page, example) for page in PAGES for example in range(len(blocks(page)))])

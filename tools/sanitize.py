@@ -1,4 +1,4 @@
-"""Run the engine's tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer: `python tools/sanitize.py`.
+"""Run the tests of what is in C on a build with AddressSanitizer and UndefinedBehaviorSanitizer: `python tools/sanitize.py`.
 
 The build goes into a copy of the tree, so that the one in use stays as it is. Warnings of the compiler are errors here.
 """
@@ -55,7 +55,8 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
     pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
-    yield [*pytest, "tests/engine", "tests/threads"]
+    yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
+    yield [*pytest, "-m", "not slow", "tests/bench/test_instructions.py"]
     yield [*pytest, "--timeout=300", "--deselect=tests/processes/test_shared.py::test_nothing_is_allocated", "tests/processes"]
 
 

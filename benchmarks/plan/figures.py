@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from plan.ratios import RATIOS, Ratio, judge
 from tallymark.bench import BenchmarkResult, RunResult, Settings, Target, measure
 from tallymark.bench.measure.measure import Progress
 
@@ -21,6 +23,9 @@ POST_MORTEM = "examples/benchmarks/bench_post_mortem.py"
 _PASSES = ("allocations", "collections", "time")
 FULL = Settings(processes=5, values=9, shortest=0.004, budget=0.6, most=4.0, passes=_PASSES)
 QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, passes=("allocations", "time"))
+
+#: Processes of each row of a ratio, in turns. Six are the fewest whose interval of the median holds with 95 %.
+ROUNDS, MOST_ROUNDS = 6, 18
 
 #: Some ops do many records at once; the figures are of one record.
 MANY = {"bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3}
@@ -56,9 +61,10 @@ class Figures:
     created: str
     benchmarks: dict[str, Figure]
     held: dict[str, dict[str, float]] = field(default_factory=dict)  # what holding series costs: see memory.py
-    lifetimes: dict[str, dict[str, float]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
-    original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original: see original.py
-    original_source: str = ""
+    lifetimes: dict[str, dict[str, Any]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
+    ratios: dict[str, list[float]] = field(default_factory=dict)  # of rows whose processes took turns: see ratios.py
+    original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original; a time only if it was run here
+    original_ratios: dict[str, list[float]] = field(default_factory=dict)  # its time / ours, one a round
     failed: dict[str, str] = field(default_factory=dict)
     post_mortem: list[str] = field(default_factory=list)
     suite: str = ""
@@ -93,15 +99,33 @@ def take(quick: bool, progress: Progress) -> RunResult:
     return run
 
 
-def confirm(run: RunResult, progress: Progress) -> RunResult:
-    """Measure the native engine's rows again, with more processes, and replace those of a quick run.
+def take_ratios(quick: bool, progress: Progress) -> dict[str, list[float]]:
+    """Measure each pair of rows that is compared, in turns; more often, up to a limit, while its verdict is open."""
+    return {one.name: _ratios_of(one, progress) for one in RATIOS if one.quick or not quick}
 
-    `--quick` gives a row only one process. If that says that a criterion is not met, more processes must say so too.
-    """
-    settings = replace(QUICK, processes=5, most=3.0)
-    (again,) = measure(["benchmarks"], targets=[Target(root=str(ROOT))], settings=settings, select=_is_ours, progress=progress)
-    better = {one.name: one for one in again.benchmarks}
-    return replace(run, benchmarks=tuple(better.get(one.name, one) for one in run.benchmarks))
+
+def _ratios_of(one: Ratio, progress: Progress) -> list[float]:
+    ratios: list[float] = []
+    while len(ratios) < MOST_ROUNDS and (not ratios or judge(ratios, one.least, one.most)[1] == "undecided"):
+        times = times_of((one.dearer, one.cheaper), ROUNDS, progress)
+        dearer, cheaper = times.get(one.dearer, []), times.get(one.cheaper, [])
+        ratios += [above / below for above, below in zip(dearer, cheaper, strict=False) if below > 0]
+        if not ratios:
+            break
+    return ratios
+
+
+def times_of(names: Sequence[str], rounds: int, progress: Progress) -> dict[str, list[float]]:
+    """Return the seconds per op of some benchmarks: a process of each in each round, in random order."""
+    settings = replace(QUICK, processes=rounds, most=math.inf, passes=("time",))
+    files = sorted({f"benchmarks/{name.partition('::')[0]}" for name in names})
+    targets = [Target(root=str(ROOT))]
+    wanted = {f"benchmarks/{name}" for name in names}
+    (run,) = measure(files, targets=targets, settings=settings, select=wanted.__contains__, progress=progress)
+    if not run.complete:
+        raise KeyboardInterrupt
+    timed = {short(one.name): one.time for one in run.benchmarks if one.time}
+    return {name: [median / _many(name) for median in time.medians] for name, time in timed.items()}
 
 
 def replay(progress: Progress) -> RunResult:
@@ -124,7 +148,7 @@ def short(name: str) -> str:
 
 
 def _figure(name: str, one: BenchmarkResult) -> Figure:
-    many = next((count for part, count in MANY.items() if part in name), 1)
+    many = _many(name)
     time, counted, collected = one.time, one.allocations, one.collections
     assert time is not None
     assert counted is not None
@@ -140,8 +164,8 @@ def _figure(name: str, one: BenchmarkResult) -> Figure:
     )
 
 
-def _is_ours(name: str) -> bool:
-    return _is_quick(name) and ("bench_steady" in name or "bench_tallymark" in name)
+def _many(name: str) -> int:
+    return next((count for part, count in MANY.items() if part in name), 1)
 
 
 def _is_quick(name: str) -> bool:

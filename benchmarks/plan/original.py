@@ -1,9 +1,15 @@
-"""The Go library that Tallymark grew from, to compare with: recorded figures, or new ones if its checkout is given."""
+"""The Go library that Tallymark grew from, to compare with.
+
+Its allocations and bytes were recorded, and hold on any machine. Its times are compared only where they are measured here, in
+turns with ours, from a checkout: `--go DIR`. Benchmarks that this checkout lacks are left out.
+"""
 
 from __future__ import annotations
 
 import re
+import statistics
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 BASELINE = Path(__file__).parent.parent / "original" / "baseline.txt"
@@ -43,13 +49,42 @@ def parse(text: str) -> dict[str, dict[str, float]]:
 
 
 def recorded() -> dict[str, dict[str, float]]:
-    """Return the recorded figures."""
-    return parse(BASELINE.read_text(encoding="utf-8"))
+    """Return the recorded bytes and allocations. The times are of another machine: they are left out."""
+    found = parse(BASELINE.read_text(encoding="utf-8"))
+    return {name: {key: one[key] for key in ("bytes", "allocs")} for name, one in found.items()}
 
 
-def rerun(checkout: Path, go: str = "go") -> dict[str, dict[str, float]]:
-    """Run the benchmarks of the original's checkout. Raises ValueError, with the reason, if none runs."""
-    command = [go, "test", "-run", "^$", "-bench", ".", "-benchmem", "./..."]
+def in_turns(
+    checkout: Path, ours: Callable[[], Mapping[str, float]], rounds: int, go: str = "go"
+) -> tuple[dict[str, dict[str, float]], dict[str, list[float]]]:
+    """Run the original's benchmarks and ours in turns.
+
+    Args:
+        checkout: a directory with the original's code.
+        ours: returns the seconds per op of our benchmarks, by name.
+        rounds: how often each side runs.
+        go: the command.
+
+    Returns the original's figures, and for each benchmark that both have the ratios theirs / ours, one a round.
+    Raises ValueError, with the reason, if none runs.
+    """
+    runs, ratios = [], dict[str, list[float]]()
+    for _ in range(rounds):
+        runs.append(run(checkout, go))
+        times = ours()
+        for theirs, (name, _) in COUNTERPARTS.items():
+            if theirs in runs[-1] and times.get(name, 0.0) > 0:
+                ratios.setdefault(theirs, []).append(runs[-1][theirs]["time"] / times[name])
+    figures = {
+        name: {**one, "time": statistics.median(each[name]["time"] for each in runs if name in each)}
+        for name, one in runs[0].items()
+    }
+    return figures, ratios
+
+
+def run(checkout: Path, go: str = "go") -> dict[str, dict[str, float]]:
+    """Run the benchmarks of the original's checkout once. Raises ValueError, with the reason, if none runs."""
+    command = [go, "test", "-run", "^$", "-bench", ".", "-benchmem", "-benchtime", "100ms", "./..."]
     try:
         ran = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
     except OSError as error:

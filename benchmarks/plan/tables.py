@@ -7,6 +7,7 @@ from plan.figures import Figure, Figures, pivot
 from plan.lifetimes import FEW, MANY
 from plan.memory import PEERS, SERIES, STRATEGIES
 from plan.original import COUNTERPARTS
+from plan.ratios import judge
 from tallymark.bench.show.report import NONE, Table
 from tallymark.bench.units import format_bytes, format_count, format_seconds
 
@@ -183,28 +184,41 @@ def growth_table(figures: Figures, what: str) -> Table:
 
 
 def original_table(figures: Figures) -> Table:
-    """The Go original's benchmarks, ours, and the ratio."""
+    """The Go original's benchmarks and ours: allocations and bytes, and times where both ran here in turns."""
+    timed = bool(figures.original_ratios)
     rows = []
     for theirs, (name, least) in COUNTERPARTS.items():
         ours, other = figures.get(name), figures.original.get(theirs)
         if ours is None or other is None:
             continue
-        rows.append(
-            (
-                theirs,
-                f"{format_seconds(other['time'])}, {other['allocs']:.0f}",
-                _cell(ours, sizes=False),
-                f"{_figures(other['time'] / max(ours.time, 1e-12))} times",
-                f"{least:g}" if least else "",
-            )
-        )
-    return Table(("", "Go original", "native", "cheaper", "at least"), tuple(rows))
+        counts = (_counts(other["allocs"], other["bytes"]), _counts(ours.allocs, ours.bytes))
+        rows.append((theirs, *counts, *(_times(figures, theirs, ours, other, least) if timed else ())))
+    headers = ("allocs, bytes", "Go original", "native", *(("Go: time", "native", "cheaper", "at least") if timed else ()))
+    return Table(headers, tuple(rows))
+
+
+def _counts(allocs: float, size: float) -> str:
+    return f"{format_count(round(allocs, 2))}, {format_bytes(size)}"
+
+
+def _times(figures: Figures, theirs: str, ours: Figure, other: dict[str, float], least: float) -> tuple[str, ...]:
+    if theirs not in figures.original_ratios:
+        return NONE, format_seconds(ours.time), NONE, ""
+    cheaper, _ = judge(figures.original_ratios[theirs])
+    return format_seconds(other["time"]), format_seconds(ours.time), cheaper, f"{least:g}" if least else ""
+
+
+def original_left_out(figures: Figures) -> str:
+    """Return one line on the rows that have no times, and why; empty if all have some."""
+    if not figures.original_ratios:
+        return "Times need --go DIR, a checkout of the Go original: figures of two machines do not compare."
+    missing = [theirs for theirs in COUNTERPARTS if theirs not in figures.original_ratios]
+    return f"Left out, as the checkout has no such benchmark: {', '.join(missing)}." if missing else ""
 
 
 def criteria_table(found: list[Criterion]) -> Table:
-    """Each criterion, its figure, and whether it is met."""
-    said = {True: "pass", False: "FAIL", None: "-"}
-    return Table(("criterion", "figure", ""), tuple((one.text, one.figure, said[one.met]) for one in found))
+    """Each criterion, its figure, and the verdict."""
+    return Table(("criterion", "figure", ""), tuple((one.text, one.figure, one.verdict) for one in found))
 
 
 def _cell(one: Figure | None, sizes: bool = True) -> str:

@@ -25,7 +25,7 @@ class Bench:
         done = subprocess.run(
             [sys.executable, "-m", "tallymark", "bench", *map(str, arguments)],
             cwd=self.root,
-            env={**os.environ, **environment},
+            env={**os.environ, "FORCE_COLOR": "", **environment},
             capture_output=True,
             text=True,
             timeout=110,
@@ -34,6 +34,10 @@ class Bench:
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr, done.stderr
         return done.stdout + done.stderr
+
+    def git(self, *arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        return subprocess.run(["git", *who, *arguments], cwd=self.root, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
@@ -47,6 +51,7 @@ def bench_here(bench, capsys, monkeypatch):
 
     def run(*arguments, status=0):
         monkeypatch.chdir(bench.root)
+        monkeypatch.delenv("FORCE_COLOR", raising=False)
         capsys.readouterr()
         assert main(["bench", *map(str, arguments)]) == status
         said = capsys.readouterr()

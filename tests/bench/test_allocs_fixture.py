@@ -6,6 +6,7 @@ import gc
 import itertools
 import sys
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -94,6 +95,11 @@ def test_what_is_freed_later_is_not_retained() -> None:
     assert Allocs().per_run(lambda: recent.append(bytes(1000))).retained == 0
 
 
+def test_what_another_thread_frees_is_not_retained() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        assert Allocs().per_run(lambda: pool.submit(int).result()).retained == 0
+
+
 def test_garbage_in_cycles_is_not_retained() -> None:
     def cycle() -> None:
         one: list[object] = []
@@ -161,7 +167,7 @@ def test_a_failure_names_costs_and_lines() -> None:
     assert any(line.startswith("allocs 2 0 <- too much") for line in lines), said
     assert any(line.startswith("bytes") and "any" in line for line in lines), said
     assert "retained 0 0" in lines
-    where = said[said.index("allocated at, as far as tracing can tell") :]
+    where = said[said.index("  allocated at:") :]
     assert f"test_allocs_fixture.py:{text.__code__.co_firstlineno + 1}: 1 allocations, {TEXT} B: return f" in where
     assert f"test_allocs_fixture.py:{helper.__code__.co_firstlineno + 1}: 1 allocations, 8 B: return [text()]" in where
     assert ("objects created: list 1, str 1" in lines) == CAN_TRACE_OBJECTS
@@ -178,6 +184,24 @@ def test_a_failure_names_lines_that_allocate_and_no_others() -> None:
     with pytest.raises(AssertionError) as failure:
         Allocs().check(calls)
     assert str(failure.value).count("test_allocs_fixture.py:") == 1
+
+
+def grown() -> None:
+    numbers = []
+    for each in range(100):
+        numbers.append(each)
+
+
+def test_limits_of_reallocations() -> None:
+    allocs = Allocs()
+    assert allocs.check(grown, allocs=None, reallocs=10).reallocs == 10
+    assert allocs.check(grown, allocs=None).reallocs == 10  # no limit unless one is given
+    with pytest.raises(AssertionError) as failure:
+        allocs.check(grown, allocs=None, reallocs=9)
+    said = str(failure.value)
+    assert "reallocs 10 9 <- too much" in [" ".join(line.split()) for line in said.splitlines()]
+    where = said[said.index("reallocated at:") :]
+    assert f"test_allocs_fixture.py:{grown.__code__.co_firstlineno + 3}: 10 reallocations" in where
 
 
 def test_a_failure_names_what_is_retained() -> None:
@@ -292,6 +316,14 @@ MARKER = """
     def test_pass_bytes():
         f"{x}:{y}"
 
+    @pytest.mark.max_allocs(reallocs=1)
+    def test_pass_reallocs():
+        [].extend(x for x in "abcdefghijk")
+
+    @pytest.mark.max_allocs(reallocs=0)
+    def test_fail_reallocs():
+        [].extend(x for x in "abcdefghijk")
+
     @pytest.mark.max_allocs(0)
     @pytest.mark.parametrize("a", ["", "a"])
     @pytest.mark.parametrize("b", ["b"])
@@ -346,15 +378,16 @@ MARKER = """
 
 def test_the_marker(pytest_run: Any) -> None:
     result = pytest_run(MARKER, "--strict-markers")
-    result.assert_outcomes(passed=6, failed=6, skipped=1, xfailed=1, errors=2)
+    result.assert_outcomes(passed=7, failed=7, skipped=1, xfailed=1, errors=2)
     outcomes = [line for line in result.outlines if line.startswith(("FAILED", "ERROR", "SKIPPED"))]
-    assert len(outcomes) == 9
+    assert len(outcomes) == 10
     for line in outcomes:
         word = "fail" if line.startswith("FAILED") else "error" if line.startswith("ERROR") else ".py:"
         assert word in line.partition(" - ")[0], line
     result.stdout.fnmatch_lines_random([
         "*test_fail_by_default costs more than allowed, per call in steady state:",
         "*bytes * 40  <- too much",
+        "*reallocs * 0  <- too much",
         "*TestClass.test_fail_method costs more than allowed*",
         "*keyword-only arguments*",
         "*max_allocs does not measure async tests*",
@@ -378,7 +411,9 @@ def test_async_tests_are_rejected_where_a_plugin_runs_them(pytest_run: Any) -> N
 
 def test_the_marker_is_described(pytest_run: Any) -> None:
     result = pytest_run("", "--markers")
-    result.stdout.fnmatch_lines(["@pytest.mark.max_allocs(allocs=0, bytes=None): fail if one call of the test's body*"])
+    result.stdout.fnmatch_lines(
+        ["@pytest.mark.max_allocs(allocs=0, bytes=None, reallocs=None): fail if one call of the test's body*"]
+    )
     result = pytest_run("", "--fixtures")
     result.stdout.fnmatch_lines(["allocs -- *", "    Measures and limits what functions allocate.*"])
 

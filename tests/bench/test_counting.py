@@ -50,11 +50,16 @@ def known():
     def array(iterations):
         for _ in iterations:
             bytearray(1000)
-    a, b = "abc", "xyz"
-    return [allocations_per_op(text), allocations_per_op(array)]
+    def grown(iterations):
+        for _ in iterations:
+            numbers = []
+            for each in items:
+                numbers.append(each)
+    a, b, items = "abc", "xyz", tuple(range(100))
+    return [allocations_per_op(text), allocations_per_op(array), allocations_per_op(grown).reallocs]
 
 TEXT = 56 if sys.version_info < (3, 12) else 48
-KNOWN = [(1, TEXT), (2, 1001 + 56)]
+KNOWN = [(1, TEXT), (2, 1001 + 56), 10]
 """
 
 

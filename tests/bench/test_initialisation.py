@@ -1,8 +1,7 @@
 """Benchmarks that measure initialisation get a warning, and others do not: on a corpus, and in detail.
 
-The corpus was split before anything was tuned. The held-out part shows what to expect elsewhere: 7 of 12 are found, and 3 of 21
-others get a false warning. These use an object that sets itself up on demand, but that a service makes for each request. It
-looks the same as an object that a service makes once.
+The parts `tuned` and `fresh_a` were tuned on; each other was unseen until the detector was ready. docs/benchmarks.md says what
+was found then. What is found now is no measure of what will be found elsewhere.
 """
 
 import gc
@@ -18,16 +17,25 @@ from tallymark.bench.discover import functions, load_file
 from tallymark.bench.measure.initialisation import find_initialisation
 
 CORPUS = Path(__file__).with_name("corpus")
-KNOWN_MISS = {"bench_client_in_with"}  # what is made in a `with` is not seen into
-if sys.version_info >= (3, 14):
-    KNOWN_MISS.add("bench_lru_cache_made_in_the_operation")  # ints have a free list there: too few allocations to tell
-KNOWN_FALSE = {"bench_request_body", "bench_request_header"}  # parsed on demand
+KNOWN_MISS = {
+    "bench_catalog",  # it looks like a request that is asked for a part of itself
+    "bench_log_to_a_stream",  # most of the op is what it should be
+    "bench_print_to_console",
+    "bench_worker_thread",  # cannot be repeated
+    "bench_publish",  # too little to tell
+    "bench_subcommands",
+    "bench_process_batch",
+    "bench_memo_in_a_helper",  # the helper is a local function
+    "bench_proxy_opener",  # set up in a loop, as data is
+}
+PARTS = ("tuned", "heldout", "fresh_a", "fresh_b", "fresh_c", "fresh_d")
 
 
 def flagged(part):
     found = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # benchmarks do not close their connections
+        warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine that is made again is not awaited again
         found.update(_flagged(part))
         gc.collect()
     return found
@@ -44,17 +52,14 @@ def names(part):
     return set(functions(load_file(str(CORPUS / f"bench_{part}.py"))))
 
 
-def test_the_corpus_for_tuning():
-    assert len(names("tuned_bad")) == 12
-    assert names("tuned_bad") - flagged("tuned_bad") == KNOWN_MISS
-    assert flagged("tuned_good") == KNOWN_FALSE
-
-
-def test_the_corpus_that_was_held_out():
-    assert len(names("heldout_bad")) == 12
-    assert len(names("heldout_good")) >= 20
-    assert len(flagged("heldout_bad")) >= 7
-    assert len(flagged("heldout_good")) <= 3
+@pytest.mark.slow
+@pytest.mark.parametrize("part", PARTS)
+def test_the_corpus(part):
+    bad, good = names(f"{part}_bad"), names(f"{part}_good")
+    assert len(bad) >= 12
+    assert len(good) >= 20
+    assert bad - flagged(f"{part}_bad") <= KNOWN_MISS
+    assert flagged(f"{part}_good") == set()
 
 
 HEADER = """
@@ -91,8 +96,8 @@ def test_the_warning_names_line_statement_and_remedy(find):
     assert finding.kind == "measures-initialisation"
     assert finding.line == 20
     assert finding.statement == "template.render('ada')"
-    assert "`template.render('ada')` costs " in finding.message
-    assert "the first time and 0 when repeated" in finding.message
+    assert finding.message.startswith("measures initialisation: `template.render('ada')` costs ")
+    assert finding.message.endswith("allocations the first time and 0 when repeated")
     assert finding.remedy == "Move `template = Template(TEXT)` above b.loop()."
 
 
@@ -106,11 +111,68 @@ def test_chained_calls_are_split(find):
     assert finding.remedy == "Move `Template(TEXT)` above b.loop()."
 
 
+MAKER = """
+class Maker:
+    def __init__(self, text):
+        self.parts = [[one] for one in text.split()]
+        for one in self.parts:
+            one.append(one[0].upper())
+            one.append(one[0].title())
+
+    def has(self, part):
+        return len(part) > 3
+
+    def size(self):
+        return len(self.parts)
+"""
+
+
 def test_an_object_that_is_made_and_hardly_used(find):
-    (finding,) = find("        made = Maker(TEXT)\n        made.size()", header=HEADER + "class Maker:\n"
-        "    def __init__(self, text):\n        self.parts = [[one] for one in text.split()]\n"
-        "    def size(self):\n        return 1\n")  # fmt: skip
+    (finding,) = find("        made = Maker(TEXT)\n        made.has('xyz')", header=HEADER + MAKER)
     assert finding.statement == "made = Maker(TEXT)"
+    assert "`made = Maker(TEXT)` costs " in finding.message
+    assert " of the op's " in finding.message
+
+
+def test_an_object_that_is_asked_for_what_it_was_given_is_what_the_op_works_on(find):
+    assert find("        made = Maker(TEXT)\n        made.size()", header=HEADER + MAKER) == []
+    assert find("        made = Maker(TEXT)\n        made.has('c')", header=HEADER + MAKER) == []
+
+
+def test_an_object_that_grows_with_each_use_is_what_the_op_works_on(find):
+    grows = MAKER.replace("return len(part) > 3", "self.parts.append(part)")
+    assert find("        made = Maker(TEXT)\n        made.has('xyz')", header=HEADER + grows) == []
+
+
+def test_what_a_helper_makes(find):
+    helper = "def handle(text):\n    made = Maker(TEXT)\n    return made.has(text)\n"
+    (finding,) = find("        handle('xyz')", header=HEADER + MAKER + helper)
+    assert finding.statement == "made = Maker(TEXT)"
+
+
+def test_what_a_with_makes(find):
+    managed = MAKER + "    def __enter__(self):\n        return self\n    def __exit__(self, *error):\n        pass\n"
+    (finding,) = find("        with Maker(TEXT) as made:\n            made.has('xyz')", header=HEADER + managed)
+    assert "Maker(TEXT)" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "making",
+    [
+        "class Point:\n            x = 1\n        Point().x",
+        "Point = __import__('collections').namedtuple('Point', 'x y')\n        Point(1, 2)",
+        "Point = type('Point', (), {'x': 1})\n        Point().x",
+    ],
+)
+def test_a_class_that_the_op_makes(find, making):
+    (finding,) = find(f"        {making}")
+    assert "Point" in finding.remedy
+
+
+def test_a_repeat_that_would_wait_for_ever_is_ended(find):
+    header = HEADER + MAKER + "import queue\njobs = queue.SimpleQueue()\n"
+    body = "        made = Maker(TEXT)\n        jobs.put(made)\n        jobs.get().has('xyz')\n        made.has('abc')"
+    assert len(find(body, header=header)) == 1
 
 
 def test_a_statement_that_cannot_be_repeated_is_left_out(find):
@@ -166,6 +228,5 @@ def test_a_slow_op_is_run_a_few_times(find):
     body = "        calls.append(1)\n        import time\n        time.sleep(0.2)\n        str(calls)"
     header = HEADER + "calls = []\n"
     find(body, header=header)
-    import sys
 
     assert len(sys.modules["bench_it"].calls) <= 12

@@ -7,11 +7,25 @@ import pytest
 
 from tallymark.bench import allocations
 from tallymark.bench.allocations import counting
-from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variant_name, variants
+from tallymark.bench.benchmark import Benchmark, parametrize, run_once, variants
 from tallymark.bench.errors import BenchmarkFileError
 from tallymark.bench.measure.passes import AllocationPass, CheckPass, CollectionPass, FirstPass, TimePass
 from tallymark.bench.measure.passes.counted import find_period
+from tallymark.bench.measure.passes.kept import KeptPass
 from tallymark.bench.measure.passes.timed import falls
+from tallymark.bench.names import variant_names
+from tallymark.bench.retention import Retention
+
+
+class Turns:
+    """Turns for a warm-up and for so many values, without waiting."""
+
+    def __init__(self, values):
+        self.left = values + 1
+
+    def next(self):
+        self.left -= 1
+        return self.left >= 0
 
 
 def measured(function, one):
@@ -42,6 +56,19 @@ def bench_one_in_four(b):
         i = (i + 1) % 4
         if i == 0:
             kept.copy()
+
+
+async def bench_coroutine(b):
+    list(b.loop())
+
+
+def bench_generator(b):
+    yield from b.loop()
+
+
+async def bench_async_generator(b):
+    for _ in b.loop():
+        yield
 
 
 class Batches:
@@ -94,6 +121,59 @@ def test_retained_blocks_are_reported():
     assert counts(bench_copy)["allocations"]["retained"] == 0
 
 
+def test_cycles_that_a_collection_frees_are_not_retained():
+    def bench_cycles(b):
+        for _ in b.loop():
+            one = [object()]
+            one.append(one)
+
+    found = counts(bench_cycles)["allocations"]
+    assert found["allocs"] > 0
+    assert found["retained"] == 0
+
+
+@pytest.mark.parametrize("size", [50, 3000])
+def test_a_cache_that_fills_up_is_not_retained(size):
+    def bench_fills(b):
+        numbers, kept = itertools.count(), {}
+        for _ in b.loop():
+            kept[next(numbers) % size] = object()
+
+    assert counts(bench_fills)["allocations"]["retained"] == 0
+
+
+@pytest.mark.parametrize(("size", "budget", "kept"), [(200, 60, 0), (300, 60, 0), (5000, 60, 0), (5000, 0, 1)])
+def test_what_is_kept_is_read_until_growth_ends_or_the_budget_does(size, budget, kept):
+    numbers, cache, reading = itertools.count(), [None] * size, Retention(10, budget)
+    with counting():
+        for iterations in reading.batches():
+            for _ in iterations:
+                cache[next(numbers) % size] = object()
+    assert reading.per_op == pytest.approx(kept, abs=0.1)
+
+
+def test_a_cache_that_only_grows_is_retained():
+    def bench_grows(b):
+        numbers, kept = itertools.count(1000), {}
+        for _ in b.loop():
+            kept[next(numbers)] = [object()]
+
+    found = counts(bench_grows)
+    assert found["allocations"]["retained"] >= 2
+    assert found["warmup"]["steady"]  # it does the same each time, but for the resizes of its table
+
+
+def test_what_is_retained_is_named_by_type_and_line():
+    def bench_retains(b):
+        kept = []
+        for _ in b.loop():
+            kept.append({"a": [1]})
+
+    line = bench_retains.__code__.co_firstlineno + 3
+    told = measured(bench_retains, KeptPass(0.5)).kept.told()
+    assert told == f'dict and list, made at test_passes.py:{line} `kept.append({{"a": [1]}})`'
+
+
 @pytest.mark.slow
 def test_an_op_that_never_settles_is_reported():
     def bench_grows(b):
@@ -129,20 +209,36 @@ def test_the_first_op_alone():
 
 
 def test_a_value_times_enough_ops():
-    found = measured(bench_copy, TimePass(4, 0.001, 0.5))
-    assert len(found.values) == 4
+    found = measured(bench_copy, TimePass(Turns(4), 0.001, 0.5))
+    assert len(found.values) == len(found.empty) == 4
     assert found.loops > 100
     assert found.warmup >= 1000
 
 
-def test_a_slow_op_is_cut_short_and_still_has_a_value():
+def test_the_warm_up_of_a_slow_op_is_its_first():
     def bench_slow(b):
         for _ in b.loop():
             sum(range(300_000))
 
-    found = measured(bench_slow, TimePass(15, 0.001, 0.01))
-    assert found.loops == 1
-    assert 1 <= len(found.values) < 15
+    found = measured(bench_slow, TimePass(Turns(2), 0.001, 1e-6))
+    assert (found.loops, found.warmup, len(found.values)) == (1, 1, 2)
+
+
+def test_the_empty_loop_beside_a_value_is_subtracted(monkeypatch):
+    """The clock advances by 10 a look and 3 an op; a value has one op here, and an empty loop of one iteration takes 10."""
+    ticks = [0]
+
+    def clock():
+        ticks[0] += 10
+        return ticks[0]
+
+    def bench_three(b):
+        for _ in b.loop():
+            ticks[0] += 3
+
+    monkeypatch.setitem(TimePass.batches.__globals__, "clock", clock)
+    found = measured(bench_three, TimePass(Turns(2), 0.001, 1))
+    assert (found.values, found.empty) == ([3, 3], [10, 10])
 
 
 def test_collections_are_counted_with_the_collector_on_and_its_state_is_restored():
@@ -188,6 +284,9 @@ def test_objects_by_type():
         ([0, 0, 0, 5] * 16, 4),
         (list(range(64)), None),
         ([3] * 32 + [4] * 32, None),
+        ([3] * 20 + [9] + [3] * 21 + [9] + [3] * 21, 1),  # a table that is resized from time to time
+        ([3, 9] * 4 + [3] * 56, 1),
+        ([3, 9] * 5 + [3] * 54, None),
     ],
 )
 def test_periods(series, period):
@@ -206,6 +305,9 @@ def test_a_trend_is_told_apart_from_noise():
         (lambda b: None, "never loops"),
         (lambda b: [list(b.loop()), list(b.loop())], "loops twice"),
         (lambda b: next(iter(b.loop())), "leaves its loop early"),
+        (bench_coroutine, "is a coroutine: write a plain function, and call asyncio.run()"),
+        (bench_generator, "is a generator: write a plain function, without `yield`"),
+        (bench_async_generator, "is an async generator: write a plain function"),
     ],
 )
 def test_a_wrong_loop_is_rejected(function, said):
@@ -225,6 +327,6 @@ def test_parameters_are_combined():
     def bench_x(b, size, kind): ...
 
     assert len(variants(bench_x)) == 4
-    assert variant_name("bench_x", variants(bench_x)[1]) == "bench_x[size=1,kind=b]"
+    assert variant_names("bench_x", variants(bench_x))[1] == ("bench_x[size=1,kind=b]", {"size": "1", "kind": "b"})
     with pytest.raises(BenchmarkFileError):
         parametrize(size=[])

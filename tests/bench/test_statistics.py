@@ -137,7 +137,7 @@ def test_five_percent_are_found_between_processes_that_differ_by_two():
 
 def test_too_few_processes_are_reported():
     (one,) = compare(*(run(benchmark("x", time=TimeResult(tuple(ProcessTimes(1, (v,)) for v in (1.0, 2.0))))),) * 2).benchmarks
-    assert any("p cannot reach 0.05 with 2 + 2 processes" in finding.message for finding in one.findings)
+    assert any("p cannot reach 0.01 with 2 + 2 processes" in finding.message for finding in one.findings)
 
 
 def test_runs_that_are_not_alike_are_reported():

@@ -22,7 +22,7 @@ if "t" in getattr(sys, "abiflags", ""):  # loading the extension would turn the 
     _missing = "allocations are not counted on a free-threaded build of CPython: use another build of it"
 else:
     try:
-        from tallymark.bench import _allocs  # type: ignore[attr-defined, no-redef]
+        from tallymark.bench import _allocs  # type: ignore[no-redef]
     except ImportError as _error:
         _missing = f"the extension tallymark.bench._allocs was not built: install a C compiler and reinstall ({_error})"
 
@@ -44,16 +44,32 @@ __all__ = [
 CAN_TRACE_OBJECTS: bool = _allocs is not None and _allocs.CAN_TRACE_OBJECTS
 
 
-class Allocations(NamedTuple):
+class _AllocsAndBytes(NamedTuple):
+    allocs: float
+    bytes: float
+
+
+class Allocations(_AllocsAndBytes):
     """What one op asks of the allocators. A fraction is a cost of some ops only.
+
+    It is a tuple of two, `allocs, bytes`, that can be unpacked and compared. `reallocs` is an attribute beside them. What
+    equals `(0, 0)` has none, as a reallocation asks for bytes too.
 
     Attributes:
         allocs: allocations, in any of CPython's allocator domains.
-        bytes: bytes asked for by these and by reallocations.
+        bytes: bytes asked for by these and by reallocations, which ask for the whole of a block's new size.
+        reallocs: reallocations: a block that was asked for earlier gets another size, and perhaps another place.
     """
 
-    allocs: float
-    bytes: float
+    reallocs: float = 0.0
+
+    def __new__(cls, allocs: float, bytes: float, reallocs: float = 0.0) -> Allocations:
+        made = super().__new__(cls, allocs, bytes)
+        made.reallocs = reallocs
+        return made
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(allocs={self.allocs!r}, bytes={self.bytes!r}, reallocs={self.reallocs!r})"
 
 
 class Counts(NamedTuple):
@@ -177,8 +193,8 @@ def allocations_per_op(loop: Callable[[Iterable[None]], object], n: int = 1000) 
     finally:
         if collecting:
             gc.enable()
-    allocs, size = sorted((thrice - once)[:2] for once, thrice in readings)[2]
-    return Allocations(allocs / (2 * n), size / (2 * n))
+    allocs, size, reallocs = sorted((thrice - once)[:3] for once, thrice in readings)[2]
+    return Allocations(allocs / (2 * n), size / (2 * n), reallocs / (2 * n))
 
 
 def count_loop(loop: Callable[[Iterable[None]], object], n: int) -> Counts:

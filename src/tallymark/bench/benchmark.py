@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -63,9 +64,12 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
 
     @parametrize(size=[10, 1000])
     def bench_encode(b, size): ...
+
+    A value may be anything. In a benchmark's name, a function or a class stands as its name; other objects as their texts,
+    without addresses.
     """
     names = list(values)
-    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*values.values())]
+    combinations = [dict(zip(names, one, strict=True)) for one in itertools.product(*map(_in_order, values.values()))]
     if not combinations:
         raise BenchmarkFileError("parametrize: a parameter has no values; give each at least one")
 
@@ -76,24 +80,37 @@ def parametrize(**values: Iterable[Any]) -> Callable[[F], F]:
     return mark
 
 
+def _in_order(values: Iterable[Any]) -> list[Any]:
+    """Return values as a list. A set has another order in each process: it is sorted by the texts of its items."""
+    if isinstance(values, set | frozenset):
+        from tallymark.bench.names import text_of
+
+        return sorted(values, key=text_of)
+    return list(values)
+
+
 def variants(function: Callable[..., Any]) -> list[dict[str, Any]]:
     """Return the keyword arguments of each run of a benchmark: one empty dict without `parametrize`."""
     return getattr(function, "__bench_params__", None) or [{}]
 
 
-def variant_name(function: str, params: dict[str, Any]) -> str:
-    """Return a benchmark's name with its parameters."""
-    if not params:
-        return function
-    return f"{function}[{','.join(f'{key}={value}' for key, value in params.items())}]"
-
-
 def run_once(function: Callable[..., Any], params: dict[str, Any], measured: Pass) -> Benchmark:
-    """Run a benchmark through one pass. Raises BenchmarkFileError if it never loops, or leaves its loop early."""
+    """Run a benchmark through one pass. Raises BenchmarkFileError if it never loops, leaves its loop early, or is not plain."""
     b = Benchmark(measured)
-    function(b, **params)
+    _check_plain(function(b, **params))
     if not b.looped:
         raise BenchmarkFileError("never loops: it needs `for _ in b.loop():` around the op")
     if not b.finished:
         raise BenchmarkFileError("leaves its loop early: remove the break or return inside `for _ in b.loop():`")
     return b
+
+
+def _check_plain(returned: object) -> None:
+    """Raise BenchmarkFileError if a call only made a coroutine or a generator, whose body did not run."""
+    if isinstance(returned, types.AsyncGeneratorType):
+        raise BenchmarkFileError("is an async generator: write a plain function, without `yield`")
+    if isinstance(returned, types.CoroutineType):
+        returned.close()
+        raise BenchmarkFileError("is a coroutine: write a plain function, and call asyncio.run() or a loop of your own in it")
+    if isinstance(returned, types.GeneratorType):
+        raise BenchmarkFileError("is a generator: write a plain function, without `yield`")

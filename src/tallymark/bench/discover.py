@@ -9,8 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tallymark.bench.benchmark import variant_name, variants
+from tallymark.bench.benchmark import variants
 from tallymark.bench.errors import BenchmarkFileError
+from tallymark.bench.names import variant_names
 
 PREFIX = "bench_"
 
@@ -57,7 +58,6 @@ def listing(module: ModuleType) -> list[dict[str, Any]]:
     listed = []
     for name, function in functions(module).items():
         line = getattr(getattr(function, "__code__", None), "co_firstlineno", 0)
-        for index, params in enumerate(variants(function)):
-            texts = {key: str(value) for key, value in params.items()}
-            listed.append({"function": name, "index": index, "line": line, "params": texts, "name": variant_name(name, params)})
+        for index, (full, params) in enumerate(variant_names(name, variants(function))):
+            listed.append({"function": name, "index": index, "line": line, "params": params, "name": full})
     return listed

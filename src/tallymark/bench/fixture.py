@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import inspect
 import itertools
 import linecache
@@ -18,11 +17,11 @@ from tallymark.bench.allocations import (
     available,
     count_loop,
     counting,
-    counts_between,
-    mark,
     objects_created,
 )
-from tallymark.bench.sites import ENTERED, LEFT, Site, churn_sites, retained_sites, undisturbed
+from tallymark.bench.retention import Retention
+from tallymark.bench.sites import Kept, retained_sites, undisturbed
+from tallymark.bench.stacks import Site, allocated_sites, why_no_stacks
 
 __all__ = ["Allocs", "PerRun", "available", "called_with"]
 
@@ -33,6 +32,7 @@ Row = tuple[str, float, float | None]
 READING = 0.02
 MOST, FEWEST = 1000, 3
 SITES = 5  # lines named for each kind of cost
+BEFORE, AFTER = 62, 63  # slots for marks
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,14 @@ class PerRun:
         bytes: bytes asked for by these and by reallocations.
         objects: objects created, by the name of their type; None before Python 3.13, which cannot count them.
         retained: blocks requested and not freed, after a garbage collection.
+        reallocs: reallocations, as a list or a `bytearray` makes when it grows.
     """
 
     allocs: float
     bytes: float
     objects: dict[str, float] | None
     retained: float
+    reallocs: float = 0.0
 
 
 class Allocs:
@@ -64,9 +66,9 @@ class Allocs:
         loop = _looped(fn)
         with undisturbed():
             n = _warm(loop)
-            allocs, size = allocations_per_op(loop, n)
+            counted = allocations_per_op(loop, n)
             objects = objects_created(loop, n) if CAN_TRACE_OBJECTS else None
-            return PerRun(allocs, size, objects, _retained(loop, n))
+            return PerRun(*counted, objects, _retained(loop, n), counted.reallocs)
 
     def check(
         self,
@@ -76,6 +78,7 @@ class Allocs:
         bytes: float | None = None,
         objects: float | Mapping[str, float] | None = None,
         retained: float | None = 0,
+        reallocs: float | None = None,
     ) -> PerRun:
         """Fail the test if one call of fn costs more than the limits; return what it costs. A limit of None is not checked.
 
@@ -86,13 +89,14 @@ class Allocs:
             objects: objects created: a limit for all, or limits by type name, and then other types have none. Before Python
                 3.13 objects cannot be counted: the test is skipped if the other limits hold.
             retained: blocks requested and not freed.
+            reallocs: reallocations of blocks.
 
-        Raises AssertionError with what was measured, and the lines that allocate, as far as tracing finds them.
+        Raises AssertionError with what was measured, and the lines that allocate.
         """
         __tracebackhide__ = True
         cost = self.per_run(fn)
-        rows = [("allocs", cost.allocs, allocs), ("bytes", cost.bytes, bytes), ("retained", cost.retained, retained)]
-        rows += _object_rows(cost.objects, objects)
+        rows = [("allocs", cost.allocs, allocs), ("reallocs", cost.reallocs, reallocs), ("bytes", cost.bytes, bytes)]
+        rows += [("retained", cost.retained, retained), *_object_rows(cost.objects, objects)]
         if any(limit is not None and measured > limit for _, measured, limit in rows):
             raise AssertionError(_message(fn, cost, rows))
         if objects is not None and cost.objects is None:
@@ -135,7 +139,7 @@ def _warm(loop: Loop) -> int:
     n = max(FEWEST, min(MOST, int(READING / max(each, 1e-9))))
     last: tuple[int, ...] = ()
     for _ in range(10):
-        present = count_loop(loop, n)[:2]
+        present = count_loop(loop, n)[:3]
         if present == last:
             break
         last = present
@@ -143,27 +147,19 @@ def _warm(loop: Loop) -> int:
 
 
 def _retained(loop: Loop, n: int) -> float:
-    """Return the blocks that a call keeps: the least of three readings, as one may catch a block that is freed later."""
-    least = float("inf")
-    for _ in range(3):
-        least = min(least, (_kept(loop, 3 * n) - _kept(loop, n)) / (2 * n))
-        if least <= 0:
-            return 0.0
-    return least
-
-
-def _kept(loop: Loop, n: int) -> int:
-    """Return the blocks that n calls keep. Collecting before and after empties the free lists, which would hide some."""
-
-    iterations = itertools.repeat(None, n)
+    """Return the blocks that a call keeps; see `Retention`."""
+    reading = Retention(n, 10 * READING)
     with counting():
-        gc.collect()
-        mark(LEFT)
+        for iterations in reading.batches():
+            loop(iterations)
+    return _confirmed(loop, reading.per_op) if reading.per_op > 0 else 0.0
+
+
+def _confirmed(loop: Loop, retained: float) -> float:
+    kept = Kept()
+    for iterations in kept.batches():
         loop(iterations)
-        gc.collect()
-        mark(ENTERED)
-    counts = counts_between(LEFT, ENTERED)
-    return counts.allocs - counts.frees
+    return kept.confirm(retained)
 
 
 def _object_rows(created: Mapping[str, float] | None, limits: float | Mapping[str, float] | None) -> list[Row]:
@@ -185,10 +181,22 @@ def _message(fn: Callable[[], object], cost: PerRun, rows: list[Row]) -> str:
         kinds = sorted(cost.objects.items(), key=lambda item: (-item[1], item[0]))
         lines += ["", "  objects created: " + ", ".join(f"{kind} {count:g}" for kind, count in kinds)]
     if cost.allocs > 0:
-        lines += ["", "  allocated at, as far as tracing can tell:", *_rendered(churn_sites(fn), "allocations")]
+        lines += ["", "  allocated at:", *_allocated(fn)]
+    if any(name == "reallocs" and limit is not None and measured > limit for name, measured, limit in rows):
+        lines += ["", "  reallocated at:", *_allocated(fn, reallocs=True)]
     if cost.retained > 0:
         lines += ["", "  retained, allocated at:", *_rendered(retained_sites(fn), "blocks")]
     return "\n".join(lines)
+
+
+def _allocated(fn: Callable[[], object], reallocs: bool = False) -> list[str]:
+    if reason := why_no_stacks():
+        return [f"    (not known: {reason})"]
+    loop = _looped(fn)
+    with undisturbed():
+        sites = allocated_sites(loop, _warm(loop), reallocs)
+    unit = "reallocations" if reallocs else "allocations"
+    return _rendered([one for one in sites if one[0][0] != loop.__code__.co_filename], unit)
 
 
 def _name(fn: Callable[..., object]) -> str:

@@ -44,8 +44,9 @@ def _measure() -> Allocs:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        f"{MARKER}(allocs=0, bytes=None): fail if one call of the test's body, repeated until its cost is steady, makes more"
-        " than this many allocations, or asks for more than this many bytes. The body runs many times; fixtures once.",
+        f"{MARKER}(allocs=0, bytes=None, reallocs=None): fail if one call of the test's body, repeated until its cost is"
+        " steady, makes more than this many allocations or reallocations, or asks for more than this many bytes. The body runs"
+        " many times; fixtures once.",
     )
 
 
@@ -72,7 +73,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     return True
 
 
-def _limits(allocs: float | None = None, *, bytes: float | None = None) -> dict[str, Any]:
-    if allocs is None and bytes is None:
+def _limits(allocs: float | None = None, *, bytes: float | None = None, reallocs: float | None = None) -> dict[str, Any]:
+    if allocs is None and bytes is None and reallocs is None:
         allocs = 0
-    return {"allocs": allocs, "bytes": bytes}
+    return {"allocs": allocs, "bytes": bytes, "reallocs": reallocs}

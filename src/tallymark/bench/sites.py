@@ -1,22 +1,24 @@
-"""Which lines of a function allocate, and which keep what they allocate."""
+"""Which lines of a function keep what they allocate."""
 
 from __future__ import annotations
 
+import collections
 import gc
+import itertools
+import linecache
+import os
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-from tallymark.bench.allocations import counting, counts_between, mark
+from tallymark.bench.stacks import Site
 
-__all__ = ["ENTERED", "LEFT", "Site", "churn_sites", "retained_sites", "undisturbed"]
+__all__ = ["Kept", "retained_sites", "undisturbed"]
 
-Site = tuple[str, int]
-
-#: Slots for marks: the end of one trace event, and the beginning of the next.
-LEFT, ENTERED = 62, 63
+#: What looks at memory also uses some: this package, tracemalloc, and the Counter that types are counted with.
+_OURS = (os.path.dirname(__file__) + os.sep, tracemalloc.__file__, collections.__file__)
 
 
 @contextmanager
@@ -35,76 +37,78 @@ def undisturbed() -> Iterator[None]:
             gc.enable()
 
 
-class Lines:
-    """A trace function that charges what is allocated between two of its events to the line that ran.
+class Kept:
+    """Looks at what some ops keep: the types of objects, and the lines that allocated. It is slow, so it runs apart.
 
-    It does not charge its own allocations, nor the frame object, which a call without tracing does not make.
+    Attributes:
+        blocks: that an op keeps, whichever thread asked for them, or freed what was asked for.
+        sites: lines with blocks and bytes per op, as tracemalloc sees them.
+        types: names of the types of what is kept, the most frequent first; without those that the collector does not know of,
+            such as numbers and texts.
     """
 
-    def __init__(self) -> None:
-        self.costs: dict[Site, list[int]] = {}
-        self._stack: list[Site | None] = [None]
+    def __init__(self, times: int = 100) -> None:
+        self._times = times
+        self.blocks = 0.0
+        self.sites: list[tuple[Site, float, float]] = []
+        self.types: list[str] = []
 
-    def __call__(self, frame: FrameType, event: str, argument: object) -> Lines:
-        mark(ENTERED)
-        self._charge(frame if event == "call" else None)
-        if event == "call":
-            self._stack.append((frame.f_code.co_filename, frame.f_lineno))
-        elif event == "line":
-            self._stack[-1] = (frame.f_code.co_filename, frame.f_lineno)
-        elif event == "return" and len(self._stack) > 1:
-            self._stack.pop()
-        mark(LEFT)
-        return self
+    def batches(self) -> Iterator[Iterable[None]]:
+        started = not tracemalloc.is_tracing()
+        if started:
+            tracemalloc.start()
+        try:
+            yield itertools.repeat(None, 1)
+            gc.collect()
+            before = tracemalloc.take_snapshot()
+            kinds = _kinds()
+            yield itertools.repeat(None, self._times)
+            gc.collect()
+            grown = _kinds() - kinds  # a snapshot is made of objects, too
+            after = tracemalloc.take_snapshot()
+        finally:
+            if started:
+                tracemalloc.stop()
+        often = [(-count, kind) for kind, count in grown.items() if count >= self._times / 2]
+        self.types = [kind for _, kind in sorted(often)]
+        changed = self._changed(before, after)
+        self.blocks = sum(count for _, count, _ in changed)
+        self.sites = sorted((one for one in changed if one[1] > 0), key=lambda one: (-one[1], -one[2], one[0]))
 
-    def _charge(self, made: FrameType | None) -> None:
-        site = self._stack[-1]
-        if site is not None:
-            spent = counts_between(LEFT, ENTERED)
-            cost = self.costs.setdefault(site, [0, 0])
-            cost[0] += max(0, spent.allocs - (made is not None))
-            cost[1] += max(0, spent.bytes - (0 if made is None else sys.getsizeof(made)))
+    def _changed(self, before: tracemalloc.Snapshot, after: tracemalloc.Snapshot) -> list[tuple[Site, float, float]]:
+        return [
+            (
+                (each.traceback[0].filename, each.traceback[0].lineno),
+                each.count_diff / self._times,
+                each.size_diff / self._times,
+            )
+            for each in after.compare_to(before, "lineno")
+            if not each.traceback[0].filename.startswith(_OURS)
+        ]
+
+    def confirm(self, retained: float) -> float:
+        """Return what an op keeps, if one thread kept so many blocks: none, if other threads freed them."""
+        return retained if self.blocks > retained / 2 else 0.0
+
+    def told(self) -> str:
+        """Return what is kept and where it was made: "dict and list, made at bench_x.py:12 `seen.append({})`"."""
+        kinds = " and ".join(self.types[:3])
+        found = [(file, line, count) for (file, line), count, _ in self.sites if linecache.getline(file, line)]
+        if not found or found[0][2] < 0.5:  # in C code, or too seldom to be sure
+            return kinds
+        file, line, _ = found[0]
+        where = f"made at {os.path.basename(file)}:{line} `{linecache.getline(file, line).strip()}`"
+        return f"{kinds}, {where}" if kinds else where
 
 
-def churn_sites(fn: Callable[[], object]) -> list[tuple[Site, float, float]]:
-    """Return the lines that allocate, the largest first; for each, the least of seven runs.
-
-    The first runs read too much: the trace keeps records, and takes them from free lists that would serve the function.
-    """
-    lines, least = Lines(), dict[Site, tuple[int, ...]]()
-    with undisturbed(), counting():
-        for _ in range(7):
-            sys.settrace(lines)
-            try:
-                fn()
-            finally:
-                sys.settrace(None)
-            for site, cost in lines.costs.items():
-                least[site] = min(least.get(site, tuple(cost)), tuple(cost))
-                cost[:] = 0, 0
-    found = [(site, float(count), float(size)) for site, (count, size) in least.items() if count]
-    return sorted(found, key=lambda item: (-item[1], -item[2], item[0]))
+def _kinds() -> Counter[str]:
+    return Counter(type(one).__qualname__ for one in gc.get_objects())
 
 
 def retained_sites(fn: Callable[[], object], times: int = 100) -> list[tuple[Site, float, float]]:
-    """Return the lines whose allocations are not freed, per call, as tracemalloc sees them. It is slow, so it runs apart."""
-    started = not tracemalloc.is_tracing()
-    if started:
-        tracemalloc.start()
-    try:
-        fn()
-        before = tracemalloc.take_snapshot()
-        for _ in range(times):
+    """Return the lines whose allocations are not freed, per call; see `Kept`."""
+    kept = Kept(times)
+    for iterations in kept.batches():
+        for _ in iterations:
             fn()
-        gc.collect()
-        after = tracemalloc.take_snapshot()
-    finally:
-        if started:
-            tracemalloc.stop()
-    ignored = {__file__, tracemalloc.__file__}
-    grown = [
-        ((each.traceback[0].filename, each.traceback[0].lineno), each.count_diff / times, each.size_diff / times)
-        for each in after.compare_to(before, "lineno")
-        if each.count_diff > 0 and each.traceback[0].filename not in ignored
-    ]
-    return sorted(grown, key=lambda item: (-item[1], -item[2], item[0]))
+    return kept.sites

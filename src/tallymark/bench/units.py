@@ -36,6 +36,14 @@ def format_count(count: float, signed: bool = False) -> str:
     return f"{_sign(count, signed)}{count:.2f}" if abs(count) >= 0.995 else f"{_sign(count, signed)}{count:.3g}"
 
 
+def format_instructions(count: float) -> str:
+    """Return a count of instructions as `577`, `13,178` or `5.374 M`: with four digits or more, to show a change of 0.1 %."""
+    for factor, unit in ((1e9, " G"), (1e6, " M")):
+        if abs(count) >= factor:
+            return f"{count / factor:.3f}{unit}"
+    return f"{count:,.0f}" if abs(count) >= 1000 or count == round(count) else f"{count:.1f}"
+
+
 def format_percent(share: float, signed: bool = False) -> str:
     """Return a share as a percentage: 0.0231 is `2.3%`."""
     if not math.isfinite(share):

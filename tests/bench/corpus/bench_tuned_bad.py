@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import functools
 import re
 import string
@@ -132,6 +133,14 @@ class Validator:
 
 def area(side):
     return [side * i for i in range(20)]
+
+
+def bench_arguments(b):
+    for _ in b.loop():
+        parser = argparse.ArgumentParser("tool", add_help=False)
+        parser.add_argument("--port", type=int)
+        parser.add_argument("name")
+        parser.parse_args(["--port", "80", "web"])
 
 
 def bench_operational_with_new_registry(b):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import collections
 import configparser
 import csv
@@ -225,14 +224,6 @@ def bench_config(b):
         config = configparser.ConfigParser()
         config.read_string(text)
         config.getint("server", "port")
-
-
-def bench_arguments(b):
-    for _ in b.loop():
-        parser = argparse.ArgumentParser("tool", add_help=False)
-        parser.add_argument("--port", type=int)
-        parser.add_argument("name")
-        parser.parse_args(["--port", "80", "web"])
 
 
 def bench_template(b):

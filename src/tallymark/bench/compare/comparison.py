@@ -12,13 +12,13 @@ __all__ = ["BenchmarkComparison", "ColdComparison", "Comparison", "CountComparis
 
 @dataclass(frozen=True)
 class TimeSide:
-    """The process medians of one side, in seconds per op."""
+    """The figures of one side's processes, in seconds per op; which figures, `TimeComparison.statistic` says."""
 
-    processes: int
+    processes: int  # whose figures count
     median: float
     interval: Interval  # of the median, by order statistics
-    minimum: float  # the smallest process median
-    minimum_quantile: float  # with 95 % confidence, the minimum lies below this quantile of all process medians
+    minimum: float  # the smallest figure
+    minimum_quantile: float  # with 95 % confidence, the minimum lies below this quantile of all figures
     spread: float  # half the interquartile range as a share of the median
 
 
@@ -26,19 +26,27 @@ class TimeSide:
 class TimeComparison:
     """The times of two sides.
 
-    `ratio` is new / old, of the medians of process medians. It is None when a median is not above 0, which may happen as the
-    empty loop's time is subtracted. `p` is Mann-Whitney's, two-sided; `adjusted` is Holm's over all benchmarks. `noise` is the
-    share by which an A/A comparison may differ: None when it is not given and cannot be estimated.
+    `statistic` tells what decides. `pairs`: the ratios within the pairs of processes that took their values in turns, by
+    Wilcoxon's signed-rank test; `ratio` and `interval` are of Hodges and Lehmann's estimate, and need not be those of the
+    sides' medians. `median` and `fast level` (`TimeResult.statistic`): both sides' figures, by Mann-Whitney's U; `ratio` is
+    that of their medians, and `interval` by bootstrap.
+
+    `ratio` is new / old. It is None when a time is not above 0, which may happen as the empty loop's time is subtracted. `p`
+    is two-sided; `adjusted` is Holm's over all benchmarks, and `attainable` the least that so many processes can have.
+    `noise` is the share by which an A/A comparison may differ: None when it is not given and cannot be estimated.
     """
 
     old: TimeSide
     new: TimeSide
     ratio: float | None
-    interval: Interval | None  # of the ratio, by bootstrap
+    interval: Interval | None
     p: float
     adjusted: float
     significant: bool
     noise: float | None
+    statistic: str = "median"
+    pairs: int = 0
+    attainable: float = 0.0
 
     @property
     def change(self) -> float | None:
@@ -49,6 +57,12 @@ class TimeComparison:
     def differs(self) -> bool:
         """True if the sides differ significantly, and by more than the machine's noise."""
         return self.significant and abs(self.change or 0.0) > (self.noise or 0.0)
+
+    def undecided(self, change: float) -> bool:
+        """Return True if neither is known: that the sides differ, nor that they do not differ by a share of `change`."""
+        if self.differs or self.interval is None:
+            return False
+        return self.interval.high >= 1 + change or self.interval.low <= 1 / (1 + change)
 
 
 @dataclass(frozen=True)
@@ -89,9 +103,11 @@ class BenchmarkComparison:
     allocs: CountComparison | None = None
     bytes: CountComparison | None = None
     objects: CountComparison | None = None
+    instr: CountComparison | None = None
     types: dict[str, float] = field(default_factory=dict)  # objects by type: the differences, largest first
     cold: ColdComparison | None = None
     findings: tuple[Finding, ...] = ()
+    reallocs: CountComparison | None = None
 
     @property
     def name(self) -> str:

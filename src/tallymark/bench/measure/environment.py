@@ -26,13 +26,31 @@ def describe(directory: str | os.PathLike[str] = ".") -> dict[str, Any]:
         "gil": getattr(sys, "_is_gil_enabled", lambda: True)(),
         "gc_threshold": list(gc.get_threshold()),
         "allocations": allocations.available() or "counted",
+        "objects": allocations.available()
+        or ("counted" if allocations.CAN_TRACE_OBJECTS else "objects by type need CPython 3.13"),
         "tallymark": __version__,
         "system": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpu": _cpu(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "host": _identity("/etc/machine-id") or _hashed(platform.node()),
+        "boot": _identity("/proc/sys/kernel/random/boot_id"),
         **_commit(directory),
     }
+
+
+def _identity(path: str) -> str:
+    """Return what tells this machine from others of its type, or this start of its kernel; empty if there is no such file."""
+    try:
+        return _hashed(Path(path).read_text(encoding="ascii").strip())
+    except (OSError, ValueError):
+        return ""
+
+
+def _hashed(text: str) -> str:
+    import hashlib  # slow to import, and not needed by a process that measures
+
+    return hashlib.sha256(f"tallymark {text}".encode()).hexdigest()[:16] if text else ""
 
 
 def _cpu() -> str:

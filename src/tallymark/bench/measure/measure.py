@@ -1,95 +1,40 @@
-"""Runs benchmarks: which passes, in which order, in fresh processes; and builds results from their answers.
+"""One benchmark on one target: its passes in fresh processes, and a result from their answers. See session.py for the whole.
 
-Each round of timing covers all benchmarks on all targets, in random order. What else the machine does then affects all alike.
-(With sequential blocks of processes, 11-26 % of identical code is called different; interleaved, 1.2 %.)
-
-Each process reports how calm the machine was. A disturbed process is run again, and the calmest are kept: see
-`passes.timed.probe`.
+Times come last, in rounds: see rounds.py.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
 import random
 import statistics
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tallymark.bench.discover import find_files
-from tallymark.bench.measure.passes.timed import CALM
+from tallymark.bench.measure.count_instructions import count_instructions
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
-from tallymark.bench.result.findings import judge
+from tallymark.bench.result.findings import RETAINED, judge
 from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, build
 from tallymark.bench.settings import Settings
 
 Progress = Callable[[int, int, str], None]
 
 
-def measure(
-    paths: Sequence[str] = (),
-    *,
-    targets: Sequence[Target] = (Target(),),
-    settings: Settings | None = None,
-    select: str | Callable[[str], bool] = "",
-    progress: Progress = lambda done, total, name: None,
-) -> list[RunResult]:
-    """Measure the benchmarks in files, and in `bench_*.py` below directories, on each target; return a run for each.
-
-    Args:
-        paths: files and directories, from each target's root; the default is that root.
-        targets: interpreters with their directories of code. The processes of several targets are interleaved.
-        settings: how much to measure.
-        select: a text that a benchmark's name must contain, or a function that returns True for each name to measure.
-        progress: called with the number done, the total, and the next name.
-
-    A benchmark that fails has a result with the status `failed` and the reason. Ctrl-C ends the run with what was measured
-    until then (`complete` is False). Raises BenchmarkFileError when there is no file to measure.
-    """
-    settings = settings or Settings()
-    wanted = select if callable(select) else partial(_has, select)
-    measured = [_OnTarget(target, settings) for target in targets]
-    with contextlib.suppress(KeyboardInterrupt):
-        for one in measured:
-            one.find(paths, wanted)
-        tasks = list(_tasks(measured, settings))
-        for done, (job, name) in enumerate(tasks):
-            progress(done, len(tasks), f"{job.name}: {name}")
-            if not job.ended:
-                job.do(name)
-        for _ in range(settings.processes):
-            again = [job for one in measured for job in one.disturbed()]
-            for done, job in enumerate(random.sample(again, len(again))):
-                progress(len(tasks) - len(again) + done, len(tasks), f"{job.name}: time, again")
-                job.do("time")
-        progress(len(tasks), len(tasks), "")
-        for one in measured:
-            one.complete = True
-    return [one.result() for one in measured]
-
-
-def _has(text: str, name: str) -> bool:
-    return text in name
-
-
-def _tasks(measured: Sequence[_OnTarget], settings: Settings) -> Iterator[tuple[_Job, str]]:
-    jobs = [job for one in measured for job in one.jobs]
+def tasks(jobs: Sequence[Job], settings: Settings) -> Iterator[tuple[Job, str]]:
     for name in settings.passes:
         if name not in ("time", "cold"):
             yield from ((job, name) for job in jobs)
-    for name, rounds in (("cold", settings.cold), ("time", settings.processes)):
-        for _ in range(rounds if name in settings.passes else 0):
-            yield from ((job, name) for job in random.sample(jobs, len(jobs)))
+    for _ in range(settings.cold if "cold" in settings.passes else 0):
+        yield from ((job, "cold") for job in random.sample(jobs, len(jobs)))
 
 
-@dataclass
-class _Job:
+@dataclass(eq=False)
+class Job:
     """One benchmark on one target, and what is known of it so far."""
 
     target: Target
@@ -103,47 +48,75 @@ class _Job:
     reasons: dict[str, str] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     ended: bool = False
-    spent: float = 0.0
 
     def do(self, name: str) -> None:
-        began = time.perf_counter()
+        """Run a pass and take its answer."""
+        self._guarded(lambda: self._do(name))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Take an answer. One that a benchmark damaged fails this benchmark alone."""
+        try:
+            act()
+            self.result()
+        except Exception as error:
+            self.known = {"status": "failed", "reason": nonsense(error)}
+            del self.times[:], self.cold[:]
+            self.ended = True
+
+    def _do(self, name: str) -> None:
         if name == "cold":
             answer = run_cold(self.target, self.file, self.listed["function"], self.listed["index"], self.settings.timeout)
-        elif name == "time" and len(self.times) >= 3 and self.spent > self.settings.most:
-            return
+        elif name == "instructions":
+            answer = count_instructions(self.target, self._request(name), self.settings.timeout, self.settings.instructions)
         else:
             answer = self._run(name)
             if name == "allocations" and answer.get("allocations", {}).get("arenas", 0) > 0:
                 # Perhaps each call allocates a chunk for frames, at this depth of the stack only.
                 answer = min(answer, self._run(name, depth=7), key=_arenas)
+            if name == "allocations" and answer.get("allocations", {}).get("retained", 0) > RETAINED:
+                self._look_at_kept(answer["allocations"])
         self._take(name, answer)
-        if name == "time":
-            self.spent += time.perf_counter() - began
+
+    def _look_at_kept(self, counted: dict[str, Any]) -> None:
+        """Look again, at the whole process: another thread may have freed what one kept."""
+        request = {**self._request("kept"), "retained": counted["retained"]}
+        found = run_worker(self.target, request, self.settings.timeout)
+        counted.update({key: found[key] for key in ("kept", "retained") if key in found})
+
+    @property
+    def side(self) -> tuple[Target, dict[str, Any]]:
+        """What is timed: the target, and the request that its worker gets."""
+        return self.target, {**self._request("time"), "warmup": self.settings.budget / 4}
+
+    def take(self, answer: Answer, duet: str) -> None:
+        """Take what one process of the rounds of timing answered, and the name of its duet."""
+        self._guarded(lambda: self._take("time", answer, duet))
 
     def _run(self, name: str, depth: int = 0) -> Answer:
+        return run_worker(self.target, {**self._request(name), "depth": depth}, self.settings.timeout)
+
+    def _request(self, name: str) -> dict[str, Any]:
         settings = self.settings
-        request = {
+        return {
             "task": name,
             "file": self.file,
             "function": self.listed["function"],
             "index": self.listed["index"],
-            "values": settings.values,
+            "name": self.listed["name"],
             "shortest": settings.shortest,
             "budget": settings.budget,
             "freelists": settings.freelists,
-            "depth": depth,
         }
-        return run_worker(self.target, request, settings.timeout)
 
-    def _take(self, name: str, answer: Answer) -> None:
+    def _take(self, name: str, answer: Answer, duet: str = "") -> None:
         if "unavailable" in answer:
             self.reasons[name] = answer["unavailable"]
             self._note(answer)
         elif "skipped" in answer:
             self.known.update(status="skipped", reason=answer["skipped"])
             self.ended = True
-        elif "failed" in answer and name == "initialisation":
-            # This pass runs the op in ways that its author never meant. If that fails, the benchmark is not at fault.
+        elif "failed" in answer and name in ("initialisation", "instructions"):
+            # These passes run the op in ways that its author never meant. If that fails, the benchmark is not at fault.
             self.reasons[name] = answer["failed"]
         elif "failed" in answer:
             self.known.update(status="failed", reason=answer["failed"])
@@ -151,7 +124,7 @@ class _Job:
         else:
             self._note(answer)
             if name == "time":
-                self.times.append(answer["time"])
+                self.times.append({**answer["time"], "duet": duet})
             elif name == "cold":
                 self.cold.append(answer)
             elif name == "initialisation":
@@ -160,7 +133,11 @@ class _Job:
                 self.known["state"] = answer
             else:
                 self.known.update(
-                    {key: answer[key] for key in ("allocations", "warmup", "objects", "collections") if key in answer}
+                    {
+                        key: answer[key]
+                        for key in ("allocations", "warmup", "objects", "collections", "instructions")
+                        if key in answer
+                    }
                 )
 
     def _note(self, answer: Answer) -> None:
@@ -186,37 +163,41 @@ class _Job:
         known = dict(self.known)
         state = known.pop("state", None)
         if self.times:
-            calm = sorted(self.times, key=_probe)[: self.settings.processes]
-            known["time"] = {
-                "processes": [one for one in self.times if one in calm],
-                "disturbed": [one for one in self.times if one not in calm],
-            }
+            known["time"] = {"processes": self.times}
         if self.cold and state:
             middle = {key: statistics.median(one[key] for one in self.cold) for key in ("imports", "setup", "first")}
             known["cold"] = {**middle, **{key: state.get(key) for key in ("state", "allocs", "bytes")}}
         known.update(
-            name=self.name, file=self.file, line=self.listed["line"], params=self.listed["params"], reasons=self.reasons
+            name=self.name,
+            file=self.name.partition("::")[0],
+            line=self.listed["line"],
+            params=self.listed["params"],
+            reasons=self.reasons,
         )
         result = build(BenchmarkResult, known, self.name)
         return replace(result, findings=(*self.findings, *(judge(result) if result.status == "ok" else ())))
 
 
-def _probe(time: dict[str, Any]) -> float:
-    return float(time["probe"])
+def nonsense(error: Exception) -> str:
+    """Return what is said of an answer that no worker would give."""
+    return f"the answer of its process makes no sense ({type(error).__name__}: {error}): does it write to files of others?"
 
 
 def _arenas(answer: Answer) -> float:
     return float(answer["allocations"]["arenas"]) if "allocations" in answer else math.inf
 
 
-class _OnTarget:
+class OnTarget:
     """All benchmarks of one target."""
 
     def __init__(self, target: Target, settings: Settings) -> None:
-        self.target, self._settings = target, settings
-        self.jobs: list[_Job] = []
+        self.target, self.settings = target, settings
+        self.jobs: list[Job] = []
+        self.names: list[str] = []
+        self.without: list[str] = []
+        self.broken: list[BenchmarkResult] = []
         self.complete = False
-        self._broken: list[BenchmarkResult] = []
+        self._finished: dict[str, BenchmarkResult] = {}
         self._environment: dict[str, Any] = {}
 
     def find(self, paths: Sequence[str], wanted: Callable[[str], bool]) -> None:
@@ -225,29 +206,45 @@ class _OnTarget:
         for file in find_files([str(root / path) for path in paths] or [str(root)]):
             shown = str(file.relative_to(root)) if file.is_relative_to(root) else str(file)
             request = {"task": "list", "file": str(file.resolve())}
-            answer = run_worker(self.target, request, self._settings.timeout)
-            self._environment = answer.get("environment", self._environment)
-            if "failed" in answer:
-                reason = f"does not import: {answer['failed']}"
-                self._broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
-            for one in answer.get("benchmarks", ()):
-                name = f"{shown}::{one['name']}"
-                if wanted(name):
-                    self.jobs.append(_Job(self.target, self._settings, str(file.resolve()), one, name))
+            self._take(shown, str(file.resolve()), run_worker(self.target, request, self.settings.timeout), wanted)
 
-    def disturbed(self) -> list[_Job]:
-        """Return the benchmarks that have too few calm processes, and time left to run more."""
-        timed = [job for job in self.jobs if job.times and not job.ended]
-        calmest = min((_probe(time) for job in timed for time in job.times), default=0.0)
-        return [
-            job
-            for job in timed
-            if sum(_probe(time) <= CALM * calmest for time in job.times) < self._settings.processes
-            and job.spent < self._settings.most
-        ]
+    def _take(self, shown: str, file: str, answer: Answer, wanted: Callable[[str], bool]) -> None:
+        if "failed" in answer:
+            reason = f"does not import: {answer['failed']}"
+            self.broken.append(BenchmarkResult(shown, shown, status="failed", reason=reason))
+            return
+        try:
+            jobs = [Job(self.target, self.settings, file, one, f"{shown}::{one['name']}") for one in answer["benchmarks"]]
+            for job in jobs:
+                job.result()
+            self._environment = {**answer["environment"]}
+        except Exception as error:
+            self._take(shown, file, {"failed": nonsense(error)}, wanted)
+            return
+        self.names += [job.name for job in jobs]
+        self.jobs += [job for job in jobs if wanted(job.name)]
+        self.without += [] if jobs else [shown]
+
+    def finish(self, name: str) -> BenchmarkResult | None:
+        """Return the result of a benchmark of which nothing more is measured; None if it is not on this target."""
+        for job in self.jobs:
+            if job.name == name:
+                self._finished[name] = job.result()
+        return self._finished.get(name)
 
     def result(self) -> RunResult:
+        """Return the run so far: what is finished, and what was begun, without what was not."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        found = [*self._broken, *(replace(job.result(), file=job.name.partition("::")[0]) for job in self.jobs)]
+        found = [*self.broken, *filter(None, map(self._so_far, self.jobs))]
         environment = {"side": self.target.name, **self._environment}
-        return RunResult(environment, asdict(self._settings), tuple(found), now, self.complete)
+        return RunResult(environment, asdict(self.settings), tuple(found), now, self.complete)
+
+    def _so_far(self, job: Job) -> BenchmarkResult | None:
+        if job.name in self._finished or job.ended:
+            return self._finished.get(job.name) or job.result()
+        if not (job.known or job.times or job.cold or job.reasons):
+            return None
+        result = job.result()
+        lacking = [one for one in ("allocations", "objects", "collections", "cold", "time") if getattr(result, one) is None]
+        reasons = {one: "interrupted before it was measured" for one in lacking if one in self.settings.passes}
+        return replace(result, reasons={**reasons, **result.reasons})

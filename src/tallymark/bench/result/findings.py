@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from tallymark.bench.result.result import BenchmarkResult, Finding
 
-_RETAINED = 0.01  # blocks per op; less may be a list or a dict that grew by chance during the reading
+RETAINED = 0.01  # blocks per op; less may be a list or a dict that grew by chance during the reading
 _NOISY = 0.10
 _DEAR = 3.0
+_SLOW = 0.1  # seconds: a process then has a value or two
 
 
 def judge(result: BenchmarkResult) -> tuple[Finding, ...]:
@@ -19,17 +20,17 @@ def judge(result: BenchmarkResult) -> tuple[Finding, ...]:
 def _judged(result: BenchmarkResult) -> Iterator[Finding]:
     counted, line = result.allocations, result.line
     if result.warmup is not None and not result.warmup.steady:
-        series = ", ".join(map(str, result.warmup.series[-8:]))
+        low, high = min(result.warmup.series, default=0), max(result.warmup.series, default=0)
         yield Finding(
             "never-steady",
-            f"never reaches a steady state: the last ops allocated {series}",
+            f"never reaches a steady state: its last {len(result.warmup.series)} ops made {low} to {high} allocations each",
             line,
             remedy="Repeat the same work each time: bound what grows, or make it above b.loop().",
         )
-    if counted is not None and counted.retained > _RETAINED:
+    if counted is not None and counted.retained > RETAINED:
         yield Finding(
             "retaining",
-            f"retains {counted.retained:.3g} blocks per op: it is slower, or larger, the longer it runs",
+            f"retains {counted.retained:.3g} blocks per op: {counted.kept or 'it is slower, or larger, the longer it runs'}",
             line,
             remedy="Drop what an op makes before the next, or clear it within the op.",
         )
@@ -40,7 +41,7 @@ def _judged(result: BenchmarkResult) -> Iterator[Finding]:
             line,
             remedy="Compare with care: the time depends on how full memory was when the benchmark began.",
         )
-    if counted is not None and counted.other_threads > _RETAINED:
+    if counted is not None and counted.other_threads > RETAINED:
         yield Finding(
             "other-threads",
             f"other threads made {counted.other_threads:.3g} allocations per op meanwhile; they are not in the counts",
@@ -56,6 +57,23 @@ def _judged(result: BenchmarkResult) -> Iterator[Finding]:
                 line,
                 remedy="A service pays this once; code that makes its objects anew pays it every time.",
             )
+    if result.time is not None and result.time.median >= _SLOW:
+        processes = result.time.processes
+        values = sum(len(one.values) for one in processes)
+        yield Finding(
+            "slow-op",
+            f"an op takes {result.time.median:.2g} s: it took longer to measure than others, and has {values} values",
+            line,
+            remedy="If a smaller input shows the same, measure that: a figure needs many values.",
+        )
+    if result.time is not None and len(result.time.figures) < len(result.time.processes):
+        count, of = len(result.time.figures), len(result.time.processes)
+        yield Finding(
+            "speed-changed",
+            f"the machine's speed changed: the time is of its fast level, which {count} of {of} processes met",
+            line,
+            remedy="To compare, measure both sides in turns: `tallymark bench ab`.",
+        )
     if result.time is not None and result.time.spread > _NOISY:
         yield Finding(
             "noisy",

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tallymark.bench.errors import ResultFileError
+from tallymark.bench.result.checks import check_run
 from tallymark.bench.result.result import BenchmarkResult, ProcessTimes, RunResult, TimeResult
 
 VERSION = "1.0"
@@ -22,6 +23,7 @@ def from_pyperf(data: Any, origin: str = "data") -> RunResult:
         shared = _mapping(_get(data, "metadata", {}), "metadata")
         found = _list(_get(data, "benchmarks", []), "benchmarks")
         benchmarks = tuple(_benchmark(one, shared, f"benchmarks[{i}]") for i, one in enumerate(found))
+        check_run(RunResult({}, {}, benchmarks))
     except ResultFileError as error:
         raise ResultFileError(f"{origin}: {error}") from None
     environment = {

@@ -10,15 +10,19 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from tallymark.bench.errors import ResultFileError
+from tallymark.bench.result.checks import check_run
+from tallymark.bench.result.files import write_whole
+from tallymark.bench.result.levels import fast_level, low
 
 FORMAT = "tallymark-bench"
 VERSION = 1
+LARGEST = 2**29  # bytes of a file: a sound one has some 20,000 for each benchmark
 
 T = TypeVar("T")
 
@@ -31,7 +35,9 @@ class ProcessTimes:
     values: tuple[float, ...]
     overhead: float = 0.0  # seconds per iteration of the empty loop, already subtracted
     warmup: int = 0  # ops before the first value
-    probe: float = 0.0  # seconds per iteration of an empty loop beside the values: how calm the machine was
+    duet: str = (
+        ""  # the same for processes that took values in turns: the first values of all are neighbours in time, and so on
+    )
 
     @property
     def median(self) -> float:
@@ -43,7 +49,6 @@ class TimeResult:
     """The time of an op. The unit of statistics is the process: values of one process resemble each other."""
 
     processes: tuple[ProcessTimes, ...]
-    disturbed: tuple[ProcessTimes, ...] = ()  # left out: the machine was busy with something else, see measure.py
 
     @property
     def medians(self) -> tuple[float, ...]:
@@ -51,8 +56,19 @@ class TimeResult:
         return tuple(process.median for process in self.processes)
 
     @property
+    def statistic(self) -> str:
+        """What `median` is of: `median`, the processes' medians; or `fast level`, where these lie too far apart (levels.py)."""
+        return "fast level" if _spread(self.medians) > FLIPS else "median"
+
+    @property
+    def figures(self) -> tuple[float, ...]:
+        """A figure of each process that counts, by the statistic."""
+        return self.medians if self.statistic == "median" else tuple(fast_level([low(one.values) for one in self.processes]))
+
+    @property
     def median(self) -> float:
-        return statistics.median(self.medians)
+        """The median of the figures, in seconds per op."""
+        return statistics.median(self.figures)
 
     @property
     def minimum(self) -> float:
@@ -60,11 +76,18 @@ class TimeResult:
 
     @property
     def spread(self) -> float:
-        """Half the interquartile range of the process medians, as a share of the median; 0 for fewer than two processes."""
-        if len(self.processes) < 2 or self.median <= 0:
-            return 0.0
-        low, _, high = statistics.quantiles(self.medians, n=4, method="inclusive")
-        return (high - low) / 2 / self.median
+        """Half the interquartile range of the figures, as a share of their median; 0 for fewer than two."""
+        return _spread(self.figures)
+
+
+FLIPS = 0.10  # processes that spread by more met different speeds of the machine
+
+
+def _spread(figures: Sequence[float]) -> float:
+    if len(figures) < 2 or statistics.median(figures) <= 0:
+        return 0.0
+    first, _, third = statistics.quantiles(figures, n=4, method="inclusive")
+    return (third - first) / 2 / statistics.median(figures)
 
 
 @dataclass(frozen=True)
@@ -80,11 +103,13 @@ class AllocationResult:
     obj: float = 0.0
     arenas: float = 0.0
     samples: tuple[tuple[float, float], ...] = ()  # (allocs, bytes) of each of the repetitions
+    realloc_samples: tuple[float, ...] = ()  # reallocs of each; beside `samples`, whose form older files have
     exact: bool = True  # the repetitions agree
     ops: int = 0  # ops of the whole pass, and what they requested: Go's MemAllocs and MemBytes
     total_allocs: int = 0
     total_bytes: int = 0
-    retained: float = 0.0  # blocks per op that were requested and not freed
+    retained: float = 0.0  # blocks per op that were requested and not freed, after a collection
+    kept: str = ""  # what these are, and the line that made them
     other_threads: float = 0.0  # requests per op by threads other than the benchmark's
 
 
@@ -113,6 +138,18 @@ class CollectionResult:
     pause: float  # seconds of pause in 1,000 ops
     time_on: float  # seconds per op with the collector on, and off, in the same process
     time_off: float
+
+
+@dataclass(frozen=True)
+class InstructionResult:
+    """Instructions per op in steady state, in user space, with the garbage collector off and the empty loop subtracted."""
+
+    per_op: float  # the mean over hash seeds of the median of each one's samples
+    counter: str  # perf (the processor's) or callgrind
+    seeds: tuple[int, ...] = ()
+    samples: tuple[tuple[float, ...], ...] = ()  # for each seed, readings at several states of the heap
+    ops: int = 0  # ops that were counted
+    path: tuple[str, ...] = ()  # where code was imported from; what differs here is counted too
 
 
 @dataclass(frozen=True)
@@ -153,6 +190,7 @@ class BenchmarkResult:
     cold: ColdResult | None = None
     collections: CollectionResult | None = None
     warmup: WarmupResult | None = None
+    instructions: InstructionResult | None = None
     findings: tuple[Finding, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)  # section: why it is empty
 
@@ -174,11 +212,8 @@ class RunResult:
         raise KeyError(name)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the run to a file, whole or not at all."""
-        target = Path(path)
-        partial = target.with_name(target.name + ".partial")
-        partial.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
-        partial.replace(target)
+        """Write the run to a file, whole or not at all. Raises OSError."""
+        write_whole(Path(path), json.dumps(self.to_json(), indent=1) + "\n")
 
     def to_json(self) -> dict[str, Any]:
         """Return what `save` writes, as plain data."""
@@ -191,7 +226,7 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
     Raises ResultFileError when the file cannot be read, is neither, or has a version that this toolkit does not know.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(_text(path))
     except OSError as error:
         raise ResultFileError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
@@ -203,6 +238,14 @@ def load_run(path: str | os.PathLike[str]) -> RunResult:
     return run_from_json(data, str(path))
 
 
+def _text(path: str | os.PathLike[str]) -> str:
+    with open(path, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ResultFileError(f"{path}: larger than {LARGEST:,} bytes: not a result")
+    return data.decode("utf-8-sig")
+
+
 def run_from_json(data: Any, origin: str = "data") -> RunResult:
     """Check parsed JSON and build a run from it. Raises ResultFileError, naming the origin and the field."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
@@ -211,9 +254,11 @@ def run_from_json(data: Any, origin: str = "data") -> RunResult:
         found = data.get("version")
         raise ResultFileError(f"{origin}: version {found!r}, and this toolkit reads version {VERSION}: upgrade tallymark")
     try:
-        return build(RunResult, data, "run")
+        run = build(RunResult, data, "run")
+        check_run(run)
     except ResultFileError as error:
         raise ResultFileError(f"{origin}: {error}") from None
+    return run
 
 
 def build(kind: type[T], data: Any, where: str) -> T:
@@ -251,9 +296,11 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value) if abs(value) < 2**1023 else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ResultFileError(f"{where} must be {hint.__name__}, not {type(value).__name__}")
+    if hint is int and abs(value) >= 2**63:
+        raise ResultFileError(f"{where} must be less than 2**63")
     if hint is float and not math.isfinite(value):
         raise ResultFileError(f"{where} must be finite")
     return value

@@ -7,25 +7,27 @@ from html import escape
 
 from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import RunResult, TimeResult
+from tallymark.bench.show.remarks import run_remarks
 from tallymark.bench.show.report import (
-    Table,
     about,
-    cold_table,
+    cold_tables,
     comparison_about,
     comparison_remarks,
     comparison_table,
     remarks,
     run_table,
-    totals_table,
 )
+from tallymark.bench.show.table import Better, Table, Worse
 from tallymark.bench.units import format_seconds
 
 WIDTH, ROW, MARGIN = 640, 26, 60
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --paper: #fff; --rule: #d5d9de; --old: #8a5a00; --new: #0a5ec2; }
+:root { color-scheme: light dark; --ink: #1c2024; --paper: #fff; --rule: #d5d9de; --old: #8a5a00; --new: #0a5ec2;
+  --better: #1a7f37; --worse: #c22; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e8eb; --paper: #16181b; --rule: #3a4048; --old: #e0a33a; --new: #6cb0ff; }
+  :root { --ink: #e6e8eb; --paper: #16181b; --rule: #3a4048; --old: #e0a33a; --new: #6cb0ff;
+    --better: #4ac26b; --worse: #ff7b72; }
 }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
@@ -36,6 +38,7 @@ th:first-child, td:first-child { text-align: left; }
 svg { display: block; max-width: 100%; font-size: 11px; fill: var(--ink); }
 .old { fill: var(--old); stroke: var(--old); } .new { fill: var(--new); stroke: var(--new); }
 circle { fill-opacity: .35; stroke: none; } line { stroke-width: 2; } .axis { stroke: var(--rule); stroke-width: 1; }
+.better { color: var(--better); } .worse { color: var(--worse); }
 li { white-space: pre-line; }
 """
 
@@ -43,7 +46,8 @@ li { white-space: pre-line; }
 def run_html(run: RunResult) -> str:
     """Return a page with the tables of a run, its warnings, and every value of every benchmark drawn."""
     drawn = [_figure(one.name, [("new", one.time)]) for one in run.benchmarks if one.time]
-    return _page("Benchmarks", about(run), [run_table(run), cold_table(run), totals_table(run)], remarks(run), drawn)
+    said = [*remarks(run), *(str(one) for one in run_remarks(run, cold=True) if one.word == "WARN")]
+    return _page("Benchmarks", about(run), [run_table(run), *cold_tables(run)], said, drawn)
 
 
 def comparison_html(comparison: Comparison) -> str:
@@ -76,8 +80,13 @@ def _table(table: Table) -> str:
     if not table.rows:
         return ""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.headers)
-    rows = "\n".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in table.rows)
+    rows = "\n".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     return f"<div><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table></div>"
+
+
+def _cell(text: str) -> str:
+    judged = ' class="better"' if isinstance(text, Better) else ' class="worse"' if isinstance(text, Worse) else ""
+    return f"<td{judged}>{escape(text)}</td>"
 
 
 def _figure(name: str, sides: Sequence[tuple[str, TimeResult | None]]) -> str:

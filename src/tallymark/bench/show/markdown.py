@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 from tallymark.bench.compare.comparison import Comparison
 from tallymark.bench.result.result import RunResult
-from tallymark.bench.show.report import Table, about, comparison_about, comparison_remarks, comparison_table, remarks, run_table
+from tallymark.bench.show.report import about, comparison_about, comparison_remarks, comparison_table, remarks, run_table
+from tallymark.bench.show.table import Table
 
 
 def run_markdown(run: RunResult) -> str:

@@ -5,7 +5,11 @@ these processes: what they import and allocate would be part of what is measured
 """
 
 from tallymark.bench.measure.passes.counted import AllocationPass, ObjectPass
-from tallymark.bench.measure.passes.guard import CheckPass, Guard
+from tallymark.bench.measure.passes.guard import CheckPass, Guard, median
+from tallymark.bench.measure.passes.instructions import InstructionPass
 from tallymark.bench.measure.passes.timed import CollectionPass, FirstPass, TimePass
 
-__all__ = ["AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "ObjectPass", "TimePass"]
+__all__ = [
+    "AllocationPass", "CheckPass", "CollectionPass", "FirstPass", "Guard", "InstructionPass", "ObjectPass",
+    "TimePass", "median",
+]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 from tallymark.bench import allocations
 from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
+from tallymark.bench.retention import Retention
 
 
 class AllocationPass:
@@ -27,6 +28,7 @@ class AllocationPass:
         self.once: list[allocations.Counts] = []
         self.thrice: list[allocations.Counts] = []
         self.others = 0
+        self.retention: Retention | None = None
         self.n, self.ops = 1, 0
 
     def batches(self) -> Batch:
@@ -48,6 +50,9 @@ class AllocationPass:
                 yield from read(3 * self.n, self.thrice)
                 if clock() - began > self._budget and len(self.once) > 1:
                     break
+            if any(one.allocs > one.frees for one in self.thrice):
+                self.retention = Retention(max(1, self.n // 4), self._budget / 2)
+                yield from self.retention.batches()
             self.guard.look()
         finally:
             gc.enable()
@@ -115,11 +120,12 @@ class AllocationPass:
         found = {
             **{key: clean(value) for key, value in least.items()},
             "samples": samples,
+            "realloc_samples": [rate[names.index("reallocs")] for rate in rates],
             "exact": all(sample == samples[0] for sample in samples),
             "ops": counted,
             "total_allocs": totals["allocs"],
             "total_bytes": totals["bytes"],
-            "retained": clean(max(0.0, least["allocs"] - least["frees"])),
+            "retained": 0.0 if self.retention is None else clean(self.retention.per_op),
             "other_threads": self.others / max(counted, 1),
         }
         warmup = {
@@ -134,13 +140,15 @@ class AllocationPass:
 def find_period(series: Sequence[int]) -> int | None:
     """Return the shortest period that a series repeats at least four times: 1 if it is constant, None if it has no period.
 
-    One op may differ (another thread, a cache that was resized): that is no trend.
+    One op may differ (another thread, a cache that was resized): that is no trend. So may one in sixteen, if all others are
+    alike: a table that grows is resized from time to time.
     """
     for period in range(1, len(series) // 4 + 1):
         pattern = [sorted(series[i::period])[len(series[i::period]) // 2] for i in range(period)]
         if sum(value != pattern[i % period] for i, value in enumerate(series)) <= 1:
             return period
-    return None
+    usual = max(dict.fromkeys(series), key=series.count)
+    return 1 if sum(value != usual for value in series) <= len(series) // 16 else None
 
 
 def clean(value: float) -> float:

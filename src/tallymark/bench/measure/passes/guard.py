@@ -8,7 +8,7 @@ import itertools
 import os
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from tallymark.bench.errors import BenchmarkFileError
 
@@ -20,6 +20,13 @@ clock = time.perf_counter
 def repeat(n: int) -> Iterator[None]:
     """Return n iterations: unlike those of `range`, they allocate nothing."""
     return itertools.repeat(None, n)
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median; `statistics`, whose import takes longer than many a pass, is not for processes that measure."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
 
 class Guard:

@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import gc
 import itertools
-import statistics
 from collections.abc import Sequence
+from typing import Protocol
 
 from tallymark.bench import allocations
-from tallymark.bench.measure.passes.guard import Batch, Guard, clock, repeat
+from tallymark.bench.measure.passes.guard import Batch, Guard, clock, median, repeat
+
+
+class Turns(Protocol):
+    """Tells a pass when to go on: other processes measure in between."""
+
+    def next(self) -> bool:
+        """Wait for a turn. Return False if it is the end."""
+        ...
 
 
 class TimePass:
     """Values of the time of an op, after a warm-up that ends when the time has no trend.
 
     Args:
-        values: how many to take.
+        turns: asked before the warm-up, and before each value.
         shortest: least seconds for the ops of one value, all together, so that the clock's own cost vanishes.
-        budget: seconds after which warm-up ends, and values are cut short: one is always taken.
+        budget: seconds after which warm-up ends.
 
-    It ends when so many values were taken while the machine was calm, or after four times as many in all.
+    The empty loop is timed beside each value, and its share subtracted: the machine's speed may change between two values.
     """
 
-    def __init__(self, values: int, shortest: float, budget: float) -> None:
-        self._count, self._shortest, self._budget = values, shortest, budget
+    def __init__(self, turns: Turns, shortest: float, budget: float) -> None:
+        self._turns, self._shortest, self._budget = turns, shortest, budget
         self.guard = Guard()
         self.loops, self.warmup = 1, 0
-        self._taken: list[tuple[float, float]] = []
+        self.values: list[float] = []
+        self.empty: list[float] = []
 
     def batches(self) -> Batch:
+        self._turns.next()
+        yield from self._warm_up()
+        while self._turns.next():
+            before = self._empty()
+            start = clock()
+            yield repeat(self.loops)
+            elapsed = (clock() - start) / self.loops
+            empty = min(before, self._empty())
+            self.empty.append(empty)
+            self.values.append(elapsed - empty)
+        self.guard.look()
+
+    def _warm_up(self) -> Batch:
         began = clock()
         yield from self.guard.first()
         n, ops, spent = 1, 1, clock() - began
-        while (ops < 1000 or spent < 0.01) and spent < self._budget / 4:
+        while (ops < 1000 or spent < 0.01) and spent < self._budget:
             start = clock()
             yield repeat(n)
             elapsed = clock() - start
@@ -42,9 +64,7 @@ class TimePass:
         per_op = max(spent / ops if n == 1 else per_op, 1e-12)
         self.loops = max(1, round(self._shortest / per_op))
         recent: list[float] = []
-        while len(recent) < 5 or (falls(recent[-5:]) and len(recent) < 20):
-            if clock() - began > self._budget / 3:
-                break
+        while (len(recent) < 5 or (falls(recent[-5:]) and len(recent) < 20)) and clock() - began < self._budget:
             start = clock()
             yield repeat(self.loops)
             recent.append((clock() - start) / self.loops)
@@ -52,57 +72,20 @@ class TimePass:
         self.warmup = ops
         if recent:  # the first guess was made before the warm-up
             self.loops = max(1, round(self._shortest / max(min(recent), 1e-12)))
-        before = probe()
-        while calm(self._taken) < self._count and len(self._taken) < 4 * self._count:
-            start = clock()
-            yield repeat(self.loops)
-            value = (clock() - start) / self.loops
-            after = probe()
-            self._taken.append((max(before, after), value))
-            before = after
-            if clock() - began > self._budget:
-                break
-        self.guard.look()
 
-    @property
-    def values(self) -> list[float]:
-        """The calmest values, in seconds per op, as they came."""
-        least = sorted(one for one, _ in self._taken)[: self._count]
-        return [value for one, value in self._taken if one <= least[-1]][: self._count]
-
-    @property
-    def probe(self) -> float:
-        """How calm the machine was at these values: the median of the probes, in seconds per iteration."""
-        return statistics.median(sorted(one for one, _ in self._taken)[: self._count])
-
-
-#: A probe that is slower than the fastest by more than this factor means that something else ran. Calm ones lie within 2 %.
-CALM = 1.06
-_PROBE = 32_000
-
-
-def probe() -> float:
-    """Return the seconds per iteration of an empty loop, which depend on the machine alone, not on what is measured.
-
-    Other programs slow a process by a third while they run, for milliseconds or seconds; most of all on the other thread of the
-    same core. A value that was taken meanwhile is taken again. That favours no code, and neither side.
-    """
-    start = clock()
-    for _ in repeat(_PROBE):
-        pass
-    return (clock() - start) / _PROBE
-
-
-def calm(taken: Sequence[tuple[float, float]]) -> int:
-    """Return how many of these (probe, value) pairs were taken while the machine was calm."""
-    fastest = min((one for one, _ in taken), default=0.0)
-    return sum(one <= CALM * fastest for one, _ in taken)
+    def _empty(self) -> float:
+        """Return the seconds per iteration of a loop like the benchmark's, without an op."""
+        n = min(self.loops, 20_000)
+        start = clock()
+        for _ in itertools.chain.from_iterable((repeat(n),)):
+            pass
+        return (clock() - start) / n
 
 
 def falls(values: Sequence[float]) -> bool:
     """Return True if values still fall, by more than 2 % over their length: Theil and Sen's slope, the median of all pairs."""
     slopes = [(b - a) / (j - i) for (i, a), (j, b) in itertools.combinations(enumerate(values), 2)]
-    return statistics.median(slopes) * (len(values) - 1) < -0.02 * statistics.median(values)
+    return median(slopes) * (len(values) - 1) < -0.02 * median(values)
 
 
 class FirstPass:
@@ -179,6 +162,6 @@ class CollectionPass:
         return {
             "per_1000": 1000 * self.collections / self.ops,
             "pause": 1000 * self.pause / self.ops,
-            "time_on": statistics.median(self.on),
-            "time_off": statistics.median(self.off),
+            "time_on": median(self.on),
+            "time_off": median(self.off),
         }

@@ -1,0 +1,94 @@
+"""Rows that are compared with each other: which, and how many times dearer one is than the other.
+
+Two rows of one run, measured minutes apart, do not compare: on a shared machine two equal rows came out 1.7 times apart. So the
+processes of such a pair of rows take turns, and each pair of processes gives one ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tallymark.bench.compare.stats import Interval, median_interval
+
+_OURS = "peers/bench_tallymark.py::bench_"
+_SHARED = "processes/bench_shared.py::bench_"
+_SERIES = "growth/bench_series.py::bench_inc"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Two rows, and the limit of what the first costs as a multiple of the second.
+
+    Attributes:
+        text: what must hold.
+        dearer: the row above the line.
+        cheaper: the row below it.
+        least: the ratio must be this or more; None where there is `most`.
+        most: the ratio must be this or less.
+        quick: measured with `--quick` too.
+    """
+
+    text: str
+    dearer: str
+    cheaper: str
+    least: float | None = None
+    most: float | None = None
+    quick: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.dearer} / {self.cheaper}"
+
+
+def _peer(peer: str, op: str, least: float) -> Ratio:
+    theirs = f"peers/bench_{peer}.py::bench_{op}"
+    return Ratio(f">= {least:g} times cheaper than {peer}: {op}", theirs, f"{_OURS}{op}[engine=native]", least=least)
+
+
+def _multiprocess(op: str) -> Ratio:
+    text = f">= 20 times cheaper than prometheus_client's multi-process mode: {op}"
+    return Ratio(text, f"processes/bench_multiprocess.py::bench_{op}", f"{_SHARED}{op}[memory=shared]", least=20.0)
+
+
+def _shared(op: str) -> Ratio:
+    text = f"shared memory costs a record at most a third more than private memory: {op}"
+    return Ratio(text, f"{_SHARED}{op}[memory=shared]", f"{_SHARED}{op}[memory=private]", most=4 / 3)
+
+
+def _flat(text: str, row: str) -> Ratio:
+    text = f"flat in live series: {text}, 10 to 1,000,000"
+    return Ratio(text, f"{_SERIES}_{row}[series=1000000]", f"{_SERIES}_{row}[series=10]", most=1.5, quick=False)
+
+
+RATIOS = (
+    _peer("prometheus_client", "inc", 20.0),
+    _peer("prometheus_client", "inc_two_tags", 20.0),
+    _peer("prometheus_client", "with_two_tags_then_inc", 20.0),
+    _peer("opentelemetry", "inc_two_tags", 60.0),
+    _flat("inc() of a bound series", "bound"),
+    _flat("tags + inc on one of them", "one_of"),
+    _multiprocess("inc"),
+    _shared("inc"),
+    _multiprocess("inc_two_tags"),
+    _shared("inc_two_tags"),
+)
+
+
+def judge(ratios: Sequence[float], least: float | None = None, most: float | None = None) -> tuple[str, str]:
+    """Return the figure of some ratios as text, and the verdict: `pass`, `FAIL` or `undecided`.
+
+    It fails only where the interval of the median excludes the limit. Where the interval holds the limit, more pairs decide, or
+    a machine that has less else to do.
+    """
+    found = median_interval(ratios)
+    middle = sorted(ratios)[len(ratios) // 2]
+    inside = (least is None or found.low >= least) and (most is None or found.high <= most)
+    outside = (least is not None and found.high < least) or (most is not None and found.low > most)
+    verdict = "pass" if inside else "FAIL" if outside else "undecided"
+    return _shown(middle, found), verdict
+
+
+def _shown(middle: float, interval: Interval) -> str:
+    digits = 0 if middle >= 9.95 else 2
+    return f"{middle:.{digits}f} times [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
