@@ -70,6 +70,10 @@ def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Fi
     return None
 
 
+def _makers(evidence: Evidence, index: int) -> list[int]:
+    return evidence.behind(evidence.subject(evidence.events[index]), index)
+
+
 def _saved(evidence: Evidence, sites: set[int], kind: str) -> Iterator[tuple[float, int]]:
     """Yield what each site would save if its events were repeats."""
     for site in sites:
@@ -86,7 +90,7 @@ def _of_first_use(evidence: Evidence, site: int, uses: list[tuple[int, bool, boo
     assert found is not None  # noqa: S101
     first, again = found.costs[kind]
     index = next(index for index, _, counts in uses if counts and evidence.events[index].site == site)
-    makers = evidence.behind(evidence.subject(evidence.events[index]), index)
+    makers = _makers(evidence, index)
     where = evidence.sites[site]
     return Finding(
         "measures-initialisation",

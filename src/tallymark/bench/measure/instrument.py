@@ -1,7 +1,7 @@
 """Makes a benchmark, and the functions of its file, tell of each call, look-up and class definition that they evaluate.
 
 Each such expression calls a recorder instead, which evaluates it: `make(x).run(y)` becomes
-`_tm.method(1, _tm.call(0, make, x), "run", y)`. So it does not matter where in a statement, a loop or a local function it stands.
+`_tm.method(1, _tm.call(0, make, x), "run", y)`. So it does not matter where it stands: in a loop, or a local function.
 The functions keep their identity: only their code is replaced, for a while.
 """
 
@@ -17,6 +17,7 @@ from types import CodeType, FunctionType
 from typing import Any
 
 _RECORDER = "_tm"
+_GUARD = f"try:\n    pass\nexcept (Exception, SystemExit):\n    if not {_RECORDER}.failed():\n        raise\n"
 _KEPT = {"super", "locals", "globals", "vars", "dir", "eval", "exec"}  # they look at the frame that calls them
 
 
@@ -136,7 +137,7 @@ class _Writer(ast.NodeTransformer):
             node.targets = [self.visit(one) for one in node.targets]
         return node  # type: ignore[no-any-return]
 
-    visit_Expr = visit_Assign = visit_AnnAssign = visit_Return = _statement
+    visit_Expr = visit_Assign = visit_AnnAssign = visit_Return = _statement  # noqa: N815
 
     def visit_With(self, node: ast.With) -> ast.AST:
         for item in node.items:
@@ -166,7 +167,7 @@ class _Writer(ast.NodeTransformer):
         self._depth -= 1
         return node  # type: ignore[no-any-return]
 
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
     def _decorator(self, node: ast.expr, function: Any) -> ast.expr:
         if not isinstance(node, ast.Name | ast.Attribute):
@@ -186,7 +187,7 @@ class _Writer(ast.NodeTransformer):
     def _left(self, node: ast.AST) -> ast.AST:
         return node
 
-    visit_MatchValue = visit_MatchClass = visit_MatchMapping = visit_arg = _left
+    visit_MatchValue = visit_MatchClass = visit_MatchMapping = visit_arg = _left  # noqa: N815
 
 
 def _is_private(name: str) -> bool:

@@ -92,7 +92,9 @@ class Recorder:
     # What stands in the place of expressions.
 
     def call(self, site: int, function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return self._runner(site, *args) if function is _asyncio_run() else self._event(site, "call", function, args, kwargs)
+        if function is _asyncio_run():
+            return self._runner(site, *args)
+        return self._event(site, "call", function, args, kwargs)
 
     def method(self, site: int, target: Any, name: str, /, *args: Any, **kwargs: Any) -> Any:
         if not self._is_on():
@@ -106,7 +108,7 @@ class Recorder:
             else self._event(site, "call", function, args, kwargs, target)
         )
 
-    def _runner(self, site: int, coroutine: Any, **_: Any) -> Any:
+    def _runner(self, site: int, coroutine: Any) -> Any:
         """Do what `asyncio.run` does: it makes an event loop, which a service makes once."""
         with self.managed(site, self.call(site, sys.modules["asyncio"].Runner)) as runner:
             return self.method(site, runner, "run", coroutine)
