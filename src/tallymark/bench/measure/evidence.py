@@ -96,7 +96,7 @@ class Evidence:
     def subject(self, event: Event) -> Any:
         """Return the object that the op made and that an event works on, or None."""
         for one in event.subjects:
-            if (is_stateful(one) or self.is_class(one)) and not event.transparent and self.root(one) is not None:
+            if (is_stateful(one) or self.is_class(one)) and self.root(one) is not None:
                 return one
         return None
 

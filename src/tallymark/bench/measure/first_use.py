@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tallymark.bench.measure.evidence import KINDS, Evidence
+from tallymark.bench.measure.recorder import Event
 from tallymark.bench.result.result import Finding
 
 #: A repeat is cheaper if it costs so many times less, and so much less.
@@ -49,10 +50,18 @@ def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
         works = evidence.works(event)
         brings = works and evidence.brings(index, subject)
         is_class = evidence.is_class(subject)
-        once = event.site not in evidence.in_loop or not hasattr(subject, "__dict__") or callable(subject)
-        again = works and once and (brings or not evidence.known(index, subject).holds)
+        again = works and (brings or not evidence.known(index, subject).holds)
+        brings = brings and not _only_fills(evidence, event)
         if brings or is_class or again:
             yield index, brings or is_class, again
+
+
+def _only_fills(evidence: Evidence, event: Event) -> bool:
+    """Return True if an event puts something into its subject, and does no more: a header into a request."""
+    repeats = evidence.repeats.get(event.site)
+    if repeats is None or not repeats.sets_up or event.result is not None:
+        return False
+    return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS)
 
 
 def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Finding | None:

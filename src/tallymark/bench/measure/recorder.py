@@ -12,7 +12,7 @@ from typing import Any
 from tallymark.bench.measure.instrument import tells
 from tallymark.bench.measure.meters import Meter
 
-VISITS = 4
+VISITS = 6
 MOST = 4000  # events of an op
 
 
@@ -33,7 +33,7 @@ class Event:
     def subjects(self) -> list[Any]:
         """What the event may work on: as with a method, the first argument of a function."""
         plain = getattr(self.function, "__module__", "") == "builtins" and self.function not in (eval, exec)
-        first = self.given[:1] if self.kind == "call" and not plain else ()
+        first = self.given[:1] if self.kind == "call" and not plain and not self.transparent else ()
         return [one for one in (self.target, self.function, *first) if one is not None]
 
 
@@ -162,7 +162,7 @@ class Recorder:
         finally:
             self.pause()
             self._end(site, index, before, result)
-        if site == self.repeated and not tells(function):
+        if site == self.repeated:
             self.visits.first += self.total - before
             self._repeat(lambda: function(*args, **kwargs), subject, result, sizes)
         self.resume()
