@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench.measure.instrument import Site
-from tallymark.bench.measure.objects import CONTAINERS, Known, is_key, is_stateful
+from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_key, is_stateful
 from tallymark.bench.measure.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
@@ -22,15 +22,15 @@ class Repeats:
     costs: dict[str, tuple[float, float]] = field(default_factory=dict)  # of each kind: first, and again
     works: bool = True  # a repeat gives results of the same types and lengths, and does not let the subject grow
     sets_up: bool = False  # it cannot be repeated, or the subject grew
-    accumulates: bool = False  # it lets its subject grow more than once
+    accumulates: bool = False  # it lets its subject grow again and again
     identical: bool = False  # it gives the same text or container each time
 
     def look(self, visits: Visits) -> None:
         alike = all(_outline(one) == _outline(each[0]) for each in visits.outcomes for one in each)
-        grows = any(sizes[-1] > sizes[-2] for sizes in visits.sizes)
+        grows = visits.sizes[-1][-1] > visits.sizes[-1][-2]  # a pool of threads is full after some
         self.works = alike and not grows
         grew = sum(sizes[1] > sizes[0] for sizes in visits.sizes)
-        self.accumulates = grew > 1
+        self.accumulates = grew > 2
         self.sets_up = grows or any(sizes[1] > sizes[0] for sizes in visits.sizes)
         self.identical = all(
             one is each[0] and isinstance(one, (str, bytes, *CONTAINERS)) for each in visits.outcomes for one in each
@@ -62,22 +62,23 @@ class Evidence:
         old = {id(one) for event in self.before for one in (event.result, event.target, *event.given)}
         found: dict[int, Event] = {}
         known = set[int]()
-        for event in self._ended:
+        for event in (self.events[one] for one in self._ended):
             known |= {id(one) for one in (event.target, *event.given)}
+            if event.transparent and isinstance(event.result, FunctionType):
+                known.discard(id(event.result))  # a function with state, if another function made it
             if id(event.result) not in old and id(event.result) not in known and event.result is not None:
                 found.setdefault(id(event.result), event)
         return found
 
     @cached_property
-    def _ended(self) -> list[Event]:
+    def _ended(self) -> list[int]:
         """The events in the order in which they ended: an inner one before what is around it."""
-        order: list[Event] = []
-        stack: list[int] = []
+        order, stack = list[int](), list[int]()
         for index, event in enumerate(self.events):
             while stack and stack[-1] != event.parent:
-                order.append(self.events[stack.pop()])
+                order.append(stack.pop())
             stack.append(index)
-        return order + [self.events[one] for one in reversed(stack)]
+        return order + stack[::-1]
 
     def root(self, value: Any) -> Any:
         """Return the object that an object was reached through, if the op made it; None if it comes from above the loop."""
@@ -137,7 +138,7 @@ class Evidence:
         """Return the events before one that made an object or set it up, and what it is made of in turn."""
         needed = {id(value), id(type(value)), id(self.root(value))}
         found = list[int]()
-        for one in reversed(range(len(self.events))):
+        for one in reversed(self._ended):
             event = self.events[one]
             subject = self.subject(event)
             works_on = subject is not None and not needed.isdisjoint((id(subject), id(self.root(subject))))
@@ -149,10 +150,14 @@ class Evidence:
                 works_on and self._sets_up(event)
             ):
                 found.append(one)
-                parts = [part for part in (event.target, event.function, *_parts(event.given)) if id(part) in self.origins]
+                parts = [
+                    part
+                    for part in (event.target, event.function, *_parts(event.given), *cells(event.result))
+                    if id(part) in self.origins
+                ]
                 needed |= {id(part) for part in parts} | {id(self.root(part)) for part in parts}
                 needed.discard(id(None))
-        return found[::-1]
+        return sorted(found)
 
     def _sets_up(self, event: Event) -> bool:
         repeats = self.repeats.get(event.site, _UNKNOWN)

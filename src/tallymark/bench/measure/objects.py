@@ -87,6 +87,12 @@ def _is_value(kind: type) -> bool:
     return getattr(kind, "__eq__", None) is not object.__eq__
 
 
+def cells(value: Any) -> list[Any]:
+    """Return what a function knows of the functions around it."""
+    closure = value.__closure__ if isinstance(value, FunctionType) else None
+    return [cell.cell_contents for cell in closure or () if cell != _EMPTY]
+
+
 def size(value: Any) -> int:
     """Return how much an object holds: the lengths of all containers in it, as far as attributes and items lead."""
     seen, todo, total = set[int](), [(value, 0)], 0
@@ -96,7 +102,7 @@ def size(value: Any) -> int:
             continue
         seen.add(id(one))
         if isinstance(one, FunctionType):
-            todo += [(cell.cell_contents, depth + 1) for cell in one.__closure__ or () if cell != _EMPTY]
+            todo += [(inside, depth + 1) for inside in cells(one)]
         elif isinstance(one, MethodType):
             todo.append((one.__self__, depth + 1))
         if isinstance(one, CONTAINERS):

@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
@@ -56,7 +57,8 @@ class Recorder:
 
     def __init__(self, measure: Callable[[Any], int]) -> None:
         self._size = measure
-        self._thread = threading.get_ident()
+        self._here = threading.local()
+        self._here.on = True
         self.active = False
         self.keeps = False
         self.meter: Meter | None = None
@@ -145,7 +147,7 @@ class Recorder:
         return ended
 
     def _is_on(self) -> bool:
-        return self.active and threading.get_ident() == self._thread
+        return self.active and getattr(self._here, "on", False)
 
     def _event(self, site: int, kind: str, function: Any, args: Any, kwargs: Any, target: Any = None) -> Any:
         if not self._is_on():
@@ -164,7 +166,7 @@ class Recorder:
             self._end(site, index, before, result)
         if site == self.repeated:
             self.visits.first += self.total - before
-            self._repeat(lambda: function(*args, **kwargs), subject, result, sizes)
+            self._repeat(partial(function, *args, **kwargs), subject, result, sizes)
         self.resume()
         return result
 
