@@ -101,7 +101,7 @@ class Plan:
         for site in sites:
             if self._spent() > BUDGET:
                 break
-            yield from self._repeat(evidence, site, 50 * each + 0.1)
+            yield from self._repeat(evidence, site, 50 * each + 0.5)
         self.evidence = evidence
 
     def _spent(self) -> float:

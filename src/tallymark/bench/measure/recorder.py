@@ -88,8 +88,8 @@ class Recorder:
             self.total += max(0.0, self.meter.spent())
 
     def failed(self) -> bool:
-        """Return True if an op may end by an error: events in it were repeated."""
-        return self.active and self.repeating
+        """Return True if an op may end by an error: events in it are repeated."""
+        return self.active and self.repeated is not None
 
     # What stands in the place of expressions.
 
