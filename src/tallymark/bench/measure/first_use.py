@@ -17,6 +17,7 @@ what their first use costs more than its repeat.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
 from tallymark.bench.measure.evidence import KINDS, Evidence
 from tallymark.bench.measure.recorder import Event
@@ -56,6 +57,16 @@ def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
             yield index, brings or is_class, again
 
 
+def _configures(event: Event) -> bool:
+    """Return True for a function that sets up what a module holds, such as `logging.config.dictConfig`."""
+    name = getattr(event.function, "__name__", "").lower()
+    return event.kind == "call" and event.result is None and not event.transparent and _is_function(event) and "config" in name
+
+
+def _is_function(event: Event) -> bool:
+    return event.target is None or isinstance(event.target, ModuleType)
+
+
 def _only_fills(evidence: Evidence, event: Event) -> bool:
     """Return True if an event puts something into its subject, and does no more: a header into a request."""
     repeats = evidence.repeats.get(event.site)
@@ -69,6 +80,7 @@ def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Fi
     making = {
         one for index, counts, _ in uses if counts for one in evidence.behind(evidence.subject(evidence.events[index]), index)
     }
+    making |= {index for index, event in enumerate(evidence.events) if _configures(event)}
     cost = evidence.cost(kind, making)
     saved = sorted(_saved(evidence, {evidence.events[index].site for index, _, again in uses if again}, kind))
     first = sum(one for one, _ in saved)

@@ -94,8 +94,6 @@ class Plan:
         self._recorder.keeps = False
         evidence = Evidence(self._sites, self._recorder.events, before)
         sites = list(dict.fromkeys(one.site for one in evidence.events if evidence.subject(one) is not None))
-        if not sites:
-            return
         for kind in KINDS:
             yield from self._read(evidence, kind)
         for site in sites:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import re
@@ -105,6 +106,9 @@ def size(value: Any) -> int:
             todo += [(inside, depth + 1) for inside in cells(one)]
         elif isinstance(one, MethodType):
             todo.append((one.__self__, depth + 1))
+        if isinstance(one, io.IOBase) and depth <= 1:  # what an object writes to; what others write to is not a part of it
+            with contextlib.suppress(OSError, ValueError):
+                total += one.tell()
         if isinstance(one, CONTAINERS):
             total += len(one)
             todo += [(item, depth + 1) for item in list(one.values() if isinstance(one, dict) else one)]
