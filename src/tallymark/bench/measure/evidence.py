@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +102,11 @@ class Evidence:
                 return one
         return None
 
+    def is_of_a_stream(self, value: Any) -> bool:
+        """Return True for what reads or writes one stream that the op made: a writer of rows, for example."""
+        origin = self.origins.get(id(value))
+        return origin is not None and any(isinstance(one, io.IOBase) and id(one) in self.origins for one in origin.given)
+
     def is_class(self, value: Any) -> bool:
         """Return True for a class that the op made, or an object of one."""
         if isinstance(value, type):
@@ -130,6 +136,8 @@ class Evidence:
     def works(self, event: Event) -> bool:
         """Return True if an event did the same when repeated. A coroutine can be awaited but once."""
         repeats = self.repeats.get(event.site)
+        if self.is_of_a_stream(self.subject(event)):
+            return False
         if repeats is None:
             return any(isinstance(one, CoroutineType) for one in event.given)
         return repeats.works and not (repeats.accumulates and event.site in self.in_loop)
