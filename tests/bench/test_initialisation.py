@@ -25,7 +25,6 @@ KNOWN_MISS = {
     "bench_publish",  # too little to tell
     "bench_read_settings",  # looks like a document that is parsed and asked for parts of itself
     "bench_translate_page",
-    "bench_log_request",  # sets up what a module holds
 }
 PARTS = ("tuned", "heldout", "fresh_a", "fresh_b", "fresh_c", "fresh_d", "fresh_e")
 
@@ -238,6 +237,31 @@ def test_what_an_object_from_above_the_loop_keeps_or_gives(find):
     keeps = "kept = {}\n"
     body = "        kept.setdefault(1, Maker(TEXT))\n        kept.pop(1).size()"
     assert find(body, header=HEADER + MAKER + keeps) == []
+
+
+def test_a_function_that_configures_a_module(find):
+    header = "import logging.config\nCONFIG = {'version': 1, 'loggers': {'bench.it': {'level': 'INFO'}}}\n"
+    body = "        logging.config.dictConfig(CONFIG)\n        logging.getLogger('bench.it').debug('no')"
+    (finding,) = find(body, header=HEADER + header)
+    assert finding.statement == "logging.config.dictConfig(CONFIG)"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "        out = io.StringIO()\n        "
+        "csv.DictWriter(out, ['a', 'b'], quoting=csv.QUOTE_ALL).writerow({'a': 'some text', 'b': 2})",
+        "        with tempfile.NamedTemporaryFile() as f:\n            f.write(b'something new')",
+    ],
+)
+def test_what_reads_or_writes_one_stream_is_made_for_it(find, body):
+    assert find(body, header="import csv, io, tempfile\n") == []
+
+
+def test_putting_something_into_an_object_is_no_use_of_it(find):
+    puts = MAKER + "    def put(self, name, value):\n        self.put_here = {name: value}\n"
+    body = "        made = Maker(TEXT)\n        made.put('xyz', 'uvw')\n        made.size()"
+    assert find(body, header=HEADER + puts) == []
 
 
 def test_the_functions_are_as_they_were_afterwards(find):

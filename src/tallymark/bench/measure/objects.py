@@ -96,9 +96,9 @@ def cells(value: Any) -> list[Any]:
 
 def size(value: Any) -> int:
     """Return how much an object holds: the lengths of all containers in it, as far as attributes and items lead."""
-    seen, todo, total = set[int](), [(value, 0)], 0
+    seen, todo, total = set[int](), deque([(value, 0)]), 0
     while todo and len(seen) < 2000:
-        one, depth = todo.pop()
+        one, depth = todo.popleft()  # the nearest first
         if id(one) in seen or depth > 6 or isinstance(one, type | ModuleType):
             continue
         seen.add(id(one))
