@@ -313,3 +313,9 @@ def test_a_slow_op_is_run_a_few_times(find):
     find(body, header=header)
 
     assert len(sys.modules["bench_it"].calls) <= 12
+
+
+def test_a_benchmark_file_has_its_annotations_as_in_a_script(tmp_path):
+    path = tmp_path / "bench_it.py"
+    path.write_text("class Row:\n    number: int\n\ndef bench_it(b):\n    pass\n")
+    assert load_file(str(path)).Row.__annotations__ == {"number": int}

@@ -164,7 +164,7 @@ class Recorder:
         finally:
             self.pause()
             self._end(site, index, before, result)
-        if site == self.repeated:
+        if site == self.repeated and not self.broken:
             self.visits.first += self.total - before
             self._repeat(partial(function, *args, **kwargs), subject, result, sizes)
         self.resume()
