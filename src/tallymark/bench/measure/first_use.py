@@ -1,6 +1,6 @@
 """Tells an object that a service makes once from one that it makes for each op, by how an op makes and uses it.
 
-Both are made by sound ops: requests, orders and paths are made for each op of a service, too. So a cheap repeat is not enough.
+Both are made by sound ops: requests, orders and paths are made for each op of a service, too.
 What is used again and again is given something new to work on: a template gets values, a validator a document, a connection a
 statement. What an op works on is not: a request is asked for a header that is in it, an order for its total. So an object
 counts as one that a service makes once only if
@@ -10,17 +10,20 @@ counts as one that a service makes once only if
 - it is given what it did not have, or holds no data at all;
 - it does not come from an object that was set up above the loop, as a future or a cursor does.
 
-Classes and functions with state, such as caches, always count.
+Classes and functions with state, such as caches, always count. Initialisation is what makes such objects and sets them up, and
+what their first use costs more than its repeat.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import ModuleType
 
-from tallymark.bench.measure.evidence import KINDS, Evidence, Known
+from tallymark.bench.measure.evidence import KINDS, Evidence
+from tallymark.bench.measure.recorder import Event
 from tallymark.bench.result.result import Finding
 
-#: A repeat is cheaper if it costs so many times less, and so much less, and that is so much of the op.
+#: A repeat is cheaper if it costs so many times less, and so much less.
 RATIO = {"allocations": 1.5, "lines": 1.5, "microseconds": 3.0}
 LEAST = {"allocations": 4, "lines": 5, "microseconds": 15}
 PART = 0.2
@@ -30,80 +33,109 @@ DEAR = {"allocations": 10, "lines": 12, "microseconds": 25}
 
 
 def judge(evidence: Evidence) -> list[Finding]:
-    """Return a warning about the step whose repeat saves most, or else about what makes an object; or none."""
-    firsts = [one for window in evidence.repeats for one in _first_uses(evidence, window)]
-    if firsts:
-        return [max(firsts, key=lambda one: one[0])[1]]
-    made = [one for index in range(len(evidence.steps)) for one in _making(evidence, index)]
-    return [max(made, key=lambda one: one[0])[1]] if made else []
-
-
-def _first_uses(evidence: Evidence, window: tuple[int, int]) -> Iterator[tuple[float, Finding]]:
-    """Yield a warning for each step of a window that is much cheaper when repeated, and how much of the op that saves."""
-    repeat = evidence.repeats[window]
-    if repeat.grows or not repeat.same or not _is_reused(evidence, window):
-        return
+    """Return a warning about what is made and set up in an op, if this is a large part of it; or none."""
+    uses = list(_uses(evidence))
     for kind in KINDS:
-        costs = repeat.costs.get(kind, {})
-        for index, (first, again) in costs.items():
-            if not window[0] <= index <= evidence.steps[window[1]].last or evidence.steps[index].piece.in_loop:
-                continue
-            if not evidence.receivers(index):
-                continue
-            saved = first - again
-            if saved >= LEAST[kind] and first >= RATIO[kind] * again and saved >= PART * evidence.total(kind):
-                yield saved / max(evidence.total(kind), 1), _of_first_use(evidence, index, kind, first, again)
+        found = _by(evidence, uses, kind)
+        if found is not None:
+            return [found]
+    return []
 
 
-def _is_reused(evidence: Evidence, window: tuple[int, int]) -> bool:
-    """Return True if a window's steps work on something new, or on objects that hold no data."""
-    indexes = range(window[0], window[1] + 1)
-    if any(evidence.brings(index) for index in indexes):
-        return True
-    return not any(Known(evidence.given({name}, index)).holds for index in indexes for name in evidence.receivers(index))
+def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
+    """Yield the events that use what a service would make once: whether its making counts, and whether its first use does."""
+    for index, event in enumerate(evidence.events):
+        subject = evidence.subject(event)
+        if subject is None or event.kind in ("enter", "exit"):
+            continue
+        works = evidence.works(event)
+        brings = works and evidence.brings(index, subject)
+        is_class = evidence.is_class(subject)
+        again = works and (brings or not evidence.known(index, subject).holds)
+        brings = brings and not _only_fills(evidence, event)
+        if brings or is_class or again:
+            yield index, brings or is_class, again
 
 
-def _making(evidence: Evidence, index: int) -> Iterator[tuple[float, Finding]]:
-    """Yield a warning if an object that a step uses costs a large part of the op to make and set up."""
-    used = evidence.receivers(index)
-    if not used:
-        return
-    repeats = [one for window, one in evidence.repeats.items() if window[1] == index]
-    is_class = bool(used & evidence.classes)
-    works_again = any(one.same and not one.grows for one in repeats) and evidence.brings(index)
-    if not is_class and not works_again:
-        return
-    makers = evidence.behind(used, index)
-    for kind in KINDS:
-        whole = evidence.whole[kind]
-        cost, total = sum(whole.get(one, 0) for one in makers), evidence.total(kind)
-        if cost >= DEAR[kind] and cost >= SHARE * total:
-            yield cost / total, _of_making(evidence, makers, kind, cost, total)
+def _configures(event: Event) -> bool:
+    """Return True for a function that sets up what a module holds, such as `logging.config.dictConfig`."""
+    name = getattr(event.function, "__name__", "").lower()
+    return event.kind == "call" and event.result is None and not event.transparent and _is_function(event) and "config" in name
 
 
-def _of_first_use(evidence: Evidence, index: int, kind: str, first: float, again: float) -> Finding:
-    step = evidence.steps[index]
-    makers = evidence.behind(evidence.receivers(index), index)
+def _is_function(event: Event) -> bool:
+    return event.target is None or isinstance(event.target, ModuleType)
+
+
+def _only_fills(evidence: Evidence, event: Event) -> bool:
+    """Return True if an event puts something into its subject, and does no more: a header into a request."""
+    repeats = evidence.repeats.get(event.site)
+    if repeats is None or not repeats.sets_up or event.result is not None:
+        return False
+    return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS)
+
+
+def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Finding | None:
+    total = evidence.totals[kind]
+    making = {
+        one for index, counts, _ in uses if counts for one in evidence.behind(evidence.subject(evidence.events[index]), index)
+    }
+    making |= {index for index, event in enumerate(evidence.events) if _configures(event)}
+    cost = evidence.cost(kind, making)
+    saved = sorted(_saved(evidence, {evidence.events[index].site for index, _, again in uses if again}, kind))
+    first = sum(one for one, _ in saved)
+    if first >= LEAST[kind] and first >= PART * total and first >= cost / 2:
+        return _of_first_use(evidence, saved[-1][1], uses, kind)
+    if making and cost + first >= DEAR[kind] and cost + first >= SHARE * total:
+        return _of_making(evidence, making, kind, cost + first, total)
+    return None
+
+
+def _makers(evidence: Evidence, index: int) -> list[int]:
+    return evidence.behind(evidence.subject(evidence.events[index]), index)
+
+
+def _saved(evidence: Evidence, sites: set[int], kind: str) -> Iterator[tuple[float, int]]:
+    """Yield what each site would save if its events were repeats."""
+    for site in sites:
+        repeats = evidence.repeats.get(site)
+        if repeats is None:
+            continue
+        first, again = repeats.costs[kind]
+        if first - again >= LEAST[kind] and first >= RATIO[kind] * again:
+            yield first - again, site
+
+
+def _of_first_use(evidence: Evidence, site: int, uses: list[tuple[int, bool, bool]], kind: str) -> Finding:
+    found = evidence.repeats[site]
+    assert found is not None  # noqa: S101
+    first, again = found.costs[kind]
+    index = next(index for index, _, counts in uses if counts and evidence.events[index].site == site)
+    makers = _makers(evidence, index)
+    where = evidence.sites[site]
     return Finding(
         "measures-initialisation",
-        f"measures initialisation: `{step.text}` costs {first:.0f} {kind} the first time and {again:.0f} when repeated",
-        step.piece.line,
-        step.text,
+        f"measures initialisation: `{where.text}` costs {first:.0f} {kind} the first time and {again:.0f} when repeated",
+        where.line,
+        where.text,
         f"Move `{_told(evidence, makers)}` above b.loop().",
     )
 
 
-def _of_making(evidence: Evidence, makers: list[int], kind: str, cost: float, total: float) -> Finding:
-    dearest = max(makers, key=lambda one: evidence.whole[kind].get(one, 0))
-    step = evidence.steps[dearest]
+def _of_making(evidence: Evidence, makers: set[int], kind: str, cost: float, total: float) -> Finding:
+    dearest = max(makers, key=lambda one: evidence.cost(kind, {one}))
+    where = evidence.sites[evidence.events[dearest].site]
+    told = _told(evidence, sorted(makers))
     return Finding(
         "measures-initialisation",
-        f"measures initialisation: `{_told(evidence, makers)}` costs {cost:.0f} of the op's {total:.0f} {kind}",
-        step.piece.line,
-        step.text,
-        f"Move `{_told(evidence, makers)}` above b.loop(), if a service makes it once.",
+        f"measures initialisation: `{told}` costs {cost:.0f} of the op's {total:.0f} {kind}",
+        where.line,
+        where.text,
+        f"Move `{told}` above b.loop(), if a service makes it once.",
     )
 
 
 def _told(evidence: Evidence, makers: list[int]) -> str:
-    return "; ".join(dict.fromkeys(evidence.steps[one].text for one in makers))
+    """Return the statements that made an object, without what is only a part of another."""
+    texts = list(dict.fromkeys(evidence.sites[evidence.events[one].site].text for one in makers))
+    return "; ".join(one for one in texts if not any(one != other and one in other for other in texts))

@@ -1,7 +1,8 @@
 """Finds benchmarks that measure initialisation: their op makes anew what a service makes once.
 
-The costs of ops in a row do not show it, as each op pays the same. So a step of an op is repeated in place, on the same
-objects: a step that is much cheaper when repeated has paid for the first use of an object that the op made. See `first_use.py`.
+The costs of ops in a row do not show it, as each op pays the same. So each call of an op is measured by itself, and repeated in
+place, on the same objects: a call that is much cheaper when repeated has paid for the first use of an object that the op made.
+See `first_use.py`.
 """
 
 from __future__ import annotations
@@ -9,197 +10,150 @@ from __future__ import annotations
 import contextlib
 import gc
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from tallymark.bench import allocations
-from tallymark.bench.measure.evidence import Evidence, Repeat, size, stateful
+from tallymark.bench.measure.evidence import KINDS, Evidence, Repeats
 from tallymark.bench.measure.first_use import judge
+from tallymark.bench.measure.instrument import Site, instrumented
 from tallymark.bench.measure.meters import AllocationMeter, LineMeter, Meter, TimeMeter
-from tallymark.bench.measure.rewrite import Rewritten, rewrite
+from tallymark.bench.measure.objects import size
+from tallymark.bench.measure.recorder import Recorder
 from tallymark.bench.result.result import Finding
 
-WARMUP, TIMES, VISITS = 16, 4, 3
+WARMUP, TIMES = 16, 4
 BUDGET, SLOW = 1.0, 0.01  # seconds: for all, and of an op that is run less often
 
 
 def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
     """Return a warning if a benchmark measures initialisation; none if it does not, or if that is unknown."""
-    rewritten = None if allocations.available() else rewrite(function)
-    if rewritten is None or len(rewritten.steps) < 2:
+    if allocations.available() or not isinstance(function, FunctionType):
         return []
-    plan = Plan(rewritten)
+    recorder = Recorder(size)
     collecting = gc.isenabled()
     gc.disable()
     try:
-        with plan.watched():
-            rewritten.run(plan, params)
+        with instrumented(function, recorder) as sites:
+            if sites is None:
+                return []
+            plan = Plan(recorder, sites, function)
+            with plan.watched():
+                function(plan, **params)
     except (Exception, SystemExit):
         return []  # an earlier pass has reported the error, or the op was never meant to be repeated
     finally:
+        recorder.active = False
         if collecting:
             gc.enable()
-    return judge(plan.evidence)
+    return judge(plan.evidence) if plan.evidence is not None else []
 
 
 class _TakesTooLongError(Exception):
-    """A repeated step waits for what does not come."""
+    """A repeated event waits for what does not come."""
 
 
 class Plan:
-    """Decides, step by step, what an op runs next, and reads what each step costs."""
+    """The `b` of an instrumented benchmark: decides which ops it runs, and what is read in each."""
 
-    def __init__(self, rewritten: Rewritten) -> None:
-        self.steps = rewritten.steps
-        self.evidence = Evidence(rewritten.steps, scope=rewritten.scope)
-        self._rewritten = rewritten
+    bytes_processed = None
+
+    def __init__(self, recorder: Recorder, sites: list[Site], function: FunctionType) -> None:
+        self.evidence: Evidence | None = None
+        self._sites = sites
+        self._recorder = recorder
         self._meters: dict[str, Meter] = {
             "allocations": AllocationMeter(),
-            "lines": LineMeter(rewritten.function.__code__),
+            "lines": LineMeter(function.__code__),
             "microseconds": TimeMeter(),
         }
-        self._idle = Meter()
-        self._idle.mark = lambda slot: None  # type: ignore[method-assign]
-        self._use(self._idle)
-        self._window: tuple[int, int] | None = None
-        self._visit = 0
-        self._abandoned = False
-        self._costs: dict[int, list[float]] = {}
-        self._results: list[Any] = []
-        self._sizes: list[int] = []
-        self._kept: list[dict[str, Any]] = []  # what each visit of a window left
         self._deadline = float("inf")
         self._began, self._times = 0.0, TIMES
 
-    # What the rewritten op calls.
+    def loop(self) -> Iterator[None]:
+        return iter(self)
 
-    def entered(self, step: int) -> None:
-        self._note(step)
-
-    def next(self, step: int) -> int:
-        self._note(step)
-        if self._window is not None and step == self._window[1]:
-            self._visit += 1
-            self._look(sys._getframe(1))
-            if self._visit < VISITS:
-                return self._window[0]
-            self._deadline = float("inf")
-        after = self.steps[step].last + 1
-        return after if after < len(self.steps) and self.steps[after].block == self.steps[step].block else -1
-
-    def failed(self) -> bool:
-        """Return True if an op may end by an error: it was repeated in part."""
-        self._abandoned = self._window is not None and self._visit > 0
-        self._deadline = float("inf")
-        return self._abandoned
-
-    def _note(self, step: int) -> None:
-        spent = self._costs.setdefault(step, [0.0] * VISITS)
-        spent[min(self._visit, VISITS - 1)] += max(0.0, self._meter.spent())
-
-    def _look(self, frame: FrameType) -> None:
-        """Note what a window's steps have left, to see if a repeat did the same work. It costs: it has an op of its own."""
-        if self._meter is not self._idle:
-            return
-        assert self._window is not None  # noqa: S101
-        values = frame.f_locals
-        names = {name for step in self.steps[self._window[0] : self._window[1] + 1] for name in step.piece.stores}
-        self._results.append([(name, type(values.get(name)), _length(values.get(name))) for name in sorted(names)])
-        self._kept.append({name: values.get(name) for name in names})
-        self._sizes.append(sum(size(values.get(name)) for name in sorted(self.evidence.fresh)))
-
-    # The ops.
+    def skip(self, reason: str = "") -> None:
+        raise RuntimeError(reason)
 
     def __iter__(self) -> Iterator[None]:
         self._began = time.perf_counter()
-        frame = sys._getframe(1)
         for ran in range(1, WARMUP + 1):
             yield from self._op()
             if ran > 1 and self._spent() > BUDGET / 8:
                 break
         each = self._spent() / ran
         self._times = TIMES if each < SLOW else 1
-        before = dict(frame.f_locals)
+        self._recorder.keeps = True
         yield from self._op()
-        self.evidence.values = dict(frame.f_locals)
-        self.evidence.fresh.update(stateful(self.evidence, before))
-        del before
-        if not self.evidence.fresh:
-            return
-        for kind, costs in self.evidence.whole.items():
-            yield from self._read(kind, costs)
-        for window in self._windows():
+        before = self._recorder.events
+        yield from self._op()
+        self._recorder.keeps = False
+        evidence = Evidence(self._sites, self._recorder.events, before)
+        sites = list(dict.fromkeys(one.site for one in evidence.events if evidence.subject(one) is not None))
+        for kind in KINDS:
+            yield from self._read(evidence, kind)
+        for site in sites:
             if self._spent() > BUDGET:
                 break
-            yield from self._repeat(window, 50 * each + 0.1)
+            yield from self._repeat(evidence, site, 50 * each + 0.5)
+        self.evidence = evidence
 
     def _spent(self) -> float:
         return time.perf_counter() - self._began
 
     def _op(self) -> Iterator[None]:
-        self._visit, self._abandoned = 0, False
-        self._costs = {}
+        self._recorder.begin()
+        self._recorder.active = True
+        self._recorder.resume()
         yield None
+        self._recorder.pause()
+        self._recorder.active = False
 
-    def _read(self, kind: str, into: dict[int, float]) -> Iterator[None]:
-        """Read what each step costs: the least of some ops."""
+    def _read(self, evidence: Evidence, kind: str) -> Iterator[None]:
+        """Read what each site costs: the least of some ops."""
+        costs = evidence.costs.setdefault(kind, {})
         with self._reading(kind):
             for _ in range(self._times):
                 yield from self._op()
-                for step, spent in self._costs.items():
-                    into[step] = min(into.get(step, spent[0]), spent[0])
+                evidence.totals[kind] = min(evidence.totals.get(kind, float("inf")), self._recorder.total)
+                for site, spent in self._recorder.costs.items():
+                    costs[site] = min(costs.get(site, spent), spent)
 
-    def _windows(self) -> Iterator[tuple[int, int]]:
-        """Yield which steps to repeat: each that uses what the op made, alone, and all since that was made."""
-        for index, step in enumerate(self.steps):
-            made = self.evidence.made_for(index)
-            if not made:
-                continue
-            start = 1 + max(made)
-            while self.steps[start].block != step.block and start < index:
-                start += 1
-            if start < index and self.steps[start].block == step.block:
-                yield start, index
-            yield index, index
-
-    def _repeat(self, window: tuple[int, int], patience: float) -> Iterator[None]:
-        repeat = Repeat()
-        self._window = window
-        self._results, self._sizes, self._kept = [], [], []
-        for kind in (None, *self.evidence.whole):
+    def _repeat(self, evidence: Evidence, site: int, patience: float) -> Iterator[None]:
+        recorder, repeats = self._recorder, Repeats()
+        recorder.repeated = site
+        evidence.repeats[site] = None
+        for kind in (None, *KINDS):
             with self._reading(kind):
                 for _ in range(self._times if kind else 1):
                     self._deadline = time.perf_counter() + patience
                     yield from self._op()
-                    if self._abandoned or self._visit < VISITS:  # an error may end a window that a `with` keeps to itself
-                        self._window = None
+                    self._deadline = float("inf")
+                    if recorder.broken or not recorder.repeating:
+                        recorder.repeated = None
                         return
                     if kind:
-                        repeat.add(kind, self._costs)
-        repeat.same = all(one == self._results[0] for one in self._results)
-        kept, self._kept = self._kept, []
-        repeat.unchanged = {name for name, value in kept[0].items() if all(one[name] is value for one in kept)}
-        repeat.grows = self._sizes[-1] > self._sizes[-2]
-        self._window = None
-        self.evidence.repeats[window] = repeat
+                        repeats.add(kind, recorder.visits)
+                    else:
+                        repeats.look(recorder.visits)
+        recorder.repeated = None
+        evidence.repeats[site] = repeats
 
     @contextlib.contextmanager
     def _reading(self, kind: str | None) -> Iterator[None]:
-        meter = self._idle if kind is None else self._meters[kind]
-        with meter.reading():
-            self._use(meter)
+        if kind is None:
+            yield
+            return
+        with self._meters[kind].reading():
+            self._recorder.meter = self._meters[kind]
             try:
                 yield
             finally:
-                self._use(self._idle)
-
-    def _use(self, meter: Meter) -> None:
-        self._meter = meter
-        self._rewritten.measure_with(meter.mark, meter.mark)
+                self._recorder.meter = None
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -230,7 +184,3 @@ class Plan:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise _TakesTooLongError
-
-
-def _length(value: Any) -> int | None:
-    return len(value) if isinstance(value, list | tuple | dict | set | str | bytes) else None
