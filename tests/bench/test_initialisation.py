@@ -1,7 +1,7 @@
 """Benchmarks that measure initialisation get a warning, and others do not: on a corpus, and in detail.
 
-The parts `tuned`, `fresh_a` and `fresh_e` were tuned on; each other was unseen until the detector was ready. docs/benchmarks.md
-says what was found then. What is found now is no measure of what will be found elsewhere.
+The parts `tuned`, `fresh_a`, `fresh_e` and `fresh_f` were tuned on; each other was unseen until the detector was ready.
+docs/benchmarks.md says what was found then. What is found now is no measure of what will be found elsewhere.
 """
 
 import gc
@@ -26,8 +26,11 @@ KNOWN_MISS = {
     "bench_process_batch",  # depends on when its threads run
     "bench_read_settings",  # looks like a document that is parsed and asked for parts of itself
     "bench_translate_page",
+    "bench_get_setting",
+    "bench_insert_order",  # what uses it cannot be repeated
+    "bench_log_line",  # most of the op is what it should be
 }
-PARTS = ("tuned", "heldout", "fresh_a", "fresh_b", "fresh_c", "fresh_d", "fresh_e")
+PARTS = ("tuned", "heldout", "fresh_a", "fresh_b", "fresh_c", "fresh_d", "fresh_e", "fresh_f")
 
 
 def flagged(part):

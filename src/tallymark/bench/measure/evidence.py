@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -105,7 +104,7 @@ class Evidence:
     def is_of_a_stream(self, value: Any) -> bool:
         """Return True for what reads or writes one stream that the op made: a writer of rows, for example."""
         origin = self.origins.get(id(value))
-        return origin is not None and any(isinstance(one, io.IOBase) and id(one) in self.origins for one in origin.given)
+        return origin is not None and any(id(one) in self.origins for one in origin.streams)
 
     def is_class(self, value: Any) -> bool:
         """Return True for a class that the op made, or an object of one."""
@@ -135,11 +134,13 @@ class Evidence:
 
     def works(self, event: Event) -> bool:
         """Return True if an event did the same when repeated. A coroutine can be awaited but once."""
-        repeats = self.repeats.get(event.site)
-        if self.is_of_a_stream(self.subject(event)):
+        repeats, subject = self.repeats.get(event.site), self.subject(event)
+        if self.is_of_a_stream(subject):
             return False
         if repeats is None:
             return any(isinstance(one, CoroutineType) for one in event.given)
+        if isinstance(subject, FunctionType):  # what lets it grow is its cache
+            return repeats.works
         return repeats.works and not (repeats.accumulates and event.site in self.in_loop)
 
     def behind(self, value: Any, index: int) -> list[int]:
