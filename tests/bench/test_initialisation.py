@@ -25,7 +25,6 @@ KNOWN_MISS = {
     "bench_publish",  # too little to tell
     "bench_process_batch",  # depends on when its threads run
     "bench_read_settings",  # looks like a document that is parsed and asked for parts of itself
-    "bench_translate_page",
     "bench_get_setting",
     "bench_insert_order",  # what uses it cannot be repeated
     "bench_log_line",  # most of the op is what it should be

@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench.measure.instrument import Site
-from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_key, is_stateful
+from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_name, is_stateful
 from tallymark.bench.measure.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
@@ -23,6 +23,7 @@ class Repeats:
     works: bool = True  # a repeat gives results of the same types and lengths, and does not let the subject grow
     sets_up: bool = False  # it cannot be repeated, or the subject grew
     accumulates: bool = False  # it lets its subject grow again and again
+    gives_new: bool = False  # it gives another object each time
     identical: bool = False  # it gives the same text or container each time
 
     def look(self, visits: Visits) -> None:
@@ -32,6 +33,7 @@ class Repeats:
         grew = sum(sizes[1] > sizes[0] for sizes in visits.sizes)
         self.accumulates = grew > 2
         self.sets_up = grows or any(sizes[1] > sizes[0] for sizes in visits.sizes)
+        self.gives_new = all(one is not each[0] for each in visits.outcomes for one in each[1:])
         self.identical = all(
             one is each[0] and isinstance(one, (str, bytes, *CONTAINERS)) for each in visits.outcomes for one in each
         )
@@ -189,9 +191,14 @@ class Evidence:
         event = self.events[index]
         known = self.known(index, subject)
         new = [one for one in self._brought(event, subject) if known.lacks(one, event.function is subject)]
+        return bool(new) and not (known.holds and self._asks(event))
+
+    def _asks(self, event: Event) -> bool:
+        """Return True if an event asks an object for a part of it, by name. A missing translation is the name itself."""
+        name = next(iter(event.given), None)
         repeats = self.repeats.get(event.site)
-        asks = event.kind == "item" or (repeats is not None and repeats.identical)
-        return bool(new) and not (known.holds and asks and all(map(is_key, new)))
+        finds = event.kind == "item" or (repeats is not None and repeats.identical)
+        return finds and is_name(name) and name is not event.result
 
     def _brought(self, event: Event, subject: Any) -> Iterator[Any]:
         return (one for one in event.given if one is not subject and event.kind in ("call", "item"))

@@ -23,13 +23,14 @@ class Known:
         inside = [leaf for one in given for leaf in leaves(one)]
         self.text = "\0".join(one for one in inside if isinstance(one, str)).casefold()
         self.objects = {id(one) for one in given} | {id(one) for one in inside}
+        self.numbers = any(isinstance(one, _NUMBERS) for one in inside) or any(map(str.isdigit, self.text))
         self.holds = len(self.text) >= HOLDS or any(_is_data(one) for one in given)
 
     def lacks(self, datum: Any, called: bool) -> bool:
         if datum is None or isinstance(datum, bool | ModuleType) or id(datum) in self.objects:
             return False
-        if isinstance(datum, int):
-            return called  # else it may be an index
+        if isinstance(datum, _NUMBERS):
+            return called or (isinstance(datum, float) and not self.numbers)  # an integer may be an index
         if isinstance(datum, str | bytes | bytearray):
             return _text(datum).casefold() not in self.text
         if isinstance(datum, CONTAINERS):
@@ -37,12 +38,13 @@ class Known:
         return True
 
 
-_PLAIN = (str, bytes, bytearray, int, float, complex)
+_NUMBERS = (int, float, complex)
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
 
-def is_key(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < HOLDS and value.replace("-", "_").isidentifier()
+def is_name(value: Any) -> bool:
+    """Return True for what a part of an object may be called: `host`, `content-type`, `user.name`; not `session:1234`."""
+    return isinstance(value, str) and len(value) < HOLDS and all(map(str.isidentifier, re.split("[-.:/]", value)))
 
 
 def _is_data(value: Any) -> bool:
