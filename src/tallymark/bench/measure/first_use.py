@@ -75,9 +75,10 @@ def _is_function(event: Event) -> bool:
 
 
 def _only_fills(evidence: Evidence, event: Event) -> bool:
-    """Return True if an event puts something into its subject, and does no more: a header into a request."""
+    """Return True if an event puts something into its subject, or gives it back, and does no more: a header into a request."""
     repeats = evidence.repeats.get(event.site)
-    if repeats is None or not repeats.sets_up or event.result is not None:
+    gives_itself = event.result is not None and event.result is evidence.subject(event)
+    if repeats is None or not (gives_itself or (repeats.sets_up and event.result is None)):
         return False
     return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS)
 
