@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +9,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench.measure.instrument import Site
-from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_key, is_stateful
+from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_name, is_stateful
 from tallymark.bench.measure.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
@@ -24,6 +23,7 @@ class Repeats:
     works: bool = True  # a repeat gives results of the same types and lengths, and does not let the subject grow
     sets_up: bool = False  # it cannot be repeated, or the subject grew
     accumulates: bool = False  # it lets its subject grow again and again
+    gives_new: bool = False  # it gives another object each time
     identical: bool = False  # it gives the same text or container each time
 
     def look(self, visits: Visits) -> None:
@@ -33,6 +33,7 @@ class Repeats:
         grew = sum(sizes[1] > sizes[0] for sizes in visits.sizes)
         self.accumulates = grew > 2
         self.sets_up = grows or any(sizes[1] > sizes[0] for sizes in visits.sizes)
+        self.gives_new = all(one is not each[0] for each in visits.outcomes for one in each[1:])
         self.identical = all(
             one is each[0] and isinstance(one, (str, bytes, *CONTAINERS)) for each in visits.outcomes for one in each
         )
@@ -105,7 +106,7 @@ class Evidence:
     def is_of_a_stream(self, value: Any) -> bool:
         """Return True for what reads or writes one stream that the op made: a writer of rows, for example."""
         origin = self.origins.get(id(value))
-        return origin is not None and any(isinstance(one, io.IOBase) and id(one) in self.origins for one in origin.given)
+        return origin is not None and any(id(one) in self.origins for one in origin.streams)
 
     def is_class(self, value: Any) -> bool:
         """Return True for a class that the op made, or an object of one."""
@@ -135,11 +136,13 @@ class Evidence:
 
     def works(self, event: Event) -> bool:
         """Return True if an event did the same when repeated. A coroutine can be awaited but once."""
-        repeats = self.repeats.get(event.site)
-        if self.is_of_a_stream(self.subject(event)):
+        repeats, subject = self.repeats.get(event.site), self.subject(event)
+        if self.is_of_a_stream(subject):
             return False
         if repeats is None:
             return any(isinstance(one, CoroutineType) for one in event.given)
+        if isinstance(subject, FunctionType):  # what lets it grow is its cache
+            return repeats.works
         return repeats.works and not (repeats.accumulates and event.site in self.in_loop)
 
     def behind(self, value: Any, index: int) -> list[int]:
@@ -188,9 +191,14 @@ class Evidence:
         event = self.events[index]
         known = self.known(index, subject)
         new = [one for one in self._brought(event, subject) if known.lacks(one, event.function is subject)]
+        return bool(new) and not (known.holds and self._asks(event))
+
+    def _asks(self, event: Event) -> bool:
+        """Return True if an event asks an object for a part of it, by name. A missing translation is the name itself."""
+        name = next(iter(event.given), None)
         repeats = self.repeats.get(event.site)
-        asks = event.kind == "item" or (repeats is not None and repeats.identical)
-        return bool(new) and not (known.holds and asks and all(map(is_key, new)))
+        finds = event.kind == "item" or (repeats is not None and repeats.identical)
+        return finds and is_name(name) and name is not event.result
 
     def _brought(self, event: Event, subject: Any) -> Iterator[Any]:
         return (one for one in event.given if one is not subject and event.kind in ("call", "item"))

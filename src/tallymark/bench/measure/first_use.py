@@ -5,7 +5,8 @@ What is used again and again is given something new to work on: a template gets 
 statement. What an op works on is not: a request is asked for a header that is in it, an order for its total. So an object
 counts as one that a service makes once only if
 
-- it is not a value: its type does not define equality, as paths, dates, mappings and frozen dataclasses do;
+- it is not a value: its type does not define equality, as paths, dates, mappings and frozen dataclasses do, nor does it give
+  new ones of its type, as vectors do;
 - it does not grow with each use, as an order does that gets one line after another;
 - it is given what it did not have, or holds no data at all;
 - it does not come from an object that was set up above the loop, as a future or a cursor does.
@@ -17,7 +18,7 @@ what their first use costs more than its repeat.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from tallymark.bench.measure.evidence import KINDS, Evidence
 from tallymark.bench.measure.recorder import Event
@@ -26,10 +27,10 @@ from tallymark.bench.result.result import Finding
 #: A repeat is cheaper if it costs so many times less, and so much less.
 RATIO = {"allocations": 1.5, "lines": 1.5, "microseconds": 3.0}
 LEAST = {"allocations": 4, "lines": 5, "microseconds": 15}
-PART = 0.2
-#: What makes an object is too much of the op if it is such a share of it, and dear.
-SHARE = 0.4
-DEAR = {"allocations": 10, "lines": 12, "microseconds": 25}
+#: What makes an object is dear from so much on.
+DEAR = {"allocations": 12, "lines": 15, "microseconds": 25}
+#: Initialisation is too much of an op if it is such a share of it.
+SHARE = 1 / 3
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -46,7 +47,7 @@ def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
     """Yield the events that use what a service would make once: whether its making counts, and whether its first use does."""
     for index, event in enumerate(evidence.events):
         subject = evidence.subject(event)
-        if subject is None or event.kind in ("enter", "exit"):
+        if subject is None or event.kind in ("enter", "exit") or _is_value(evidence, event, subject):
             continue
         works = evidence.works(event)
         brings = works and evidence.brings(index, subject)
@@ -55,6 +56,12 @@ def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
         brings = brings and not _only_fills(evidence, event)
         if brings or is_class or again:
             yield index, brings or is_class, again
+
+
+def _is_value(evidence: Evidence, event: Event, subject: object) -> bool:
+    """Return True if an object gives another of its type each time, as a vector does that is scaled. A child is kept."""
+    repeats = evidence.repeats.get(event.site)
+    return repeats is not None and repeats.gives_new and type(event.result) is type(subject) is not FunctionType
 
 
 def _configures(event: Event) -> bool:
@@ -68,9 +75,10 @@ def _is_function(event: Event) -> bool:
 
 
 def _only_fills(evidence: Evidence, event: Event) -> bool:
-    """Return True if an event puts something into its subject, and does no more: a header into a request."""
+    """Return True if an event puts something into its subject, or gives it back, and does no more: a header into a request."""
     repeats = evidence.repeats.get(event.site)
-    if repeats is None or not repeats.sets_up or event.result is not None:
+    gives_itself = event.result is not None and event.result is evidence.subject(event)
+    if repeats is None or not (gives_itself or (repeats.sets_up and event.result is None)):
         return False
     return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS)
 
@@ -84,7 +92,7 @@ def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Fi
     cost = evidence.cost(kind, making)
     saved = sorted(_saved(evidence, {evidence.events[index].site for index, _, again in uses if again}, kind))
     first = sum(one for one, _ in saved)
-    if first >= LEAST[kind] and first >= PART * total and first >= cost / 2:
+    if first >= LEAST[kind] and first >= SHARE * total and first >= cost / 2:
         return _of_first_use(evidence, saved[-1][1], uses, kind)
     if making and cost + first >= DEAR[kind] and cost + first >= SHARE * total:
         return _of_making(evidence, making, kind, cost + first, total)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import io
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -22,13 +23,14 @@ class Known:
         inside = [leaf for one in given for leaf in leaves(one)]
         self.text = "\0".join(one for one in inside if isinstance(one, str)).casefold()
         self.objects = {id(one) for one in given} | {id(one) for one in inside}
+        self.numbers = any(isinstance(one, _NUMBERS) for one in inside) or any(map(str.isdigit, self.text))
         self.holds = len(self.text) >= HOLDS or any(_is_data(one) for one in given)
 
     def lacks(self, datum: Any, called: bool) -> bool:
         if datum is None or isinstance(datum, bool | ModuleType) or id(datum) in self.objects:
             return False
-        if isinstance(datum, int | float | complex):
-            return called
+        if isinstance(datum, _NUMBERS):
+            return called or (isinstance(datum, float) and not self.numbers)  # an integer may be an index
         if isinstance(datum, str | bytes | bytearray):
             return _text(datum).casefold() not in self.text
         if isinstance(datum, CONTAINERS):
@@ -36,12 +38,13 @@ class Known:
         return True
 
 
-_PLAIN = (str, bytes, bytearray, int, float, complex)
+_NUMBERS = (int, float, complex)
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
 
-def is_key(value: Any) -> bool:
-    return isinstance(value, str) and len(value) < HOLDS
+def is_name(value: Any) -> bool:
+    """Return True for what a part of an object may be called: `host`, `content-type`, `user.name`; not `session:1234`."""
+    return isinstance(value, str) and len(value) < HOLDS and all(map(str.isidentifier, re.split("[-.:/]", value)))
 
 
 def _is_data(value: Any) -> bool:
@@ -94,9 +97,12 @@ def cells(value: Any) -> list[Any]:
     return [cell.cell_contents for cell in closure or () if cell != _EMPTY]
 
 
-def size(value: Any) -> int:
-    """Return how much an object holds: the lengths of all containers in it, as far as attributes and items lead."""
-    seen, todo, total = set[int](), deque([(value, 0)]), 0
+def size(values: Iterable[Any]) -> int:
+    """Return how much objects hold: the lengths of all containers in them, as far as attributes and items lead.
+
+    What is bounded, as the last entries of a log are, does not grow: it counts as full.
+    """
+    seen, todo, total = set[int](), deque((one, 0) for one in values), 0
     while todo and len(seen) < 2000:
         one, depth = todo.popleft()  # the nearest first
         if id(one) in seen or depth > 6 or isinstance(one, type | ModuleType):
@@ -110,8 +116,20 @@ def size(value: Any) -> int:
             with contextlib.suppress(OSError, ValueError):
                 total += one.tell()
         if isinstance(one, CONTAINERS):
-            total += len(one)
+            total += one.maxlen if isinstance(one, deque) and one.maxlen is not None else len(one)
             todo += [(item, depth + 1) for item in list(one.values() if isinstance(one, dict) else one)]
         elif isinstance(fields := getattr(one, "__dict__", None), dict):
             todo += [(item, depth + 1) for item in list(fields.values())]
     return total
+
+
+def reaches(value: Any, sought: Any) -> bool:
+    """Return True if an object holds another, itself or by what it is made of, such as a writer by a method of its file."""
+    seen, todo = set[int](), [value]
+    for _ in range(4):
+        if any(one is sought for one in todo):
+            return True
+        seen |= {id(one) for one in todo}
+        inside = gc.get_referents(*(one for one in todo if not isinstance(one, type | ModuleType | FunctionType)))
+        todo = [one for one in inside if id(one) not in seen]
+    return any(one is sought for one in todo)

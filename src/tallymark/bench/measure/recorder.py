@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 from tallymark.bench.measure.instrument import tells
 from tallymark.bench.measure.meters import Meter
+from tallymark.bench.measure.objects import reaches
 
 VISITS = 6
 MOST = 4000  # events of an op
@@ -29,6 +31,7 @@ class Event:
     parent: int
     transparent: bool  # a function of the benchmark's file: its own events tell what it does
     result: Any = None
+    streams: list[Any] = field(default_factory=list)  # that it was given, and its result keeps
 
     @property
     def subjects(self) -> list[Any]:
@@ -55,7 +58,7 @@ class TooManyEventsError(Exception):
 class Recorder:
     """What an instrumented op calls. It reads a meter around each event, and never what it does itself."""
 
-    def __init__(self, measure: Callable[[Any], int]) -> None:
+    def __init__(self, measure: Callable[[Iterable[Any]], int]) -> None:
         self._size = measure
         self._here = threading.local()
         self._here.on = True
@@ -155,9 +158,9 @@ class Recorder:
         self.pause()
         given = (*(args if target is None or kind == "call" else args[1:]), *kwargs.values())
         index = self._begin(site, kind, function, _receiver(function, target), given)
-        before, result, subject = self.total, None, self._subject
+        before, result, changed = self.total, None, self._changed
         looks = site == self.repeated and self.meter is None
-        sizes = [self._size(subject)] if looks else []
+        sizes = [self._size(changed)] if looks else []
         self.resume()
         try:
             result = function(*args, **kwargs)
@@ -166,7 +169,7 @@ class Recorder:
             self._end(site, index, before, result)
         if site == self.repeated and not self.broken:
             self.visits.first += self.total - before
-            self._repeat(partial(function, *args, **kwargs), subject, result, sizes)
+            self._repeat(partial(function, *args, **kwargs), changed, result, sizes)
         self.resume()
         return result
 
@@ -177,7 +180,7 @@ class Recorder:
         if self.keeps:
             own = kind == "call" and tells(function)
             self.events.append(Event(site, kind, function, target, given, self._stack[-1], own))
-        self._subject = target if target is not None or not given else given[0]
+        self._changed = (target,) if target is not None else (function, *given[:1])
         self._stack.append(index)
         self._inner.append(0.0)
         return index
@@ -190,9 +193,11 @@ class Recorder:
         self.costs[site] = self.costs.get(site, 0.0) + spent - inner
         self.counts[site] = self.counts.get(site, 0) + 1
         if self.keeps:
-            self.events[index].result = result
+            event = self.events[index]
+            event.result = result
+            event.streams = [one for one in event.given if isinstance(one, io.IOBase) and reaches(result, one)]
 
-    def _repeat(self, call: Callable[[], Any], subject: Any, result: Any, sizes: list[int]) -> None:
+    def _repeat(self, call: Callable[[], Any], changed: tuple[Any, ...], result: Any, sizes: list[int]) -> None:
         """Evaluate an event again, with nothing else recorded meanwhile."""
         outcomes, before, total = [result], self.total, self.total
         self.repeating = True
@@ -200,7 +205,7 @@ class Recorder:
         try:
             for _ in range(VISITS - 1):
                 if self.meter is None:
-                    sizes.append(self._size(subject))
+                    sizes.append(self._size(changed))
                 before = self.total
                 self.resume()
                 outcomes.append(call())
@@ -213,7 +218,7 @@ class Recorder:
             self.total, again = total, self.total - before
         self.visits.again += again
         if self.meter is None:
-            sizes.append(self._size(subject))
+            sizes.append(self._size(changed))
             self.visits.outcomes.append(outcomes)
             self.visits.sizes.append(sizes)
 
