@@ -1,8 +1,8 @@
 """Benchmarks that measure initialisation get a warning, and others do not: on a corpus, and in detail.
 
 The parts `tuned`, `fresh_a`, `fresh_e` and `fresh_f` were tuned on, `fresh_g` and `fresh_h` never; each other was unseen until
-the detector was ready. docs/benchmarks.md says what was found then. Only what is found in `fresh_g` and `fresh_h` tells what will
-be found elsewhere.
+the detector was ready. docs/benchmarks.md says what was found then. Only what is found in `fresh_g` and `fresh_h` tells what
+will be found elsewhere.
 """
 
 import gc
