@@ -8,6 +8,7 @@ elsewhere.
 import gc
 import linecache
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,11 @@ import pytest
 from tallymark.bench import allocations_per_op
 from tallymark.bench.benchmark import variants
 from tallymark.bench.discover import functions, load_file
+from tallymark.bench.measure import first_use
+from tallymark.bench.measure.evidence import Evidence, Repeats
 from tallymark.bench.measure.initialisation import find_initialisation
+from tallymark.bench.measure.objects import size
+from tallymark.bench.measure.recorder import Event, Recorder
 
 CORPUS = Path(__file__).with_name("corpus")
 KNOWN_MISS = {
@@ -24,7 +29,7 @@ KNOWN_MISS = {
     "bench_worker_thread",  # cannot be repeated
     "bench_publish",  # too little to tell
     "bench_process_batch",  # depends on when its threads run
-    "bench_thread_pool_map",
+    "bench_thread_pool_map",  # by the time that starting them takes
     "bench_read_settings",  # looks like a document that is parsed and asked for parts of itself
     "bench_get_setting",
     "bench_config_lookup",
@@ -426,6 +431,24 @@ def test_what_is_asked_by_name_is_a_service_if_it_was_given_functions(find, give
     register = "".join(f"        made.register('{one}', {given})\n" for one in names)
     body = f"        made = Container()\n{register}        made.resolve('session')"
     assert len(find(body, header=CONTAINER)) == found
+
+
+@pytest.mark.parametrize(("threads", "found"), [(2, [(100.0, 0)]), (0, []), (-1, [])])
+def test_an_event_that_starts_threads_has_to_save_less(threads, found):
+    event = Event(0, "call", print, None, (), -1, False, threads=threads)
+    repeats = Repeats(costs={"microseconds": (200.0, 100.0)})
+    evidence = Evidence([], [event], [], repeats={0: repeats})
+    assert list(first_use._saved(evidence, {0}, "microseconds")) == found
+
+
+def test_how_many_threads_an_event_starts_is_recorded():
+    recorder, ended = Recorder(size), threading.Event()
+    recorder.active = recorder.keeps = True
+    thread = threading.Thread(target=ended.wait)
+    recorder.method(0, thread, "start")
+    ended.set()
+    recorder.method(1, thread, "join")
+    assert [event.threads for event in recorder.events] == [1, -1]
 
 
 def test_the_functions_are_as_they_were_afterwards(find):

@@ -28,6 +28,8 @@ from tallymark.bench.result.result import Finding
 #: A repeat is cheaper if it costs so many times less, and so much less.
 RATIO = {"allocations": 1.5, "lines": 1.5, "microseconds": 3.0}
 LEAST = {"allocations": 4, "lines": 5, "microseconds": 15}
+#: An event that starts threads sets up by nature: less is enough. What threads cost is told by time alone.
+RATIO_OF_THREADS = 1.5
 #: What makes an object is dear from so much on.
 DEAR = {"allocations": 12, "lines": 15, "microseconds": 25}
 #: Initialisation is too much of an op if it is such a share of it: it adds a quarter to what the op costs without it.
@@ -119,7 +121,9 @@ def _saved(evidence: Evidence, sites: set[int], kind: str) -> Iterator[tuple[flo
         if repeats is None:
             continue
         first, again = repeats.costs[kind]
-        if first - again >= LEAST[kind] and first >= RATIO[kind] * again:
+        starts = any(event.threads > 0 for event in evidence.events if event.site == site)
+        ratio = RATIO_OF_THREADS if starts else RATIO[kind]
+        if first - again >= LEAST[kind] and first >= ratio * again:
             yield first - again, site
 
 
