@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench.measure.instrument import Site
-from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_name, is_stateful
+from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_name, is_stateful, reaches
 from tallymark.bench.measure.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
@@ -172,7 +172,12 @@ class Evidence:
 
     def _sets_up(self, event: Event) -> bool:
         repeats = self.repeats.get(event.site, _UNKNOWN)
-        return event.kind in ("enter", "exit") or repeats is None or repeats.sets_up
+        return event.kind in ("enter", "exit") or repeats is None or repeats.sets_up or self._adopts(event)
+
+    def _adopts(self, event: Event) -> bool:
+        """Return True if an object keeps another that the op made: a handler its formatter."""
+        subject = self.subject(event)
+        return any(is_stateful(one) and id(one) in self.origins and reaches(subject, one) for one in event.given)
 
     def cost(self, kind: str, indexes: set[int]) -> float:
         """Return what events cost, with what is within them, unless they are functions whose own events tell."""

@@ -21,16 +21,19 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 from tallymark.bench.measure.evidence import KINDS, Evidence
+from tallymark.bench.measure.objects import reaches
 from tallymark.bench.measure.recorder import Event
 from tallymark.bench.result.result import Finding
 
 #: A repeat is cheaper if it costs so many times less, and so much less.
 RATIO = {"allocations": 1.5, "lines": 1.5, "microseconds": 3.0}
 LEAST = {"allocations": 4, "lines": 5, "microseconds": 15}
+#: An event that starts threads sets up by nature: less is enough. What threads cost is told by time alone.
+RATIO_OF_THREADS = 1.5
 #: What makes an object is dear from so much on.
 DEAR = {"allocations": 12, "lines": 15, "microseconds": 25}
-#: Initialisation is too much of an op if it is such a share of it.
-SHARE = 1 / 3
+#: Initialisation is too much of an op if it is such a share of it: it adds a quarter to what the op costs without it.
+SHARE = 1 / 5
 
 
 def judge(evidence: Evidence) -> list[Finding]:
@@ -80,7 +83,15 @@ def _only_fills(evidence: Evidence, event: Event) -> bool:
     gives_itself = event.result is not None and event.result is evidence.subject(event)
     if repeats is None or not (gives_itself or (repeats.sets_up and event.result is None)):
         return False
-    return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS)
+    return not any(list(_saved(evidence, {event.site}, kind)) for kind in KINDS) and not _digests(evidence, event)
+
+
+def _digests(evidence: Evidence, event: Event) -> bool:
+    """Return True if an event does much each time with what it is given, and its subject keeps none of it: a line of a log."""
+    repeats, subject = evidence.repeats[event.site], evidence.subject(event)
+    assert repeats is not None  # noqa: S101
+    works_hard = any(repeats.costs[kind][1] >= DEAR[kind] for kind in ("allocations", "lines"))
+    return works_hard and not any(reaches(subject, one) for one in event.given)
 
 
 def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Finding | None:
@@ -110,7 +121,9 @@ def _saved(evidence: Evidence, sites: set[int], kind: str) -> Iterator[tuple[flo
         if repeats is None:
             continue
         first, again = repeats.costs[kind]
-        if first - again >= LEAST[kind] and first >= RATIO[kind] * again:
+        starts = any(event.threads > 0 for event in evidence.events if event.site == site)
+        ratio = RATIO_OF_THREADS if starts else RATIO[kind]
+        if first - again >= LEAST[kind] and first >= ratio * again:
             yield first - again, site
 
 

@@ -24,7 +24,9 @@ class Known:
         self.text = "\0".join(one for one in inside if isinstance(one, str)).casefold()
         self.objects = {id(one) for one in given} | {id(one) for one in inside}
         self.numbers = any(isinstance(one, _NUMBERS) for one in inside) or any(map(str.isdigit, self.text))
-        self.holds = len(self.text) >= HOLDS or any(_is_data(one) for one in given)
+        self.calls = any(isinstance(one, FunctionType) for one in inside)
+        length = max(map(len, self.text.split("\0"))) if self.calls else len(self.text)  # names of what is called are no data
+        self.holds = length >= HOLDS or any(_is_data(one) for one in given)
 
     def lacks(self, datum: Any, called: bool) -> bool:
         if datum is None or isinstance(datum, bool | ModuleType) or id(datum) in self.objects:

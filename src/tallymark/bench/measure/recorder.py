@@ -32,6 +32,7 @@ class Event:
     transparent: bool  # a function of the benchmark's file: its own events tell what it does
     result: Any = None
     streams: list[Any] = field(default_factory=list)  # that it was given, and its result keeps
+    threads: int = field(default_factory=threading.active_count)  # how many more run after it
 
     @property
     def subjects(self) -> list[Any]:
@@ -194,7 +195,7 @@ class Recorder:
         self.counts[site] = self.counts.get(site, 0) + 1
         if self.keeps:
             event = self.events[index]
-            event.result = result
+            event.result, event.threads = result, threading.active_count() - event.threads
             event.streams = [one for one in event.given if isinstance(one, io.IOBase) and reaches(result, one)]
 
     def _repeat(self, call: Callable[[], Any], changed: tuple[Any, ...], result: Any, sizes: list[int]) -> None:
