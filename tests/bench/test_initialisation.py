@@ -17,11 +17,10 @@ import pytest
 from tallymark.bench import allocations_per_op
 from tallymark.bench.benchmark import variants
 from tallymark.bench.discover import functions, load_file
-from tallymark.bench.measure import first_use
-from tallymark.bench.measure.evidence import Evidence, Repeats
-from tallymark.bench.measure.initialisation import find_initialisation
-from tallymark.bench.measure.objects import size
-from tallymark.bench.measure.recorder import Event, Recorder
+from tallymark.bench.measure.initialisation import find_initialisation, first_use
+from tallymark.bench.measure.initialisation.evidence import Evidence, Repeats
+from tallymark.bench.measure.initialisation.objects import size
+from tallymark.bench.measure.initialisation.recorder import Event, Recorder
 
 CORPUS = Path(__file__).with_name("corpus")
 KNOWN_MISS = {

@@ -8,9 +8,9 @@ from functools import cached_property
 from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
-from tallymark.bench.measure.instrument import Site
-from tallymark.bench.measure.objects import CONTAINERS, Known, cells, is_name, is_stateful, reaches
-from tallymark.bench.measure.recorder import Event, Visits
+from tallymark.bench.measure.initialisation.instrument import Site
+from tallymark.bench.measure.initialisation.objects import CONTAINERS, Known, cells, is_name, is_stateful, reaches
+from tallymark.bench.measure.initialisation.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
 

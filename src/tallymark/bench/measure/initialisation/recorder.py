@@ -11,9 +11,9 @@ from functools import partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from tallymark.bench.measure.instrument import tells
-from tallymark.bench.measure.meters import Meter
-from tallymark.bench.measure.objects import reaches
+from tallymark.bench.measure.initialisation.instrument import tells
+from tallymark.bench.measure.initialisation.meters import Meter
+from tallymark.bench.measure.initialisation.objects import reaches
 
 VISITS = 6
 MOST = 4000  # events of an op

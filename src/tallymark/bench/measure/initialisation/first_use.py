@@ -20,9 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
-from tallymark.bench.measure.evidence import KINDS, Evidence
-from tallymark.bench.measure.objects import reaches
-from tallymark.bench.measure.recorder import Event
+from tallymark.bench.measure.initialisation.evidence import KINDS, Evidence
+from tallymark.bench.measure.initialisation.objects import reaches
+from tallymark.bench.measure.initialisation.recorder import Event
 from tallymark.bench.result.result import Finding
 
 #: A repeat is cheaper if it costs so many times less, and so much less.

@@ -17,12 +17,12 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from tallymark.bench import allocations
-from tallymark.bench.measure.evidence import KINDS, Evidence, Repeats
-from tallymark.bench.measure.first_use import judge
-from tallymark.bench.measure.instrument import Site, instrumented
-from tallymark.bench.measure.meters import AllocationMeter, LineMeter, Meter, TimeMeter
-from tallymark.bench.measure.objects import size
-from tallymark.bench.measure.recorder import Recorder
+from tallymark.bench.measure.initialisation.evidence import KINDS, Evidence, Repeats
+from tallymark.bench.measure.initialisation.first_use import judge
+from tallymark.bench.measure.initialisation.instrument import Site, instrumented
+from tallymark.bench.measure.initialisation.meters import AllocationMeter, LineMeter, Meter, TimeMeter
+from tallymark.bench.measure.initialisation.objects import size
+from tallymark.bench.measure.initialisation.recorder import Recorder
 from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES = 16, 4
