@@ -27,9 +27,9 @@ def extension(name: str, sources: str) -> Extension:
 
 extensions = [
     extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c"),
-    extension("tallymark.bench._perf", "src/tallymark/bench/_perf.c"),
+    extension("tallymark.bench._perf", "src/tallymark/bench/native/perf/*.c"),
 ]
 if "t" not in getattr(sys, "abiflags", ""):
-    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/native/*.c"))
+    extensions.append(extension("tallymark.bench._allocs", "src/tallymark/bench/native/allocs/*.c"))
 
 setup(ext_modules=extensions)

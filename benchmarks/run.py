@@ -79,7 +79,7 @@ def show(figures: Figures) -> bool:
     print("## What must hold\n")
     show_table(tables.criteria_table(found), sys.stdout)
     if any(one.verdict == UNDECIDED for one in found):
-        print("undecided: the interval holds the limit. A machine that has less else to do decides it.\n")
+        print("undecided: the interval holds the limit. `--again FILE --decide` measures it again.\n")
     return _holds(figures)
 
 
@@ -112,9 +112,13 @@ def main() -> int:
     parser.add_argument("--go", type=Path, metavar="DIR", help="a checkout of the Go original: run its benchmarks too")
     parser.add_argument("--publish", action="store_true", help="rewrite the figures, charts and tables in README and docs")
     parser.add_argument("--again", type=Path, metavar="FILE", help="show or publish saved figures, and measure nothing")
+    parser.add_argument("--decide", action="store_true", help="with --again: measure the ratios that were undecided again")
     options = parser.parse_args()
     try:
         figures = measured.load(options.again) if options.again else gather(options)
+        if options.again and options.decide:
+            with progress_bar() as progress:
+                figures = measured.decide(figures, progress)
     except ValueError as error:
         parser.error(str(error))
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,9 @@ from typing import Any
 
 from plan.ratios import RATIOS, Ratio, judge
 from tallymark.bench import BenchmarkResult, RunResult, Settings, Target, measure
-from tallymark.bench.measure.measure import Progress
+from tallymark.bench.measure.duet import run_duet
+from tallymark.bench.measure.environment import describe
+from tallymark.bench.measure.measure import Job, OnTarget, Progress
 
 BENCHMARKS = Path(__file__).parent.parent
 ROOT = BENCHMARKS.parent
@@ -26,6 +29,7 @@ QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, p
 
 #: Processes of each row of a ratio, in turns. Six are the fewest whose interval of the median holds with 95 %.
 ROUNDS, MOST_ROUNDS = 6, 18
+TURNS = 20  # values of each process
 
 #: Some ops do many records at once; the figures are of one record.
 MANY = {"bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3}
@@ -104,15 +108,39 @@ def take_ratios(quick: bool, progress: Progress) -> dict[str, list[float]]:
     return {one.name: _ratios_of(one, progress) for one in RATIOS if one.quick or not quick}
 
 
+def decide(figures: Figures, progress: Progress) -> Figures:
+    """Measure the ratios of saved figures whose verdict is open again. Raises ValueError on another machine than theirs."""
+    here = {key: describe(ROOT).get(key) for key in ("python", "implementation", "cpu", "cpus")}
+    if any(figures.environment.get(key) != value for key, value in here.items()):
+        raise ValueError(f"these figures are of another machine or Python: {figures.environment}")
+    ratios = {
+        one.name: _ratios_of(one, progress)
+        for one in RATIOS
+        if one.name in figures.ratios and judge(figures.ratios[one.name], one.least, one.most)[1] == "undecided"
+    }
+    return replace(figures, ratios={**figures.ratios, **ratios})
+
+
 def _ratios_of(one: Ratio, progress: Progress) -> list[float]:
+    """Return a ratio for each pair of processes, which take their values in turns of milliseconds."""
+    jobs = _jobs((one.dearer, one.cheaper))
     ratios: list[float] = []
-    while len(ratios) < MOST_ROUNDS and (not ratios or judge(ratios, one.least, one.most)[1] == "undecided"):
-        times = times_of((one.dearer, one.cheaper), ROUNDS, progress)
-        dearer, cheaper = times.get(one.dearer, []), times.get(one.cheaper, [])
-        ratios += [above / below for above, below in zip(dearer, cheaper, strict=False) if below > 0]
-        if not ratios:
-            break
+    while len(ratios) < MOST_ROUNDS and (len(ratios) < ROUNDS or judge(ratios, one.least, one.most)[1] == "undecided"):
+        progress(len(ratios), MOST_ROUNDS, one.text)
+        answers = run_duet([jobs[name].side for name in (one.dearer, one.cheaper)], TURNS, 1.0, QUICK.timeout)
+        if not all(answer and "time" in answer for answer in answers):
+            return []
+        above, below = (answer["time"]["values"] for answer in answers if answer)
+        many = _many(one.dearer) / _many(one.cheaper)
+        ratios.append(statistics.median(a / b / many for a, b in zip(above, below, strict=True) if b > 0))
     return ratios
+
+
+def _jobs(names: Sequence[str]) -> dict[str, Job]:
+    wanted = {f"benchmarks/{name}" for name in names}
+    side = OnTarget(Target(root=str(ROOT)), replace(QUICK, shortest=0.001))
+    side.find(sorted({name.partition("::")[0] for name in wanted}), wanted.__contains__)
+    return {short(job.name): job for job in side.jobs}
 
 
 def times_of(names: Sequence[str], rounds: int, progress: Progress) -> dict[str, list[float]]:

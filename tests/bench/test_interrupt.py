@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -103,6 +104,8 @@ def test_a_child_that_keeps_a_pipe_open_delays_nobody():
 def test_a_child_that_prints_for_ever_delays_nobody():
     with subprocess.Popen(["yes"], stdout=subprocess.PIPE) as flood:
         drain = Drain(flood.stdout)
+        while drain.size <= KEPT:  # until it has begun
+            time.sleep(0.01)
         drain.end()
         flood.kill()
     assert drain.size > KEPT

@@ -572,4 +572,4 @@ def test_the_lines_of_an_op_add_up_to_what_a_run_reports(op: Callable[[], object
             for name, count in types.items():
                 made[name] = made.get(name, 0) + count
         for name in made | objects.objects:
-            assert made.get(name, 0) == pytest.approx(objects.objects.get(name, 0), abs=0.02), name
+            assert made.get(name, 0) == pytest.approx(objects.objects.get(name, 0), abs=0.1), name

@@ -182,20 +182,42 @@ def test_both_rows_of_a_ratio_are_benchmarks(one: Ratio, committed: Figures) -> 
     assert one.quick == all(measured._is_quick(name) for name in (one.dearer, one.cheaper))
 
 
-def test_a_verdict_that_is_open_takes_more_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, taken = RATIOS[0], []
+class Sides:
+    """Stands in for the jobs of a ratio, and for processes that take turns."""
 
-    def times_of(names: Any, rounds: int, progress: Any) -> dict[str, list[float]]:
-        taken.append(rounds)
-        ratios = [10.0, 30.0] * 3 if len(taken) < 2 else [30.0] * 6
-        return {one.dearer: ratios, one.cheaper: [1.0] * 6}
+    side = None
 
-    monkeypatch.setattr(measured, "times_of", times_of)
-    assert len(measured._ratios_of(one, lambda done, total, name: None)) == 18
-    assert taken == [6, 6, 6]
-    del taken[:]
-    monkeypatch.setattr(measured, "times_of", lambda *_: {one.dearer: [30.0] * 6, one.cheaper: [1.0] * 6})
-    assert len(measured._ratios_of(one, lambda done, total, name: None)) == 6
+    def __init__(self, ratios: list[float]) -> None:
+        self.ratios, self.duets = ratios, 0
+
+    def __getitem__(self, name: str) -> Sides:
+        return self
+
+    def duet(self, *_: Any) -> list[Any]:
+        self.duets += 1
+        return [{"time": {"values": [one] * 3}} for one in (self.ratios[(self.duets - 1) % len(self.ratios)], 1.0)]
+
+
+@pytest.mark.parametrize(("ratios", "duets"), [([30.0], 6), ([10.0], 6), ([10.0, 30.0], 18)])
+def test_a_verdict_that_is_open_takes_more_processes(ratios: list[float], duets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = Sides(ratios)
+    monkeypatch.setattr(measured, "_jobs", lambda names: sides)
+    monkeypatch.setattr(measured, "run_duet", sides.duet)
+    assert measured._ratios_of(RATIOS[0], lambda done, total, name: None) == (ratios * 18)[:duets]
+
+
+def test_what_is_undecided_is_measured_again_on_the_same_machine_alone(
+    committed: Figures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = RATIOS[0].name
+    monkeypatch.setattr(measured, "_ratios_of", lambda one, progress: [99.0] * 6)
+    monkeypatch.setattr(measured, "describe", lambda directory: committed.environment)
+    still = replace(committed, ratios={**committed.ratios, name: [10.0, 30.0] * 9})
+    again = measured.decide(still, lambda done, total, name: None)
+    assert again.ratios == {**committed.ratios, name: [99.0] * 6}
+    other = replace(still, environment={**committed.environment, "cpu": "another"})
+    with pytest.raises(ValueError, match="another machine"):
+        measured.decide(other, lambda done, total, name: None)
 
 
 def test_scrapes_that_differ_too_much_fail(committed: Figures) -> None:

@@ -44,7 +44,7 @@ def load_file(path: str) -> ModuleType:
     module.__file__ = path
     sys.modules[name] = module
     source = Path(path).read_bytes()
-    exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102
+    exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
     return module
 
 

@@ -1,4 +1,4 @@
-"""Warnings that follow from a benchmark's numbers. Those that follow from its source are in `measure/initialisation.py`."""
+"""Warnings that follow from a benchmark's numbers. Those that follow from its source are in `measure/initialisation/`."""
 
 from __future__ import annotations
 

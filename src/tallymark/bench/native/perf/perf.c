@@ -1,8 +1,8 @@
-/* Counts the instructions of one thread, in user space: by the processor's own counter (Linux' perf_event_open), or by callgrind,
- * which runs the process and is told what to count by client requests.
+/* Counts the instructions of one thread, in user space: by the processor's own counter (Linux' perf_event_open), or by
+ * callgrind, which runs the process and is told what to count by client requests.
  *
- * A client request is a sequence of instructions that does nothing on a processor; Valgrind recognises it. The sequences are part
- * of its interface to compiled programs and have not changed since they were made, so its headers are not needed to build this.
+ * A client request is a sequence of instructions that does nothing on a processor; Valgrind recognises it. The sequences are
+ * part of its interface to compiled programs and have not changed since they were made: its headers are not needed to build.
  *
  * The module has no state but a number of threads, and a counter is for the thread that made it: a GIL is not needed. */
 #define PY_SSIZE_T_CLEAN

@@ -1,0 +1,186 @@
+"""Finds benchmarks that measure initialisation: their op makes anew what a service makes once.
+
+The costs of ops in a row do not show it, as each op pays the same. So each call of an op is measured by itself, and repeated in
+place, on the same objects: a call that is much cheaper when repeated has paid for the first use of an object that the op made.
+See `first_use.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType, FunctionType
+from typing import Any
+
+from tallymark.bench import allocations
+from tallymark.bench.measure.initialisation.evidence import KINDS, Evidence, Repeats
+from tallymark.bench.measure.initialisation.first_use import judge
+from tallymark.bench.measure.initialisation.instrument import Site, instrumented
+from tallymark.bench.measure.initialisation.meters import AllocationMeter, LineMeter, Meter, TimeMeter
+from tallymark.bench.measure.initialisation.objects import size
+from tallymark.bench.measure.initialisation.recorder import Recorder
+from tallymark.bench.result.result import Finding
+
+WARMUP, TIMES = 16, 4
+BUDGET, SLOW = 1.0, 0.01  # seconds: for all, and of an op that is run less often
+
+
+def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
+    """Return a warning if a benchmark measures initialisation; none if it does not, or if that is unknown."""
+    if allocations.available() or not isinstance(function, FunctionType):
+        return []
+    recorder = Recorder(size)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        with instrumented(function, recorder) as sites:
+            if sites is None:
+                return []
+            plan = Plan(recorder, sites, function)
+            with plan.watched():
+                function(plan, **params)
+    except (Exception, SystemExit):
+        return []  # an earlier pass has reported the error, or the op was never meant to be repeated
+    finally:
+        recorder.active = False
+        if collecting:
+            gc.enable()
+    return judge(plan.evidence) if plan.evidence is not None else []
+
+
+class _TakesTooLongError(Exception):
+    """A repeated event waits for what does not come."""
+
+
+class Plan:
+    """The `b` of an instrumented benchmark: decides which ops it runs, and what is read in each."""
+
+    bytes_processed = None
+
+    def __init__(self, recorder: Recorder, sites: list[Site], function: FunctionType) -> None:
+        self.evidence: Evidence | None = None
+        self._sites = sites
+        self._recorder = recorder
+        self._meters: dict[str, Meter] = {
+            "allocations": AllocationMeter(),
+            "lines": LineMeter(function.__code__),
+            "microseconds": TimeMeter(),
+        }
+        self._deadline = float("inf")
+        self._began, self._times = 0.0, TIMES
+
+    def loop(self) -> Iterator[None]:
+        return iter(self)
+
+    def skip(self, reason: str = "") -> None:
+        raise RuntimeError(reason)
+
+    def __iter__(self) -> Iterator[None]:
+        self._began = time.perf_counter()
+        for ran in range(1, WARMUP + 1):
+            yield from self._op()
+            if ran > 1 and self._spent() > BUDGET / 8:
+                break
+        each = self._spent() / ran
+        self._times = TIMES if each < SLOW else 1
+        self._recorder.keeps = True
+        yield from self._op()
+        before = self._recorder.events
+        yield from self._op()
+        self._recorder.keeps = False
+        evidence = Evidence(self._sites, self._recorder.events, before)
+        sites = list(dict.fromkeys(one.site for one in evidence.events if evidence.subject(one) is not None))
+        for kind in KINDS:
+            yield from self._read(evidence, kind)
+        for site in sites:
+            if self._spent() > BUDGET:
+                break
+            yield from self._repeat(evidence, site, 50 * each + 0.5)
+        self.evidence = evidence
+
+    def _spent(self) -> float:
+        return time.perf_counter() - self._began
+
+    def _op(self) -> Iterator[None]:
+        self._recorder.begin()
+        self._recorder.active = True
+        self._recorder.resume()
+        yield None
+        self._recorder.pause()
+        self._recorder.active = False
+
+    def _read(self, evidence: Evidence, kind: str) -> Iterator[None]:
+        """Read what each site costs: the least of some ops."""
+        costs = evidence.costs.setdefault(kind, {})
+        with self._reading(kind):
+            for _ in range(self._times):
+                yield from self._op()
+                evidence.totals[kind] = min(evidence.totals.get(kind, float("inf")), self._recorder.total)
+                for site, spent in self._recorder.costs.items():
+                    costs[site] = min(costs.get(site, spent), spent)
+
+    def _repeat(self, evidence: Evidence, site: int, patience: float) -> Iterator[None]:
+        recorder, repeats = self._recorder, Repeats()
+        recorder.repeated = site
+        evidence.repeats[site] = None
+        for kind in (None, *KINDS):
+            with self._reading(kind):
+                for _ in range(self._times if kind else 1):
+                    self._deadline = time.perf_counter() + patience
+                    yield from self._op()
+                    self._deadline = float("inf")
+                    if recorder.broken or not recorder.repeating:
+                        recorder.repeated = None
+                        return
+                    if kind:
+                        repeats.add(kind, recorder.visits)
+                    else:
+                        repeats.look(recorder.visits)
+        recorder.repeated = None
+        evidence.repeats[site] = repeats
+
+    @contextlib.contextmanager
+    def _reading(self, kind: str | None) -> Iterator[None]:
+        if kind is None:
+            yield
+            return
+        with self._meters[kind].reading():
+            self._recorder.meter = self._meters[kind]
+            try:
+                yield
+            finally:
+                self._recorder.meter = None
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Interrupt a repeat that waits for ever: for an item of a queue that the first run took, for example."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        ended = threading.Event()
+        main: Any = threading.main_thread()
+        main._daemonic = True  # threads that an op left behind waiting do not keep the process alive: they inherit this
+        before = signal.signal(signal.SIGVTALRM, _interrupt)
+        watch = threading.Thread(target=self._watch, args=(ended, threading.get_ident()), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watch.join()
+            main._daemonic = False
+            signal.signal(signal.SIGVTALRM, before)
+
+    def _watch(self, ended: threading.Event, thread: int) -> None:
+        while not ended.wait(0.05):
+            if time.perf_counter() > self._deadline:
+                self._deadline = float("inf")
+                signal.pthread_kill(thread, signal.SIGVTALRM)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise _TakesTooLongError
