@@ -18,8 +18,9 @@ from tallymark.bench.discover import find_files
 from tallymark.bench.measure.count_instructions import count_instructions
 from tallymark.bench.measure.run_worker import Answer, run_cold, run_worker
 from tallymark.bench.measure.target import Target
+from tallymark.bench.result.build import build
 from tallymark.bench.result.findings import RETAINED, judge
-from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult, build
+from tallymark.bench.result.result import BenchmarkResult, Finding, RunResult
 from tallymark.bench.settings import Settings
 
 Progress = Callable[[int, int, str], None]
