@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tallymark.engine.exponential import Buckets
     from tallymark.engine.reference import TagSet
 
 __all__ = ["Columns"]
@@ -19,11 +20,14 @@ class Columns(Frozen):
     """Row `i` of every column belongs to one series.
 
     Counters and gauges fill `values`; histograms and timers fill `bucket_counts` (a sequence per series: its bounds and
-    one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). `created` is in
-    seconds since the epoch.
+    one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). Those with exponential
+    buckets fill, instead of `bucket_counts`, the columns that `ExponentialHistogramData` has. `created` is in seconds since the
+    epoch.
     """
 
-    __slots__ = ("bucket_counts", "created", "maxs", "mins", "sums", "tags", "values")
+    __slots__ = (
+        "bucket_counts", "created", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "values", "zero_counts",
+    )  # fmt: skip
 
     tags: Sequence[TagSet]
     created: Sequence[float]
@@ -32,6 +36,10 @@ class Columns(Frozen):
     sums: Sequence[float]
     mins: Sequence[float]
     maxs: Sequence[float]
+    scales: Sequence[int]
+    zero_counts: Sequence[int]
+    positives: Sequence[Buckets]
+    negatives: Sequence[Buckets]
 
     def __init__(
         self,
@@ -42,6 +50,10 @@ class Columns(Frozen):
         sums: Sequence[float] = (),
         mins: Sequence[float] = (),
         maxs: Sequence[float] = (),
+        scales: Sequence[int] = (),
+        zero_counts: Sequence[int] = (),
+        positives: Sequence[Buckets] = (),
+        negatives: Sequence[Buckets] = (),
     ) -> None:
         _set(self, "tags", tags)
         _set(self, "created", created)
@@ -50,3 +62,7 @@ class Columns(Frozen):
         _set(self, "sums", sums)
         _set(self, "mins", mins)
         _set(self, "maxs", maxs)
+        _set(self, "scales", scales)
+        _set(self, "zero_counts", zero_counts)
+        _set(self, "positives", positives)
+        _set(self, "negatives", negatives)

@@ -1,6 +1,7 @@
 /* Reads a family as columns: no object is made for a series. Each row is copied at once. */
 #include "columns.h"
 
+#include "exponential.h"
 #include "instrument.h"
 #include "shared_family.h"
 
@@ -154,8 +155,9 @@ read_table(const Family *self)
         return PyErr_NoMemory();
     }
     Py_ssize_t n = rows_of(self, rows);
-    PyObject *columns = make_columns(self->has_buckets ? 7 : 3, n, readings, n_readings);
-    for (Py_ssize_t i = 0; columns != NULL && i < n; i++) {
+    PyObject *columns = self->is_exponential ? exponential_columns(self, rows, n)
+                                             : make_columns(self->has_buckets ? 7 : 3, n, readings, n_readings);
+    for (Py_ssize_t i = 0; columns != NULL && !self->is_exponential && i < n; i++) {
         if (read_row(self, rows[i], columns, i, readings, n_readings) < 0) {
             Py_CLEAR(columns);
         }

@@ -1,3 +1,4 @@
+#include "exponential.h"
 #include "instrument.h"
 #include "shared_family.h"
 
@@ -51,6 +52,9 @@ family_mark(const Family *family, const Series *series)
     const Cell *cells = series->cells;
     if (!family->has_buckets) {
         return family->words == 1 ? cell_get(cells) : (double)cell_count(&cells[1]);
+    }
+    if (family->is_exponential) {
+        return (double)exponential_total(family, cells);
     }
     uint64_t count = 0;
     for (uint32_t i = 0; i <= family->n_bounds; i++) {

@@ -11,6 +11,9 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (family_look(family, self->series) < 0) {
         return NULL;
     }
+    if (family->is_exponential) {
+        return exponential_snapshot(family, self->cells);
+    }
     double sum = cell_get(&self->cells[SUM(family)]);
     double smallest = extreme_of(family, self->cells, MIN(family));
     double largest = extreme_of(family, self->cells, MAX(family));
