@@ -52,7 +52,7 @@ halve_in_place(Cell *buckets, uint64_t header)
 
 /* Freeze a cell: 1, or 0 if its epoch is over. One of an older epoch was never recorded to in this one. */
 static int
-freeze(Cell *cell, uint32_t epoch)
+freeze(Shared *shared, Cell *cell, uint32_t epoch)
 {
     uint64_t old = atomic_load(cell), frozen;
     do {
@@ -64,12 +64,13 @@ freeze(Cell *cell, uint32_t epoch)
         }
         frozen = (CELL_EPOCH(old) == epoch ? old : make_cell(epoch, 0)) | FROZEN;
     } while (!atomic_compare_exchange_weak(cell, &old, frozen));
+    step(shared);
     return 1;
 }
 
 /* Add the count of a frozen cell to that of its bucket in the next epoch, once: 1, or 0 if its epoch is over. */
 static int
-move(Cell *buckets, uint32_t epoch, uint32_t bucket)
+move(Shared *shared, Cell *buckets, uint32_t epoch, uint32_t bucket)
 {
     Cell *target = bucket_cell(buckets, epoch + 1, bucket >> 1, 1);
     uint64_t source = atomic_load(bucket_cell(buckets, epoch, bucket, 1)), old = atomic_load(target), moved;
@@ -83,25 +84,27 @@ move(Cell *buckets, uint32_t epoch, uint32_t bucket)
         }
         moved = (present & ~COUNT_OF(UINT64_MAX)) | COUNT_OF(present + COUNT_OF(source)) | SOURCE_BIT(bucket);
     } while (!atomic_compare_exchange_weak(target, &old, moved));
+    step(shared);
     return 1;
 }
 
 /* Shared memory: do, or help to do, what a header that is MOVING tells. */
 static void
-halve_together(Cell *buckets, uint64_t header)
+halve_together(Shared *shared, Cell *buckets, uint64_t header)
 {
     uint32_t epoch = EPOCH_OF(header), first = FIRST_OF(header);
     for (uint32_t i = 0; i < SIZE_OF(header); i++) {
-        if (!freeze(bucket_cell(buckets, epoch, first + i, 1), epoch)) {
+        if (!freeze(shared, bucket_cell(buckets, epoch, first + i, 1), epoch)) {
             return;
         }
     }
     for (uint32_t i = 0; i < SIZE_OF(header); i++) {
-        if (!move(buckets, epoch, first + i)) {
+        if (!move(shared, buckets, epoch, first + i)) {
             return;
         }
     }
     atomic_compare_exchange_strong(&buckets[0], &header, halved(header));
+    step(shared);
 }
 
 /* Take over a cell that the window came to include: one that still has an older epoch. */
@@ -116,7 +119,7 @@ take_over(Cell *cell, uint32_t epoch)
 
 /* Do one thing so that there is room for a value: 1, or 0 where the memory is damaged. */
 static int
-make_room(Cell *buckets, uint32_t index, int is_shared)
+make_room(Cell *buckets, uint32_t index, Shared *shared)
 {
     uint64_t header = atomic_load(&buckets[0]);
     uint32_t epoch = EPOCH_OF(header), bucket = index >> epoch;
@@ -127,22 +130,26 @@ make_room(Cell *buckets, uint32_t index, int is_shared)
         if (epoch == MOST_EPOCH) {
             return 0;
         }
-        is_shared ? halve_together(buckets, header) : halve_in_place(buckets, header);
+        shared != NULL ? halve_together(shared, buckets, header) : halve_in_place(buckets, header);
+        return 1;
     }
-    else if (bucket - FIRST_OF(header) < SIZE_OF(header)) {
-        take_over(bucket_cell(buckets, epoch, bucket, is_shared), epoch);
+    if (bucket - FIRST_OF(header) < SIZE_OF(header)) {
+        take_over(bucket_cell(buckets, epoch, bucket, shared != NULL), epoch);
     }
     else {
         atomic_compare_exchange_strong(&buckets[0], &header, grown(header, bucket));
+    }
+    if (shared != NULL) {
+        step(shared);
     }
     return 1;
 }
 
 void
-buckets_count_slowly(Cell *buckets, uint32_t index, int is_shared)
+buckets_count_slowly(Cell *buckets, uint32_t index, Shared *shared)
 {
-    for (int round = 0; round < MOST_ROUNDS && make_room(buckets, index, is_shared); round++) {
-        if (buckets_count(buckets, index, is_shared)) {
+    for (int round = 0; round < MOST_ROUNDS && make_room(buckets, index, shared); round++) {
+        if (buckets_count(buckets, index, shared != NULL)) {
             return;
         }
     }

@@ -23,6 +23,8 @@
 #ifndef TALLYMARK_BUCKETS_H
 #define TALLYMARK_BUCKETS_H
 
+#include "shared.h"
+
 #include "exponential_index.h"
 
 #define MOST_BUCKETS 160u
@@ -77,8 +79,8 @@ buckets_count(Cell *buckets, uint32_t index, int is_shared)
     return 0;
 }
 
-/* The same, once room was made. Does nothing where the memory is damaged. */
-void buckets_count_slowly(Cell *buckets, uint32_t index, int is_shared);
+/* The same, once room was made. `shared` is NULL for private memory. Does nothing where the memory is damaged. */
+void buckets_count_slowly(Cell *buckets, uint32_t index, Shared *shared);
 
 /* Read all. In shared memory, others may record meanwhile; what is read is of one epoch. */
 void buckets_read(const Cell *buckets, int is_shared, Buckets *read);

@@ -2,31 +2,18 @@
 
 #include "buckets.h"
 #include "distribution.h"
+#include "negatives.h"
 
-/* The cells of a series: observations that are 0; buckets of those above; for a histogram, buckets of those below; then, as with
- * explicit bounds, sum, least and greatest value. A timer has none below 0. */
 static Cell *
 positives_of(Cell *cells)
 {
     return &cells[1];
 }
 
-static Cell *
-negatives_of(const Family *family, Cell *cells)
-{
-    return &cells[1 + (family->shared != NULL ? SHARED_CELLS : PRIVATE_CELLS)];
-}
-
-static int
-has_negatives(const Family *family)
-{
-    return family->instrument_type != family->state->timer_type;
-}
-
 uint32_t
-exponential_bounds_of(const Family *family, int is_shared)
+exponential_bounds_of(int is_shared)
 {
-    return (has_negatives(family) ? 2 : 1) * (is_shared ? SHARED_CELLS : PRIVATE_CELLS);
+    return 1 + (is_shared ? SHARED_CELLS : PRIVATE_CELLS);
 }
 
 void
@@ -37,10 +24,9 @@ exponential_count(const Family *family, Cell *cells, double value)
         return;
     }
     Cell *buckets = value > 0.0 ? positives_of(cells) : negatives_of(family, cells);
-    int is_shared = family->shared != NULL;
     uint32_t index = exponential_index(value > 0.0 ? value : -value);
-    if (!buckets_count(buckets, index, is_shared)) {
-        buckets_count_slowly(buckets, index, is_shared);
+    if (buckets != NULL && !buckets_count(buckets, index, family->shared != NULL)) {
+        buckets_count_slowly(buckets, index, family->shared);
     }
 }
 
@@ -48,7 +34,8 @@ uint64_t
 exponential_total(const Family *family, const Cell *cells)
 {
     int is_shared = family->shared != NULL;
-    uint64_t below = has_negatives(family) ? buckets_total(negatives_of(family, (Cell *)cells), is_shared) : 0;
+    const Cell *negatives = negatives_of(family, cells);
+    uint64_t below = negatives == NULL ? 0 : buckets_total(negatives, is_shared);
     return cell_count(&cells[0]) + buckets_total(positives_of((Cell *)cells), is_shared) + below;
 }
 
@@ -75,8 +62,9 @@ exponential_read(const Family *family, const Cell *cells)
     Buckets above, below = {.epoch = 0};
     int is_shared = family->shared != NULL;
     buckets_read(positives_of((Cell *)cells), is_shared, &above);
-    if (has_negatives(family)) {
-        buckets_read(negatives_of(family, (Cell *)cells), is_shared, &below);
+    const Cell *made = negatives_of(family, cells);
+    if (made != NULL) {
+        buckets_read(made, is_shared, &below);
     }
     uint64_t zeros = cell_count(&cells[0]);
     buckets_coarsen(&above, below.epoch); /* each of the two is as fine as it can be; they are shown at one scale */

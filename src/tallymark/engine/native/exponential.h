@@ -4,11 +4,12 @@
 
 #include "family.h"
 
-/* Count an observation of a family with exponential buckets. */
-void exponential_count(const Family *family, Cell *cells, double value);
+/* The cells of a series: observations that are 0; buckets of those above 0; where buckets of those below 0 are; then, as with
+ * explicit bounds, sum, least and greatest value. Return how many there are before SUM, less one: as if they were bounds. */
+uint32_t exponential_bounds_of(int is_shared);
 
-/* Return how many cells a series has before SUM, less one: as if they were buckets with explicit bounds. */
-uint32_t exponential_bounds_of(const Family *family, int is_shared);
+/* Count an observation. One below 0 needs a series that has buckets for it: see negatives.h. */
+void exponential_count(const Family *family, Cell *cells, double value);
 
 /* Return the number of observations. */
 uint64_t exponential_total(const Family *family, const Cell *cells);

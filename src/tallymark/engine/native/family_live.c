@@ -1,5 +1,6 @@
 #include "exponential.h"
 #include "instrument.h"
+#include "negatives.h"
 #include "shared_family.h"
 
 const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
@@ -7,12 +8,27 @@ const CellState series_dormant = DEAD, series_live = LIVE; /* of series in priva
 void
 family_init_cells(const Family *family, Cell *cells)
 {
+    uint32_t kept = NOTHING; /* what belongs to a slot for ever */
+    if (family->is_exponential) {
+        negatives_clear(family, cells);
+        kept = SUM(family) - 1;
+    }
     for (uint32_t i = 0; i < family->words; i++) {
-        cell_set(&cells[i], 0.0);
+        if (i != kept) {
+            cell_set(&cells[i], 0.0);
+        }
     }
     if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
+    }
+}
+
+void
+family_free_cells(const Family *family, Series *series)
+{
+    if (family->is_exponential && family->empty == NULL) {
+        negatives_clear(family, series->own);
     }
 }
 
@@ -87,9 +103,8 @@ family_enter(Family *family, Series *series, double now, double uptime)
     return 0;
 }
 
-/* Call a method of the policy that returns nothing: 0, or -1 with an exception. */
-static int
-call_policy(Family *family, const char *method)
+int
+family_report(Family *family, const char *method)
 {
     PyObject *result = PyObject_CallMethod(family->policy, method, "O", family);
     Py_XDECREF(result);
@@ -99,7 +114,7 @@ call_policy(Family *family, const char *method)
 static Instrument *
 family_wake_overflow(Family *family, const char *why)
 {
-    if (call_policy(family, why) < 0) {
+    if (family_report(family, why) < 0) {
         return NULL;
     }
     Series *series = family_series(family, family->overflow_tags);
@@ -151,7 +166,7 @@ family_wake_shared(Family *family, Series *series, double now, double uptime, co
     }
     family->shared->owes = family->shared->owes || attached == UNREACHABLE;
     if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->entry.record == NULL)) {
-        return call_policy(family, reasons[attached]);
+        return family_report(family, reasons[attached]);
     }
     *why = reasons[attached];
     return 0;
@@ -167,7 +182,7 @@ get_ready(Family *family, double *now, double *uptime)
         int back = family->registered && has_entry ? 1 : family_readmit(family);
         if (back <= 0) {
             if (back == 0) {
-                call_policy(family, "name_taken");
+                family_report(family, "name_taken");
             }
             return PyErr_Occurred() ? -1 : 0;
         }

@@ -1,4 +1,5 @@
 #include "distribution.h"
+#include "negatives.h"
 #include "shared_family.h"
 
 #include "docs.h"
@@ -54,6 +55,9 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
     }
     if (!Py_IS_FINITE(value)) {
         return reject_number(self->family, value);
+    }
+    if (value < 0.0 && self->family->is_exponential && !negatives_are_made(self, args, nargs, kwnames)) {
+        return negatives_observe_first(self, args, nargs, kwnames, value);
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);
 }

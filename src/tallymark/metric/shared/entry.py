@@ -80,8 +80,17 @@ class SharedEntry(Frozen):
         return f"{self.name}\n{json.dumps(rest)}".encode()
 
     @property
+    def is_exponential(self) -> bool:
+        """True if series have exponential buckets."""
+        return self.kind in WITH_BUCKETS and not self.bounds
+
+    @property
     def words(self) -> int:
         """Cells of a series: one, or of a gauge that expires two; or a count for each bucket, sum, least and greatest value."""
+        if self.is_exponential:
+            from tallymark.metric.shared.exponential import WORDS
+
+            return WORDS
         if self.kind in WITH_BUCKETS:
             return len(self.bounds) + 4
         return 2 if self.ttl is not None and self.kind != "counter" else 1
