@@ -16,6 +16,8 @@ keyed = registry.counter("keyed", tag_keys=("method", "status"))
 gauge = registry.gauge("depth")
 histogram = registry.histogram("size", buckets=tm.exponential_buckets(0.001, 2.5, 12))
 timer = registry.timer("duration")
+exponential = registry.histogram("exponential", exponential=True)
+exponential_timer = registry.timer("exponential_duration", exponential=True)
 bound = counter.with_tags(method="GET", status="200")
 tags = {"method": "GET", "status": "200"}
 held: list[Any] = []
@@ -51,6 +53,11 @@ RECORDS: dict[str, Callable[[], object]] = {
     "dec with tags": lambda: gauge.dec(2, queue="a"),
     "observe": lambda: histogram.observe(0.7),
     "observe with tags": lambda: histogram.observe(0.7, route="/users"),
+    "observe exponentially": lambda: exponential.observe(0.7),
+    "observe exponentially with tags": lambda: exponential.observe(0.7, route="/users"),
+    "observe exponentially below 0": lambda: exponential.observe(-0.7, route="/users"),
+    "observe exponentially 0": lambda: exponential.observe(0.0),
+    "record exponentially": lambda: exponential_timer.record(0.012, route="/users"),
     "record": lambda: timer.record(0.012, route="/users"),
     "record_since": lambda: timer.record_since(0.5),
     "tags": lambda: bound.tags,

@@ -96,12 +96,13 @@ def combined(every: Iterable[Buckets]) -> Buckets:
 
 
 def as_counts(pairs: Iterable[tuple[int, int]]) -> Buckets:
-    """Return the buckets that have these indexes and counts. Those of one index add up."""
+    """Return the buckets that have these indexes and counts, without empty ones at the ends. Those of one index add up."""
     found: dict[int, int] = {}
     for index, count in pairs:
         if count:
             found[index] = found.get(index, 0) + count
-    if not found:
+    present = [index for index, count in found.items() if count]
+    if not present:
         return NO_BUCKETS
-    first = min(found)
-    return first, tuple([found.get(index, 0) for index in range(first, max(found) + 1)])
+    first = min(present)
+    return first, tuple([found.get(index, 0) for index in range(first, max(present) + 1)])

@@ -103,13 +103,13 @@ class ExponentialSnapshot(HistogramSnapshot):
             return self.max if q else self.min
         rank = q * self.count
         below = 0
-        for lower, upper, count in self._spans():
+        for lower, upper, count in self.spans():
             below += count
             if count and below >= rank:
                 return self._between(max(lower, self.min), min(upper, self.max))
         return nan
 
-    def _spans(self) -> Iterator[tuple[float, float, int]]:
+    def spans(self) -> Iterator[tuple[float, float, int]]:
         """Yield the edges of each bucket, ascending, and its observations."""
         first, counts = self.negatives
         for index in range(first + len(counts) - 1, first - 1, -1):
