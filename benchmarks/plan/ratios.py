@@ -61,6 +61,11 @@ def _flat(text: str, row: str) -> Ratio:
     return Ratio(text, f"{_SERIES}_{row}[series=1000000]", f"{_SERIES}_{row}[series=10]", most=1.5, quick=False)
 
 
+_EXPONENTIAL = Ratio(
+    "exponential buckets cost observe() at most twice what 12 bounds do",
+    f"{_OURS}observe_exponential[engine=native]", f"{_OURS}observe[engine=native]", most=2.0,
+)  # fmt: skip
+
 RATIOS = (
     _peer("prometheus_client", "inc", 20.0),
     _peer("prometheus_client", "inc_two_tags", 20.0),
@@ -72,6 +77,8 @@ RATIOS = (
     _shared("inc"),
     _multiprocess("inc_two_tags"),
     _shared("inc_two_tags"),
+    _EXPONENTIAL,
+    _shared("observe_exponential"),
 )
 
 
