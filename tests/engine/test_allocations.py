@@ -9,6 +9,7 @@ import pytest
 
 import tallymark as tm
 from tallymark.bench.allocations import allocations_per_op
+from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 
 registry = tm.Registry(engine="native")
 counter = registry.counter("requests")
@@ -76,6 +77,25 @@ def looped(operation: Callable[[], object]) -> Callable[[Iterable[None]], None]:
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_record_allocates_nothing(record: str) -> None:
     assert allocations_per_op(looped(RECORDS[record])) == (0, 0)
+
+
+def test_to_make_buckets_coarser_allocates_nothing() -> None:
+    histogram = tm.Registry(engine="native", limits=tm.TagLimits(max_series=1000)).histogram("n", exponential=True)
+    observe = [histogram.with_tags(i=i).observe for i in range(800)]
+    for one in observe:
+        one(-1.0)
+    values = [sign * 2.0 ** (i * i / 30) for i in range(20) for sign in (1, -1)]
+    calls = iter([(one, value) for one in observe for value in values])
+
+    def loop(iterations: Iterable[None]) -> None:
+        for _ in iterations:
+            one, value = next(calls)
+            one(value)
+
+    assert allocations_per_op(loop) == (0, 0)
+    read = histogram.with_tags(i=0).snapshot()
+    assert isinstance(read, ExponentialSnapshot)
+    assert read.scale < 8  # at which it began
 
 
 def test_a_timed_block_allocates_nothing() -> None:

@@ -6,7 +6,7 @@ import random
 import struct
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import inf, isnan, nan, nextafter
 from typing import Any
 
@@ -17,7 +17,6 @@ from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.exponent_
 from opentelemetry.sdk.metrics._internal.exponential_histogram.mapping.logarithm_mapping import LogarithmMapping
 
 import tallymark as tm
-from tallymark.bench.allocations import allocations_per_op
 from tallymark.engine.exponential import TOP_SCALE, index_of, rescaled, upper_bound
 from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 
@@ -293,25 +292,6 @@ def test_a_registry_that_was_unregistered_from_takes_numbers_below_0(registry: t
     rejected = registry.snapshot().find("tallymark_rejected", metric="n", reason="name_taken")
     assert rejected is not None
     assert rejected.value == 1
-
-
-def test_to_make_buckets_coarser_allocates_nothing() -> None:
-    histogram = tm.Registry(engine="native", limits=tm.TagLimits(max_series=1000)).histogram("n", exponential=True)
-    observe = [histogram.with_tags(i=i).observe for i in range(800)]
-    for one in observe:
-        one(-1.0)
-    values = [sign * 2.0 ** (i * i / 30) for i in range(20) for sign in (1, -1)]
-    calls = iter([(one, value) for one in observe for value in values])
-
-    def loop(iterations: Iterable[None]) -> None:
-        for _ in iterations:
-            one, value = next(calls)
-            one(value)
-
-    assert allocations_per_op(loop) == (0, 0)
-    read = histogram.with_tags(i=0).snapshot()
-    assert isinstance(read, ExponentialSnapshot)
-    assert read.scale < TOP_SCALE
 
 
 # Making them
