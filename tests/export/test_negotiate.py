@@ -101,7 +101,6 @@ def test_protobuf_is_offered_where_its_extra_is_installed(
     module.available = lambda: available  # type: ignore[attr-defined]
     module.render_protobuf = lambda _, escaping="none": asked.append(escaping) or b"messages"  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(sys.modules["tallymark.export.negotiate"], "find_spec", lambda name: name == module.__name__ or None)
     if not available:
         assert negotiate(PROTOBUF_FIRST).content_type == negotiate(PROMETHEUS_3).content_type
         assert negotiate(PROTOBUF).content_type == TEXT
@@ -109,12 +108,13 @@ def test_protobuf_is_offered_where_its_extra_is_installed(
     assert negotiate(PROTOBUF_FIRST).content_type == "application/vnd.google.protobuf; x"
     utf8 = negotiate(f"{PROTOBUF};escaping=allow-utf-8")
     assert utf8.content_type == "application/vnd.google.protobuf; x; escaping=allow-utf-8"
+    assert negotiate(f"{PROTOBUF};escaping=dots").content_type.endswith("; escaping=underscores")
     assert (negotiate(PROTOBUF).render(snapshot), utf8.render(snapshot)) == (b"messages", b"messages")
     assert asked == ["none", "allow-utf-8"]
 
 
 def test_where_there_is_no_protobuf_at_all_the_next_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["tallymark.export.negotiate"], "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "tallymark.export.protobuf", None)
     assert negotiate(PROTOBUF_FIRST).content_type == f"{OPENMETRICS}; escaping=allow-utf-8"
 
 

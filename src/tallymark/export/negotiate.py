@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from importlib.util import find_spec
+from importlib import import_module
 
 from tallymark.export import openmetrics, prometheus
 from tallymark.export.escaping import SCHEMES, UNDERSCORES
@@ -28,6 +28,8 @@ _MOST = 32
 cost milliseconds."""
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _PROTOBUF = "tallymark.export.protobuf"
+_KEPT = (UNDERSCORES, "allow-utf-8")
+"""The schemes under which labels of messages are kept with tags. Protobuf has no others."""
 _MESSAGES = {"proto": "io.prometheus.client.MetricFamily", "encoding": "delimited"}
 
 
@@ -103,16 +105,19 @@ def _openmetrics(parameters: dict[str, str]) -> Format | None:
 
 
 def _protobuf(parameters: dict[str, str]) -> Format | None:
-    if any(parameters.get(key) != value for key, value in _MESSAGES.items()) or find_spec(_PROTOBUF) is None:
+    if any(parameters.get(key) != value for key, value in _MESSAGES.items()):
         return None
-    from importlib import import_module
-
-    protobuf = import_module(_PROTOBUF)
+    try:
+        protobuf = import_module(_PROTOBUF)
+    except ModuleNotFoundError:
+        return None
     if not protobuf.available():
         return None
     if "escaping" not in parameters:
         return Format(protobuf.CONTENT_TYPE, protobuf.render_protobuf)
     scheme = _scheme(parameters)
+    if scheme not in _KEPT:
+        scheme = UNDERSCORES
     return Format(f"{protobuf.CONTENT_TYPE}; escaping={scheme}", partial(protobuf.render_protobuf, escaping=scheme))
 
 
