@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.exponential import Buckets
     from tallymark.engine.reference import TagSet
 
@@ -22,11 +23,13 @@ class Columns(Frozen):
     Counters and gauges fill `values`; histograms and timers fill `bucket_counts` (a sequence per series: its bounds and
     one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). Those with exponential
     buckets fill, instead of `bucket_counts`, the columns that `ExponentialHistogramData` has. `created` is in seconds since the
-    epoch.
+    epoch. `exemplars` is empty if no series has one; else it has for each series those that it has, in the order of its
+    buckets.
     """
 
     __slots__ = (
-        "bucket_counts", "created", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "values", "zero_counts",
+        "bucket_counts", "created", "exemplars", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "values",
+        "zero_counts",
     )  # fmt: skip
 
     tags: Sequence[TagSet]
@@ -36,6 +39,7 @@ class Columns(Frozen):
     sums: Sequence[float]
     mins: Sequence[float]
     maxs: Sequence[float]
+    exemplars: Sequence[Sequence[Exemplar]]
     scales: Sequence[int]
     zero_counts: Sequence[int]
     positives: Sequence[Buckets]
@@ -50,6 +54,7 @@ class Columns(Frozen):
         sums: Sequence[float] = (),
         mins: Sequence[float] = (),
         maxs: Sequence[float] = (),
+        exemplars: Sequence[Sequence[Exemplar]] = (),
         scales: Sequence[int] = (),
         zero_counts: Sequence[int] = (),
         positives: Sequence[Buckets] = (),
@@ -62,6 +67,7 @@ class Columns(Frozen):
         _set(self, "sums", sums)
         _set(self, "mins", mins)
         _set(self, "maxs", maxs)
+        _set(self, "exemplars", exemplars)
         _set(self, "scales", scales)
         _set(self, "zero_counts", zero_counts)
         _set(self, "positives", positives)

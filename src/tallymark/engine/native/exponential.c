@@ -98,7 +98,7 @@ exponential_snapshot(const Family *family, const Cell *cells)
 
 /* Columns */
 
-enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, SCALES, N_COLUMNS = SCALES + 4 };
+enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, EXEMPLARS, SCALES, N_COLUMNS = SCALES + 4 };
 
 static void
 set(PyObject *columns, int column, Py_ssize_t row, PyObject *value_steal)
@@ -138,7 +138,8 @@ exponential_columns(const Family *family, const Series *const *rows, Py_ssize_t 
 {
     PyObject *columns = PyTuple_New(N_COLUMNS);
     for (int i = 0; columns != NULL && i < N_COLUMNS; i++) {
-        PyObject *column = PyTuple_New(i == VALUES || i == BUCKET_COUNTS ? 0 : n);
+        int is_empty = i == VALUES || i == BUCKET_COUNTS || i == EXEMPLARS;
+        PyObject *column = PyTuple_New(is_empty ? 0 : n);
         if (column == NULL) {
             Py_CLEAR(columns);
             break;
