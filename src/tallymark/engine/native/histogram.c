@@ -53,11 +53,13 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
     if (is_number != 1) {
         return is_number < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (!Py_IS_FINITE(value)) {
-        return reject_number(self->family, value);
-    }
-    if (value < 0.0 && self->family->is_exponential && !negatives_are_made(self, args, nargs, kwnames)) {
-        return negatives_observe_first(self, args, nargs, kwnames, value);
+    if (!(value >= 0.0 && value < Py_HUGE_VAL)) { /* one test for what is rare, so that the rest costs no more */
+        if (!Py_IS_FINITE(value)) {
+            return reject_number(self->family, value);
+        }
+        if (self->family->is_exponential && !negatives_are_made(self, args, nargs, kwnames)) {
+            return negatives_observe_first(self, args, nargs, kwnames, value);
+        }
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);
 }
