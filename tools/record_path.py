@@ -40,7 +40,7 @@ EXITS = {
     "reject_number": "counts a number that is rejected",
     "record_slowly": "makes or wakes the series",
     "record_given_slowly": "makes or wakes the series",
-    "negatives_observe_first": "makes exponential buckets for numbers below 0",
+    "negatives_make": "makes exponential buckets for numbers below 0",
     "timing_grow": "makes space for entries of one timing within another",
     "timing_decorate": "makes a timed function",
 }

@@ -279,8 +279,21 @@ def test_a_first_number_below_0_finds_its_series(registry: tm.Registry) -> None:
     assert {tag: (one.count, one.sum) for tag, one in found.items()} == {
         None: (1, -1), "1": (1, -2), "2": (1, -4), "true": (2, -11),
     }  # fmt: skip
-    with pytest.raises(TypeError, match="amount"):
-        histogram.observe(-1, amount=1)
+    for wrong in ({"amount": 1}, {"value": 1}, {"a": {}}, {"a": "1", "exemplar": 5}):
+        with pytest.raises(TypeError):
+            histogram.with_tags(a="1").observe(-1, **wrong)  # type: ignore[arg-type]
+
+
+def test_a_first_number_below_0_may_have_many_tags_or_an_exemplar(engine: Any) -> None:
+    registry = tm.Registry(engine=engine.name, limits=tm.TagLimits(max_tags=50))
+    histogram = registry.histogram("n", exponential=True)
+    histogram.observe(-1, **{f"tag{i}": i for i in range(40)})
+    histogram.observe(-1, exemplar={"trace_id": "4f79"}, a="1")
+    histogram.observe(-1, exemplar={"trace_id": "4f79"})
+    for one in registry.snapshot()["n"]:
+        read: Any = one.histogram
+        assert (read.negatives, read.zero_count) == ((-1, (1,)), 0)
+    assert len(registry.snapshot()["n"]) == 3
 
 
 def test_a_registry_that_was_unregistered_from_takes_numbers_below_0(registry: tm.Registry) -> None:

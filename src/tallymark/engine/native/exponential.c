@@ -19,13 +19,13 @@ exponential_bounds_of(int is_shared)
 void
 exponential_count(const Family *family, Cell *cells, double value)
 {
-    if (value == 0.0) {
+    Cell *buckets = value > 0.0 ? positives_of(cells) : value < 0.0 ? negatives_of(family, cells) : NULL;
+    if (buckets == NULL) { /* 0; or below it, where another process ended the series since its buckets were looked for */
         cell_count_one(&cells[0]);
         return;
     }
-    Cell *buckets = value > 0.0 ? positives_of(cells) : negatives_of(family, cells);
     uint32_t index = exponential_index(value > 0.0 ? value : -value);
-    if (buckets != NULL && !buckets_count(buckets, index, family->shared != NULL)) {
+    if (!buckets_count(buckets, index, family->shared != NULL)) {
         buckets_count_slowly(buckets, index, family->shared);
     }
 }

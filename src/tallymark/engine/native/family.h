@@ -125,9 +125,6 @@ void family_init_cells(const Family *family, Cell *cells);
 /* Free what cells of private memory keep elsewhere. */
 void family_free_cells(const Family *family, Series *series);
 
-/* Call a method of the policy, which counts a record that is rejected: 0, or -1 with an exception. */
-int family_report(Family *family, const char *method);
-
 /* Make a new or lost series one with empty cells. */
 void family_empty(const Family *family, Series *series);
 

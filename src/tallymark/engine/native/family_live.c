@@ -103,8 +103,9 @@ family_enter(Family *family, Series *series, double now, double uptime)
     return 0;
 }
 
-int
-family_report(Family *family, const char *method)
+/* Call a method of the policy that returns nothing: 0, or -1 with an exception. */
+static int
+call_policy(Family *family, const char *method)
 {
     PyObject *result = PyObject_CallMethod(family->policy, method, "O", family);
     Py_XDECREF(result);
@@ -114,7 +115,7 @@ family_report(Family *family, const char *method)
 static Instrument *
 family_wake_overflow(Family *family, const char *why)
 {
-    if (family_report(family, why) < 0) {
+    if (call_policy(family, why) < 0) {
         return NULL;
     }
     Series *series = family_series(family, family->overflow_tags);
@@ -166,7 +167,7 @@ family_wake_shared(Family *family, Series *series, double now, double uptime, co
     }
     family->shared->owes = family->shared->owes || attached == UNREACHABLE;
     if (attached != CROWDED && (attached != NO_SPACE || is_overflow(family, series) || family->entry.record == NULL)) {
-        return family_report(family, reasons[attached]);
+        return call_policy(family, reasons[attached]);
     }
     *why = reasons[attached];
     return 0;
@@ -182,7 +183,7 @@ get_ready(Family *family, double *now, double *uptime)
         int back = family->registered && has_entry ? 1 : family_readmit(family);
         if (back <= 0) {
             if (back == 0) {
-                family_report(family, "name_taken");
+                call_policy(family, "name_taken");
             }
             return PyErr_Occurred() ? -1 : 0;
         }

@@ -57,8 +57,11 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
         if (!Py_IS_FINITE(value)) {
             return reject_number(self->family, value);
         }
-        if (self->family->is_exponential && !negatives_are_made(self, args, nargs, kwnames)) {
-            return negatives_observe_first(self, args, nargs, kwnames, value);
+        int made = !self->family->is_exponential || negatives_are_made(self, args, nargs, kwnames)
+                       ? 1
+                       : negatives_make(self, args, nargs, kwnames);
+        if (made <= 0) {
+            return made < 0 ? NULL : Py_NewRef(Py_None);
         }
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);

@@ -84,26 +84,26 @@ reject_number(Family *family, double value)
     return PyObject_CallMethod(family->policy, "reject_number", "d", value);
 }
 
-Instrument *
-woken(Instrument *target_steal)
-{
-    Instrument *target = target_steal;
-    while (target != NULL && !is_live(target->series)) { /* once, unless other code removes it again meanwhile */
-        Instrument *live = family_wake(target->family, target);
-        Py_DECREF(target);
-        target = live;
-    }
-    return target;
-}
-
 PyObject *
 record_to(Instrument *target_steal, double value, Update update)
 {
-    Instrument *target = target_steal == NULL ? NULL : woken(target_steal);
+    Instrument *target = target_steal;
     if (target == NULL) {
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+        return NULL;
     }
-    update(target->family, target->cells, value);
+    Family *family = target->family;
+    while (!is_live(target->series)) { /* once, unless other code removes it again meanwhile */
+        Instrument *live = family_wake(family, target);
+        Py_DECREF(target);
+        if (live == NULL) {
+            if (PyErr_Occurred()) {
+                return NULL;
+            }
+            Py_RETURN_NONE;
+        }
+        target = live;
+    }
+    update(family, target->cells, value);
     Py_DECREF(target);
     Py_RETURN_NONE;
 }
@@ -147,21 +147,16 @@ find_without_them(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyO
     return found;
 }
 
-Instrument *
-record_target(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    if (!has_tags(kwnames)) {
-        return (Instrument *)Py_NewRef((PyObject *)self);
-    }
-    Tags tags = tags_of_call(args, nargs, kwnames);
-    return has_no_tag(tags.keys, tags.size) ? find_without_them(self, args, nargs, kwnames)
-                                            : family_find_given(self->family, self->series, tags);
-}
-
 PyObject *
 record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
 {
-    return record_to(record_target(self, args, nargs, kwnames), value, update);
+    if (!has_tags(kwnames)) {
+        return record_to((Instrument *)Py_NewRef((PyObject *)self), value, update);
+    }
+    Tags tags = tags_of_call(args, nargs, kwnames);
+    Instrument *target = has_no_tag(tags.keys, tags.size) ? find_without_them(self, args, nargs, kwnames)
+                                                          : family_find_given(self->family, self->series, tags);
+    return record_to(target, value, update);
 }
 
 /* with_tags */

@@ -45,13 +45,6 @@ typedef void (*Update)(const Family *family, Cell *cells, double value);
 PyObject *record_slowly(
     Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update);
 
-/* Return the instrument that a call records to, which may be dormant; NULL with an exception. */
-Instrument *record_target(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
-
-/* Return the live instrument that a record to one belongs to; NULL, with an exception or without where the record is rejected.
- * Steals. */
-Instrument *woken(Instrument *target_steal);
-
 /* The same for a known instrument, whose series may be dormant. Steals; NULL passes on. */
 PyObject *record_to(Instrument *target_steal, double value, Update update);
 

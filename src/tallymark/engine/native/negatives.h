@@ -11,8 +11,8 @@ Cell *negatives_of(const Family *family, const Cell *cells);
 /* Return 1 if the series that a call records to is live and has such buckets. */
 int negatives_are_made(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
-/* Observe a number below 0 where that is not so. */
-PyObject *negatives_observe_first(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value);
+/* Make them where that is not so: 1; 0 if the record is rejected; -1 with an exception. */
+int negatives_make(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 /* Empty them, of cells that are to be those of an empty series. */
 void negatives_clear(const Family *family, Cell *cells);
