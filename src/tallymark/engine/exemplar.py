@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from tallymark.frozen import Frozen
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    Labels: TypeAlias = tuple[tuple[str, str], ...]
+
 __all__ = ["Exemplar"]
 
 
@@ -18,6 +24,6 @@ class Exemplar(Frozen):
 
     __slots__ = ("labels", "time", "value")
 
-    labels: tuple[tuple[str, str], ...]
+    labels: Labels
     value: float
     time: float
