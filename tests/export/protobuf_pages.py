@@ -7,6 +7,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+import tallymark as tm
+from tallymark.export.protobuf import render_protobuf
 from tallymark.export.protobuf_messages import MetricFamily
 
 KINDS = {0: "counter", 1: "gauge", 2: "summary", 4: "histogram"}
@@ -78,3 +80,29 @@ def buckets(spans: Any, deltas: Any) -> dict[int, int]:
             index += 1
     assert not left
     return found
+
+
+def family(data: Any, kind: str = "counter", name: str = "n", description: str = "", unit: str = "") -> tm.FamilySnapshot:
+    return tm.FamilySnapshot(name, kind, description, unit, data)
+
+
+def page(*families: tm.FamilySnapshot, **options: Any) -> bytes:
+    return render_protobuf(tm.Snapshot(families, 0.0), **options)
+
+
+def tags(*sets: dict[str, str]) -> tuple[tm.TagSet, ...]:
+    return tuple([tm.TagSet(each) for each in sets])
+
+
+def only(families: list[Any]) -> Any:
+    """Return the only message `Metric` of the only family."""
+    ((metric,),) = [each.metric for each in families]
+    return metric
+
+
+def labels_of(metric: Any) -> tuple[tuple[str, str], ...]:
+    return tuple([(pair.name, pair.value) for pair in metric.label])
+
+
+def time_of(timestamp: Any) -> float:
+    return float(timestamp.seconds + timestamp.nanos / 1e9)

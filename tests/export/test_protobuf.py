@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from protobuf_pages import decoded, samples, samples_of_text
+from protobuf_pages import decoded, family, labels_of, only, page, samples, samples_of_text, tags, time_of
 
 import tallymark as tm
 from tallymark.export import protobuf_series
+from tallymark.export.labels import plain_text
 from tallymark.export.protobuf import CONTENT_TYPE, render_protobuf
 
 on_each_engine = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -20,27 +21,9 @@ CREATED = 1_700_000_000.25
 """When the series of these tests were created: 1,700,000,000 is 80 e2 cf aa 06, and 250,000,000 nanoseconds 80 e5 9a 77."""
 
 
-def family(data: Any, kind: str = "counter", name: str = "n", description: str = "", unit: str = "") -> tm.FamilySnapshot:
-    return tm.FamilySnapshot(name, kind, description, unit, data)
-
-
-def page(*families: tm.FamilySnapshot, **options: Any) -> bytes:
-    return render_protobuf(tm.Snapshot(families, 0.0), **options)
-
-
-def tags(*sets: dict[str, str]) -> tuple[tm.TagSet, ...]:
-    return tuple([tm.TagSet(each) for each in sets])
-
-
 def render(registry: tm.Registry) -> list[Any]:
     """Return a registry's families, without its report on itself."""
     return [each for each in decoded(render_protobuf(registry.snapshot())) if each.name != "tallymark_series"]
-
-
-def only(families: list[Any]) -> Any:
-    """Return the only message `Metric` of the only family."""
-    ((metric,),) = [each.metric for each in families]
-    return metric
 
 
 # Bytes
@@ -96,6 +79,7 @@ TIMES = st.floats(0, 3e11) | st.sampled_from([0.0, -1.0, math.nan, math.inf, CRE
 NUMBERS = st.floats() | st.just(2.5)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.lists(st.tuples(TAGS, TIMES, NUMBERS), min_size=1, max_size=6, unique_by=lambda row: repr(row[0])), TEXT)
 @example([({"a": "\0\udc80é"}, CREATED, math.nan)], "\udc80\0")
@@ -121,19 +105,12 @@ def test_numbers_come_back_as_they_were_recorded(rows: list[tuple[dict[str, str]
 
 def labels(tag_set: tm.TagSet) -> tuple[tuple[str, str], ...]:
     """Return the labels of tags, by the text format."""
-    name = f"n{{{tm.export.prometheus._label_text(tag_set.items())}}} 1\n".encode("utf-8", "replace")
+    name = f"n{{{plain_text(tag_set.items())}}} 1\n".encode("utf-8", "replace")
     (key,) = samples_of_text(name)
     return tuple(sorted(key[1]))
 
 
-def labels_of(metric: Any) -> tuple[tuple[str, str], ...]:
-    return tuple([(pair.name, pair.value) for pair in metric.label])
-
-
-def time_of(timestamp: Any) -> float:
-    return float(timestamp.seconds + timestamp.nanos / 1e9)
-
-
+@pytest.mark.slow
 @on_each_engine
 @given(st.lists(st.tuples(TAGS, st.floats(-100, 100)), max_size=12))
 def test_a_page_has_the_series_of_the_page_of_text(engine: Any, records: list[tuple[dict[str, str], float]]) -> None:

@@ -57,9 +57,10 @@ class NativeHistogram(Frozen):
 
 
 def native_histogram(data: ExponentialHistogramData, rows: Sequence[int]) -> NativeHistogram | None:
-    """Return the distribution of one series, or of several together; None if the buckets are wider than Prometheus takes.
+    """Return the distribution of one series, or of several together.
 
-    Narrower ones are merged. What is below the smallest double counts as zero; what is above the largest, as infinite.
+    Buckets that are narrower than Prometheus takes are merged. What is not above the smallest double counts as zero; what is
+    above the largest, as infinite. Return None if buckets are too wide, or there are more observations than 63 bits count.
     """
     schema = min(_SCHEMAS[-1], *[data.scales[row] for row in rows])
     if schema not in _SCHEMAS:
@@ -70,7 +71,8 @@ def native_histogram(data: ExponentialHistogramData, rows: Sequence[int]) -> Nat
         buckets, below = _within_doubles(data._scaled(column, rows, schema), schema)
         zeros += below
         sides.append(_in_spans(buckets))
-    return NativeHistogram(schema, zeros, *sides)
+    made = NativeHistogram(schema, zeros, *sides)
+    return made if made.count < 2**63 else None
 
 
 def _within_doubles(buckets: dict[int, int], schema: int) -> tuple[dict[int, int], int]:

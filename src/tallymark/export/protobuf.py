@@ -8,6 +8,8 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/#protobuf-fo
 
 from __future__ import annotations
 
+from tallymark.export.escaping import UNDERSCORES, check_scheme
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark.metric.snapshot import Snapshot
@@ -29,7 +31,7 @@ def available() -> bool:
     return int(version.partition(".")[0]) >= _OLDEST
 
 
-def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str = "underscores") -> bytes:
+def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str = UNDERSCORES) -> bytes:
     """Return a snapshot as messages `io.prometheus.client.MetricFamily`, each after its length.
 
     Names, labels and the merging of series are those of the text format. An exponential histogram is a native one. Prometheus
@@ -38,11 +40,13 @@ def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str 
     Args:
         classic: give native histograms classic buckets too, for scrapers that want both: `scrape_classic_histograms` or
             `always_scrape_classic_histograms` in Prometheus' configuration.
-        escaping: `"underscores"` for what older versions of Prometheus do not take in names, or `"allow-utf-8"`.
+        escaping: what becomes of names that not every scraper takes: one of `SCHEMES` in `escaping.py`.
 
     Raises:
         ImportError: the runtime is not installed, or too old.
+        ValueError: there is no such escaping scheme.
     """
+    check_scheme(escaping)
     if not available():
         raise ImportError("Prometheus' protobuf format needs the package protobuf: pip install 'tallymark[protobuf]'")
     from tallymark.export.protobuf_families import families  # on first use: it imports the runtime

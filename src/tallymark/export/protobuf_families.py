@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tallymark.export.prometheus import _names
+from tallymark.export.escaping import metric_names
 from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
 from tallymark.export.protobuf_messages import MetricFamily
 from tallymark.export.protobuf_numbers import counters, gauges
-from tallymark.export.protobuf_series import column_of_labels, labels_beside_le
+from tallymark.export.protobuf_series import column_of_labels, labels_beside
 from tallymark.export.protobuf_wire import varint
 from tallymark.metric.data import (
     ExponentialHistogramData,
@@ -32,7 +32,7 @@ _COUNTER, _GAUGE, _SUMMARY, _HISTOGRAM = 0, 1, 2, 4
 def families(snapshot: Snapshot, *, classic: bool, escaping: str) -> list[bytes]:
     """Return the messages of all families that have series, in parts."""
     parts: list[bytes] = []
-    for family, name in zip(snapshot.families, _names(snapshot.families), strict=True):
+    for family, name in zip(snapshot.families, metric_names(snapshot.families, escaping), strict=True):
         if len(family) == 0:  # all that it had were removed, or expired
             continue
         kind, metrics = _metrics(family.data, escaping, classic)
@@ -55,11 +55,11 @@ def _head(family: FamilySnapshot, name: str, kind: int) -> bytes:
 def _metrics(data: Data, escaping: str, classic: bool) -> tuple[int, list[bytes]]:
     match data:
         case HistogramData():
-            return _HISTOGRAM, histograms(labels_beside_le(data.tags, escaping), data, escaping)
+            return _HISTOGRAM, histograms(labels_beside("le", data.tags, escaping), data, escaping)
         case ExponentialHistogramData():
-            return _HISTOGRAM, exponential_histograms(labels_beside_le(data.tags, escaping), data, escaping, classic)
+            return _HISTOGRAM, exponential_histograms(labels_beside("le", data.tags, escaping), data, escaping, classic)
         case SummaryData():
-            return _SUMMARY, summaries(column_of_labels(data.tags, escaping), data)
+            return _SUMMARY, summaries(labels_beside("quantile", data.tags, escaping), data)
         case SumData(monotonic=True):
             return _COUNTER, counters(column_of_labels(data.tags, escaping), data, escaping)
         case SumData() | GaugeData() | InfoData() | StateSetData():

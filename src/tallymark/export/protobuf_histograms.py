@@ -61,7 +61,7 @@ def histograms(labels: list[bytes], data: HistogramData, escaping: str) -> list[
     """Return the series of a histogram with explicit bounds. Those that have the same labels add up."""
     metrics, message = _Metrics(_HISTOGRAM), Histogram()
     buckets = [message.bucket.add(upper_bound=bound) for bound in (*data.bounds, inf)]
-    exemplars = getattr(data, "exemplars", ())
+    exemplars = data.exemplars
     for label, rows in twins(labels).items():
         _fill_classic(message, buckets, data.row(*rows))
         set_time(message, "created_timestamp", oldest(data.created, rows))
@@ -74,7 +74,7 @@ def histograms(labels: list[bytes], data: HistogramData, escaping: str) -> list[
 def exponential_histograms(labels: list[bytes], data: ExponentialHistogramData, escaping: str, classic: bool) -> list[bytes]:
     """Return the series of an exponential histogram. Those that have the same labels add up."""
     metrics, message = _Metrics(_HISTOGRAM), Histogram()
-    exemplars = getattr(data, "exemplars", ())
+    exemplars = data.exemplars
     for label, rows in twins(labels).items():
         message.Clear()
         native = native_histogram(data, rows)

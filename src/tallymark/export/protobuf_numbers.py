@@ -33,7 +33,7 @@ def gauges(labels: list[bytes], data: GaugeData | SumData | InfoData | StateSetD
 
 def counters(labels: list[bytes], data: SumData, escaping: str) -> list[bytes]:
     """Return the series of a counter. Those that have the same labels add up."""
-    values, created, exemplars = data.values, data.created, getattr(data, "exemplars", ())
+    values, created, exemplars = data.values, data.created, data.exemplars
     if len(set(labels)) < len(labels):
         groups = twins(labels)
         labels = list(groups)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tallymark.export.prometheus import _label_name
+from tallymark.export.escaping import label_name
 from tallymark.export.protobuf_messages import Exemplar
 from tallymark.export.protobuf_wire import Heads, seconds_and_nanos
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tallymark.engine.exemplar import Exemplar as RecordedExemplar
 
 __all__ = [
-    "column_of_labels", "exemplar_message", "label_fields", "labels_beside_le", "newest", "oldest", "set_time", "twins",
+    "column_of_labels", "exemplar_message", "label_fields", "labels_beside", "newest", "oldest", "set_time", "twins",
 ]  # fmt: skip
 
 _KEPT = ("underscores", "allow-utf-8")
@@ -35,9 +35,11 @@ def column_of_labels(column: Sequence[TagSet], escaping: str) -> list[bytes]:
     return [kept if type(kept := tags._label_pairs) is bytes else _kept_labels(tags, escaping) for tags in column]
 
 
-def labels_beside_le(column: Sequence[TagSet], escaping: str) -> list[bytes]:
-    """Return the same for histograms: a tag `le` gets another name, as buckets have that label."""
-    return [_beside_le(tags, escaping) if "le" in tags else _kept_labels(tags, escaping) for tags in column]
+def labels_beside(reserved: str, column: Sequence[TagSet], escaping: str) -> list[bytes]:
+    """Return the same where the samples of a series have a label of their own: a tag of its name gets another one."""
+    return [
+        label_fields(tags.items(), escaping, reserved) if reserved in tags else _kept_labels(tags, escaping) for tags in column
+    ]
 
 
 def _kept_labels(tags: TagSet, escaping: str) -> bytes:
@@ -59,18 +61,15 @@ def _both_labels(tags: TagSet) -> bytes | tuple[bytes, bytes]:
     return b"".join([_pair(name, value) for name, value in zip(names, tags.values(), strict=True) if name and value])
 
 
-def _beside_le(tags: TagSet, escaping: str) -> bytes:
-    return label_fields([(f"exported_{key}" if key == "le" else key, value) for key, value in tags.items()], escaping)
-
-
-def label_fields(tags: Iterable[tuple[str, str]], escaping: str) -> bytes:
+def label_fields(tags: Iterable[tuple[str, str]], escaping: str, reserved: str = "") -> bytes:
     """Return tags as the field `label` of a message, once for each label.
 
     One with an empty value is omitted, and the values of those that get one name are joined, as in the text format.
     """
     joined: dict[str, str] = {}
     for key, value in tags:
-        name = _name(key, escaping)
+        name = label_name(key, escaping)
+        name = f"exported_{name}" if name == reserved else name
         joined[name] = f"{joined[name]};{value}" if name in joined else value
     return b"".join([_pair(_name_field(name), joined[name]) for name in sorted(joined) if joined[name]])
 
@@ -89,11 +88,7 @@ def _name_field(name: str) -> bytes:
 @lru_cache(maxsize=1000)
 def _plain_name(key: str) -> bytes | None:
     """Return the field `name` of a label; None if the schemes that scrapers use do not all take the key as it is."""
-    return _name_field(key) if {_name(key, each) for each in _KEPT} == {key} else None
-
-
-def _name(key: str, escaping: str) -> str:
-    return key if escaping == "allow-utf-8" and not key.startswith("__") else _label_name(key)
+    return _name_field(key) if {label_name(key, each) for each in _KEPT} == {key} else None
 
 
 def twins(labels: list[bytes]) -> dict[bytes, list[int]]:

@@ -53,7 +53,7 @@ def seconds_and_nanos(time: float) -> tuple[int, int] | None:
 def created_fields(times: Sequence[float]) -> list[bytes]:
     """Return for each series the field that tells when it was created; nothing if that is not known."""
     first, end = _FIVE_BYTES
-    if times and not first <= min(times) <= max(times) < end:
+    if False in [first <= time < end for time in times]:
         return [_created_field(time) for time in times]
     ends, lows, highs = _Ends(), _Lows(), _Highs()
     fields = []
