@@ -31,9 +31,10 @@ class Prometheus:
         directory: what it stores, its configuration, and its log.
     """
 
-    def __init__(self, url: str, directory: Path) -> None:
+    def __init__(self, url: str, directory: Path, process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.directory = directory
+        self._process = process
 
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data of an answer of the API; None while nobody answers."""
@@ -64,14 +65,14 @@ class Prometheus:
     def wait(self, read: Callable[[], T | None], what: str, seconds: float = 60) -> T:
         """Return the first result of `read` that is not None; fail with the targets' errors if there is none in time."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self._process.poll() is None:
             result = read()
             if result is not None:
                 return result
             time.sleep(0.05)
         errors = [(target["scrapeUrl"], target["health"], target["lastError"]) for target in self.targets() or ()]
         log = (self.directory / "log").read_text(errors="replace")[-2000:]
-        pytest.fail(f"{what}: not within {seconds} seconds. Targets: {errors}. Log: {log}")
+        pytest.fail(f"{what}: not within {seconds} seconds, or before it ended. Targets: {errors}. Log: {log}")
 
     def wait_for(self, expression: str) -> list[dict[str, Any]]:
         """Return what an expression evaluates to, as soon as there is anything."""
@@ -121,7 +122,7 @@ def running_prometheus(
     ]
     with (directory / "log").open("wb") as log, subprocess.Popen([program, *arguments], stdout=log, stderr=log) as process:
         try:
-            yield Prometheus(f"http://{address}", directory)
+            yield Prometheus(f"http://{address}", directory, process)
         finally:
             process.kill()  # nobody reads what it stored
 
