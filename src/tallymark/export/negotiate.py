@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "negotiate", "weight"]
 
+_MOST = 32
+"""Items of a header, and parameters of an item, that are looked at. Prometheus sends six. Without a limit, a long header would
+cost milliseconds."""
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 _PROTOBUF = "tallymark.export.protobuf"
 _MESSAGES = {"proto": "io.prometheus.client.MetricFamily", "encoding": "delimited"}
@@ -61,8 +64,8 @@ def negotiate(accept_header: str) -> Format:
 
 def _items(header: str) -> Iterator[tuple[float, str, dict[str, str]]]:
     """Yield weight, media type and parameters of each item that is accepted at all."""
-    for item in header.split(","):
-        kind, *rest = item.split(";")
+    for item in header.split(",", _MOST)[:_MOST]:
+        kind, *rest = item.split(";", _MOST)[:_MOST]
         parameters = {}
         for parameter in rest:
             key, _, value = parameter.partition("=")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot
 
-__all__ = ["Typed", "typed"]
+__all__ = ["Typed", "names_of", "typed"]
 
 _TARGET = "target_info"
 """The metric that is about what is scraped. It should come first."""
@@ -58,6 +58,18 @@ def _samples(name: str, data: Data) -> list[str]:
             return [name + suffix for suffix in ("", "_sum", "_count", "_created")]
         case _:
             return [name + suffix for suffix in ("", "_bucket", "_sum", "_count", "_created")]
+
+
+def names_of(name: str, data: Data) -> list[str]:
+    """Return all names that a family and its samples may have, in any text format. `name` is its name under a scheme."""
+    match data:
+        case SumData(monotonic=True):
+            stem = name.removesuffix("_total")
+            return [name, stem, f"{stem}_created"]
+        case InfoData():
+            return [name, name.removesuffix("_info")]
+        case _:
+            return _samples(name, data)
 
 
 def _typed(family: FamilySnapshot, name: str, scheme: str, taken: set[str]) -> Typed:
