@@ -23,11 +23,15 @@ def everything() -> tm.Snapshot:
     two = (BORN, BORN + 1)
     numbers = tags({"path": 'a"b\\c\nd', "http.method": "GET"}, {"größe": "é\u20ac", "empty": ""})
     families = [
-        family("http.requests", "counter", tm.SumData(numbers, two, (3.0, 1e300), True, ((TRACE,), ())), 'Say "hi" \\ now.\nYes.'),
+        family(
+            "http.requests", "counter", tm.SumData(numbers, two, (3.0, 1e300), True, ((TRACE,), ())), 'Say "hi" \\ now.\nYes.'
+        ),
         family("sent", "counter", tm.SumData(tags({}), (0.0,), (12345678901234568.0,), True), unit="bytes"),
         family("sent.total", "gauge", tm.GaugeData(tags({}, {"at": "x"}), two, (float("nan"), float("-inf")))),
         family("jobs", "gauge", tm.GaugeData(tags({}), (BORN,), (1.0,))),
-        family("jobs_total", "counter", tm.SumData(tags({}), (BORN,), (9.0,), True, ((TRACE,),)), "Its family is a gauge's name."),
+        family(
+            "jobs_total", "counter", tm.SumData(tags({}), (BORN,), (9.0,), True, ((TRACE,),)), "Its family is a gauge's name."
+        ),
         family("in.flight", "gauge", tm.SumData(tags({}), (BORN,), (-0.1,), False), "é\u20ac \udc80", "req/s"),
         family(
             "took", "timer",

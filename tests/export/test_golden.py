@@ -46,7 +46,7 @@ def test_a_parser_of_others_reads_them(name: str) -> None:
         return
     assert [family.type for family in read(text)].count("stateset") == 1
     # It takes a quote in an exemplar for the end of it.
-    families = list(parse_openmetrics(text.replace(r'0\"\\\n{} # é', "0")))
+    families = list(parse_openmetrics(text.replace(r"0\"\\\n{} # é", "0")))
     assert [family.type for family in families].count("histogram") == 3
     assert sum(sample.exemplar is not None for family in families for sample in family.samples) == 5
 

@@ -27,6 +27,7 @@ PROMETHEUS_3 = (
     "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
 PROTOBUF_FIRST = f"{PROTOBUF};q=0.7,{PROMETHEUS_3}"
+PLAIN, FAMILY = b"# TYPE http_requests_total counter", b"# TYPE http_requests counter"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
 
@@ -40,22 +41,22 @@ def snapshot() -> tm.Snapshot:
 @pytest.mark.parametrize(
     ("accept", "content_type", "start"),
     [
-        ("", TEXT, b"# TYPE http_requests_total counter"),
-        ("*/*", TEXT, b"# TYPE http_requests_total counter"),
-        (BROWSER, TEXT, b"# TYPE http_requests_total counter"),
-        (PROMETHEUS_2, OPENMETRICS, b"# TYPE http_requests counter"),
+        ("", TEXT, PLAIN),
+        ("*/*", TEXT, PLAIN),
+        (BROWSER, TEXT, PLAIN),
+        (PROMETHEUS_2, OPENMETRICS, FAMILY),
         (PROMETHEUS_3, f"{OPENMETRICS}; escaping=allow-utf-8", b'# TYPE "http.requests" counter'),
-        ("application/openmetrics-text", OPENMETRICS, b"# TYPE http_requests counter"),
-        ("application/openmetrics-text; version=0.0.1", OPENMETRICS_0, b"# TYPE http_requests counter"),
-        ("application/openmetrics-text;version=0.0.1;escaping=dots", OPENMETRICS_0, b"# TYPE http_requests counter"),
+        ("application/openmetrics-text", OPENMETRICS, FAMILY),
+        ("application/openmetrics-text; version=0.0.1", OPENMETRICS_0, FAMILY),
+        ("application/openmetrics-text;version=0.0.1;escaping=dots", OPENMETRICS_0, FAMILY),
         ("application/openmetrics-text;version=1.0.0;escaping=dots", f"{OPENMETRICS}; escaping=dots", b"# TYPE http_dot_"),
-        ("application/openmetrics-text;version=1.0.0;escaping=values", f"{OPENMETRICS}; escaping=values", b"# TYPE U__http_2e_"),
-        ("application/openmetrics-text;version=1.0.0;escaping=runes", f"{OPENMETRICS}; escaping=underscores", b"# TYPE http_req"),
-        ("text/plain", TEXT, b"# TYPE http_requests_total counter"),
-        ("text/*;q=0.1", TEXT, b"# TYPE http_requests_total counter"),
-        ("text/plain;version=0.0.4;escaping=allow-utf-8", TEXT, b"# TYPE http_requests_total counter"),
-        ("text/plain;version=1.0.0", TEXT_1.format("underscores"), b"# TYPE http_requests_total counter"),
-        ("text/plain;version=1.0.0;escaping=allow-utf-8", TEXT_1.format("allow-utf-8"), b'# TYPE "http.requests_total" counter'),
+        ("application/openmetrics-text;version=1.0.0;escaping=values", f"{OPENMETRICS}; escaping=values", b"# TYPE U__http_2e"),
+        ("application/openmetrics-text;version=1.0.0;escaping=runes", f"{OPENMETRICS}; escaping=underscores", FAMILY),
+        ("text/plain", TEXT, PLAIN),
+        ("text/*;q=0.1", TEXT, PLAIN),
+        ("text/plain;version=0.0.4;escaping=allow-utf-8", TEXT, PLAIN),
+        ("text/plain;version=1.0.0", TEXT_1.format("underscores"), PLAIN),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8", TEXT_1.format("allow-utf-8"), b'# TYPE "http.req'),
         # Weights
         ("text/plain;version=0.0.4;q=0.9, application/openmetrics-text;version=1.0.0;q=0.8", TEXT, b""),
         ("text/plain;version=0.0.4;q=0.8, application/openmetrics-text;version=1.0.0;q=0.9", OPENMETRICS, b""),
@@ -65,7 +66,7 @@ def snapshot() -> tm.Snapshot:
         ("application/openmetrics-text;q=0, text/plain;q=0.001", TEXT, b""),
         ("application/openmetrics-text;q=0", TEXT, b""),
         # However it is written
-        ('APPLICATION/OpenMetrics-Text ; VERSION="1.0.0" ; Escaping=Allow-UTF-8 ; Q=0.1', f"{OPENMETRICS}; escaping=allow-utf-8", b""),
+        ('APPLICATION/OpenMetrics-Text ; VERSION="1.0.0" ; Escaping=Dots ; Q=0.1', f"{OPENMETRICS}; escaping=dots", b""),
         # What is not offered
         ("application/openmetrics-text;version=2.0.0;q=0.9,application/openmetrics-text;version=1.0.0;q=0.1", OPENMETRICS, b""),
         ("application/openmetrics-text;version=2.0.0", TEXT, b""),
@@ -118,8 +119,9 @@ def test_where_there_is_no_protobuf_at_all_the_next_format_is_taken(monkeypatch:
 
 
 PIECES = st.sampled_from(
-    [*"/;,=*\"' \t\0\xff", "é", "\udc80", "\n", "q", "version", "escaping", "1.0.0", "0.0.4", "0.5", "text", "plain", "application",
-     "openmetrics-text", "allow-utf-8", "text/plain", "application/openmetrics-text", "*/*", PROTOBUF, PROMETHEUS_3]
+    [*"/;,=*\"' \t\0\xff", "é", "\udc80", "\n", "q", "version", "escaping", "1.0.0", "0.0.4", "0.5", "text", "plain",
+     "application", "openmetrics-text", "allow-utf-8", "text/plain", "application/openmetrics-text", "*/*", PROTOBUF,
+     PROMETHEUS_3]
 )  # fmt: skip
 KNOWN = {
     TEXT, OPENMETRICS, OPENMETRICS_0, *[TEXT_1.format(one) for one in ("underscores", "allow-utf-8", "dots", "values")],
