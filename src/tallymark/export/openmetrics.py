@@ -93,7 +93,8 @@ def _counters(name: str, data: SumData, labels: Labels, *, created: bool) -> lis
     for text, rows in groups(labels.texts(data.tags)).items():
         exemplars = _of_rows(data.exemplars, rows)
         note = _note(max(exemplars, key=_time)) if exemplars else ""
-        lines.append(f"{total.with_labels(text)} {number(sum([data.values[row] for row in rows]))}{note}\n")
+        value = data.values[rows[0]] if len(rows) == 1 else sum([data.values[row] for row in rows])
+        lines.append(f"{total.with_labels(text)} {number(value)}{note}\n")
         if created:
             lines += _created(born, text, data.created, rows)
     return lines

@@ -44,10 +44,10 @@ class Sample(NamedTuple):
             return cls(name, f"{name}{{")
         return cls(f"{{{quoted(name)}}}", f"{{{quoted(name)},")
 
-    def with_labels(self, *labels: str) -> str:
-        """Return the line up to its number. Labels that are empty are left out."""
-        text = ",".join(filter(None, labels))
-        return f"{self.labelled}{text}}}" if text else self.alone
+    def with_labels(self, text: str, last: str = "") -> str:
+        """Return the line up to its number: with these labels, of which any may be empty."""
+        comma = "," if text and last else ""
+        return f"{self.labelled}{text}{comma}{last}}}" if text or last else self.alone
 
 
 def token(name: str) -> str:

@@ -28,8 +28,8 @@ __all__ = ["Host", "detect_host"]
 # (except a pod's host name). All else that is known is in `host_info`.
 _COMMON = ("host", "k8s_namespace", "region", "zone", "environment")
 
-# What OpenTelemetry calls these attributes of a resource, so that queries that join with `target_info` work. Source: its semantic
-# conventions, https://opentelemetry.io/docs/specs/semconv/resource/.
+# What OpenTelemetry calls these attributes of a resource, so that queries that join with `target_info` work. Source:
+# https://opentelemetry.io/docs/specs/semconv/resource/.
 _ATTRIBUTES = {
     "host": "host.name",
     "os": "os.type",
