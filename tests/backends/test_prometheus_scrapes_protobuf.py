@@ -208,3 +208,19 @@ def test_counters_and_histograms_start_when_they_were_created(scraped_by_3: Prom
     assert min(values(scraped_by_3, made, "a").values()) >= 2  # a zero at their creation, and what was scraped
     (first,) = values(scraped_by_3, 'min_over_time(requests_made_total{job="classic", a="1"}[10m])').values()
     assert first == 0
+
+
+# The endpoint
+
+
+def test_the_endpoint_gives_protobuf_to_a_prometheus_that_wants_native_histograms(prometheus: str, tmp_path: Path) -> None:
+    registry = tm.Registry()
+    registry.counter("http.requests").inc(3, **{"http.route": ODD})
+    registry.histogram("size", buckets=[1, 10]).observe(5)
+    with (
+        tm.serve(0, registry=registry) as endpoint,
+        running_prometheus(prometheus, tmp_path, [job("ours", endpoint.port)]) as running,
+    ):
+        running.wait_until_scraped()
+        assert values(running, "http_requests_total", "http_route") == {(ODD,): 3}
+        assert values(running, "size_bucket", "le") == {("1.0",): 0, ("10.0",): 1, ("+Inf",): 1}
