@@ -169,6 +169,14 @@ def test_a_histogram_without_observations_can_be_told_from_a_classic_one() -> No
     assert (len(made.positive_delta), len(made.bucket)) == (0, 0)
 
 
+def test_what_is_at_most_the_smallest_double_is_zero_and_what_is_above_the_largest_is_infinite() -> None:
+    at_most, above = (-1074 - 1, (5, 6)), (1023, (7, 8, 9))
+    (made,) = metrics(exponential((0, 1, at_most, above)))
+    assert (made.zero_count, made.sample_count) == (6, 36)
+    assert buckets(made.positive_span, made.positive_delta) == {-1073: 6}
+    assert buckets(made.negative_span, made.negative_delta) == {1024: 7, 1025: 17}
+
+
 def test_buckets_that_prometheus_takes_for_too_wide_are_classic_ones() -> None:
     data = exponential((-5, 1, (0, (2,)), (0, ())), (-4, 1, (0, (2,)), (0, ())))
     wide, native = metrics(data)

@@ -83,6 +83,8 @@ NUMBERS = st.floats() | st.just(2.5)
 @settings(max_examples=150)
 @given(st.lists(st.tuples(TAGS, TIMES, NUMBERS), min_size=1, max_size=6, unique_by=lambda row: repr(row[0])), TEXT)
 @example([({"a": "\0\udc80é"}, CREATED, math.nan)], "\udc80\0")
+@example([({}, 2.0**28 - 1, 1.0)], "")
+@example([({}, 2.0**35, 1.0)], "")
 def test_numbers_come_back_as_they_were_recorded(rows: list[tuple[dict[str, str], float, float]], description: str) -> None:
     sets, times, values = zip(*rows, strict=True)
     column = tags(*sets)
@@ -134,6 +136,14 @@ def test_counts_of_any_size_can_be_rendered(count: int) -> None:
     data = tm.HistogramData(tags({}), (0.0,), (1.0,), ((count, 0),), (1.0,), (1.0,), (1.0,))
     histogram = only(decoded(page(family(data, "histogram")))).histogram
     assert [histogram.sample_count, *[bucket.cumulative_count for bucket in histogram.bucket]] == [most] * 3
+
+
+def test_a_series_whose_time_of_creation_is_unknown_has_not_that_of_the_one_before() -> None:
+    column, times, sums = tags({"a": "1"}, {"a": "2"}), (CREATED, 0.0), (1.0, 1.0)
+    summary = family(tm.SummaryData(column, times, (1, 1), sums), "summary", "s")
+    histogram = family(tm.HistogramData(column, times, (), ((1,), (1,)), sums, sums, sums), "histogram", "h")
+    for made, kind in zip(decoded(page(summary, histogram)), ("summary", "histogram"), strict=True):
+        assert [getattr(metric, kind).HasField("created_timestamp") for metric in made.metric] == [True, False]
 
 
 def test_each_kind_has_its_type(registry: tm.Registry) -> None:
