@@ -11,8 +11,11 @@ from tallymark.frozen import Frozen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     from tallymark.metric.data import ExponentialHistogramData
+
+    Buckets: TypeAlias = tuple[int, Sequence[int]]
 
 __all__ = ["ZERO_THRESHOLD", "NativeBuckets", "NativeHistogram", "native_histogram"]
 
@@ -68,24 +71,29 @@ def native_histogram(data: ExponentialHistogramData, rows: Sequence[int]) -> Nat
     zeros = sum([data.zero_counts[row] for row in rows])
     sides = []
     for column in (data.positives, data.negatives):
-        buckets, below = _within_doubles(data._scaled(column, rows, schema), schema)
+        buckets, below = _merged([(data.scales[row] - schema, column[row]) for row in rows], schema)
         zeros += below
         sides.append(_in_spans(buckets))
     made = NativeHistogram(schema, zeros, *sides)
     return made if made.count < 2**63 else None
 
 
-def _within_doubles(buckets: dict[int, int], schema: int) -> tuple[dict[int, int], int]:
-    """Return counts by Prometheus' index, which is one above OpenTelemetry's, and how many lie below all doubles above 0."""
+def _merged(sides: list[tuple[int, Buckets]], schema: int) -> tuple[dict[int, int], int]:
+    """Return counts by Prometheus' index, which is one above OpenTelemetry's, and how many lie below all doubles above 0.
+
+    Args:
+        sides: buckets, each after the number by which their scale is above the schema.
+    """
     lowest, infinite = (_scaled(exponent, schema) for exponent in (-1074, 1024))
     found: dict[int, int] = {}
     below = 0
-    for index, count in buckets.items():
-        at = min(index, infinite) + 1
-        if at <= lowest:
-            below += count
-        elif count:
-            found[at] = found.get(at, 0) + count
+    for finer, (first, counts) in sides:
+        for index, count in enumerate(counts, first):
+            at = min(index >> finer, infinite) + 1
+            if at <= lowest:
+                below += count
+            elif count:
+                found[at] = found.get(at, 0) + count
     return found, below
 
 
