@@ -86,7 +86,8 @@ def test_the_name_of_a_label_is_allowed_and_not_reserved(scheme: str, key: str) 
     assert not name.startswith("__")
     assert is_label_name(name) or scheme == "allow-utf-8"
     theirs = escape_label_name(key, scheme)
-    if not key.startswith(("__", "U__")) and not theirs.startswith("__"):  # which are reserved, or could be another's
+    # Not where a name is reserved, could be another's, or ends in the newline that their pattern does not see.
+    if not key.startswith(("__", "U__")) and not theirs.startswith("__") and not key.endswith("\n"):
         assert name == theirs or quoted(name) == theirs or key == ""
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Typed", "names_of", "typed"]
 
-_TARGET = "target_info"
-"""The metric that is about what is scraped. It should come first."""
+_TARGET = ("target_info", "target__info")
+"""The metric that is about what is scraped, under each scheme. It should come first."""
 
 
 class Typed(NamedTuple):
@@ -45,7 +45,7 @@ class Typed(NamedTuple):
 def typed(families: Sequence[FamilySnapshot], scheme: str) -> list[Typed]:
     """Return the families that have series, under an escaping scheme."""
     named = [(family, name) for family, name in zip(families, metric_names(families, scheme), strict=True) if len(family)]
-    named.sort(key=lambda each: each[1] != _TARGET)
+    named.sort(key=lambda each: each[1] not in _TARGET)
     taken = {sample for family, name in named for sample in _samples(name, family.data)}
     return [_typed(family, name, scheme, taken) for family, name in named]
 
