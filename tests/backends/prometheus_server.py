@@ -152,7 +152,7 @@ def require_prometheus() -> str:
 
 def require_prometheus_3() -> str:
     """Return the path of a Prometheus 3, which the environment names; skip if it names none."""
-    path = os.environ.get("TALLYMARK_PROMETHEUS_3", "")
-    if not path:
+    path = os.environ.get("TALLYMARK_PROMETHEUS_3")
+    if path is None:
         pytest.skip("TALLYMARK_PROMETHEUS_3 names no program")
     return path
