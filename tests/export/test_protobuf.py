@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 import pytest
+from everything import everything
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from protobuf_pages import decoded, family, labels_of, only, page, samples, samples_of_text, tags, time_of
 
 import tallymark as tm
 from tallymark.export import protobuf_series
+from tallymark.export.escaping import SCHEMES
 from tallymark.export.labels import plain_text
 from tallymark.export.protobuf import CONTENT_TYPE, render_protobuf
 
@@ -126,6 +128,17 @@ def test_a_page_has_the_series_of_the_page_of_text(engine: Any, records: list[tu
     registry.state("s", ["on", "off"]).set("on")
     snapshot = registry.snapshot()
     assert samples(decoded(render_protobuf(snapshot))) == samples_of_text(tm.render_prometheus(snapshot))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_under_every_scheme_a_page_of_everything_has_the_series_of_the_page_of_text(scheme: str) -> None:
+    snapshot = everything()
+    messages = decoded(render_protobuf(snapshot, classic=True, escaping=scheme))
+    text = samples_of_text(tm.render_prometheus(snapshot, escaping=scheme))
+    # As text, in which all NaN are the same.
+    assert {key: repr(value) for key, value in samples(messages).items()} == {
+        key: repr(float(value)) for key, value in text.items()
+    }
 
 
 @pytest.mark.parametrize("count", [2**63 - 1, 2**64 - 1, 2**64, 2**70])

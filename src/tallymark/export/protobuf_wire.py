@@ -56,11 +56,15 @@ def created_fields(times: Sequence[float]) -> list[bytes]:
     if False in [first <= time < end for time in times]:
         return [_created_field(time) for time in times]
     ends, lows, highs = _Ends(), _Lows(), _Highs()
-    fields = []
+    fields, last, field = [], -1, b""
     for time in times:
-        second, rest = divmod(int(time * 1000.0 + 0.5), 1000)
-        start, nanos = ends[rest]
-        fields.append(b"".join((start, lows[second & 0x3FFF], highs[second >> 14], nanos)))
+        moment = int(time * 1000.0 + 0.5)
+        if moment != last:  # neighbours often have the same
+            last = moment
+            second, rest = divmod(moment, 1000)
+            start, nanos = ends[rest]
+            field = b"".join((start, lows[second & 0x3FFF], highs[second >> 14], nanos))
+        fields.append(field)
     return fields
 
 
