@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tallymark.log import logger
 from tallymark.serve.connection import Connection
 from tallymark.serve.limits import most_descriptors
+from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Endpoint:
         self.loop = self._runner.get_loop()
         self.loop.set_exception_handler(self._log)
         self.loop.set_debug(False)  # in Python's development mode, each large page would be logged as a slow callback
-        self.pages = SharedPages(registry, self.loop, limits)
+        self.pages = SharedPages(Renderer(registry), self.loop, limits)
 
     def run(self) -> None:
         """Serve until `stop` is called; then close everything."""
