@@ -31,22 +31,27 @@ class Renderer:
         self._registry = registry
         self._requests: SimpleQueue[tuple[PageRequest, Callable[[Page], None]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def make(self, request: PageRequest, made: Callable[[Page], None]) -> None:
         """Make a page soon, and call `made` with it, in the renderer's thread; in the order of the requests.
 
         If there cannot be a thread, that is logged, and the page is that of a status 500.
         """
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
-            try:
+        try:
+            self._start()
+        except RuntimeError as error:
+            logger().error("the metrics endpoint could not start a thread to render in: %s", error)
+            made(error_page(500))
+        else:
+            self._requests.put((request, made))
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
                 thread.start()
-            except RuntimeError as error:
-                logger().error("the metrics endpoint could not start a thread to render in: %s", error)
-                made(error_page(500))
-                return
-            self._thread = thread
-        self._requests.put((request, made))
+                self._thread = thread
 
     def stop(self) -> None:
         """End the thread, after what it was asked for. No page is made any more."""
