@@ -251,7 +251,8 @@ def test_others_have_their_turn_between_two_pieces(registry: tm.Registry, run: A
     assert exchange.body == page(GET, registry).body
     assert len(pieces) > 15
     assert all(type(piece) is bytes and len(piece) <= 65_536 for piece in pieces)
-    seen = [0, *sorted(set(turns)), len(exchange.sent)]
+    seen = [*sorted({turn for turn in turns if turn > 1}), len(exchange.sent)]
+    assert seen[0] <= 3
     assert max(after - before for before, after in pairwise(seen)) <= 2  # trio's order within a turn is random
 
 
@@ -452,19 +453,23 @@ async def ask():
 """
 
 
+@pytest.mark.slow
 def test_the_interpreter_exits_in_silence_after_the_page_that_is_being_made() -> None:
     script = """
+go.set()
+asked_late = threading.Event()
+registry.gauge("late", callback=lambda: asked_late.set() or time.sleep(0.2) or print("made", flush=True) or 1)
 async def leave():
     task = asyncio.create_task(ask())
-    while not asked.is_set():
+    while not asked_late.is_set():
         await asyncio.sleep(0.001)
 asyncio.run(leave())
-threading.Timer(0.1, go.set).start()
 """
     result = run_script(SCRIPT + script)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "made\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(subprocess.os, "fork"), reason="this system has no fork")  # type: ignore[attr-defined]
 def test_a_forked_child_serves_for_itself() -> None:
     script = """

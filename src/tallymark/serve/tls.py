@@ -39,7 +39,7 @@ class TLS:
             another password.
     """
 
-    __slots__ = ("_cert", "_client_ca", "_context", "_failure", "_key", "_password", "_stamp")
+    __slots__ = ("_cert", "_client_ca", "_context", "_key", "_password", "_stamp")
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None = None, *, password: str | None = None) -> None:
         self._cert = _path("cert", cert)
@@ -48,7 +48,6 @@ class TLS:
         if not (password is None or isinstance(password, str)):
             raise TypeError(f"password must be a str, not {type(password).__name__}")
         self._password = password
-        self._failure = ""
         self._stamp = self._stamp_of_files()
         self._context = self._load()
 
@@ -71,11 +70,8 @@ class TLS:
     def _reload(self) -> None:
         try:
             self._context = self._load()
-            self._failure = ""
         except (OSError, ValueError) as error:
-            if str(error) != self._failure:
-                self._failure = str(error)
-                logger().error("the metrics endpoint goes on with the certificate that it has, as %s", error)
+            logger().error("the metrics endpoint goes on with the certificate that it has, as %s", error)
 
     def _load(self) -> ssl.SSLContext:
         """Return a context made from the files as they are now."""

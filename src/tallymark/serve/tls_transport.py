@@ -103,7 +103,7 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def _reject(self, error: ssl.SSLError) -> None:
         """Tell a client that its bytes are not TLS, or no TLS that is spoken here, and let it close."""
         if error.reason in _PLAIN_HTTP and not self._shaken:
-            self._plain = self._ended = True
+            self._plain = True
             self._connection.reject(_NOT_TLS)
         else:
             self.write_eof()
