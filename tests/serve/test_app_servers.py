@@ -25,6 +25,12 @@ from starlette.routing import Mount, Route
 import tallymark as tm
 
 
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
 @dataclass(frozen=True)
 class Address:
     port: int

@@ -76,6 +76,12 @@ class Exchange:
         return b"".join([message["body"] for message in self.sent[1:]])
 
 
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
     """Run a coroutine in an event loop of its own."""

@@ -35,6 +35,12 @@ def bearer(token: str) -> str:
     return f"Bearer {token.encode().decode('latin-1')}"
 
 
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
 # What is admitted
 
 

@@ -24,6 +24,12 @@ from tallymark.serve.server import Server
 REQUEST = b"GET /healthz HTTP/1.1\r\n\r\n"
 
 
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
 @pytest.fixture(autouse=True)
 def silence(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """No client can make the server log or print anything."""

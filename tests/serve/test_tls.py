@@ -18,6 +18,12 @@ import tallymark as tm
 
 
 @pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
+@pytest.fixture
 def files(certificates: Any, tmp_path: Path) -> dict[str, Path]:
     """Copies that a test may change, and some that are no good."""
     made = {name: tmp_path / f"{name}.pem" for name in ("cert", "key", "client_ca")}

@@ -23,6 +23,12 @@ from tallymark.serve.pages import PageRequest, page
 from tallymark.serve.wsgi import WSGIApp
 
 
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A fresh registry. The record path is not near, so one engine will do."""
+    return tm.Registry()
+
+
 class Unread(io.BytesIO):
     """The body of a request, which nobody may read."""
 
