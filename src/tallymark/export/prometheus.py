@@ -10,6 +10,7 @@ from math import isfinite
 
 from tallymark.metric.data import (
     ExponentialHistogramData,
+    Exposition,
     GaugeData,
     HistogramData,
     InfoData,
@@ -44,14 +45,17 @@ def render_prometheus(snapshot: Snapshot) -> bytes:
     tags of a series become one label, their values are joined with `;`. If two metrics become one name, one gets a number
     (`_2`), since Prometheus would reject a whole scrape with two of one name.
     """
-    parts: list[str] = []
+    text = Exposition()
     for family, name in zip(snapshot.families, _names(snapshot.families), strict=True):
         if len(family) == 0:  # all that it had were removed, or expired
             continue
         if family.description:
-            parts.append(f"# HELP {name} {_escape_help(family.description)}\n")
-        parts += _family(name, family.data)
-    return "".join(parts).encode()
+            text.write(f"# HELP {name} {_escape_help(family.description)}\n")
+        text.write(f"# TYPE {name} {_type(family.data)}\n")
+        if not _write_rows(text, name, family.data):
+            for part in _rows(name, family.data):
+                text.write(part)
+    return text.bytes()
 
 
 def _names(families: Sequence[FamilySnapshot]) -> list[str]:
@@ -64,16 +68,38 @@ def _names(families: Sequence[FamilySnapshot]) -> list[str]:
     return [names.of(*key) for key in keys]
 
 
-def _family(name: str, data: Data) -> list[str]:
+def _type(data: Data) -> str:
     match data:
         case SumData(monotonic=True):
-            return [f"# TYPE {name} counter\n", *_numbers(name, data.tags, data.values, adds_up=True)]
-        case SumData() | GaugeData() | InfoData() | StateSetData():
-            return [f"# TYPE {name} gauge\n", *_numbers(name, data.tags, data.values, adds_up=False)]
+            return "counter"
         case SummaryData():
-            return [f"# TYPE {name} summary\n", *_summaries(name, data)]
+            return "summary"
         case HistogramData() | ExponentialHistogramData():
-            return [f"# TYPE {name} histogram\n", *_histograms(name, data)]
+            return "histogram"
+    return "gauge"
+
+
+def _write_rows(text: Exposition, name: str, data: Data) -> bool:
+    """Have the engine write what `_rows` returns; return False where it cannot."""
+    match data:
+        case SumData() | GaugeData() | StateSetData():
+            return text.write_numbers(data.tags, ((name, data.values),))
+        case InfoData():
+            return text.write_numbers(data.tags, ((name, "1.0"),))
+        case HistogramData():
+            edges = tuple([f'le="{edge}"}} ' for edge in _edges(data.bounds)])
+            return text.write_buckets(data.tags, data.bucket_counts, data.sums, name, edges)
+    return False
+
+
+def _rows(name: str, data: Data) -> list[str]:
+    match data:
+        case SumData() | GaugeData() | InfoData() | StateSetData():
+            return _numbers(name, data.tags, data.values, adds_up=isinstance(data, SumData) and data.monotonic)
+        case SummaryData():
+            return _summaries(name, data)
+        case HistogramData() | ExponentialHistogramData():
+            return _histograms(name, data)
 
 
 def label_text(tags: TagSet) -> str:
@@ -156,10 +182,14 @@ def _histograms(name: str, data: HistogramData | ExponentialHistogramData) -> li
         histogram = data.row(*twins)
         comma = f"{text}," if text else ""
         cumulative = list(accumulate(histogram.bucket_counts))
-        edges = [*map(repr, histogram.bounds), "+Inf"]
-        lines += [f'{name}_bucket{{{comma}le="{edge}"}} {count}\n' for edge, count in zip(edges, cumulative, strict=True)]
+        edges = zip(_edges(histogram.bounds), cumulative, strict=True)
+        lines += [f'{name}_bucket{{{comma}le="{edge}"}} {count}\n' for edge, count in edges]
         lines.append(_totals(name, text, cumulative[-1], histogram.sum))
     return lines
+
+
+def _edges(bounds: Sequence[float]) -> list[str]:
+    return [*map(repr, bounds), "+Inf"]
 
 
 def _text_beside_le(tags: TagSet) -> str:

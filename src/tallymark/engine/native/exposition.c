@@ -1,0 +1,203 @@
+#include "exposition.h"
+
+#include "docs.h"
+
+#define MANY_LINES 1024 /* from here on, they are written without the GIL */
+
+/* The bytes */
+
+/* Have space for `capacity` bytes: 0, or -1 with an exception. */
+static int
+resize(Exposition *self, size_t capacity)
+{
+    if (capacity > PY_SSIZE_T_MAX) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (self->bytes == NULL) {
+        self->size = 0;
+        self->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)capacity);
+        return self->bytes == NULL ? -1 : 0;
+    }
+    return _PyBytes_Resize(&self->bytes, (Py_ssize_t)capacity);
+}
+
+static size_t
+capacity_of(const Exposition *self)
+{
+    return self->bytes == NULL ? 0 : (size_t)PyBytes_GET_SIZE(self->bytes);
+}
+
+int
+exposition_is_free(const Exposition *self)
+{
+    if (self->is_busy) {
+        PyErr_SetString(PyExc_RuntimeError, "another thread is writing to this exposition: have one for each thread");
+    }
+    return !self->is_busy;
+}
+
+/* Writing */
+
+static void
+release_gil(Writing *writing)
+{
+    writing->thread = PyEval_SaveThread();
+}
+
+static void
+take_gil(Writing *writing)
+{
+    if (writing->thread != NULL) {
+        PyEval_RestoreThread(writing->thread);
+        writing->thread = NULL;
+    }
+}
+
+/* How many bytes what is left will take, as far as what is written tells. */
+static size_t
+bytes_to_come(const Writing *writing, size_t written)
+{
+    return writing->done == 0 ? 0 : (written / writing->done + 1) * (writing->rows->n - writing->done);
+}
+
+int
+writing_grow(Writing *writing, size_t bytes)
+{
+    Exposition *to = writing->to;
+    int was_released = writing->thread != NULL;
+    size_t size = to->bytes == NULL ? 0 : (size_t)(writing->at - PyBytes_AS_STRING(to->bytes));
+    size_t coming = bytes_to_come(writing, size - writing->began);
+    take_gil(writing);
+    if (resize(to, size + bytes + (coming > size / 8 ? coming : size / 8) + SLACK) < 0) {
+        return 0;
+    }
+    writing->at = PyBytes_AS_STRING(to->bytes) + size;
+    writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
+    if (was_released) {
+        release_gil(writing);
+    }
+    return 1;
+}
+
+int
+writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines)
+{
+    *writing = (Writing){.to = to, .rows = rows, .began = to->bytes == NULL ? 0 : to->size};
+    writing->labels = PyMem_Malloc((rows->n_portions + 1) * sizeof *writing->labels);
+    if (writing->labels == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    to->is_busy = 1;
+    if (rows->n >= MANY_LINES / lines) {
+        release_gil(writing);
+    }
+    for (uint32_t i = 0; i < rows->n_portions; i++) {
+        if ((writing->labels[i] = labels_of(rows->portions[i]->block)) == NULL) {
+            take_gil(writing);
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    if (to->bytes != NULL) {
+        writing->at = PyBytes_AS_STRING(to->bytes) + to->size;
+        writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
+    }
+    return are_distinct(writing->labels, rows->n_portions);
+}
+
+int
+writing_end(Writing *writing, int result)
+{
+    take_gil(writing);
+    if (result > 0) {
+        writing->to->size = (size_t)(writing->at - PyBytes_AS_STRING(writing->to->bytes));
+    }
+    writing->to->is_busy = 0;
+    PyMem_Free(writing->labels);
+    return result;
+}
+
+/* The type */
+
+static PyObject *
+exposition_write(PyObject *op, PyObject *text)
+{
+    Exposition *self = (Exposition *)op;
+    Py_ssize_t size;
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "an exposition is of text, not of %.200s", Py_TYPE(text)->tp_name);
+        return NULL;
+    }
+    const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
+    if (bytes == NULL || !exposition_is_free(self)) {
+        return NULL;
+    }
+    size_t needed = (self->bytes == NULL ? 0 : self->size) + (size_t)size;
+    if (needed > capacity_of(self) && resize(self, needed + needed / 4 + 1024) < 0) {
+        return NULL;
+    }
+    if (size > 0) {
+        memcpy(PyBytes_AS_STRING(self->bytes) + self->size, bytes, (size_t)size);
+        self->size = needed;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+exposition_bytes(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Exposition *self = (Exposition *)op;
+    if (!exposition_is_free(self)) {
+        return NULL;
+    }
+    if (self->bytes == NULL) {
+        return PyBytes_FromStringAndSize(NULL, 0);
+    }
+    if (_PyBytes_Resize(&self->bytes, (Py_ssize_t)self->size) < 0) {
+        return NULL;
+    }
+    PyObject *bytes = self->bytes;
+    self->bytes = NULL;
+    return bytes;
+}
+
+static PyObject *
+exposition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {NULL};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "", names) ? type->tp_alloc(type, 0) : NULL;
+}
+
+static void
+exposition_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    Py_XDECREF(((Exposition *)op)->bytes);
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static PyMethodDef exposition_methods[] = {
+    {"write", exposition_write, METH_O, DOC_Exposition_write},
+    {"write_numbers", exposition_write_numbers, METH_VARARGS, DOC_Exposition_write_numbers},
+    {"write_buckets", exposition_write_buckets, METH_VARARGS, DOC_Exposition_write_buckets},
+    {"bytes", exposition_bytes, METH_NOARGS, DOC_Exposition_bytes},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot exposition_slots[] = {
+    {Py_tp_doc, DOC_Exposition},
+    {Py_tp_new, exposition_new},
+    {Py_tp_dealloc, exposition_dealloc},
+    {Py_tp_methods, exposition_methods},
+    {0, NULL},
+};
+
+PyType_Spec exposition_spec = {
+    .name = "tallymark.engine.native.Exposition",
+    .basicsize = sizeof(Exposition),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = exposition_slots,
+};

@@ -1,0 +1,51 @@
+/* The text of an exposition, as it is written: by an exporter and, where there are many rows, here. */
+#ifndef TALLYMARK_EXPOSITION_H
+#define TALLYMARK_EXPOSITION_H
+
+#include "rows.h"
+#include "words.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *bytes; /* owned by nobody else, and longer than what is written; NULL before the first text */
+    size_t size;     /* of what is written */
+    char is_busy;    /* a thread is writing to it, without the GIL */
+} Exposition;
+
+/* Return 1 if no thread is writing; 0 with an exception. */
+int exposition_is_free(const Exposition *self);
+
+/* Rows that are being written. Where they are many, the GIL is let go: the rows never change, and nobody else has the bytes. */
+typedef struct {
+    Exposition *to;
+    const Rows *rows;
+    const Labels **labels; /* of each portion; owned */
+    char *at, *end;        /* where the next text goes, and where there is no more space */
+    size_t began;          /* the size of what was written before */
+    uint32_t done;         /* rows that are written */
+    PyThreadState *thread; /* to take the GIL again; NULL where it was not let go */
+} Writing;
+
+/* Begin to write rows: 1; 0 if only Python code can write them, since two of them may have the same labels; -1 with an exception.
+ * `lines` are those of a row. */
+int writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines);
+
+/* Have space for so many bytes, and SLACK: 1; 0 without memory. */
+int writing_grow(Writing *writing, size_t bytes);
+
+static inline int
+writing_reserve(Writing *writing, size_t bytes)
+{
+    return (size_t)(writing->end - writing->at) >= bytes + SLACK || writing_grow(writing, bytes);
+}
+
+/* The reverse of writing_begin(): `result`, or -1 with an exception if it is less than 0. What was not completed is not kept. */
+int writing_end(Writing *writing, int result);
+
+/* Methods: write rows of numbers, and of histograms. */
+PyObject *exposition_write_numbers(PyObject *op, PyObject *args);
+PyObject *exposition_write_buckets(PyObject *op, PyObject *args);
+
+extern PyType_Spec exposition_spec;
+
+#endif

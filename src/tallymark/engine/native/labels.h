@@ -1,0 +1,46 @@
+/* The text of labels, as Prometheus' formats have it between braces. */
+#ifndef TALLYMARK_LABELS_H
+#define TALLYMARK_LABELS_H
+
+#include "tagset.h"
+
+struct Block;
+
+#define MOST_SHAPES 4 /* in one block, whose keys are not all label names as they are; with more, nothing is known of them */
+
+/* Of the rows of a block, one after the other. Before each is its length: a byte, or MORE and four bytes. */
+typedef struct {
+    char is_known;    /* 0: only Python code can write them */
+    char has_changed; /* 1: a key is not a label name as it is */
+    char has_empty;   /* 1: a tag was left out, since its value is empty */
+    char has_le;      /* 1: a tag is called as the bound of a bucket is */
+    uint32_t n_shapes; /* of the tags; noted from the second on only if `has_changed` */
+    const Shape *shapes[MOST_SHAPES];
+    size_t size;
+    char text[]; /* and SLACK */
+} Labels;
+
+#define MORE 255
+#define SLACK 32 /* bytes that may be read, or written, after any text: it is copied in pieces of this size */
+
+/* Return the labels of a block, made if need be: NULL without memory. It needs no GIL, but a reference to the block. */
+const Labels *labels_of(struct Block *block);
+
+/* Return 1 if no two different tag sets of these have the same labels. */
+int are_distinct(const Labels *const *all, uint32_t n);
+
+/* Move `*at` to the text of the next row, and return its length. */
+static inline size_t
+label_next(const char **at)
+{
+    size_t length = (unsigned char)*(*at)++;
+    if (length == MORE) {
+        uint32_t longer;
+        memcpy(&longer, *at, sizeof longer);
+        *at += sizeof longer;
+        length = longer;
+    }
+    return length;
+}
+
+#endif
