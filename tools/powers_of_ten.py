@@ -10,7 +10,7 @@ FIRST, LAST = -292, 324
 """The powers that the algorithm needs for any finite double."""
 
 START = f"""\
-/* Made by tools/powers_of_ten.py. Powers of ten from {FIRST} to {LAST}, each as the 128 bits that it starts with, rounded up. */
+/* Made by tools/powers_of_ten.py. Powers of ten from {FIRST} to {LAST}: of each the first 128 bits, rounded up. */
 #ifndef TALLYMARK_POWERS_OF_TEN_H
 #define TALLYMARK_POWERS_OF_TEN_H
 

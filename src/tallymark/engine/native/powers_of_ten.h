@@ -1,4 +1,4 @@
-/* Made by tools/powers_of_ten.py. Powers of ten from -292 to 324, each as the 128 bits that it starts with, rounded up. */
+/* Made by tools/powers_of_ten.py. Powers of ten from -292 to 324: of each the first 128 bits, rounded up. */
 #ifndef TALLYMARK_POWERS_OF_TEN_H
 #define TALLYMARK_POWERS_OF_TEN_H
 
