@@ -1,10 +1,28 @@
+#define _GNU_SOURCE
 #include "exposition.h"
+
+#include <sys/mman.h>
 
 #include "docs.h"
 
 #define MANY_LINES 1024 /* from here on, they are written without the GIL */
+#define LARGE ((size_t)4 << 20) /* bytes: from here on, pages of 2 MB are worth while */
 
 /* The bytes */
+
+/* New memory costs more than what is written there, if the system hands it out in pages of 4 KB. */
+static void
+ask_for_large_pages(char *start, size_t size)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = 4096, first = ((uintptr_t)start + page - 1) & ~(page - 1);
+    if (size >= LARGE) {
+        madvise((void *)first, (size - page) & ~(size_t)(page - 1), MADV_HUGEPAGE); /* a wish: its failure is no error */
+    }
+#else
+    (void)start, (void)size;
+#endif
+}
 
 /* Have space for `capacity` bytes: 0, or -1 with an exception. */
 static int
@@ -17,9 +35,15 @@ resize(Exposition *self, size_t capacity)
     if (self->bytes == NULL) {
         self->size = 0;
         self->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)capacity);
-        return self->bytes == NULL ? -1 : 0;
     }
-    return _PyBytes_Resize(&self->bytes, (Py_ssize_t)capacity);
+    else {
+        _PyBytes_Resize(&self->bytes, (Py_ssize_t)capacity);
+    }
+    if (self->bytes == NULL) {
+        return -1;
+    }
+    ask_for_large_pages(PyBytes_AS_STRING(self->bytes) + self->size, capacity - self->size);
+    return 0;
 }
 
 static size_t
@@ -54,22 +78,14 @@ take_gil(Writing *writing)
     }
 }
 
-/* How many bytes what is left will take, as far as what is written tells. */
-static size_t
-bytes_to_come(const Writing *writing, size_t written)
-{
-    return writing->done == 0 ? 0 : (written / writing->done + 1) * (writing->rows->n - writing->done);
-}
-
 int
 writing_grow(Writing *writing, size_t bytes)
 {
     Exposition *to = writing->to;
     int was_released = writing->thread != NULL;
     size_t size = to->bytes == NULL ? 0 : (size_t)(writing->at - PyBytes_AS_STRING(to->bytes));
-    size_t coming = bytes_to_come(writing, size - writing->began);
     take_gil(writing);
-    if (resize(to, size + bytes + (coming > size / 8 ? coming : size / 8) + SLACK) < 0) {
+    if (resize(to, size + bytes + size / 8 + SLACK) < 0) {
         return 0;
     }
     writing->at = PyBytes_AS_STRING(to->bytes) + size;
@@ -81,9 +97,18 @@ writing_grow(Writing *writing, size_t bytes)
 }
 
 int
+writing_expect(Writing *writing, size_t bytes)
+{
+    for (uint32_t i = 0; i < writing->rows->n_portions; i++) {
+        bytes += writing->lines * writing->labels[i]->size;
+    }
+    return writing_reserve(writing, bytes);
+}
+
+int
 writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines)
 {
-    *writing = (Writing){.to = to, .rows = rows, .began = to->bytes == NULL ? 0 : to->size};
+    *writing = (Writing){.to = to, .rows = rows, .lines = lines};
     writing->labels = PyMem_Malloc((rows->n_portions + 1) * sizeof *writing->labels);
     if (writing->labels == NULL) {
         PyErr_NoMemory();

@@ -21,17 +21,19 @@ typedef struct {
     const Rows *rows;
     const Labels **labels; /* of each portion; owned */
     char *at, *end;        /* where the next text goes, and where there is no more space */
-    size_t began;          /* the size of what was written before */
-    uint32_t done;         /* rows that are written */
+    uint32_t lines;        /* of a row */
     PyThreadState *thread; /* to take the GIL again; NULL where it was not let go */
 } Writing;
 
 /* Begin to write rows: 1; 0 if only Python code can write them, since two of them may have the same labels; -1 with an exception.
- * `lines` are those of a row. */
+ * `lines` are those of a row. Follow it by writing_expect(). */
 int writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines);
 
-/* Have space for so many bytes, and SLACK: 1; 0 without memory. */
+/* Have space for so many bytes, and SLACK: 1; 0 with an exception. */
 int writing_grow(Writing *writing, size_t bytes);
+
+/* Have space at once for what the rows will take, of which `bytes` are not labels: to grow may mean to copy. 1; 0 with an exception. */
+int writing_expect(Writing *writing, size_t bytes);
 
 static inline int
 writing_reserve(Writing *writing, size_t bytes)

@@ -56,10 +56,31 @@ write_row(char *at, const Buckets *buckets, const char *labels, size_t length, c
     return at;
 }
 
+/* About how many bytes all rows take, beside their labels: as if all counts of a row were as long as the last. */
+static size_t
+expected_bytes(const Rows *rows, const Buckets *buckets)
+{
+    size_t digits = 0;
+    for (uint32_t i = 0; i < rows->n_portions; i++) {
+        for (uint32_t row = 0; row < rows->portions[i]->block->n; row++) {
+            const uint64_t *words = rows->portions[i]->words + (size_t)row * rows->width;
+            uint64_t count = 0;
+            for (uint32_t j = 0; j < buckets->n; j++) {
+                count += words[j];
+            }
+            digits += (buckets->n + 1) * count_digits(count);
+        }
+    }
+    return digits + rows->n * (buckets->most - (buckets->n + 1) * LONGEST_NUMBER);
+}
+
 static int
 write_rows(Writing *writing, const Buckets *buckets)
 {
     const Rows *rows = writing->rows;
+    if (!writing_expect(writing, expected_bytes(rows, buckets))) {
+        return -1;
+    }
     for (uint32_t i = 0; i < rows->n_portions; i++) {
         const Portion *portion = rows->portions[i];
         const char *labels = writing->labels[i]->text;
@@ -69,7 +90,6 @@ write_rows(Writing *writing, const Buckets *buckets)
                 return -1;
             }
             writing->at = write_row(writing->at, buckets, labels, length, portion->words + (size_t)row * rows->width);
-            writing->done++;
             labels += length;
         }
     }

@@ -6,6 +6,7 @@
 #include "number_text.h"
 
 #define MOST_LINES 4 /* of a row */
+#define TYPICAL_TIME 18 /* bytes of the text of a time */
 
 /* What a line of each row begins with, and where its number is: the same for all, or the row's own. */
 typedef struct {
@@ -51,20 +52,37 @@ write_portion(Writing *writing, const Lines *lines, size_t most, const Portion *
         for (uint32_t i = 0; i < lines->n; i++) {
             writing->at = write_line(writing->at, &lines->lines[i], labels, length, portion, row);
         }
-        writing->done++;
         labels += length;
     }
     return 1;
 }
 
+/* About how many bytes the numbers of a line take. */
+static size_t
+size_of_numbers(const Rows *rows, const Line *line)
+{
+    size_t size = 0;
+    if (line->constant.length > 0 || line->which == CREATED) {
+        return rows->n * (line->constant.length > 0 ? line->constant.length : TYPICAL_TIME);
+    }
+    for (uint32_t i = 0; i < rows->n_portions; i++) {
+        for (uint32_t row = 0; row < rows->portions[i]->block->n; row++) {
+            size += expected_size(double_of(rows->portions[i]->words[row]));
+        }
+    }
+    return size;
+}
+
 static int
 write_rows(Writing *writing, const Lines *lines)
 {
-    size_t most = 0;
-    int result = 1;
+    size_t most = 0, size = 0;
     for (uint32_t i = 0; i < lines->n; i++) {
-        most += lines->lines[i].name.length + lines->lines[i].constant.length + LONGEST_NUMBER + 4;
+        size_t start = lines->lines[i].name.length + 4;
+        most += start + lines->lines[i].constant.length + LONGEST_NUMBER;
+        size += start * writing->rows->n + size_of_numbers(writing->rows, &lines->lines[i]);
     }
+    int result = writing_expect(writing, size) ? 1 : -1;
     for (uint32_t i = 0; result > 0 && i < writing->rows->n_portions; i++) {
         result = write_portion(writing, lines, most, writing->rows->portions[i], writing->labels[i]->text);
     }

@@ -35,20 +35,6 @@ write_pair(char *at, uint32_t number)
     memcpy(at, pairs + 2 * number, 2);
 }
 
-/* Write the last `n` digits of a number of at most 8 digits. */
-static inline void
-write_few(char *at, uint32_t number, uint32_t n)
-{
-    while (n >= 2) {
-        n -= 2;
-        write_pair(at + n, number % 100);
-        number /= 100;
-    }
-    if (n > 0) {
-        *at = (char)('0' + number % 10);
-    }
-}
-
 static inline void
 write_eight(char *at, uint32_t number)
 {
@@ -59,24 +45,36 @@ write_eight(char *at, uint32_t number)
     write_pair(at + 6, low % 100);
 }
 
-static inline uint32_t
-count_few(uint32_t number)
+/* Write a number that has `n` digits. */
+static inline void
+write_digits(char *at, uint64_t number, uint32_t n)
 {
-    return number < 10000 ? (number < 100 ? 1 + (number >= 10) : 3 + (number >= 1000))
-                          : (number < 1000000 ? 5 + (number >= 100000) : 7 + (number >= 10000000));
+    while (n >= 8) {
+        n -= 8;
+        write_eight(at + n, (uint32_t)(number % 100000000));
+        number /= 100000000;
+    }
+    uint32_t rest = (uint32_t)number;
+    while (n >= 2) {
+        n -= 2;
+        write_pair(at + n, rest % 100);
+        rest /= 100;
+    }
+    if (n > 0) {
+        *at = (char)('0' + rest);
+    }
 }
 
 char *
 write_count(char *at, uint64_t count)
 {
-    if (count < 100000000) {
-        uint32_t n = count_few((uint32_t)count);
-        write_few(at, (uint32_t)count, n);
-        return at + n;
+    if (count < 10) {
+        *at = (char)('0' + count);
+        return at + 1;
     }
-    at = write_count(at, count / 100000000);
-    write_eight(at, (uint32_t)(count % 100000000));
-    return at + 8;
+    uint32_t n = count_digits(count);
+    write_digits(at, count, n);
+    return at + n;
 }
 
 /* The shortest decimal */
@@ -152,12 +150,6 @@ shortest(uint64_t fraction, int biased)
 
 /* Layout */
 
-static inline int
-count_digits(uint64_t number)
-{
-    return number < 100000000 ? (int)count_few((uint32_t)number) : 8 + count_digits(number / 100000000);
-}
-
 static char *
 write_exponent(char *at, int exponent)
 {
@@ -174,24 +166,26 @@ write_exponent(char *at, int exponent)
 static char *
 write_decimal(char *at, Decimal one)
 {
-    int n = count_digits(one.digits), point = n + one.exponent; /* where it is, counted from the first digit */
+    uint32_t n = count_digits(one.digits);
+    int point = (int)n + one.exponent; /* where it is, counted from the first digit */
     if (point > 16 || point < -3) {
-        write_count(at + 1, one.digits);
+        write_digits(at + 1, one.digits, n);
         at[0] = at[1];
         at[1] = '.';
         return write_exponent(n == 1 ? at + 1 : at + n + 1, point - 1);
     }
     if (point <= 0) {
         memcpy(at, "0.0000", 6);
-        return write_count(at + 2 - point, one.digits);
+        write_digits(at + 2 - point, one.digits, n);
+        return at + 2 - point + n;
     }
-    if (point >= n) {
-        at = write_count(at, one.digits);
-        memset(at, '0', (size_t)(point - n));
-        memcpy(at + point - n, ".0", 2);
-        return at + point - n + 2;
+    if (point >= (int)n) {
+        write_digits(at, one.digits, n);
+        memset(at + n, '0', (size_t)one.exponent);
+        memcpy(at + point, ".0", 2);
+        return at + point + 2;
     }
-    write_count(at + 1, one.digits);
+    write_digits(at + 1, one.digits, n);
     memmove(at, at + 1, (size_t)point);
     at[point] = '.';
     return at + n + 1;
