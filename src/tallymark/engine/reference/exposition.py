@@ -12,9 +12,9 @@ __all__ = ["Exposition"]
 
 
 class Exposition:
-    """The text of an exposition, as an exporter writes it. Where there are many rows, an engine may write them itself.
+    """The text of an exposition, as an exporter writes it. Where an engine can write rows itself, it does so faster.
 
-    Rows are written in the form that Prometheus' formats share, `name{labels} number`. Only one thread may write to one.
+    Rows are lines as Prometheus' formats have them, `name{labels} number`. One thread at a time may use an exposition.
     """
 
     __slots__ = ("_parts",)
@@ -22,7 +22,7 @@ class Exposition:
     def __init__(self) -> None:
         self._parts: list[str] = []
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, /) -> None:
         """Append a text."""
         self._parts.append(text)
 
