@@ -6,23 +6,10 @@
 #include "docs.h"
 
 #define MANY_LINES 1024 /* from here on, they are written without the GIL */
-#define LARGE ((size_t)4 << 20) /* bytes: from here on, pages of 2 MB are worth while */
+#define LARGE (2 << 20) /* bytes: from here on, it is worth while to ask for pages */
+#define STEP ((uintptr_t)1 << 20) /* bytes: the system makes other threads that map memory wait for so many */
 
 /* The bytes */
-
-/* New memory costs more than what is written there, if the system hands it out in pages of 4 KB. */
-static void
-ask_for_large_pages(char *start, size_t size)
-{
-#ifdef MADV_HUGEPAGE
-    uintptr_t page = 4096, first = ((uintptr_t)start + page - 1) & ~(page - 1);
-    if (size >= LARGE) {
-        madvise((void *)first, (size - page) & ~(size_t)(page - 1), MADV_HUGEPAGE); /* a wish: its failure is no error */
-    }
-#else
-    (void)start, (void)size;
-#endif
-}
 
 /* Have space for `capacity` bytes: 0, or -1 with an exception. */
 static int
@@ -42,7 +29,6 @@ resize(Exposition *self, size_t capacity)
     if (self->bytes == NULL) {
         return -1;
     }
-    ask_for_large_pages(PyBytes_AS_STRING(self->bytes) + self->size, capacity - self->size);
     return 0;
 }
 
@@ -78,6 +64,22 @@ take_gil(Writing *writing)
     }
 }
 
+/* Get memory from the system before it is written to: in large pages where it has them, and else many pages at once. To get each
+ * when it is written to costs more than what is written there. All of this is a wish: its failure is no error. */
+static void
+get_pages(char *start, char *end)
+{
+    uintptr_t page = 4096, at = (uintptr_t)start & ~(page - 1), last = ((uintptr_t)end + page - 1) & ~(page - 1);
+#ifdef MADV_HUGEPAGE
+    madvise((void *)at, last - at, MADV_HUGEPAGE);
+#endif
+#ifdef MADV_POPULATE_WRITE
+    for (; at < last && madvise((void *)at, last - at < STEP ? last - at : STEP, MADV_POPULATE_WRITE) == 0; at += STEP) {
+    }
+#endif
+    (void)at, (void)last;
+}
+
 int
 writing_grow(Writing *writing, size_t bytes)
 {
@@ -92,6 +94,9 @@ writing_grow(Writing *writing, size_t bytes)
     writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
     if (was_released) {
         release_gil(writing);
+        if (writing->end - writing->at >= LARGE) {
+            get_pages(writing->at, writing->end);
+        }
     }
     return 1;
 }

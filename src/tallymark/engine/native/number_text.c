@@ -35,14 +35,26 @@ write_pair(char *at, uint32_t number)
     memcpy(at, pairs + 2 * number, 2);
 }
 
-static inline void
-write_eight(char *at, uint32_t number)
+/* Return the digits of a number of 8, zeros first, in the bytes of a word: the first in the lowest. */
+static inline uint64_t
+eight_digits(uint32_t number)
 {
-    uint32_t high = number / 10000, low = number % 10000;
-    write_pair(at, high / 100);
-    write_pair(at + 2, high % 100);
-    write_pair(at + 4, low / 100);
-    write_pair(at + 6, low % 100);
+    uint64_t fours = number / 10000 | (uint64_t)(number % 10000) << 32;
+    uint64_t hundreds = ((fours * 10486) >> 20) & UINT64_C(0x7f0000007f);
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = ((twos * 103) >> 10) & UINT64_C(0xf000f000f000f);
+    return tens | (twos - 10 * tens) << 8;
+}
+
+#define ZEROS UINT64_C(0x3030303030303030)
+
+static inline void
+write_eight(char *at, uint64_t text)
+{
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+    text = __builtin_bswap64(text);
+#endif
+    memcpy(at, &text, sizeof text);
 }
 
 /* Write a number that has `n` digits. */
@@ -51,7 +63,7 @@ write_digits(char *at, uint64_t number, uint32_t n)
 {
     while (n >= 8) {
         n -= 8;
-        write_eight(at + n, (uint32_t)(number % 100000000));
+        write_eight(at + n, eight_digits((uint32_t)(number % 100000000)) + ZEROS);
         number /= 100000000;
     }
     uint32_t rest = (uint32_t)number;
@@ -100,25 +112,6 @@ scaled(uint64_t high, uint64_t low, uint64_t factor)
     return (uint64_t)(upper >> 64) | ((uint64_t)upper > 1);
 }
 
-static inline Decimal
-without_zeros(Decimal one)
-{
-    if (one.digits % 10 != 0) {
-        return one;
-    }
-    static const struct {
-        uint64_t power;
-        int zeros;
-    } steps[] = {{100000000, 8}, {10000, 4}, {100, 2}, {10, 1}};
-    for (int i = 0; i < 4; i++) {
-        while (one.digits % steps[i].power == 0) {
-            one.digits /= steps[i].power;
-            one.exponent += steps[i].zeros;
-        }
-    }
-    return one;
-}
-
 /* Of a positive, finite double, from its bits. */
 static Decimal
 shortest(uint64_t fraction, int biased)
@@ -132,20 +125,14 @@ shortest(uint64_t fraction, int biased)
     uint64_t least = scaled(high, low, (4 * c - 2 + (uint64_t)is_closer) << h) + is_odd;
     uint64_t middle = scaled(high, low, (4 * c) << h);
     uint64_t most = scaled(high, low, (4 * c + 2) << h) - is_odd;
-    uint64_t s = middle / 4;
-    if (s >= 10) {
-        uint64_t tens = s / 10;
-        int below = least <= 40 * tens, above = 40 * tens + 40 <= most;
-        if (below != above) {
-            return (Decimal){tens + (uint64_t)above, k + 1};
-        }
-    }
-    int below = least <= 4 * s, above = 4 * s + 4 <= most;
-    if (below != above) {
-        return (Decimal){s + (uint64_t)above, k};
-    }
-    uint64_t half = 4 * s + 2;
-    return (Decimal){s + (uint64_t)(middle > half || (middle == half && (s & 1) != 0)), k};
+    uint64_t s = middle / 4, tens = s / 10, half = 4 * s + 2;
+    /* A multiple of 10 in the interval? Else one of the two integers around the double. Without a branch, since both happen, and
+     * one that is guessed wrong takes as long as all of this. */
+    uint64_t is_below = least <= 40 * tens, is_above = 40 * tens + 40 <= most;
+    uint64_t is_shorter = (is_below != is_above) & (s >= 10);
+    uint64_t below = least <= 4 * s, above = 4 * s + 4 <= most, up = (middle > half) | ((middle == half) & s);
+    uint64_t exact = s + (above & (below ^ above)) + (up & ~(below ^ above) & 1), shorter = 10 * (tens + is_above);
+    return (Decimal){exact + ((shorter - exact) & (0 - is_shorter)), k};
 }
 
 /* Layout */
@@ -162,33 +149,90 @@ write_exponent(char *at, int exponent)
     return write_count(at, size);
 }
 
+#define MOST_DIGITS 17
+#define LEAST_OF_MOST UINT64_C(10000000000000000)
+
+/* Have a decimal be of 17 digits, by zeros behind them. All have 16 or 17, but for subnormal doubles. */
+static inline Decimal
+padded(Decimal one)
+{
+    if (one.digits < LEAST_OF_MOST / 10) {
+        uint32_t zeros = MOST_DIGITS - count_digits(one.digits);
+        return (Decimal){one.digits * power_of_ten(zeros), one.exponent - (int)zeros};
+    }
+    int is_less = one.digits < LEAST_OF_MOST; /* as often as not, so without a branch */
+    return (Decimal){one.digits + 9 * one.digits * (uint64_t)is_less, one.exponent - is_less};
+}
+
+/* 17 digits as text, and how many there are without the zeros in the end. */
+typedef struct {
+    uint64_t eight, last; /* those after the first, and those after them */
+    uint32_t n;
+    char first;
+} Digits;
+
+static inline Digits
+digits_of(uint64_t number)
+{
+    uint64_t nine = number / 100000000, first = nine / 100000000;
+    uint64_t eight = eight_digits((uint32_t)(nine - 100000000 * first)), last = eight_digits((uint32_t)(number - 100000000 * nine));
+    uint32_t n = last != 0 ? 17 - (uint32_t)__builtin_clzll(last) / 8 : eight != 0 ? 9 - (uint32_t)__builtin_clzll(eight) / 8 : 1;
+    return (Digits){eight + ZEROS, last + ZEROS, n, (char)('0' + first)};
+}
+
+/* Return a text of eight with a point after so many of them, and without the last. */
+static inline uint64_t
+with_point(uint64_t text, uint32_t after)
+{
+    uint64_t before = ((uint64_t)1 << 8 * after) - 1;
+    return (text & before) | (uint64_t)'.' << 8 * after | (text & ~before) << 8;
+}
+
+static inline char *
+write_behind_point(char *at, const Digits *digits)
+{
+    at[0] = digits->first;
+    write_eight(at + 1, digits->eight);
+    write_eight(at + 9, digits->last);
+    return at + digits->n;
+}
+
+/* Write digits with a point after so many of them: 1 to 16. The words are written where they belong, not moved in memory: a text
+ * that was just written can be read only a while later. */
+static inline char *
+write_around_point(char *at, const Digits *digits, uint32_t point)
+{
+    at[0] = digits->first;
+    if (point <= 8) {
+        write_eight(at + 2, digits->eight);
+        write_eight(at + 10, digits->last);
+        write_eight(at + 1, with_point(digits->eight, point - 1));
+    }
+    else {
+        write_eight(at + 1, digits->eight);
+        write_eight(at + 10, digits->last);
+        write_eight(at + 9, with_point(digits->last, point - 9));
+    }
+    return digits->n > point ? at + digits->n + 1 : at + point + 2;
+}
+
 /* As `float_repr_style` "short": without an exponent from 1e-4 to below 1e16. */
 static char *
 write_decimal(char *at, Decimal one)
 {
-    uint32_t n = count_digits(one.digits);
-    int point = (int)n + one.exponent; /* where it is, counted from the first digit */
+    int point = MOST_DIGITS + one.exponent; /* where it is, counted from the first digit */
+    Digits digits = digits_of(one.digits);
     if (point > 16 || point < -3) {
-        write_digits(at + 1, one.digits, n);
-        at[0] = at[1];
+        write_behind_point(at + 1, &digits);
+        at[0] = digits.first;
         at[1] = '.';
-        return write_exponent(n == 1 ? at + 1 : at + n + 1, point - 1);
+        return write_exponent(digits.n == 1 ? at + 1 : at + digits.n + 1, point - 1);
     }
-    if (point <= 0) {
-        memcpy(at, "0.0000", 6);
-        write_digits(at + 2 - point, one.digits, n);
-        return at + 2 - point + n;
+    if (point > 0) {
+        return write_around_point(at, &digits, (uint32_t)point);
     }
-    if (point >= (int)n) {
-        write_digits(at, one.digits, n);
-        memset(at + n, '0', (size_t)one.exponent);
-        memcpy(at + point, ".0", 2);
-        return at + point + 2;
-    }
-    write_digits(at + 1, one.digits, n);
-    memmove(at, at + 1, (size_t)point);
-    at[point] = '.';
-    return at + n + 1;
+    memcpy(at, "0.0000", 6);
+    return write_behind_point(at + 2 - point, &digits);
 }
 
 static char *
@@ -213,5 +257,5 @@ write_double(char *at, double value)
         at = write_count(at, (uint64_t)size);
         return write_word(at, ".0", 2);
     }
-    return write_decimal(at, without_zeros(shortest(fraction, biased)));
+    return write_decimal(at, padded(shortest(fraction, biased)));
 }

@@ -4,18 +4,25 @@
 
 #include <stdint.h>
 
-#define LONGEST_NUMBER 24 /* bytes of the longest text, and so of the space that each of these needs */
+#define LONGEST_NUMBER 24 /* bytes of the longest text: twice as many must be there to write to */
 #define TYPICAL_FRACTION 19 /* bytes of the text of a number of 17 digits */
 
 #define TENFOLD(power) power, power * 10, power * 100, power * 1000, power * 10000
 
-static inline uint32_t
-count_digits(uint64_t number)
+/* Of at most 19. */
+static inline uint64_t
+power_of_ten(uint32_t power)
 {
     static const uint64_t powers[] = {TENFOLD(UINT64_C(1)), TENFOLD(UINT64_C(100000)), TENFOLD(UINT64_C(10000000000)),
                                       TENFOLD(UINT64_C(1000000000000000))};
+    return powers[power];
+}
+
+static inline uint32_t
+count_digits(uint64_t number)
+{
     uint32_t bits = 64 - (uint32_t)__builtin_clzll(number | 1), most = (bits * 1233) >> 12; /* log10(2) is 1233 / 4096 */
-    return most + (number >= powers[most]) + (number == 0);
+    return most + (number >= power_of_ten(most)) + (number == 0);
 }
 
 /* About how long the text of a double is, and seldom longer. */

@@ -44,17 +44,6 @@ block_of(Series *const *live, uint32_t n)
     return block;
 }
 
-/* Return 1 if a block is that of these series. */
-static int
-is_block_of(const Block *block, Series *const *live, uint32_t n)
-{
-    int is_same = block->n == n;
-    for (uint32_t i = 0; is_same && i < n; i++) {
-        is_same = block->tags[i] == live[i]->tags && block->created[i] == live[i]->created;
-    }
-    return is_same;
-}
-
 /* Rows */
 
 Rows *
@@ -90,33 +79,48 @@ rows_release(Rows *rows, State *state)
     tagsets_settle(state);
 }
 
-Portion *
-rows_add(Rows *rows, Block *block_steal)
+static Portion *
+portion_new(const Rows *rows, uint32_t n)
 {
-    size_t bytes = sizeof(Portion) + (size_t)block_steal->n * rows->width * sizeof(uint64_t);
-    Portion *portion = PyMem_Malloc(bytes);
+    Portion *portion = PyMem_Malloc(sizeof *portion + (size_t)n * rows->width * sizeof *portion->words);
     if (portion == NULL) {
-        goto error;
+        PyErr_NoMemory();
     }
+    return portion;
+}
+
+/* Append a portion to the rows of a block: 0, or -1 with an exception. */
+static int
+append(Rows *rows, Portion *portion_steal, Block *block_steal)
+{
     if (rows->n_portions == rows->capacity) {
         uint32_t capacity = rows->capacity * 2 + 1;
         Portion **grown = PyMem_Realloc(rows->portions, capacity * sizeof *grown);
         if (grown == NULL) {
-            goto error;
+            PyMem_Free(portion_steal);
+            block_release(block_steal);
+            PyErr_NoMemory();
+            return -1;
         }
         rows->portions = grown;
         rows->capacity = capacity;
     }
-    portion->block = block_steal;
-    portion->start = rows->n;
-    rows->portions[rows->n_portions++] = portion;
+    portion_steal->block = block_steal;
+    portion_steal->start = rows->n;
+    rows->portions[rows->n_portions++] = portion_steal;
     rows->n += block_steal->n;
-    return portion;
-error:
-    PyMem_Free(portion);
-    block_release(block_steal);
-    PyErr_NoMemory();
-    return NULL;
+    return 0;
+}
+
+Portion *
+rows_add(Rows *rows, Block *block_steal)
+{
+    Portion *portion = portion_new(rows, block_steal->n);
+    if (portion == NULL) {
+        block_release(block_steal);
+        return NULL;
+    }
+    return append(rows, portion, block_steal) < 0 ? NULL : portion;
 }
 
 const Portion *
@@ -137,23 +141,6 @@ rows_find(const Rows *rows, uint32_t i, uint32_t *row)
 
 #define AHEAD 8 /* series that are fetched into the cache before they are needed */
 
-/* Write the live series of some rows of a table to `live`: how many. */
-static uint32_t
-live_among(const Table *table, uint32_t from, uint32_t to, Series **live)
-{
-    uint32_t n = 0;
-    for (uint32_t i = from; i < to; i++) {
-        Series *series = table->rows[i];
-        if (i + AHEAD < to) {
-            __builtin_prefetch(table->rows[i + AHEAD]);
-        }
-        if (series != NULL && is_live(series)) {
-            live[n++] = series;
-        }
-    }
-    return n;
-}
-
 /* Copy the cells of a histogram. Who observes counts first, and adds to the sum then: so what it counted is read last, and no
  * sum that was read has more in it than the counts. */
 static void
@@ -168,20 +155,72 @@ copy_buckets(const Rows *rows, const Series *series, uint64_t *words)
     }
 }
 
-/* Add rows, each copied whole before the next, as other processes go on to record: 0, or -1 with an exception. */
-static int
-copy_rows(Rows *rows, Series *const *live, uint32_t n, Block *block_steal)
+/* Copy a row whole, before the next: other processes go on to record. */
+static inline void
+copy_row(const Rows *rows, const Series *series, Portion *portion, uint32_t row)
 {
-    Portion *portion = rows_add(rows, block_steal);
-    for (uint32_t i = 0; portion != NULL && i < n; i++) {
-        if (rows->has_buckets) {
-            copy_buckets(rows, live[i], portion->words + (size_t)i * rows->width);
+    if (rows->has_buckets) {
+        copy_buckets(rows, series, portion->words + (size_t)row * rows->width);
+    }
+    else {
+        portion->words[row] = cell_count(&series->cells[0]);
+    }
+}
+
+/* Copy the live series from a row of the table on, if they are those of a block: 1, or 0 if they are not. */
+static int
+copy_known(const Rows *rows, const Table *table, uint32_t from, uint32_t to, const Block *block, Portion *portion)
+{
+    uint32_t n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        const Series *series = table->rows[i];
+        if (i + AHEAD < to) {
+            __builtin_prefetch(table->rows[i + AHEAD]);
         }
-        else {
-            portion->words[i] = cell_count(&live[i]->cells[0]);
+        if (series == NULL || !is_live(series)) {
+            continue;
+        }
+        if (n == block->n || block->tags[n] != series->tags || block->created[n] != series->created) {
+            return 0;
+        }
+        copy_row(rows, series, portion, n++);
+    }
+    return n == block->n;
+}
+
+/* Read series whose block is not known: a new reference to it, or NULL with an exception. */
+static Block *
+read_unknown(Rows *rows, Series *const *live, uint32_t n)
+{
+    Block *block = block_of(live, n);
+    Portion *portion = block == NULL ? NULL : portion_new(rows, n);
+    if (portion == NULL) {
+        goto error;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        copy_row(rows, live[i], portion, i);
+    }
+    block->references++;
+    if (append(rows, portion, block) == 0) {
+        return block;
+    }
+error:
+    if (block != NULL) {
+        block_release(block);
+    }
+    return NULL;
+}
+
+static uint32_t
+live_among(const Table *table, uint32_t from, uint32_t to, Series **live)
+{
+    uint32_t n = 0;
+    for (uint32_t i = from; i < to; i++) {
+        if (table->rows[i] != NULL && is_live(table->rows[i])) {
+            live[n++] = table->rows[i];
         }
     }
-    return portion == NULL ? -1 : 0;
+    return n;
 }
 
 /* Read on, to the end of a block: 0, or -1 with an exception. */
@@ -191,22 +230,31 @@ read_block(Family *family, Rows *rows)
     Series *live[BLOCK_ROWS];
     uint32_t from = rows->at, index = from / BLOCK_ROWS;
     uint32_t to = rows->end < (index + 1) * BLOCK_ROWS ? rows->end : (index + 1) * BLOCK_ROWS;
-    uint32_t n = live_among(&family->table, from, to, live);
+    Block *block = from % BLOCK_ROWS == 0 ? table_block(&family->table, index) : NULL;
     rows->at = to;
+    if (block != NULL) {
+        Portion *portion = portion_new(rows, block->n);
+        if (portion == NULL) {
+            return -1;
+        }
+        if (copy_known(rows, &family->table, from, to, block, portion)) {
+            block->references++;
+            return append(rows, portion, block);
+        }
+        PyMem_Free(portion);
+    }
+    uint32_t n = live_among(&family->table, from, to, live);
     if (n == 0) {
         return 0;
     }
-    Block *block = from % BLOCK_ROWS == 0 ? table_block(&family->table, index) : NULL;
-    if (block != NULL && is_block_of(block, live, n)) {
-        block->references++;
-    }
-    else if ((block = block_of(live, n)) == NULL) {
+    if ((block = read_unknown(rows, live, n)) == NULL) {
         return -1;
     }
-    else if (from % BLOCK_ROWS == 0) {
+    if (from % BLOCK_ROWS == 0) {
         table_keep_block(&family->table, index, block);
     }
-    return copy_rows(rows, live, n, block);
+    block_release(block);
+    return 0;
 }
 
 static int
@@ -218,8 +266,11 @@ has_lived(const Family *family)
 static int
 read_root(const Family *family, Rows *rows)
 {
-    Block *block = block_of(&family->root, 1);
-    return block == NULL ? -1 : copy_rows(rows, &family->root, 1, block);
+    Block *block = read_unknown(rows, &family->root, 1);
+    if (block != NULL) {
+        block_release(block);
+    }
+    return block == NULL ? -1 : 0;
 }
 
 static int
