@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.engine.options import TagLimits
     from tallymark.errors import MetricConflictError, SharedFileError, TagError
+    from tallymark.export.openmetrics import CONTENT_TYPE as OPENMETRICS_CONTENT_TYPE
+    from tallymark.export.openmetrics import render_openmetrics
     from tallymark.export.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
     from tallymark.export.prometheus import render_prometheus
     from tallymark.host import Host, detect_host
@@ -55,7 +57,9 @@ _HOMES = {
     "tallymark.engine.histogram_snapshot": ("HistogramSnapshot",),
     "tallymark.engine.options": ("TagLimits",),
     "tallymark.errors": ("MetricConflictError", "SharedFileError", "TagError"),
-    "tallymark.export": ("PROMETHEUS_CONTENT_TYPE", "render_prometheus"),
+    "tallymark.export": (
+        "OPENMETRICS_CONTENT_TYPE", "PROMETHEUS_CONTENT_TYPE", "render_openmetrics", "render_prometheus",
+    ),
     "tallymark.host": ("Host", "detect_host"),
     "tallymark.metric.buckets": (
         "DURATION_BUCKETS", "SIZE_BUCKETS", "VALUE_BUCKETS", "exponential_buckets", "linear_buckets",
@@ -84,6 +88,7 @@ del globals()["serve"]
 
 __all__ = [
     "DURATION_BUCKETS",
+    "OPENMETRICS_CONTENT_TYPE",
     "PROMETHEUS_CONTENT_TYPE",
     "SIZE_BUCKETS",
     "VALUE_BUCKETS",
@@ -131,6 +136,7 @@ __all__ = [
     "linear_buckets",
     "process_metrics",
     "registry",
+    "render_openmetrics",
     "render_prometheus",
     "serve",
     "state",

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tallymark.bench.result.result import load_run
+from tallymark.bench.show.progress import SlowNotice
 
 pytestmark = pytest.mark.slow
 
@@ -123,6 +124,28 @@ def test_each_benchmark_that_is_finished_is_a_line_on_standard_error(bench):
 
 
 MARKS = "import pathlib\ndef bench_a(b):\n    pathlib.Path('ran').touch()\n    list(b.loop())\ndef bench_b(b): bench_a(b)\n"
+
+
+def test_a_benchmark_whose_op_is_slow_is_told_while_it_is_measured(bench):
+    bench.write("bench_b.py", WAITS)
+    with reached(bench, "run", "bench_b.py", *QUICK) as (process, _):
+        lines = [process.stderr.readline() for _ in range(2)]  # the op never ends: this comes before
+    assert lines[0].startswith("1 benchmark in 1 file; about ")
+    assert lines[1] == "bench_b.py::bench_b takes longer than that, as its op does: it gets the time that it needs\n"
+
+
+def test_a_benchmark_is_told_once_and_not_after_its_end(capsys):
+    with SlowNotice(0.0) as slow:
+        for _ in range(2):
+            slow.watch("a")
+            slow._timer.join()
+        slow.watch("")
+    with SlowNotice(60.0) as slow:
+        slow.watch("b")
+        timer = slow._timer
+        slow.stop()
+        timer.join()
+    assert capsys.readouterr().err.count("takes longer") == 1
 
 
 def test_the_names_are_listed_and_nothing_is_measured(bench):

@@ -33,7 +33,7 @@ def written(values: list[float]) -> list[str]:
         gauge.set(value, i=i)
     data: Any = registry.snapshot()["n"].data
     exposition = load_engine("native").Exposition()
-    assert exposition.write_numbers(data.tags, (("n", data.values),))
+    assert exposition.write_numbers(data.tags, (("n", "n{", data.values),), "underscores")
     return [line.partition(" ")[2] for line in exposition.bytes().decode().splitlines()]
 
 

@@ -53,6 +53,8 @@ def clash(one: str, other: str, name: str, *, keeps: str, number: str) -> str:
         ("a-b", "gauge", "req/s", "a_b_req_s"),
         ("a", "gauge", "{requests}", "a_requests"),
         ("a", "gauge", "%", "a"),
+        ("build", "info", "", "build_info"),
+        ("build_info", "info", "", "build_info"),
     ],
 )  # fmt: skip
 def test_a_name_says_unit_and_kind_as_prometheus_would(name: str, kind: str, unit: str, expected: str) -> None:
@@ -273,13 +275,13 @@ def test_registries_give_names_each_for_itself(engine: Any) -> None:
 
 def test_many_metrics_of_one_name_do_not_each_look_at_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = [0]
-    original = names_module._samples
+    original = names_module.samples_of
 
     def counted(name: str, kind: str) -> Any:
         calls[0] += 1
         return original(name, kind)
 
-    monkeypatch.setattr(names_module, "_samples", counted)
+    monkeypatch.setattr(names_module, "samples_of", counted)
     registry = tm.Registry()
     logger = logging.getLogger("tallymark")
     monkeypatch.setattr(logger, "disabled", True)
@@ -327,7 +329,7 @@ KEYS = st.tuples(NAMES, st.sampled_from(KINDS), st.sampled_from(["", "seconds", 
 
 
 def samples_of(name: str, kind: str) -> list[str]:
-    suffixes = {"histogram": ["", "_bucket", "_sum", "_count"], "summary": ["", "_sum", "_count"]}
+    suffixes = {"histogram": ["", "_bucket", "_sum", "_count", "_created"], "summary": ["", "_sum", "_count", "_created"]}
     return [name + suffix for suffix in suffixes.get("histogram" if kind == "timer" else kind, [""])]
 
 
@@ -348,7 +350,7 @@ def test_no_two_samples_have_one_name_and_none_ever_changes(readings: list[list[
     for (_, kind, _), name in seen.items():
         assert name.isascii()
         assert name.replace(":", "_").isidentifier()
-        assert name.endswith("_total") or kind != "counter"
+        assert name.endswith({"counter": "_total", "info": "_info"}.get(kind, ""))
 
 
 @settings(max_examples=60, deadline=None)

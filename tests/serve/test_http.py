@@ -30,7 +30,7 @@ def test_metrics_are_served_as_prometheus_text(server: Server) -> None:
     response = get(server)
     assert response.status == 200
     assert response.fields["content-type"] == CONTENT_TYPE
-    assert response.fields["vary"] == "Accept-Encoding"
+    assert response.fields["vary"] == "Accept, Accept-Encoding"
     assert "content-encoding" not in response.fields
     samples = parse(response.body)
     assert samples["http_requests_total"] == 3
@@ -108,7 +108,7 @@ def test_head_has_the_fields_of_get_and_no_body(server: Server, path: str, encod
 def test_gzip_only_where_it_is_asked_for(server: Server, accepted: str, compressed: bool) -> None:
     response = get(server, accept_encoding=accepted)
     assert response.fields.get("content-encoding") == ("gzip" if compressed else None)
-    assert response.fields["vary"] == "Accept-Encoding"
+    assert response.fields["vary"] == "Accept, Accept-Encoding"
     body = gzip.decompress(response.body) if compressed else response.body
     assert parse(body)["http_requests_total"] == 3
 
@@ -121,7 +121,7 @@ def test_gzip_only_where_it_is_asked_for(server: Server, accepted: str, compress
         "*/*;q=abc",
         ",,,",
         "text/plain;version",
-        "application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1",
+        "application/openmetrics-text;version=2.0.0;q=0.5,*/*;q=0.1",
         "\x01\xff\t",
     ],
 )

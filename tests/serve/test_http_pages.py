@@ -15,7 +15,7 @@ from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page, v
 
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 TEXT = (("Content-Type", "text/plain; charset=utf-8"), NO_SNIFFING)
-METRICS = (("Content-Type", CONTENT_TYPE), NO_SNIFFING, ("Vary", "Accept-Encoding"))
+METRICS = (("Content-Type", CONTENT_TYPE), NO_SNIFFING, ("Vary", "Accept, Accept-Encoding"))
 PATHS = ["/", "/metrics", "/metrics/", "/healthz"]
 
 
@@ -54,8 +54,9 @@ def test_head_is_the_page_of_get_whose_body_the_server_leaves_out(counted: tm.Re
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_query_changes_nothing(counted: tm.Registry, path: str) -> None:
-    assert get(counted, path, query="name[]=requests&x") == get(counted, path)
+def test_a_query_that_names_no_metric_changes_nothing(counted: tm.Registry, path: str) -> None:
+    for query in ("name=requests&x", "&&=", "x[]=a", "%", "name[=a"):
+        assert get(counted, path, query=query) == get(counted, path)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get", "Head", "", "GET "])
@@ -168,15 +169,25 @@ def test_what_is_meant_for_the_thread_is_not_swallowed(
 # Variants
 
 
-def kind(path: str = "/metrics", method: str = "GET", accepts: str = "") -> str | None:
-    return variant(PageRequest(method, path, "", {"accept-encoding": accepts}))
+def kind(path: str = "/metrics", method: str = "GET", encoding: str = "", accept: str = "", query: str = "") -> str | None:
+    return variant(PageRequest(method, path, query, {"accept-encoding": encoding, "accept": accept}))
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_requests_of_one_variant_have_one_page(path: str, method: str) -> None:
-    assert kind(path, method) == kind(accepts="br") == "identity"
-    assert kind(path, method, "gzip") == kind(accepts="*;q=0.1") == "gzip"
+    assert kind(path, method) == kind(encoding="br") == kind(accept="text/html, */*") == kind(query="x=1")
+    assert kind(path, method, "gzip") == kind(encoding="*;q=0.1") != kind()
+    assert kind(query="name[]=a&name[]=b") == kind(query="name%5B%5D=b&x&name[]=a&name[]=b")
+    assert kind(accept="application/openmetrics-text") == kind(accept="application/openmetrics-text;version=1.0.0, */*;q=0.1")
+
+
+def test_requests_that_have_different_pages_are_of_different_variants() -> None:
+    accepts = ["", "text/plain;version=1.0.0", "text/plain;version=1.0.0;escaping=dots"]
+    accepts += [f"application/openmetrics-text;version={rest}" for rest in ("0.0.1", "1.0.0", "1.0.0;escaping=allow-utf-8")]
+    queries = ["", "name[]=", "name[]=a", "name[]=b", "name[]=a&name[]=b", "name[]=a%27,%20%27b"]
+    kinds = {kind(encoding=one, accept=accept, query=query) for one in ("", "gzip") for accept in accepts for query in queries}
+    assert len(kinds) == 2 * len(accepts) * len(queries)
 
 
 @pytest.mark.parametrize(("path", "method"), [("/", "GET"), ("/healthz", "GET"), ("/nowhere", "GET"), ("/metrics", "POST")])

@@ -15,7 +15,7 @@ from tallymark.bench.measure.interrupt import held
 from tallymark.bench.measure.session import Session
 from tallymark.bench.result.result import BenchmarkResult, RunResult
 from tallymark.bench.result.writer import RunWriter
-from tallymark.bench.show.progress import finished_line, found_line, has_bar, progress_bar, tell
+from tallymark.bench.show.progress import SlowNotice, finished_line, found_line, has_bar, progress_bar, tell
 
 __all__ = ["delayed", "measured", "prepare_output", "write"]
 
@@ -41,7 +41,10 @@ def measured(session: Session, options: argparse.Namespace, outputs: Sequence[st
     writers = [RunWriter(output, run) for output, run in zip(outputs, runs, strict=bool(outputs))]
     count = itertools.count(1)
 
+    slow = SlowNotice(2 * session.seconds / max(1, len(session.names)))
+
     def finished(results: Sequence[BenchmarkResult | None]) -> None:
+        slow.stop()
         options.measured = True
         for writer, result in zip(writers, results, strict=bool(writers)):
             if result is not None:
@@ -50,8 +53,13 @@ def measured(session: Session, options: argparse.Namespace, outputs: Sequence[st
         if not bar:
             tell(finished_line(next(count), len(session.names), results))
 
-    with progress_bar() as progress:
+    with progress_bar() as show, slow:
         bar = has_bar()
+
+        def progress(done: int, total: int, name: str) -> None:
+            slow.watch(name.rpartition(": ")[0])
+            show(done, total, name)
+
         return session.measure(progress=progress, finished=finished, one_by_one=True)
 
 

@@ -1,11 +1,16 @@
-"""Exporters: pure functions from a snapshot to bytes."""
+"""Exporters: pure functions from a snapshot to bytes; and which of them a scraper gets."""
 
 from __future__ import annotations
 
+from tallymark.export.negotiate import Format, negotiate
+from tallymark.export.openmetrics import CONTENT_TYPE as OPENMETRICS_CONTENT_TYPE
+from tallymark.export.openmetrics import render_openmetrics
 from tallymark.export.prometheus import CONTENT_TYPE as PROMETHEUS_CONTENT_TYPE
 from tallymark.export.prometheus import render_prometheus
 
-__all__ = ["PROMETHEUS_CONTENT_TYPE", "render_prometheus"]
+__all__ = [
+    "OPENMETRICS_CONTENT_TYPE", "PROMETHEUS_CONTENT_TYPE", "Format", "negotiate", "render_openmetrics", "render_prometheus",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

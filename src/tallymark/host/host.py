@@ -28,6 +28,21 @@ __all__ = ["Host", "detect_host"]
 # (except a pod's host name). All else that is known is in `host_info`.
 _COMMON = ("host", "k8s_namespace", "region", "zone", "environment")
 
+# What OpenTelemetry calls these attributes of a resource, so that queries that join with `target_info` work. Source:
+# https://opentelemetry.io/docs/specs/semconv/resource/.
+_ATTRIBUTES = {
+    "host": "host.name",
+    "os": "os.type",
+    "arch": "host.arch",
+    "container_id": "container.id",
+    "k8s_node": "k8s.node.name",
+    "k8s_pod": "k8s.pod.name",
+    "k8s_namespace": "k8s.namespace.name",
+    "region": "cloud.region",
+    "zone": "cloud.availability_zone",
+    "environment": "deployment.environment.name",
+}
+
 # The same processor has different names on different systems. These are Go's, OpenTelemetry's and Kubernetes'.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -75,7 +90,7 @@ class Host:
         known = self._known()
         return {key: known[key] for key in _COMMON if key in known}
 
-    def inject(self, registry: Registry | None = None) -> None:
+    def inject(self, registry: Registry | None = None, *, target_info: bool = False) -> None:
         """Have `registry` (by default the current one) report this host. May be called again.
 
         | metric | meaning |
@@ -87,15 +102,20 @@ class Host:
 
         A number that is not known is not registered. A registry reports one host: another call replaces it.
 
+        Args:
+            target_info: report `target_info` too: the texts of `host_info`, as OpenMetrics and OpenTelemetry tell what is
+                scraped. Its tags are named as in OpenTelemetry: `host.name`, `k8s.pod.name`.
+
         Raises:
             TypeError: `registry` is not a `Registry`.
             MetricConflictError: one of the names belongs to another kind or unit.
         """
         target = context.registry() if registry is None else registry
         check_type("registry", target, Registry)
-        for one in HostCollector(self).collect():
+        collector = HostCollector(self, target_info=target_info)
+        for one in collector.collect():
             target._check_not_taken(one.name)
-        target.register(HostCollector(self))
+        target.register(collector)
 
     def _known(self) -> dict[str, str]:
         texts = {
@@ -116,10 +136,11 @@ class Host:
 class HostCollector:
     """Reports a host to a registry. All are equal, so that a registry has one."""
 
-    __slots__ = ("_host",)
+    __slots__ = ("_host", "_target_info")
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, *, target_info: bool = False) -> None:
         self._host = host
+        self._target_info = target_info
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, HostCollector)
@@ -130,7 +151,11 @@ class HostCollector:
     def collect(self) -> list[FamilySnapshot]:
         """Return what is known of the host."""
         info = "Where the process runs, in its tags; always 1."
-        families = [family("info", "host_info", [(dict(self._host._known()), 1)], description=info)]
+        known = self._host._known()
+        families = [family("info", "host_info", [(dict(known), 1)], description=info)]
+        if self._target_info:
+            attributes = {_ATTRIBUTES[key]: value for key, value in known.items()}
+            families.append(family("info", "target_info", [(attributes, 1)], description="What is scraped; always 1."))
         for name, unit, description, value in (
             ("host_cpu_count", "", "CPUs of the machine.", self._host.cpu_count),
             ("host_cpu_limit", "", "CPUs' worth of time that the process may use.", self._host.cpu_limit),

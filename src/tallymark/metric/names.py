@@ -1,5 +1,8 @@
 """The name of each metric in Prometheus' formats, where not every name is allowed and two may become the same.
 
+Where a scraper takes any name, `spelled_name` tells what a metric is called: its name as it was given, with the same unit,
+number and ending. What is not allowed becomes `_` one character at a time, so two of these names differ if the others do.
+
 If names become the same, the metric whose name needs no change keeps it; else the older metric. The others get a number. Once
 a metric was exported, its name never changes while the process runs, whatever other metrics come or go. The registry's own
 metrics have their names from the start.
@@ -22,7 +25,64 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = tuple[str, str, str]  # name, kind, unit
 
-__all__ = ["ExpositionNames", "exposition_name"]
+__all__ = ["ExpositionNames", "exposition_name", "samples_of", "spelled_name", "unit_ending"]
+
+_ENDINGS = {"counter": "_total", "info": "_info"}
+"""What the name of a kind's samples always ends in."""
+
+_SUFFIXES = {
+    "histogram": ("", "_bucket", "_sum", "_count", "_created"),
+    "timer": ("", "_bucket", "_sum", "_count", "_created"),
+    "summary": ("", "_sum", "_count", "_created"),
+}
+"""What a kind's samples add to its name, in any format."""
+
+
+def exposition_name(name: str, kind: str, unit: str) -> str:
+    """Return the name that Prometheus knows a metric by.
+
+    What is not allowed becomes `_`, a unit is a suffix (`_seconds` for timers), counters end in `_total`, infos in `_info`.
+    """
+    return "".join(_parts(name, kind, unit))
+
+
+def spelled_name(name: str, kind: str, unit: str, given: str) -> str:
+    """Return the name of a metric for a scraper that takes any UTF-8: `given`, its exposition name, with no character replaced.
+
+    The unit, a number and the ending are those of `given`.
+    """
+    stem, _ = _parts(name, kind, unit)
+    return name[: len(stem)] + given[len(stem) :] if given.startswith(stem) else given
+
+
+def _parts(name: str, kind: str, unit: str) -> tuple[str, str]:
+    """Return what of a metric's name is left as it is, though without what is not allowed; and what follows that."""
+    stem = _mangled(name, "_:")
+    ending = _ENDINGS.get(kind, "")
+    if ending:
+        stem = stem.removesuffix(ending) or stem
+    suffix = unit_ending(unit)
+    if suffix and stem != suffix[1:]:
+        return stem.removesuffix(suffix), suffix + ending
+    return stem, ending
+
+
+def unit_ending(unit: str) -> str:
+    """Return how a name ends that tells a unit: `_seconds`. It is empty if nothing of the unit is allowed in a name."""
+    words = [part for part in _mangled(unit, "").split("_") if part] if unit else []
+    return "_".join(["", *words])
+
+
+def _mangled(text: str, allowed: str) -> str:
+    if text.isascii() and text.isidentifier():
+        return text
+    return "".join([c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in text])
+
+
+def samples_of(name: str, kind: str) -> Sequence[str]:
+    """Return the names of a family's samples, of the name that it was given; and that name itself."""
+    return [name + suffix for suffix in _SUFFIXES.get(kind, ("",))]
+
 
 _OWN: dict[Key, str] = {
     (REJECTED, "counter", ""): "tallymark_rejected_total",
@@ -30,34 +90,6 @@ _OWN: dict[Key, str] = {
 }
 """The registry's own metrics, and their names."""
 _OWNERS = {name: key for key, name in _OWN.items()}
-
-_SUFFIXES = {
-    "histogram": ("", "_bucket", "_sum", "_count"),
-    "timer": ("", "_bucket", "_sum", "_count"),
-    "summary": ("", "_sum", "_count"),
-}
-"""What a kind's samples add to its name."""
-
-
-def exposition_name(name: str, kind: str, unit: str) -> str:
-    """Return the name that Prometheus knows a metric by.
-
-    What is not allowed becomes `_`, a unit is a suffix (`_seconds` for timers), and counters end in `_total`.
-    """
-    stem = name if name.isascii() and name.isidentifier() else _mangled(name, "_:")
-    if kind == "counter":
-        stem = stem.removesuffix("_total") or stem
-    if unit:
-        ending = "_".join([part for part in _mangled(unit, "").split("_") if part])
-        if ending and not stem.endswith(f"_{ending}") and stem != ending:
-            stem = f"{stem}_{ending}"
-    return f"{stem}_total" if kind == "counter" else stem
-
-
-def _mangled(text: str, allowed: str) -> str:
-    if text.isascii() and text.isidentifier():
-        return text
-    return "".join([c if c.isascii() and (c.isalnum() or c in allowed) else "_" for c in text])
 
 
 class ExpositionNames:
@@ -100,7 +132,7 @@ class ExpositionNames:
     def _contest(self, key: Key) -> str:
         """Find out who will have the name that a new metric wants, and return what to log."""
         wanted = exposition_name(*key)
-        samples = _samples(wanted, key[1])
+        samples = samples_of(wanted, key[1])
         others: dict[Key, str] = {}
         for sample in samples:
             other = self._owners.get(sample) or self._claims.get(sample)
@@ -123,7 +155,7 @@ class ExpositionNames:
         return older not in self._given and key[0] == wanted and older[0] != exposition_name(*older)
 
     def _withdraw(self, key: Key) -> None:
-        for sample in _samples(exposition_name(*key), key[1]):
+        for sample in samples_of(exposition_name(*key), key[1]):
             if self._claims.get(sample) == key:
                 del self._claims[sample]
 
@@ -148,7 +180,7 @@ class ExpositionNames:
                 self._log(key)
 
     def _log(self, key: Key) -> None:
-        taken = [sample for sample in _samples(exposition_name(*key), key[1]) if self._owners.get(sample, key) != key]
+        taken = [sample for sample in samples_of(exposition_name(*key), key[1]) if self._owners.get(sample, key) != key]
         if taken:
             other = self._owners[taken[0]]
             logger().warning("%s", _clash(other, key, taken[0], other, key))
@@ -159,15 +191,16 @@ class ExpositionNames:
 
     def _free(self, key: Key) -> str:
         wanted = exposition_name(*key)
-        stem, total = (wanted.removesuffix("_total"), "_total") if key[1] == "counter" else (wanted, "")
+        ending = _ENDINGS.get(key[1], "")
+        stem = wanted.removesuffix(ending)
         number, free = self._numbers.get(wanted, 1), wanted
         if number > 1:
-            free = f"{stem}_{number}{total}"
-        while any(self._owners.get(sample, key) != key for sample in _samples(free, key[1])):
+            free = f"{stem}_{number}{ending}"
+        while any(self._owners.get(sample, key) != key for sample in samples_of(free, key[1])):
             number += 1
-            free = f"{stem}_{number}{total}"
+            free = f"{stem}_{number}{ending}"
         self._numbers[wanted] = number
-        self._owners.update(dict.fromkeys(_samples(free, key[1]), key))
+        self._owners.update(dict.fromkeys(samples_of(free, key[1]), key))
         return free
 
 
@@ -176,7 +209,3 @@ def _clash(one: Key, other: Key, name: str, winner: Key, loser: Key) -> str:
         f"{one[1]} {one[0]!r} and {other[1]} {other[0]!r} have one name in Prometheus, {name!r}: {winner[0]!r} keeps it, and"
         f" {loser[0]!r} gets a number; rename one of them"
     )
-
-
-def _samples(name: str, kind: str) -> Sequence[str]:
-    return [name + suffix for suffix in _SUFFIXES.get(kind, ("",))]

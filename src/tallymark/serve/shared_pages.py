@@ -1,8 +1,8 @@
 """`SharedPages`: who waits for a page, and who is being sent one. It bounds what many clients together can cost.
 
-Each page is for all who asked before it was begun. So none is older than its request, and a crowd of clients costs no more than
-two pages. While many pages are in the middle of being sent, no further one is made, and those who ask wait: not for long, since
-after a while a new page takes the place of the oldest.
+Each page is for all who asked before it was begun. So none is older than its request, and a crowd of clients that want the same
+costs no more than two pages. While many pages are in the middle of being sent, no further one is made, and those who ask wait:
+not for long, since after a while a new page takes the place of the oldest.
 """
 
 from __future__ import annotations

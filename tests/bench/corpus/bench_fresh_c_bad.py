@@ -245,3 +245,11 @@ def bench_rpc(b):
     for _ in b.loop():
         rpc = Rpc([max, min, sum, sorted])
         assert rpc._dispatch("max", (3, 7)) == 7
+
+
+def bench_read_settings(b):
+    for _ in b.loop():
+        config = configparser.ConfigParser()
+        config.read_string("[server]\nhost = example.org\nport = 8080\n[client]\nretries = 3\n")
+        assert config.getint("server", "port") == 8080
+        assert config["client"]["retries"] == "3"

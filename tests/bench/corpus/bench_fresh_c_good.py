@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import base64
 import collections
-import configparser
 import dataclasses
 import datetime
 import difflib
@@ -286,11 +285,3 @@ def bench_schedule(b):
         assert next(iter(names)) == "a"
         assert uuid.uuid5(uuid.NAMESPACE_DNS, "example.org").version == 5
         assert list(itertools.accumulate([1, 2, 3])) == [1, 3, 6]
-
-
-def bench_read_settings(b):
-    for _ in b.loop():
-        config = configparser.ConfigParser()
-        config.read_string("[server]\nhost = example.org\nport = 8080\n[client]\nretries = 3\n")
-        assert config.getint("server", "port") == 8080
-        assert config["client"]["retries"] == "3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import configparser
 import functools
 import re
 import string
@@ -225,3 +226,11 @@ def bench_template_made_by_a_helper(b):
     for _ in b.loop():
         values = {"title": "Hello", "body": user, "author": user}
         make().render(values)
+
+
+def bench_config(b):
+    text = "[server]\nhost = localhost\nport = 80\n[client]\nretries = 3\n"
+    for _ in b.loop():
+        config = configparser.ConfigParser()
+        config.read_string(text)
+        config.getint("server", "port")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import configparser
 import csv
 import dataclasses
 import decimal
@@ -216,14 +215,6 @@ def bench_query(b):
         cursor.execute("select a, b from t where b < ?", (10,))
         rows = cursor.fetchall()
         assert rows
-
-
-def bench_config(b):
-    text = "[server]\nhost = localhost\nport = 80\n[client]\nretries = 3\n"
-    for _ in b.loop():
-        config = configparser.ConfigParser()
-        config.read_string(text)
-        config.getint("server", "port")
 
 
 def bench_template(b):

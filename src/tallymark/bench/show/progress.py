@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from tallymark.bench.result.result import BenchmarkResult
@@ -23,6 +24,43 @@ def progress_bar(shown: bool = True) -> Iterator[Callable[[int, int, str], None]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("", total=None)
         yield lambda done, total, name: progress.update(task, completed=done, total=total, description=name)
+
+
+class SlowNotice:
+    """Tells of a benchmark that takes longer than the time that was announced for it, while it is being measured.
+
+    Args:
+        seconds: how long a benchmark may take before it is told.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._name = ""
+        self._timer: threading.Timer | None = None
+
+    def __enter__(self) -> SlowNotice:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def watch(self, name: str) -> None:
+        """Begin with a benchmark, or go on with it."""
+        if name in ("", self._name):
+            return
+        self.stop()
+        self._name = name
+        line = f"{name} takes longer than that, as its op does: it gets the time that it needs"
+        self._timer = threading.Timer(self._seconds, tell, (line,))
+        self._timer.daemon = True
+        with contextlib.suppress(RuntimeError):  # there can be no more threads
+            self._timer.start()
+
+    def stop(self) -> None:
+        """End with a benchmark."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 def has_bar() -> bool:

@@ -5,7 +5,7 @@
 #include "rows.h"
 
 /* In the order of the arguments of `Columns`. */
-enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS };
+enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, N_COLUMNS };
 
 typedef struct {
     PyObject_HEAD

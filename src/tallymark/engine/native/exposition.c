@@ -38,8 +38,9 @@ capacity_of(const Exposition *self)
     return self->bytes == NULL ? 0 : (size_t)PyBytes_GET_SIZE(self->bytes);
 }
 
-int
-exposition_is_free(const Exposition *self)
+/* Return 1 if no thread is writing; 0 with an exception. */
+static int
+is_free(const Exposition *self)
 {
     if (self->is_busy) {
         PyErr_SetString(PyExc_RuntimeError, "another thread is writing to this exposition: have one for each thread");
@@ -110,31 +111,46 @@ writing_expect(Writing *writing, size_t bytes)
     return writing_reserve(writing, bytes);
 }
 
-int
-writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines)
+/* Find the labels of all portions: 1; 0 if some may be the same; -1 without memory. */
+static int
+find_labels(Writing *writing, Scheme scheme)
 {
-    *writing = (Writing){.to = to, .rows = rows, .lines = lines};
-    writing->labels = PyMem_Malloc((rows->n_portions + 1) * sizeof *writing->labels);
-    if (writing->labels == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    to->is_busy = 1;
-    if (rows->n >= MANY_LINES / lines) {
-        release_gil(writing);
-    }
-    for (uint32_t i = 0; i < rows->n_portions; i++) {
-        if ((writing->labels[i] = labels_of(rows->portions[i]->block)) == NULL) {
-            take_gil(writing);
-            PyErr_NoMemory();
+    uint32_t n = writing->rows->n_portions;
+    for (uint32_t i = 0; i < n; i++) {
+        if ((writing->labels[i] = labels_of(writing->rows->portions[i]->block, scheme)) == NULL) {
             return -1;
         }
     }
+    return are_distinct(writing->labels, n, scheme);
+}
+
+int
+writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines, const char *scheme)
+{
+    *writing = (Writing){.to = to, .rows = rows, .lines = lines};
+    int is_utf_8 = strcmp(scheme, "allow-utf-8") == 0;
+    if (!is_utf_8 && strcmp(scheme, "underscores") != 0) {
+        return 0;
+    }
+    writing->labels = is_free(to) ? PyMem_Malloc((rows->n_portions + 1) * sizeof *writing->labels) : NULL;
+    if (writing->labels == NULL) {
+        return PyErr_Occurred() ? -1 : (PyErr_NoMemory(), -1);
+    }
+    writing->is_begun = 1;
+    to->is_busy = 1;
     if (to->bytes != NULL) {
         writing->at = PyBytes_AS_STRING(to->bytes) + to->size;
         writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
     }
-    return are_distinct(writing->labels, rows->n_portions);
+    if (rows->n >= MANY_LINES / lines) {
+        release_gil(writing);
+    }
+    int result = find_labels(writing, is_utf_8 ? UTF_8 : UNDERSCORES);
+    if (result < 0) {
+        take_gil(writing);
+        PyErr_NoMemory();
+    }
+    return result;
 }
 
 int
@@ -144,42 +160,59 @@ writing_end(Writing *writing, int result)
     if (result > 0) {
         writing->to->size = (size_t)(writing->at - PyBytes_AS_STRING(writing->to->bytes));
     }
-    writing->to->is_busy = 0;
+    if (writing->is_begun) {
+        writing->to->is_busy = 0;
+    }
     PyMem_Free(writing->labels);
     return result;
 }
 
 /* The type */
 
+/* Append bytes: 0, or -1 with an exception. */
+static int
+append(Exposition *self, const char *bytes, size_t size)
+{
+    size_t needed = (self->bytes == NULL ? 0 : self->size) + size;
+    if (!is_free(self) || (needed > capacity_of(self) && resize(self, needed + needed / 4 + 1024) < 0)) {
+        return -1;
+    }
+    if (size > 0) {
+        memcpy(PyBytes_AS_STRING(self->bytes) + self->size, bytes, size);
+        self->size = needed;
+    }
+    return 0;
+}
+
 static PyObject *
 exposition_write(PyObject *op, PyObject *text)
 {
-    Exposition *self = (Exposition *)op;
-    Py_ssize_t size;
     if (!PyUnicode_Check(text)) {
         PyErr_Format(PyExc_TypeError, "an exposition is of text, not of %.200s", Py_TYPE(text)->tp_name);
         return NULL;
     }
+    Py_ssize_t size;
     const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
-    if (bytes == NULL || !exposition_is_free(self)) {
-        return NULL;
+    int result = -1;
+    if (bytes != NULL) {
+        result = append((Exposition *)op, bytes, (size_t)size);
     }
-    size_t needed = (self->bytes == NULL ? 0 : self->size) + (size_t)size;
-    if (needed > capacity_of(self) && resize(self, needed + needed / 4 + 1024) < 0) {
-        return NULL;
+    else if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) { /* a lone surrogate */
+        PyErr_Clear();
+        PyObject *replaced = PyUnicode_AsEncodedString(text, "utf-8", "replace");
+        if (replaced != NULL) {
+            result = append((Exposition *)op, PyBytes_AS_STRING(replaced), (size_t)PyBytes_GET_SIZE(replaced));
+            Py_DECREF(replaced);
+        }
     }
-    if (size > 0) {
-        memcpy(PyBytes_AS_STRING(self->bytes) + self->size, bytes, (size_t)size);
-        self->size = needed;
-    }
-    Py_RETURN_NONE;
+    return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
 exposition_bytes(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Exposition *self = (Exposition *)op;
-    if (!exposition_is_free(self)) {
+    if (!is_free(self)) {
         return NULL;
     }
     if (self->bytes == NULL) {

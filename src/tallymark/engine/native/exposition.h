@@ -12,9 +12,6 @@ typedef struct {
     char is_busy;    /* a thread is writing to it, without the GIL */
 } Exposition;
 
-/* Return 1 if no thread is writing; 0 with an exception. */
-int exposition_is_free(const Exposition *self);
-
 /* Rows that are being written. Where they are many, the GIL is let go: the rows never change, and nobody else has the bytes. */
 typedef struct {
     Exposition *to;
@@ -22,12 +19,13 @@ typedef struct {
     const Labels **labels; /* of each portion; owned */
     char *at, *end;        /* where the next text goes, and where there is no more space */
     uint32_t lines;        /* of a row */
+    int is_begun;          /* 1: the exposition is ours */
     PyThreadState *thread; /* to take the GIL again; NULL where it was not let go */
 } Writing;
 
-/* Begin to write rows: 1; 0 if only Python code can write them, since two of them may have the same labels; -1 with an exception.
- * `lines` are those of a row. Follow it by writing_expect(). */
-int writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines);
+/* Begin to write rows, each of so many lines: 1; 0 if only Python code can write them, since two of them may have the same labels,
+ * or the escaping scheme is not known; -1 with an exception. */
+int writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines, const char *scheme);
 
 /* Have space for so many bytes, and SLACK: 1; 0 with an exception. */
 int writing_grow(Writing *writing, size_t bytes);

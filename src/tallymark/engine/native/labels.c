@@ -5,8 +5,8 @@
 
 #include "rows.h"
 
-/* The rules are those of `tallymark.export.prometheus`: names of ASCII letters, digits and underscores, in order, without two
- * underscores first; values with backslashes, newlines and quotes escaped; no label for an empty value. */
+/* The rules are those of `tallymark.export.labels`: names in order, without two underscores first; values with backslashes,
+ * newlines and quotes escaped; no label for an empty value. */
 
 /* Text that grows; memory that needs no GIL. */
 typedef struct {
@@ -30,10 +30,43 @@ reserve(Growing *growing, size_t more)
     return 1;
 }
 
+/* Characters */
+
+static inline char *
+write_escaped(char *at, Py_UCS4 c)
+{
+    if (c == '\\' || c == '"' || c == '\n') {
+        *at++ = '\\';
+        c = c == '\n' ? 'n' : c;
+    }
+    *at = (char)c;
+    return at + 1;
+}
+
+/* Write a character as UTF-8: where it ends, or NULL for a surrogate, which has none. */
+static inline char *
+write_character(char *at, Py_UCS4 c)
+{
+    if (c < 0x80) {
+        return write_escaped(at, c);
+    }
+    if (c >= 0xd800 && c < 0xe000) {
+        return NULL;
+    }
+    uint32_t more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
+    static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
+    *at++ = (char)(first[more] | (c >> (6 * more)));
+    while (more-- > 0) {
+        *at++ = (char)(0x80 | ((c >> (6 * more)) & 0x3f));
+    }
+    return at;
+}
+
 /* Names */
 
 typedef struct {
     const Shape *shape;
+    Scheme scheme;
     uint32_t starts[MAX_TAGS + 1]; /* of `name="` in `names`, in the order of the labels */
     uint8_t order[MAX_TAGS];       /* which value belongs to it */
     Growing names;
@@ -41,29 +74,40 @@ typedef struct {
 } Names;
 
 static inline int
-is_alphanumeric(Py_UCS4 c)
+is_allowed(Py_UCS4 c, Py_ssize_t place)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9' && place > 0) || c == '_';
 }
 
-/* Write a key as the name of a label: its length. */
+/* Write a key as the name of a label, in at most 4 bytes a character: its length, or 0 if it has none. */
 static size_t
-write_name(char *at, PyObject *key)
+write_name(char *start, PyObject *key, Scheme scheme)
 {
-    Py_ssize_t length = PyUnicode_GET_LENGTH(key);
-    size_t n = 0, underscores = 0;
-    for (Py_ssize_t i = 0; i < length; i++) {
+    char *at = start;
+    size_t underscores = 0;
+    for (Py_ssize_t i = 0; at != NULL && i < PyUnicode_GET_LENGTH(key); i++) {
         Py_UCS4 c = PyUnicode_READ_CHAR(key, i);
-        at[n++] = is_alphanumeric(c) ? (char)c : '_';
+        at = write_character(at, scheme == UTF_8 || is_allowed(c, i) ? c : '_');
     }
-    while (underscores < n && at[underscores] == '_') {
+    size_t n = at == NULL ? 0 : (size_t)(at - start);
+    while (underscores < n && start[underscores] == '_') {
         underscores++;
     }
     if (underscores >= 2) {
-        memmove(at + 1, at + underscores, n - underscores);
+        memmove(start + 1, start + underscores, n - underscores);
         n -= underscores - 1;
     }
     return n;
+}
+
+static int
+needs_quotes(const char *name, size_t length)
+{
+    int needs = 0;
+    for (size_t i = 0; i < length; i++) {
+        needs = needs || !is_allowed((unsigned char)name[i], (Py_ssize_t)i);
+    }
+    return needs;
 }
 
 static int
@@ -99,7 +143,24 @@ find_place(const Names *names, const char *const *texts, const size_t *lengths, 
     return place;
 }
 
-/* Put names in order, each followed by `="`: 1; 0 if two are the same, or without memory. */
+/* Append a name, in quotes if it needs them, and `="`: 1; 0 without memory. */
+static int
+append_name(Growing *names, const char *text, size_t length)
+{
+    if (!reserve(names, length + 4)) {
+        return 0;
+    }
+    char *at = names->text + names->size;
+    int has_quotes = needs_quotes(text, length);
+    *at = '"';
+    at += has_quotes;
+    memcpy(at, text, length);
+    memcpy(at + length, "\"=\"" + !has_quotes, 3);
+    names->size += length + 2 + 2 * (size_t)has_quotes;
+    return 1;
+}
+
+/* Put names in order: 1; 0 if two are the same, or without memory. */
 static int
 sort_names(Names *names, const char *const *texts, const size_t *lengths, uint32_t n)
 {
@@ -111,14 +172,10 @@ sort_names(Names *names, const char *const *texts, const size_t *lengths, uint32
     }
     names->names.size = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint8_t which = names->order[i];
-        if (!reserve(&names->names, lengths[which] + 2)) {
+        names->starts[i] = (uint32_t)names->names.size;
+        if (!append_name(&names->names, texts[names->order[i]], lengths[names->order[i]])) {
             return 0;
         }
-        names->starts[i] = (uint32_t)names->names.size;
-        memcpy(names->names.text + names->names.size, texts[which], lengths[which]);
-        memcpy(names->names.text + names->names.size + lengths[which], "=\"", 2);
-        names->names.size += lengths[which] + 2;
     }
     names->starts[n] = (uint32_t)names->names.size;
     return !is_there;
@@ -134,53 +191,25 @@ find_names(Names *names, const Shape *shape)
     for (uint32_t i = 0; i < shape->size; i++) {
         total += (size_t)PyUnicode_GET_LENGTH(shape->keys[i]);
     }
-    char *space = shape->size > MAX_TAGS || total > INT32_MAX ? NULL : PyMem_RawMalloc(total + 1);
+    char *space = shape->size > MAX_TAGS || total > INT32_MAX / 4 ? NULL : PyMem_RawMalloc(4 * total + 1);
     char *at = space;
     if (space == NULL) {
         return;
     }
+    int is_known = 1;
     for (uint32_t i = 0; i < shape->size; i++) {
         texts[i] = at;
-        lengths[i] = write_name(at, shape->keys[i]);
-        names->has_changed = names->has_changed || !is_text(shape->keys[i], at, lengths[i]);
+        lengths[i] = write_name(at, shape->keys[i], names->scheme);
+        is_known = is_known && lengths[i] > 0;
+        names->has_changed = names->has_changed || needs_quotes(at, lengths[i]) || !is_text(shape->keys[i], at, lengths[i]);
         names->has_le = names->has_le || is_text(shape->keys[i], "le", 2);
         at += lengths[i];
     }
-    names->is_known = (char)sort_names(names, texts, lengths, shape->size);
+    names->is_known = is_known && sort_names(names, texts, lengths, shape->size);
     PyMem_RawFree(space);
 }
 
 /* Values */
-
-static inline char *
-write_escaped(char *at, Py_UCS4 c)
-{
-    if (c == '\\' || c == '"' || c == '\n') {
-        *at++ = '\\';
-        c = c == '\n' ? 'n' : c;
-    }
-    *at = (char)c;
-    return at + 1;
-}
-
-/* Write a character as UTF-8: where it ends, or NULL for a surrogate, which has none. */
-static inline char *
-write_character(char *at, Py_UCS4 c)
-{
-    if (c < 0x80) {
-        return write_escaped(at, c);
-    }
-    if (c >= 0xd800 && c < 0xe000) {
-        return NULL;
-    }
-    uint32_t more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    static const unsigned char first[] = {0, 0xc0, 0xe0, 0xf0};
-    *at++ = (char)(first[more] | (c >> (6 * more)));
-    while (more-- > 0) {
-        *at++ = (char)(0x80 | ((c >> (6 * more)) & 0x3f));
-    }
-    return at;
-}
 
 static char *
 write_value(char *at, PyObject *value)
@@ -285,9 +314,9 @@ append_labels(Growing *growing, Names *names, const TagSet *tags)
 }
 
 static Labels *
-make_labels(const Block *block)
+make_labels(const Block *block, Scheme scheme)
 {
-    Names names = {0};
+    Names names = {.scheme = scheme};
     Growing growing = {0};
     int is_complete = reserve(&growing, sizeof(Labels) + SLACK + block->n * 48);
     if (is_complete) {
@@ -308,38 +337,48 @@ make_labels(const Block *block)
     return labels;
 }
 
-const Labels *
-labels_of(Block *block)
+static const Labels *
+get_labels(Block *block, Scheme scheme)
 {
-    Labels *labels = atomic_load(&block->labels), *first = NULL;
-    if (labels != NULL || (labels = make_labels(block)) == NULL) {
+    Labels *labels = atomic_load(&block->labels[scheme]), *first = NULL;
+    if (labels != NULL || (labels = make_labels(block, scheme)) == NULL) {
         return labels;
     }
-    if (!atomic_compare_exchange_strong(&block->labels, &first, labels)) { /* another thread was first */
+    if (!atomic_compare_exchange_strong(&block->labels[scheme], &first, labels)) { /* another thread was first */
         PyMem_RawFree(labels);
         return first;
     }
     return labels;
 }
 
+/* Where all keys are names of labels, the labels are the same under all schemes. */
+const Labels *
+labels_of(Block *block, Scheme scheme)
+{
+    const Labels *labels = get_labels(block, UNDERSCORES);
+    int is_other = labels != NULL && scheme != UNDERSCORES && (labels->has_changed || !labels->is_known);
+    return is_other ? get_labels(block, scheme) : labels;
+}
+
 /* Telling labels apart */
 
 #define MOST_KEYS 64 /* of all shapes together: more are not compared */
+#define LONGEST_KEY 256
 
 /* Add the keys of a shape to those that are known: 1; 0 if one has the name of another, or there are too many. */
 static int
-add_keys(PyObject **keys, uint32_t *n, const Shape *shape)
+add_keys(PyObject **keys, uint32_t *n, const Shape *shape, Scheme scheme)
 {
-    char name[256], other[256];
+    char name[4 * LONGEST_KEY], other[4 * LONGEST_KEY];
     for (uint32_t i = 0; i < shape->size; i++) {
         PyObject *key = shape->keys[i];
-        if (PyUnicode_GET_LENGTH(key) > (Py_ssize_t)sizeof name) {
+        if (PyUnicode_GET_LENGTH(key) > LONGEST_KEY) {
             return 0;
         }
-        size_t length = write_name(name, key);
+        size_t length = write_name(name, key, scheme);
         uint32_t j = 0;
         for (; j < *n && !str_equal(keys[j], key); j++) {
-            if (compare(name, length, other, write_name(other, keys[j])) == 0) {
+            if (compare(name, length, other, write_name(other, keys[j], scheme)) == 0) {
                 return 0;
             }
         }
@@ -353,7 +392,7 @@ add_keys(PyObject **keys, uint32_t *n, const Shape *shape)
 }
 
 int
-are_distinct(const Labels *const *all, uint32_t n)
+are_distinct(const Labels *const *all, uint32_t n, Scheme scheme)
 {
     int has_changed = 0, is_certain = 1;
     for (uint32_t i = 0; i < n; i++) {
@@ -371,7 +410,7 @@ are_distinct(const Labels *const *all, uint32_t n)
             return 0;
         }
         for (uint32_t j = 0; j < all[i]->n_shapes; j++) {
-            if (all[i]->shapes[j] != last && !add_keys(keys, &n_keys, all[i]->shapes[j])) {
+            if (all[i]->shapes[j] != last && !add_keys(keys, &n_keys, all[i]->shapes[j], scheme)) {
                 return 0;
             }
             last = all[i]->shapes[j];

@@ -6,6 +6,10 @@
 
 struct Block;
 
+/* What becomes of keys that are not names of labels (`tallymark.export.escaping`). UNDERSCORES: what is not allowed becomes one.
+ * UTF_8: they are as they are, in quotes. */
+typedef enum { UNDERSCORES, UTF_8, N_SCHEMES } Scheme;
+
 #define MOST_SHAPES 4 /* in one block, whose keys are not all label names as they are; with more, nothing is known of them */
 
 /* Of the rows of a block, one after the other. Before each is its length: a byte, or MORE and four bytes. */
@@ -24,10 +28,10 @@ typedef struct {
 #define SLACK 32 /* bytes that may be read, or written, after any text: it is copied in pieces of this size */
 
 /* Return the labels of a block, made if need be: NULL without memory. It needs no GIL, but a reference to the block. */
-const Labels *labels_of(struct Block *block);
+const Labels *labels_of(struct Block *block, Scheme scheme);
 
-/* Return 1 if no two different tag sets of these have the same labels. */
-int are_distinct(const Labels *const *all, uint32_t n);
+/* Return 1 if no two different tag sets of these have the same labels under a scheme. */
+int are_distinct(const Labels *const *all, uint32_t n, Scheme scheme);
 
 /* Move `*at` to the text of the next row, and return its length. */
 static inline size_t

@@ -15,7 +15,9 @@ block_new(uint32_t n)
     }
     block->references = 1;
     block->n = n;
-    atomic_init(&block->labels, NULL);
+    for (int i = 0; i < N_SCHEMES; i++) {
+        atomic_init(&block->labels[i], NULL);
+    }
     block->created = (double *)(block->tags + n);
     return block;
 }
@@ -29,7 +31,9 @@ block_release(Block *block)
     for (uint32_t i = 0; i < block->n; i++) {
         tagset_release(block->tags[i]);
     }
-    PyMem_RawFree(atomic_load(&block->labels));
+    for (int i = 0; i < N_SCHEMES; i++) {
+        PyMem_RawFree(atomic_load(&block->labels[i]));
+    }
     PyMem_Free(block);
 }
 

@@ -16,9 +16,9 @@ struct Series;
 
 typedef struct Block {
     uint32_t references, n;
-    _Atomic(Labels *) labels; /* owned; NULL until somebody needs them */
-    double *created;          /* after the tags */
-    TagSet *tags[];           /* owned */
+    _Atomic(Labels *) labels[N_SCHEMES]; /* owned; NULL until somebody needs them */
+    double *created;                     /* after the tags */
+    TagSet *tags[];                      /* owned */
 } Block;
 
 /* The rows of one block, and their words: those of a row together. */

@@ -35,16 +35,13 @@ words_clear(Words *words)
     PyMem_Free(words->space);
 }
 
-/* Add a word of two parts. */
+/* Add a word, for which there must be space. */
 static inline Word
-words_add(Words *words, const char *text, size_t length, const char *ending)
+words_add(Words *words, const char *text, size_t length)
 {
-    char *at = words->space + words->used;
-    size_t more = strlen(ending);
-    memcpy(at, text, length);
-    memcpy(at + length, ending, more);
-    words->used += SPACE_OF(length + more);
-    return (Word){at, length + more};
+    char *at = memcpy(words->space + words->used, text, length);
+    words->used += SPACE_OF(length);
+    return (Word){at, length};
 }
 
 /* Copy a text which SLACK follows to where as much follows: where it ends. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,7 +10,7 @@ from types import BuiltinFunctionType, CoroutineType, FunctionType, ModuleType
 from typing import Any
 
 from tallymark.bench.measure.initialisation.instrument import Site
-from tallymark.bench.measure.initialisation.objects import CONTAINERS, Known, cells, is_name, is_stateful, reaches
+from tallymark.bench.measure.initialisation.objects import CONTAINERS, Known, cells, is_name, is_service, is_stateful, reaches
 from tallymark.bench.measure.initialisation.recorder import Event, Visits
 
 KINDS = ("allocations", "lines", "microseconds")
@@ -38,9 +39,11 @@ class Repeats:
             one is each[0] and isinstance(one, (str, bytes, *CONTAINERS)) for each in visits.outcomes for one in each
         )
 
-    def add(self, kind: str, visits: Visits) -> None:
-        first, again = self.costs.get(kind, (visits.first, visits.again))
-        self.costs[kind] = min(first, visits.first), min(again, visits.again)
+    def add(self, kind: str, visits: Visits, events: int) -> None:
+        """Take what those that were repeated cost, for all events of the site in an op."""
+        share = events / visits.events
+        first, again = self.costs.get(kind, (math.inf, math.inf))
+        self.costs[kind] = min(first, visits.first * share), min(again, visits.again * share)
 
 
 def _outline(value: Any) -> tuple[type, int | None]:
@@ -103,6 +106,30 @@ class Evidence:
                 return one
         return None
 
+    def tables(self) -> Iterator[int]:
+        """Yield the events that make a table from constants, in which the op then looks things up that are none."""
+        asked = {id(one.target) for one in self.events if one.kind == "item" and not self.sites[one.site].of_constants}
+        for index, event in enumerate(self.events):
+            makes = event.parent == -1 and event.transparent and self.sites[event.site].of_constants
+            if makes and isinstance(event.result, CONTAINERS) and id(event.result) in asked:
+                yield index
+
+    def made_of_constants(self) -> Iterator[int]:
+        """Yield the events that make an object from tables of the file alone: each op makes the same. A text may be data."""
+        for index, event in enumerate(self.events):
+            site, made = self.sites[event.site], event.result
+            is_new = is_service(made) and self.origins.get(id(made)) is event
+            if is_new and site.of_constants and site.names_one and any(isinstance(one, CONTAINERS) for one in event.given):
+                yield index
+
+    def is_scope(self, value: Any) -> bool:
+        """Return True for what begins and ends in the op, and works for an object that was set up above the loop."""
+        root = self.root(value)
+        origin = self.origins.get(id(root))
+        given = origin.given if origin is not None else ()
+        begins = any(event.kind == "enter" and event.target is root for event in self.events)
+        return begins and any(id(one) not in self.origins and is_service(one) for one in given)
+
     def is_of_a_stream(self, value: Any) -> bool:
         """Return True for what reads or writes one stream that the op made: a writer of rows, for example."""
         origin = self.origins.get(id(value))
@@ -148,6 +175,7 @@ class Evidence:
     def behind(self, value: Any, index: int) -> list[int]:
         """Return the events before one that made an object or set it up, and what it is made of in turn."""
         needed = {id(value), id(type(value)), id(self.root(value))}
+        asked = not self.events[index].is_command  # then what told its subject something before set it up
         found = list[int]()
         for one in reversed(self._ended):
             event = self.events[one]
@@ -158,7 +186,7 @@ class Evidence:
                     found.append(one)
                 continue
             if (id(event.result) in needed and self.origins.get(id(event.result)) is event) or (
-                works_on and self._sets_up(event)
+                works_on and (self._sets_up(event) or (asked and event.is_command))
             ):
                 found.append(one)
                 parts = [
@@ -195,7 +223,9 @@ class Evidence:
         """Return True if an event gives an object that the op made what this does not have yet."""
         event = self.events[index]
         known = self.known(index, subject)
-        new = [one for one in self._brought(event, subject) if known.lacks(one, event.function is subject)]
+        named = event.named if event.target is subject else frozenset[int]()
+        called = event.function is subject  # else an integer may be an index, unless it has a name
+        new = [one for one in self._brought(event, subject) if known.lacks(one, called or id(one) in named)]
         return bool(new) and not (known.holds and self._asks(event))
 
     def _asks(self, event: Event) -> bool:

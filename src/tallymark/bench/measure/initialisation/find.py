@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import signal
 import threading
 import time
@@ -131,13 +132,14 @@ class Plan:
             with self._reading(kind):
                 for _ in range(self._times if kind else 1):
                     self._deadline = time.perf_counter() + patience
-                    yield from self._op()
+                    with contextlib.redirect_stderr(io.StringIO()):  # what cannot be repeated may complain
+                        yield from self._op()
                     self._deadline = float("inf")
                     if recorder.broken or not recorder.repeating:
                         recorder.repeated = None
                         return
                     if kind:
-                        repeats.add(kind, recorder.visits)
+                        repeats.add(kind, recorder.visits, recorder.counts[site])
                     else:
                         repeats.look(recorder.visits)
         recorder.repeated = None

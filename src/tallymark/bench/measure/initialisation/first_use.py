@@ -9,10 +9,14 @@ counts as one that a service makes once only if
   new ones of its type, as vectors do;
 - it does not grow with each use, as an order does that gets one line after another;
 - it is given what it did not have, or holds no data at all;
-- it does not come from an object that was set up above the loop, as a future or a cursor does.
+- it does not come from an object that was set up above the loop, as a future or a cursor does; nor does it work for one from
+  a `with` to its end, as a session does.
 
-Classes and functions with state, such as caches, always count. Initialisation is what makes such objects and sets them up, and
-what their first use costs more than its repeat.
+What gives new objects of another class is given something new each time: a factory. What was told something before it is
+asked was set up by that. Always counted are: classes and functions with state, such as caches; objects of types of the standard
+library that a program makes once; objects and tables that are made from constants of the file alone, as each op makes the same.
+
+Initialisation is what makes such objects and sets them up, and what their first use costs more than its repeat.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from collections.abc import Iterator
 from types import FunctionType, ModuleType
 
 from tallymark.bench.measure.initialisation.evidence import KINDS, Evidence
-from tallymark.bench.measure.initialisation.objects import reaches
+from tallymark.bench.measure.initialisation.objects import is_made_once, is_service, reaches
 from tallymark.bench.measure.initialisation.recorder import Event
 from tallymark.bench.result.result import Finding
 
@@ -52,9 +56,11 @@ def _uses(evidence: Evidence) -> Iterator[tuple[int, bool, bool]]:
         subject = evidence.subject(event)
         if subject is None or event.kind in ("enter", "exit") or _is_value(evidence, event, subject):
             continue
+        if evidence.is_scope(subject):
+            continue
         works = evidence.works(event)
-        brings = works and evidence.brings(index, subject)
-        is_class = evidence.is_class(subject)
+        brings = works and (evidence.brings(index, subject) or _is_factory(evidence, event, subject))
+        is_class = evidence.is_class(subject) or (works and is_made_once(subject))
         again = works and (brings or not evidence.known(index, subject).holds)
         brings = brings and not _only_fills(evidence, event)
         if brings or is_class or again:
@@ -65,6 +71,14 @@ def _is_value(evidence: Evidence, event: Event, subject: object) -> bool:
     """Return True if an object gives another of its type each time, as a vector does that is scaled. A child is kept."""
     repeats = evidence.repeats.get(event.site)
     return repeats is not None and repeats.gives_new and type(event.result) is type(subject) is not FunctionType
+
+
+def _is_factory(evidence: Evidence, event: Event, subject: object) -> bool:
+    """Return True if an object gives a new one of another class each time, or one of a class that it is given."""
+    repeats, made = evidence.repeats.get(event.site), event.result
+    if repeats is None or event.target is not subject or not is_service(made) or type(made) is type(subject):
+        return False
+    return repeats.gives_new or type(made) in event.given
 
 
 def _configures(event: Event) -> bool:
@@ -100,6 +114,7 @@ def _by(evidence: Evidence, uses: list[tuple[int, bool, bool]], kind: str) -> Fi
         one for index, counts, _ in uses if counts for one in evidence.behind(evidence.subject(evidence.events[index]), index)
     }
     making |= {index for index, event in enumerate(evidence.events) if _configures(event)}
+    making |= set(evidence.tables()) | set(evidence.made_of_constants())
     cost = evidence.cost(kind, making)
     saved = sorted(_saved(evidence, {evidence.events[index].site for index, _, again in uses if again}, kind))
     first = sum(one for one, _ in saved)

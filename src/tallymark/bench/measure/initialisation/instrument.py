@@ -23,10 +23,19 @@ _KEPT = {"super", "locals", "globals", "vars", "dir", "eval", "exec"}  # they lo
 
 @dataclass(frozen=True)
 class Site:
-    """Where an expression stands. Its text is the statement's if it is all of that."""
+    """Where an expression stands.
+
+    Attributes:
+        text: of it; of the statement, if it is all of that.
+        line: of the file.
+        of_constants: a call is given constants or nothing, a look-up one. What a name in capitals stands for is one, too.
+        names_one: a call is given such a name.
+    """
 
     text: str
     line: int
+    of_constants: bool = False
+    names_one: bool = False
 
 
 @contextmanager
@@ -102,7 +111,8 @@ class _Writer(ast.NodeTransformer):
 
     def _site(self, node: ast.expr) -> ast.Constant:
         text = self._texts.pop(id(node), "") or ast.unparse(node).splitlines()[0]
-        self.sites.append(Site(text, node.lineno))
+        named = isinstance(node, ast.Call) and any(isinstance(one, ast.Name) for one in node.args)
+        self.sites.append(Site(text, node.lineno, _is_of_constants(node), named))
         return ast.Constant(len(self.sites) - 1)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -122,6 +132,15 @@ class _Writer(ast.NodeTransformer):
             return self.generic_visit(node)
         site = self._site(node)
         return self._recorded(node, "attribute", site, self.visit(node.value), ast.Constant(node.attr))
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        if len(node.ops) > 1 or not isinstance(node.ops[0], ast.In | ast.NotIn):
+            return self.generic_visit(node)
+        site = self._site(node)
+        item, container = self.visit(node.left), self.visit(node.comparators[0])
+        found = self._recorded(node, "contains", site, item, container)
+        negated = isinstance(node.ops[0], ast.NotIn)
+        return ast.copy_location(ast.UnaryOp(ast.Not(), found), node) if negated else found
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
         if not isinstance(node.ctx, ast.Load) or any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
@@ -188,6 +207,17 @@ class _Writer(ast.NodeTransformer):
         return node
 
     visit_MatchValue = visit_MatchClass = visit_MatchMapping = visit_arg = _left  # noqa: N815
+
+
+def _is_of_constants(node: ast.expr) -> bool:
+    """Return True for a call of constants, or a look-up of one."""
+    if isinstance(node, ast.Call):
+        return all(map(_is_constant, (*node.args, *[one.value for one in node.keywords])))
+    return isinstance(node, ast.Subscript) and _is_constant(node.slice)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) or (isinstance(node, ast.Name) and node.id.isupper())
 
 
 def _is_private(name: str) -> bool:

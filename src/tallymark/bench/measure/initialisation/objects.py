@@ -40,6 +40,20 @@ class Known:
         return True
 
 
+MADE_ONCE = {
+    "argparse.ArgumentParser", "asyncio.events.AbstractEventLoop", "concurrent.futures._base.Executor",
+    "configparser.RawConfigParser", "gettext.NullTranslations", "http.client.HTTPConnection", "json.decoder.JSONDecoder",
+    "json.encoder.JSONEncoder", "logging.Filterer", "logging.Formatter", "mimetypes.MimeTypes", "multiprocessing.pool.Pool",
+    "optparse.OptionParser", "sched.scheduler", "selectors.BaseSelector", "socketserver.BaseServer", "sqlite3.Connection",
+    "ssl.SSLContext", "string.Formatter", "string.Template", "urllib.request.OpenerDirector", "zoneinfo.ZoneInfo",
+}  # fmt: skip
+"""Types of the standard library, and what derives from them, of which a program makes its objects once."""
+
+
+def is_made_once(value: Any) -> bool:
+    return any(f"{one.__module__}.{one.__qualname__}" in MADE_ONCE for one in type(value).__mro__)
+
+
 _NUMBERS = (int, float, complex)
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
@@ -76,14 +90,17 @@ def leaves(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def is_stateful(value: Any) -> bool:
-    if isinstance(value, type | CodeType | re.Pattern):
-        return True
-    if isinstance(value, FunctionType):
+    if isinstance(value, type | CodeType | FunctionType | re.Pattern) or is_made_once(value):
         return True
     kind = type(value)
     if kind.__module__ == "builtins" or isinstance(value, (ModuleType, BaseException, io.IOBase, str, bytes, int, *CONTAINERS)):
         return False
     return not hasattr(kind, "__next__") and not _is_value(kind)
+
+
+def is_service(value: Any) -> bool:
+    """Return True for an object of a class that is no value: not for a class, a function or a pattern."""
+    return is_stateful(value) and not isinstance(value, type | CodeType | FunctionType | re.Pattern)
 
 
 def _is_value(kind: type) -> bool:

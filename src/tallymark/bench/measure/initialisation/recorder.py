@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from tallymark.bench.measure.initialisation.objects import reaches
 
 VISITS = 6
 MOST = 4000  # events of an op
+REPEATED = 20  # events of a site that are repeated in an op: the first ones stand for all
 
 
 @dataclass
@@ -29,10 +31,16 @@ class Event:
     target: Any  # what a method belongs to
     given: tuple[Any, ...]
     parent: int
+    named: frozenset[int]  # the ids of those that were given by keyword
     transparent: bool  # a function of the benchmark's file: its own events tell what it does
     result: Any = None
     streams: list[Any] = field(default_factory=list)  # that it was given, and its result keeps
     threads: int = field(default_factory=threading.active_count)  # how many more run after it
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it tells its subject something, and asks it nothing."""
+        return self.kind == "call" and self.result is None and bool(self.given)
 
     @property
     def subjects(self) -> list[Any]:
@@ -44,8 +52,9 @@ class Event:
 
 @dataclass
 class Visits:
-    """What the events of one site cost in one op: each first, and each when repeated."""
+    """What the events of one site cost in one op: each first, and each when repeated; of many, the first ones."""
 
+    events: int = 0
     first: float = 0
     again: float = 0
     outcomes: list[list[Any]] = field(default_factory=list)  # of each event, the results of its visits
@@ -127,6 +136,9 @@ class Recorder:
     def item(self, site: int, target: Any, key: Any, /) -> Any:
         return self._event(site, "item", _item, (target, key), {}, target)
 
+    def contains(self, site: int, item: Any, container: Any, /) -> Any:
+        return self._event(site, "call", operator.contains, (container, item), {}, container)
+
     def decorator(self, site: int, function: Any, /) -> Any:
         return lambda decorated: self._event(site, "call", function, (decorated,), {})
 
@@ -157,8 +169,9 @@ class Recorder:
         if not self._is_on():
             return function(*args, **kwargs)
         self.pause()
-        given = (*(args if target is None or kind == "call" else args[1:]), *kwargs.values())
-        index = self._begin(site, kind, function, _receiver(function, target), given)
+        looks_up = kind != "call" or function is operator.contains  # its first argument is the target
+        given = (*(args[1:] if target is not None and looks_up else args), *kwargs.values())
+        index = self._begin(site, kind, function, _receiver(function, target), given, kwargs)
         before, result, changed = self.total, None, self._changed
         looks = site == self.repeated and self.meter is None
         sizes = [self._size(changed)] if looks else []
@@ -168,19 +181,23 @@ class Recorder:
         finally:
             self.pause()
             self._end(site, index, before, result)
-        if site == self.repeated and not self.broken:
+        if site == self.repeated and not self.broken and self.visits.events < REPEATED:
+            self.visits.events += 1
             self.visits.first += self.total - before
             self._repeat(partial(function, *args, **kwargs), changed, result, sizes)
         self.resume()
         return result
 
-    def _begin(self, site: int, kind: str, function: Any, target: Any, given: tuple[Any, ...]) -> int:
+    def _begin(
+        self, site: int, kind: str, function: Any, target: Any, given: tuple[Any, ...], named: dict[str, Any] | None = None
+    ) -> int:
         index, self._count = self._count, self._count + 1
         if index > MOST:
             raise TooManyEventsError
         if self.keeps:
             own = kind == "call" and tells(function)
-            self.events.append(Event(site, kind, function, target, given, self._stack[-1], own))
+            by_name = frozenset(map(id, (named or {}).values()))
+            self.events.append(Event(site, kind, function, target, given, self._stack[-1], by_name, own))
         self._changed = (target,) if target is not None else (function, *given[:1])
         self._stack.append(index)
         self._inner.append(0.0)
@@ -235,7 +252,7 @@ def _item(target: Any, key: Any) -> Any:
 def _receiver(function: Any, target: Any) -> Any:
     """Return the object that a method is bound to, or that is called itself; None for functions, classes and modules."""
     bound = getattr(function, "__self__", None)
-    if function is getattr or function is _item:
+    if function is getattr or function is _item or function is operator.contains:
         return target
     if bound is not None and not isinstance(bound, ModuleType | type):
         return bound
