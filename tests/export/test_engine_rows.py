@@ -17,7 +17,9 @@ import tallymark as tm
 from tallymark.engine import load_engine
 from tallymark.frozen import replace
 
-KEYS = st.sampled_from(["a", "b", "a.b", "a_b", "a-b", "__a", "___a", "_", "le", "exported_le", "z9", "ключ", "k" * 200])
+KEYS = st.sampled_from(
+    ["a", "b", "a.b", "a_b", "a-b", "__a", "___a", "U__a", "_", "le", "exported_le", "z9", "ключ", "k" * 200]
+)
 TEXTS = st.one_of(
     st.text(max_size=12),
     st.sampled_from(["", "\\", '"', "\n", "x\ny", "\\n", "\x00", "é", "ключ", "中文", "🙂", "\udc80", "a" * 300, "é" * 300]),
@@ -41,6 +43,7 @@ FORMATS: dict[str, Callable[[tm.Snapshot], bytes]] = {
     "prometheus": tm.render_prometheus,
     "prometheus, UTF-8": partial(tm.render_prometheus, escaping="allow-utf-8"),
     "prometheus, dots": partial(tm.render_prometheus, escaping="dots"),
+    "prometheus, values": partial(tm.render_prometheus, escaping="values"),
     "openmetrics": tm.render_openmetrics,
     "openmetrics, created": partial(tm.render_openmetrics, created=True),
     "openmetrics, UTF-8": partial(tm.render_openmetrics, created=True, escaping="allow-utf-8"),

@@ -128,8 +128,12 @@ int
 writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines, const char *scheme)
 {
     *writing = (Writing){.to = to, .rows = rows, .lines = lines};
-    int is_utf_8 = strcmp(scheme, "allow-utf-8") == 0;
-    if (!is_utf_8 && strcmp(scheme, "underscores") != 0) {
+    static const char *const schemes[] = {[UNDERSCORES] = "underscores", [UTF_8] = "allow-utf-8", [AS_VALUES] = "values"};
+    int which = 0;
+    while (which <= AS_VALUES && strcmp(scheme, schemes[which]) != 0) {
+        which++;
+    }
+    if (which > AS_VALUES) {
         return 0;
     }
     writing->labels = is_free(to) ? PyMem_Malloc((rows->n_portions + 1) * sizeof *writing->labels) : NULL;
@@ -145,7 +149,7 @@ writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines
     if (rows->n >= MANY_LINES / lines) {
         release_gil(writing);
     }
-    int result = find_labels(writing, is_utf_8 ? UTF_8 : UNDERSCORES);
+    int result = find_labels(writing, (Scheme)which);
     if (result < 0) {
         take_gil(writing);
         PyErr_NoMemory();

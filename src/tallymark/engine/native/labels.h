@@ -7,15 +7,15 @@
 struct Block;
 
 /* What becomes of keys that are not names of labels (`tallymark.export.escaping`). UNDERSCORES: what is not allowed becomes one.
- * UTF_8: they are as they are, in quotes. */
-typedef enum { UNDERSCORES, UTF_8, N_SCHEMES } Scheme;
+ * UTF_8: they are as they are, in quotes. AS_VALUES: only Python code can write them. */
+typedef enum { UNDERSCORES, UTF_8, N_SCHEMES, AS_VALUES = N_SCHEMES } Scheme;
 
 #define MOST_SHAPES 4 /* in one block, whose keys are not all label names as they are; with more, nothing is known of them */
 
 /* Of the rows of a block, one after the other. Before each is its length: a byte, or MORE and four bytes. */
 typedef struct {
     char is_known;    /* 0: only Python code can write them */
-    char has_changed; /* 1: a key is not a label name as it is */
+    char has_changed; /* 1: a key is not a label name as it is, under all schemes that are known here */
     char has_empty;   /* 1: a tag was left out, since its value is empty */
     char has_le;      /* 1: a tag is called as the bound of a bucket is */
     uint32_t n_shapes; /* of the tags; noted from the second on only if `has_changed` */
