@@ -128,12 +128,12 @@ make_labels(const Block *block, Scheme scheme)
         is_complete = append_labels(&growing, &names, block->tags[i]);
     }
     PyMem_RawFree(names.names.text);
-    Labels *labels = is_complete ? PyMem_RawRealloc(growing.text, growing.size + SLACK) : NULL;
-    if (labels == NULL) {
-        PyMem_RawFree(growing.text);
-        return NULL;
+    Labels *labels = is_complete ? PyMem_RawMalloc(growing.size + SLACK) : NULL; /* a copy: what else is given back is a whole */
+    if (labels != NULL) {
+        memcpy(labels, growing.text, growing.size);
+        labels->size = growing.size - offsetof(Labels, text);
     }
-    labels->size = growing.size - offsetof(Labels, text);
+    PyMem_RawFree(growing.text);
     return labels;
 }
 
