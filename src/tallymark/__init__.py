@@ -50,7 +50,11 @@ if TYPE_CHECKING:
     from tallymark.metric.state import State
     from tallymark.operational import Operation, OperationalMetrics, Outcome, classify
     from tallymark.process import process_metrics
+    from tallymark.serve.asgi import asgi_app
+    from tallymark.serve.auth import BasicAuth, BearerAuth
     from tallymark.serve.server import Server, serve
+    from tallymark.serve.tls import TLS
+    from tallymark.serve.wsgi import wsgi_app
 
 _HOMES = {
     "tallymark.engine": ("Counter", "Gauge", "Histogram", "TagSet", "Timer", "Timing", "engine_name"),
@@ -75,7 +79,11 @@ _HOMES = {
     "tallymark.metric.state": ("State",),
     "tallymark.operational": ("Operation", "OperationalMetrics", "Outcome", "classify"),
     "tallymark.process": ("process_metrics",),
+    "tallymark.serve.asgi": ("asgi_app",),
+    "tallymark.serve.auth": ("BasicAuth", "BearerAuth"),
     "tallymark.serve.server": ("Server", "serve"),
+    "tallymark.serve.tls": ("TLS",),
+    "tallymark.serve.wsgi": ("wsgi_app",),
 }  # fmt: skip
 """The public names of each module. A name is imported on first use, since most services need few of them."""
 
@@ -91,7 +99,10 @@ __all__ = [
     "OPENMETRICS_CONTENT_TYPE",
     "PROMETHEUS_CONTENT_TYPE",
     "SIZE_BUCKETS",
+    "TLS",
     "VALUE_BUCKETS",
+    "BasicAuth",
+    "BearerAuth",
     "Collector",
     "Counter",
     "ExponentialHistogramData",
@@ -123,6 +134,7 @@ __all__ = [
     "Timer",
     "Timing",
     "__version__",
+    "asgi_app",
     "classify",
     "counter",
     "delta",
@@ -142,6 +154,7 @@ __all__ = [
     "state",
     "timer",
     "use",
+    "wsgi_app",
 ]
 
 

@@ -240,6 +240,8 @@ class World:
             lambda: tag_set._keep_label_text(thing),
             lambda: setattr(tag_set, "_label_text", thing),
             lambda: tag_set._label_text,
+            lambda: tag_set._keep_label_pairs(self.pick(thing, b"x", (b"x", b"y"), (b"x", thing))),
+            lambda: tag_set._label_pairs,
             lambda: (list(tag_set), len(tag_set), hash(tag_set), repr(tag_set), list(tag_set.items()), tag_set.__reduce__()),
         )()
 

@@ -245,3 +245,21 @@ def test_label_text_is_kept_with_the_tag_set(engine: Any) -> None:
         tags._label_text = "y"
     assert not hasattr(tags, "label_text")
     assert tags == {"only_here": "1"}
+
+
+@pytest.mark.parametrize("pairs", [b"x", (b"x", b"y")], ids=["one", "two"])
+def test_label_pairs_are_kept_with_the_tag_set(engine: Any, pairs: Any) -> None:
+    tags = engine.TagSet(only="this test", pairs=len(pairs))
+    assert tags._label_pairs is None
+    tags._keep_label_pairs(pairs)
+    assert engine.TagSet(only="this test", pairs=len(pairs))._label_pairs == pairs
+    with pytest.raises(AttributeError):
+        tags._label_pairs = b""
+
+
+@pytest.mark.parametrize("pairs", ["x", None, [b"x"], (), (b"x",), (b"x", "y"), ("x", b"y"), (b"x", b"y", b"z"), bytearray()])
+def test_the_native_engine_keeps_no_label_pairs_that_could_refer_to_the_tag_set(pairs: Any) -> None:
+    tags = load_engine("native").TagSet(only="this other test")
+    with pytest.raises(TypeError, match="label pairs must be bytes, or a pair of bytes"):
+        tags._keep_label_pairs(pairs)
+    assert tags._label_pairs is None

@@ -102,6 +102,15 @@ def test_tags_that_become_one_label_are_joined_under_every_scheme(registry: tm.R
     }
 
 
+def test_dots_write_a_label_that_every_other_scheme_leaves_as_it_is(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tallymark.export.labels._exact", True)
+    registry.gauge("n").set(1, a_b="1")
+    lines = [line_of("n", registry, scheme) for scheme in SCHEMES]
+    assert lines == ['n{a_b="1"} 1.0', 'n{a_b="1"} 1.0', 'n{a__b="1"} 1.0', 'n{a_b="1"} 1.0']
+
+
 def line_of(name: str, registry: tm.Registry, scheme: str) -> str:
     text = tm.render_prometheus(registry.snapshot(), escaping=scheme).decode()
     return next(line for line in text.splitlines() if line.startswith(f"{name}{{"))

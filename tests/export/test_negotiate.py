@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tallymark as tm
-from tallymark.export import Format, negotiate
+from tallymark.export import Format, negotiate, protobuf
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 TEXT_1 = "text/plain; version=1.0.0; charset=utf-8; escaping={}"
@@ -91,31 +88,32 @@ def test_a_scraper_gets_what_it_prefers_of_what_there_is(
     assert got.render(snapshot).endswith(b"# EOF\n") == content_type.startswith("application/openmetrics-text")
 
 
-@pytest.mark.parametrize("available", [False, True])
-def test_protobuf_is_offered_where_its_extra_is_installed(
-    monkeypatch: pytest.MonkeyPatch, snapshot: tm.Snapshot, available: bool
-) -> None:
-    module = ModuleType("tallymark.export.protobuf")
-    asked: list[str] = []
-    module.CONTENT_TYPE = "application/vnd.google.protobuf; x"  # type: ignore[attr-defined]
-    module.available = lambda: available  # type: ignore[attr-defined]
-    module.render_protobuf = lambda _, escaping="none": asked.append(escaping) or b"messages"  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(sys.modules["tallymark.export.negotiate"], "find_spec", lambda name: name == module.__name__ or None)
-    if not available:
-        assert negotiate(PROTOBUF_FIRST).content_type == negotiate(PROMETHEUS_3).content_type
-        assert negotiate(PROTOBUF).content_type == TEXT
-        return
-    assert negotiate(PROTOBUF_FIRST).content_type == "application/vnd.google.protobuf; x"
+def test_protobuf_is_offered_where_its_extra_is_installed(snapshot: tm.Snapshot) -> None:
+    assert negotiate(PROTOBUF_FIRST).content_type == protobuf.CONTENT_TYPE
     utf8 = negotiate(f"{PROTOBUF};escaping=allow-utf-8")
-    assert utf8.content_type == "application/vnd.google.protobuf; x; escaping=allow-utf-8"
-    assert (negotiate(PROTOBUF).render(snapshot), utf8.render(snapshot)) == (b"messages", b"messages")
-    assert asked == ["none", "allow-utf-8"]
+    assert utf8.content_type == f"{protobuf.CONTENT_TYPE}; escaping=allow-utf-8"
+    assert negotiate(PROTOBUF).render(snapshot) == protobuf.render_protobuf(snapshot)
+    assert (
+        utf8.render(snapshot)
+        == protobuf.render_protobuf(snapshot, escaping="allow-utf-8")
+        != negotiate(PROTOBUF).render(snapshot)
+    )
 
 
-def test_where_there_is_no_protobuf_at_all_the_next_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["tallymark.export.negotiate"], "find_spec", lambda name: None)
-    assert negotiate(PROTOBUF_FIRST).content_type == f"{OPENMETRICS}; escaping=allow-utf-8"
+def test_where_it_is_not_installed_the_next_format_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf, "available", lambda: False)
+    assert negotiate(PROTOBUF_FIRST).content_type == negotiate(PROMETHEUS_3).content_type
+    assert negotiate(PROTOBUF).content_type == TEXT
+
+
+def test_classic_buckets_come_on_request_where_there_are_native_ones() -> None:
+    one = (1.0,)
+    data = tm.ExponentialHistogramData((tm.TagSet(),), one, (0,), (0,), ((0, (1,)),), ((0, ()),), one, one, one)
+    snapshot = tm.Snapshot((tm.FamilySnapshot("n", "histogram", "", "", data),), 0.0)
+    native, both = (negotiate(PROTOBUF, classic=classic).render(snapshot) for classic in (False, True))
+    assert (native, both) == tuple([protobuf.render_protobuf(snapshot, classic=classic) for classic in (False, True)])
+    assert native != both
+    assert negotiate("", classic=True).render(snapshot) == tm.render_prometheus(snapshot)
 
 
 PIECES = st.sampled_from(

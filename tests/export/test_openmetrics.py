@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openmetrics_grammar import Family, read
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -237,6 +237,7 @@ def test_a_time_that_is_none_is_left_out(time: float) -> None:
     st.lists(st.floats(-10, 10), min_size=1, max_size=4, unique=True).map(sorted),
     st.lists(st.floats() | st.sampled_from([0.0, 1.0, 2.0]), max_size=8),
 )
+@example([1.0, 2.0], [1.0, 2.0, 2.5])  # a bound is in the bucket below it
 def test_an_exemplar_is_at_the_bucket_that_its_value_is_in(bounds: list[float], values: list[float]) -> None:
     exemplars = tuple([one_exemplar(("at", str(i)), value=value, time=float(i)) for i, value in enumerate(values)])
     counts = (1,) * (len(bounds) + 1)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tallymark as tm
@@ -59,6 +59,7 @@ class Model:
         self.lived = self.registered = True
         series = self.live.setdefault(tags, Series())
         owner = who if self.sums else 0
+        series.activities += owner not in series.values  # where each process has a share, one that joins is a change
         series.values.setdefault(owner, 0)
         series.moved.setdefault(owner, False)
         if not self.sums:
@@ -173,6 +174,7 @@ def test_what_a_scrape_shows(engine: Any, kind: str, program: Any) -> None:
 @pytest.mark.skipif(not has_gil(), reason="processes share what the native engine records, which needs the GIL")
 @pytest.mark.parametrize("kind", ["counter", "gauge", "sum", "histogram", "timer"])
 @settings(max_examples=50, deadline=None)
+@example(program=[(0, ("set", TAGS[2], 0)), (0, ("read",)), (0, ("advance", TTL)), (0, ("set", {}, 0)), (1, ("name", TAGS[2]))])
 @given(program=programs)
 def test_what_a_scrape_of_shared_memory_shows(kind: str, program: Any) -> None:
     with TemporaryDirectory() as folder:

@@ -27,14 +27,14 @@ def silence(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
-def server(registry: tm.Registry) -> Iterator[Server]:
-    with serve(0, registry=registry) as server:
+def server(registry: tm.Registry, tls: tm.TLS | None) -> Iterator[Server]:
+    with serve(0, registry=registry, tls=tls) as server:
         yield server
         assert get(server, "/healthz").status == 200
 
 
-def limited(registry: tm.Registry, **limits: float) -> Server:
-    return Server(0, "127.0.0.1", registry, Limits(**limits))  # type: ignore[arg-type]
+def limited(registry: tm.Registry, tls: tm.TLS | None, **limits: float) -> Server:
+    return Server(0, "127.0.0.1", registry, Limits(**limits), tls=tls)  # type: ignore[arg-type]
 
 
 def open_connections(server: Server) -> int:
@@ -112,6 +112,7 @@ def test_a_body_is_ignored_however_long(server: Server) -> None:
         assert client.is_closed()
 
 
+@pytest.mark.parametrize("tls", ["plain"], indirect=True)  # Python's TLS sockets cannot end one direction
 def test_garbage_never_gets_through(server: Server) -> None:
     seeded = random.Random(7)
     words = [b"GET ", b"/metrics", b" HTTP/1.1", b"\r\n", b"\r\n\r\n", b"Accept-Encoding: ", b"Content-Length: ", b"\x00"]
@@ -148,8 +149,10 @@ def test_clients_that_leave_at_any_point(server: Server, data: bytes, leave: obj
 @pytest.mark.slow
 @pytest.mark.parametrize("leave", [Client.close, reset])
 @pytest.mark.parametrize("option", [b"close", b"keep-alive"])
-def test_clients_that_leave_in_the_middle_of_a_large_response(registry: tm.Registry, option: bytes, leave: object) -> None:
-    with serve(0, registry=large(registry)) as server:
+def test_clients_that_leave_in_the_middle_of_a_large_response(
+    registry: tm.Registry, tls: tm.TLS | None, option: bytes, leave: object
+) -> None:
+    with serve(0, registry=large(registry), tls=tls) as server:
         for _ in range(3):
             client = Client(server, receive_buffer=4096)
             client.send(b"GET /metrics HTTP/1.1\r\nConnection: %b\r\n\r\n" % option)
@@ -176,10 +179,10 @@ def test_slow_clients_do_not_hold_up_a_scrape(server: Server) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("data", [b"GET /", b"\r\n", b""])
-def test_dripping_bytes_does_not_extend_the_deadline_of_a_head(registry: tm.Registry, data: bytes) -> None:
-    with limited(registry, head=0.6) as server, Client(server) as client:
+def test_dripping_bytes_does_not_extend_the_deadline_of_a_head(registry: tm.Registry, tls: tm.TLS | None, data: bytes) -> None:
+    with limited(registry, tls, head=0.6) as server, Client(server) as client:
         assert drips_until_closed(client, data)
-    with limited(registry, head=0.6) as server, Client(server) as client:
+    with limited(registry, tls, head=0.6) as server, Client(server) as client:
         assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
         client.send(b"\r\n")  # the next one has begun
         assert drips_until_closed(client, data)
@@ -201,39 +204,41 @@ def drips_until_closed(client: Client, data: bytes) -> bool:
 
 
 @pytest.mark.slow
-def test_reading_a_little_does_not_extend_the_deadline_of_a_response(registry: tm.Registry) -> None:
-    with limited(large(registry), response=0.5) as server, Client(server, receive_buffer=4096) as client:
+def test_reading_a_little_does_not_extend_the_deadline_of_a_response(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with limited(large(registry), tls, response=0.5) as server, Client(server, receive_buffer=4096) as client:
         client.send(b"GET /metrics HTTP/1.1\r\n\r\n")
         assert client.socket.recv(100)
         assert eventually(lambda: client.socket.recv(1) == b"" or open_connections(server) == 0)
 
 
-def test_a_client_that_never_reads_cannot_make_the_server_hold_more_than_one_response(registry: tm.Registry) -> None:
+def test_a_client_that_never_reads_cannot_make_the_server_hold_more_than_one_response(
+    registry: tm.Registry, tls: tm.TLS | None
+) -> None:
     asked = []
     registry.gauge("asked", callback=lambda: asked.append(1) or len(asked))
-    with serve(0, registry=large(registry)) as server, Client(server, receive_buffer=4096) as client:
+    with serve(0, registry=large(registry), tls=tls) as server, Client(server, receive_buffer=4096) as client:
         client.send(b"GET /metrics HTTP/1.1\r\n\r\n" * 100)
         assert eventually(lambda: len(asked) == 1)
         assert get(server, "/healthz").status == 200
         assert len(asked) == 1
 
 
-def test_an_idle_connection_is_closed_in_the_end(registry: tm.Registry) -> None:
-    with limited(registry, idle=0.1, head=60) as server, Client(server) as client:
+def test_an_idle_connection_is_closed_in_the_end(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with limited(registry, tls, idle=0.1, head=60) as server, Client(server) as client:
         assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
         assert client.is_closed()
 
 
 @pytest.mark.slow
-def test_an_idle_connection_outlives_the_deadline_of_a_head(registry: tm.Registry) -> None:
-    with limited(registry, idle=60, head=1, response=1) as server, Client(server) as client:
+def test_an_idle_connection_outlives_the_deadline_of_a_head(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with limited(registry, tls, idle=60, head=1, response=1) as server, Client(server) as client:
         assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
         time.sleep(1.5)
         assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
 
 
-def test_a_client_that_does_not_close_after_the_last_response_is_closed(registry: tm.Registry) -> None:
-    with limited(registry, response=0.2) as server, Client(server) as client:
+def test_a_client_that_does_not_close_after_the_last_response_is_closed(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with limited(registry, tls, response=0.2) as server, Client(server) as client:
         assert client.ask(b"GET / HTTP/1.0\r\n\r\n").status == 200
         assert eventually(lambda: open_connections(server) == 0)
 
@@ -241,8 +246,8 @@ def test_a_client_that_does_not_close_after_the_last_response_is_closed(registry
 # Clients that are many
 
 
-def test_beyond_the_limit_the_connection_that_has_waited_longest_is_closed(registry: tm.Registry) -> None:
-    with limited(registry, connections=4) as server:
+def test_beyond_the_limit_the_connection_that_has_waited_longest_is_closed(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with limited(registry, tls, connections=4) as server:
         busy, *others = clients = [Client(server) for _ in range(4)]
         assert eventually(lambda: open_connections(server) == 4)
         assert busy.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
@@ -266,9 +271,9 @@ def test_a_flood_of_connections_does_not_keep_a_scrape_out(server: Server) -> No
 
 
 @pytest.mark.slow
-def test_scrapes_at_the_same_time(registry: tm.Registry) -> None:
+def test_scrapes_at_the_same_time(registry: tm.Registry, tls: tm.TLS | None) -> None:
     responses: list[Response] = []
-    with serve(0, registry=large(registry)) as server:
+    with serve(0, registry=large(registry), tls=tls) as server:
         threads = [threading.Thread(target=lambda: responses.append(get(server))) for _ in range(6)]
         for thread in threads:
             thread.start()

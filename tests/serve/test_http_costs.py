@@ -23,8 +23,8 @@ from tallymark.serve.server import Server, serve
 SCRAPE = b"GET /metrics HTTP/1.1\r\n\r\n"
 
 
-def limited(registry: tm.Registry, **limits: float) -> Server:
-    return Server(0, "127.0.0.1", registry, Limits(**limits))  # type: ignore[arg-type]
+def limited(registry: tm.Registry, tls: tm.TLS | None, **limits: float) -> Server:
+    return Server(0, "127.0.0.1", registry, Limits(**limits), tls=tls)  # type: ignore[arg-type]
 
 
 def connections(server: Server) -> list[Connection]:
@@ -66,9 +66,9 @@ def large(registry: tm.Registry) -> None:
 
 
 @pytest.mark.slow
-def test_a_crowd_that_does_not_read_shares_two_pages(registry: tm.Registry, gate: Gate) -> None:
+def test_a_crowd_that_does_not_read_shares_two_pages(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
     large(registry)
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
         clients = [Client(server, receive_buffer=4096) for _ in range(60)]
         for client in clients:
             client.send(SCRAPE)
@@ -86,9 +86,9 @@ def test_a_crowd_that_does_not_read_shares_two_pages(registry: tm.Registry, gate
 
 
 @pytest.mark.slow
-def test_slow_readers_make_room_for_a_scrape(registry: tm.Registry) -> None:
+def test_slow_readers_make_room_for_a_scrape(registry: tm.Registry, tls: tm.TLS | None) -> None:
     large(registry)
-    with limited(registry, pages=2, hold=0.05) as server:
+    with limited(registry, tls, pages=2, hold=0.05) as server:
         slow = [Client(server, receive_buffer=4096) for _ in range(6)]
         for client in slow:  # one after another, so that each has a page of its own
             client.send(SCRAPE)
@@ -101,9 +101,9 @@ def test_slow_readers_make_room_for_a_scrape(registry: tm.Registry) -> None:
 
 
 @pytest.mark.slow
-def test_a_large_page_arrives_whole_whoever_shares_it(registry: tm.Registry, gate: Gate) -> None:
+def test_a_large_page_arrives_whole_whoever_shares_it(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
     large(registry)
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
         clients = [Client(server) for _ in range(5)]
         for client in clients:
             client.send(SCRAPE)
@@ -116,8 +116,8 @@ def test_a_large_page_arrives_whole_whoever_shares_it(registry: tm.Registry, gat
             client.close()
 
 
-def test_a_connection_holds_no_more_than_it_received_at_once(registry: tm.Registry, gate: Gate) -> None:
-    with serve(0, registry=registry) as server, Client(server) as client:
+def test_a_connection_holds_no_more_than_it_received_at_once(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
+    with serve(0, registry=registry, tls=tls) as server, Client(server) as client:
         client.send(b"GET /metrics HTTP/1.1\r\n\r\n" * 20_000)
         assert gate.asked.wait(PATIENCE)
         [connection] = connections(server)
@@ -128,8 +128,8 @@ def test_a_connection_holds_no_more_than_it_received_at_once(registry: tm.Regist
 # Time
 
 
-def test_health_does_not_wait_for_a_scrape(registry: tm.Registry, gate: Gate) -> None:
-    with serve(0, registry=registry) as server, Client(server) as scraper:
+def test_health_does_not_wait_for_a_scrape(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
+    with serve(0, registry=registry, tls=tls) as server, Client(server) as scraper:
         scraper.send(SCRAPE)
         assert gate.asked.wait(PATIENCE)
         assert get(server, "/healthz").body == b"ok\n"
@@ -138,8 +138,10 @@ def test_health_does_not_wait_for_a_scrape(registry: tm.Registry, gate: Gate) ->
         assert scraper.read().status == 200
 
 
-def test_a_scrape_that_takes_too_long_is_told_so_and_the_connection_goes_on(registry: tm.Registry, gate: Gate) -> None:
-    with limited(registry, page=0.05) as server, Client(server) as client:
+def test_a_scrape_that_takes_too_long_is_told_so_and_the_connection_goes_on(
+    registry: tm.Registry, tls: tm.TLS | None, gate: Gate
+) -> None:
+    with limited(registry, tls, page=0.05) as server, Client(server) as client:
         assert client.ask(SCRAPE).status == 503
         assert client.ask(b"GET /healthz HTTP/1.1\r\n\r\n").status == 200
         gate.open.set()
@@ -147,10 +149,10 @@ def test_a_scrape_that_takes_too_long_is_told_so_and_the_connection_goes_on(regi
         assert client.ask(b"GET /healthz HTTP/1.1\r\n\r\n").body == b"ok\n"
 
 
-def test_all_pages_are_made_in_one_thread(registry: tm.Registry) -> None:
+def test_all_pages_are_made_in_one_thread(registry: tm.Registry, tls: tm.TLS | None) -> None:
     threads: list[threading.Thread] = []
     registry.gauge("thread", callback=lambda: threads.append(threading.current_thread()) or 1)
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
         for _ in range(3):
             get(server)
         assert len(set(threads)) == 1
@@ -158,13 +160,13 @@ def test_all_pages_are_made_in_one_thread(registry: tm.Registry) -> None:
 
 
 def test_a_thread_that_cannot_be_started_fails_only_that_scrape(
-    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    registry: tm.Registry, tls: tm.TLS | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Unstartable(threading.Thread):
         def start(self) -> None:
             raise RuntimeError("can't start new thread")
 
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
         with monkeypatch.context() as broken, caplog.at_level(logging.ERROR, "tallymark"):
             broken.setattr(renderer_module.threading, "Thread", Unstartable)
             assert get(server).status == 500
@@ -183,9 +185,9 @@ def descriptors(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return allowed
 
 
-def test_connections_take_no_more_than_their_share(registry: tm.Registry, descriptors: list[float]) -> None:
+def test_connections_take_no_more_than_their_share(registry: tm.Registry, tls: tm.TLS | None, descriptors: list[float]) -> None:
     descriptors[0] = 4000.0
-    with limited(registry, share=0.002) as server:  # 8
+    with limited(registry, tls, share=0.002) as server:  # 8
         clients = []
         for _ in range(20):
             clients.append(Client(server))
@@ -200,9 +202,9 @@ def test_connections_take_no_more_than_their_share(registry: tm.Registry, descri
 
 
 def test_when_few_descriptors_are_free_a_new_connection_replaces_the_oldest(
-    registry: tm.Registry, descriptors: list[float]
+    registry: tm.Registry, tls: tm.TLS | None, descriptors: list[float]
 ) -> None:
-    with limited(registry, share=0.5) as server:
+    with limited(registry, tls, share=0.5) as server:
         clients = [Client(server) for _ in range(5)]
         assert eventually(lambda: len(connections(server)) == 5)
         descriptors[0] = 1.5 * min(connection.fileno() for connection in connections(server))  # the last half is in use
@@ -214,9 +216,9 @@ def test_when_few_descriptors_are_free_a_new_connection_replaces_the_oldest(
             client.close()
 
 
-def test_a_few_connections_are_always_possible(registry: tm.Registry, descriptors: list[float]) -> None:
+def test_a_few_connections_are_always_possible(registry: tm.Registry, tls: tm.TLS | None, descriptors: list[float]) -> None:
     descriptors[0] = 1.0
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
         clients = [Client(server) for _ in range(4)]
         assert eventually(lambda: len(connections(server)) == 4)
         assert all(client.ask(b"GET /healthz HTTP/1.1\r\n\r\n").status == 200 for client in clients)
@@ -224,8 +226,8 @@ def test_a_few_connections_are_always_possible(registry: tm.Registry, descriptor
             client.close()
 
 
-def test_a_flood_of_silent_connections_does_not_cut_a_scrape_off(registry: tm.Registry, gate: Gate) -> None:
-    with limited(registry, connections=4) as server, Client(server) as scraper:
+def test_a_flood_of_silent_connections_does_not_cut_a_scrape_off(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
+    with limited(registry, tls, connections=4) as server, Client(server) as scraper:
         scraper.send(SCRAPE)
         assert gate.asked.wait(PATIENCE)
         flood = [Client(server) for _ in range(10)]
@@ -237,9 +239,13 @@ def test_a_flood_of_silent_connections_does_not_cut_a_scrape_off(registry: tm.Re
 
 
 @pytest.mark.slow
-def test_a_client_that_reads_is_not_cut_off_for_those_that_do_not(registry: tm.Registry) -> None:
+def test_a_client_that_reads_is_not_cut_off_for_those_that_do_not(registry: tm.Registry, tls: tm.TLS | None) -> None:
     large(registry)
-    with limited(registry, connections=12) as server, Client(server, receive_buffer=65_536) as reader, ExitStack() as flood:
+    with (
+        limited(registry, tls, connections=12) as server,
+        Client(server, receive_buffer=65_536) as reader,
+        ExitStack() as flood,
+    ):
         reader.send(SCRAPE)
         # One newcomer for each 0.7 MB. 11 of them are let in while the client takes 8 MB, which is more than the kernel holds.
         for _ in range(17):
@@ -248,8 +254,8 @@ def test_a_client_that_reads_is_not_cut_off_for_those_that_do_not(registry: tm.R
             assert len(reader._file.read(700_000)) == 700_000
 
 
-def test_a_flood_of_scrapes_does_not_keep_a_newcomer_out(registry: tm.Registry, gate: Gate) -> None:
-    with limited(registry, connections=4) as server:
+def test_a_flood_of_scrapes_does_not_keep_a_newcomer_out(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
+    with limited(registry, tls, connections=4) as server:
         flood = [Client(server) for _ in range(4)]
         for client in flood:
             client.send(SCRAPE)
@@ -284,7 +290,7 @@ def test_idle_clients_leave_the_application_its_descriptors() -> None:
         assert application.stdin
         assert application.stdout
         assert application.stderr
-        server = type("Address", (), {"port": int(application.stdout.readline())})
+        server = type("Address", (), {"port": int(application.stdout.readline()), "url": ""})
         idle = [Client(server) for _ in range(80)]  # type: ignore[arg-type]
         assert get(server, "/healthz").status == 200  # type: ignore[arg-type]
         application.stdin.write("\n")

@@ -44,8 +44,8 @@ def in_child(work: Callable[[], object]) -> int:
     return -1
 
 
-def test_the_child_closes_its_handle_at_once_and_the_parent_goes_on(registry: tm.Registry) -> None:
-    with serve(0, registry=registry) as server, Client(server) as kept:
+def test_the_child_closes_its_handle_at_once_and_the_parent_goes_on(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    with serve(0, registry=registry, tls=tls) as server, Client(server) as kept:
         assert kept.ask(b"GET /metrics HTTP/1.1\r\n\r\n").status == 200
 
         def work() -> None:
@@ -58,13 +58,13 @@ def test_the_child_closes_its_handle_at_once_and_the_parent_goes_on(registry: tm
         assert get(server).status == 200
 
 
-def test_the_child_may_serve_metrics_of_its_own(registry: tm.Registry) -> None:
+def test_the_child_may_serve_metrics_of_its_own(registry: tm.Registry, tls: tm.TLS | None) -> None:
     counter = registry.counter("forked")
-    with serve(0, registry=registry) as server:
+    with serve(0, registry=registry, tls=tls) as server:
 
         def work() -> None:
             counter.inc()
-            with serve(0, registry=registry) as own:
+            with serve(0, registry=registry, tls=tls) as own:
                 assert own.port != server.port
                 assert b"forked_total 1" in get(own).body
 
@@ -72,8 +72,8 @@ def test_the_child_may_serve_metrics_of_its_own(registry: tm.Registry) -> None:
         assert b"forked_total 0" in get(server).body
 
 
-def test_a_living_child_holds_neither_the_port_nor_the_connections(registry: tm.Registry) -> None:
-    server = serve(0, registry=registry)
+def test_a_living_child_holds_neither_the_port_nor_the_connections(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    server = serve(0, registry=registry, tls=tls)
     release, hold = os.pipe()
     with Client(server) as kept:
         assert kept.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
@@ -95,8 +95,8 @@ def test_a_living_child_holds_neither_the_port_nor_the_connections(registry: tm.
 
 
 @pytest.mark.slow
-def test_the_child_is_left_without_warnings(registry: tm.Registry) -> None:
-    server = [serve(0, registry=registry)]
+def test_the_child_is_left_without_warnings(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    server = [serve(0, registry=registry, tls=tls)]
     client = Client(server[0])
     assert client.ask(b"GET / HTTP/1.1\r\n\r\n").status == 200
 

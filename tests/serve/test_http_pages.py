@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tallymark as tm
+from tallymark.export import PROTOBUF_CONTENT_TYPE, render_protobuf
 from tallymark.export.prometheus import CONTENT_TYPE
 from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page, variant
 
@@ -215,3 +216,33 @@ def test_requests_and_pages_are_values() -> None:
     for one, name in ((request, "path"), (error_page(404), "status")):
         with pytest.raises(AttributeError):
             setattr(one, name, "x")
+
+
+class Fixed:
+    """A registry whose snapshot is always the same."""
+
+    def __init__(self, snapshot: tm.Snapshot) -> None:
+        self.snapshot = lambda: snapshot
+
+
+@pytest.mark.parametrize(
+    ("query", "classic"),
+    [
+        ("", False),
+        ("classic_histograms=true", True),
+        ("a=b&classic%5Fhistograms=true", True),
+        ("name[]=n&classic_histograms=true", True),
+        ("classic_histograms=false", False),
+        ("classic_histograms", False),
+    ],
+)
+def test_classic_buckets_beside_native_ones_come_on_request(query: str, classic: bool) -> None:
+    one = (1.0,)
+    data = tm.ExponentialHistogramData((tm.TagSet(),), one, (0,), (0,), ((0, (1,)),), ((0, ()),), one, one, one)
+    registry: Any = Fixed(tm.Snapshot((tm.FamilySnapshot("n", "histogram", "", "", data),), 0.0))
+    accept = PROTOBUF_CONTENT_TYPE.replace(" ", "")
+    got = get(registry, "/metrics", query=query, accept=accept)
+    assert ("Content-Type", PROTOBUF_CONTENT_TYPE) in got.headers
+    assert got.body == render_protobuf(registry.snapshot(), classic=classic)
+    asked, plain = (variant(PageRequest("GET", "/metrics", each, {"accept": accept})) for each in (query, ""))
+    assert (asked != plain) == classic

@@ -11,6 +11,7 @@ import pytest
 import tallymark as tm
 from tallymark.serve.limits import Limits
 from tallymark.serve.pages import Page, PageRequest
+from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 
 REQUEST = PageRequest("GET", "/metrics", "", {})
@@ -72,8 +73,8 @@ class Shop:
 
     def __init__(self, registry: tm.Registry, **limits: float) -> None:
         self.loop: Any = Loop()
-        self.pages = SharedPages(registry, self.loop, Limits(**limits))  # type: ignore[arg-type]
-        self.pages.renderer.make = lambda request: self.begun.append(request)  # type: ignore[method-assign]
+        self.pages = SharedPages(Renderer(registry), self.loop, Limits(**limits))  # type: ignore[arg-type]
+        self.pages.renderer.make = lambda request, made: self.begun.append(request)  # type: ignore[method-assign]
         self.begun: list[PageRequest] = []
         self.made = 0
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from importlib.util import find_spec
 
 from tallymark.export import openmetrics, prometheus
 from tallymark.export.escaping import SCHEMES, UNDERSCORES
@@ -27,12 +26,11 @@ _MOST = 32
 """Items of a header, and parameters of an item, that are looked at. Prometheus sends six. Without a limit, a long header would
 cost milliseconds."""
 _WEIGHT = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
-_PROTOBUF = "tallymark.export.protobuf"
 _MESSAGES = {"proto": "io.prometheus.client.MetricFamily", "encoding": "delimited"}
 
 
 class Format(Frozen):
-    """How a snapshot is written for a scraper. Formats with the same content type are the same.
+    """How a snapshot is written for a scraper. Formats with the same content type are the same, but for classic buckets.
 
     Attributes:
         content_type: what the response says that it is.
@@ -48,14 +46,19 @@ class Format(Frozen):
 _TEXT = Format(prometheus.CONTENT_TYPE, prometheus.render_prometheus)
 
 
-def negotiate(accept_header: str) -> Format:
+def negotiate(accept_header: str, *, classic: bool = False) -> Format:
     """Return the format that suits an `Accept` header best. It is Prometheus text 0.0.4 where nothing else is asked for.
 
     It never fails, whatever the header is. An item that is malformed, or asks for what is not offered, is passed over.
+
+    Args:
+        classic: where the format has native histograms, give them classic buckets too.
     """
+    offers = dict(_OFFERS)
+    offers["application/vnd.google.protobuf"] = partial(_protobuf, classic=classic)
     items = list(_items(accept_header))
     for _, kind, parameters in sorted(items, key=lambda item: -item[0]):  # of those with one weight, the first stays first
-        offer = _OFFERS.get(kind)
+        offer = offers.get(kind)
         made = offer(parameters) if offer else None
         if made is not None:
             return made
@@ -102,18 +105,16 @@ def _openmetrics(parameters: dict[str, str]) -> Format | None:
     return Format(f"{content_type}; escaping={scheme}", partial(openmetrics.render_openmetrics, escaping=scheme))
 
 
-def _protobuf(parameters: dict[str, str]) -> Format | None:
-    if any(parameters.get(key) != value for key, value in _MESSAGES.items()) or find_spec(_PROTOBUF) is None:
+def _protobuf(parameters: dict[str, str], *, classic: bool) -> Format | None:
+    if any(parameters.get(key) != value for key, value in _MESSAGES.items()):
         return None
-    from importlib import import_module
+    from tallymark.export import protobuf  # only some scrapers want it
 
-    protobuf = import_module(_PROTOBUF)
     if not protobuf.available():
         return None
-    if "escaping" not in parameters:
-        return Format(protobuf.CONTENT_TYPE, protobuf.render_protobuf)
     scheme = _scheme(parameters)
-    return Format(f"{protobuf.CONTENT_TYPE}; escaping={scheme}", partial(protobuf.render_protobuf, escaping=scheme))
+    told = f"; escaping={scheme}" if "escaping" in parameters else ""
+    return Format(f"{protobuf.CONTENT_TYPE}{told}", partial(protobuf.render_protobuf, escaping=scheme, classic=classic))
 
 
 def _scheme(parameters: dict[str, str]) -> str:
@@ -126,6 +127,5 @@ _OFFERS: dict[str, Callable[[dict[str, str]], Format | None]] = {
     "text/*": _text,
     "*/*": _text,
     "application/openmetrics-text": _openmetrics,
-    "application/vnd.google.protobuf": _protobuf,
 }
-"""What is offered of each media type; `None` where its parameters ask for another version, say."""
+"""What is offered of each media type, beside protobuf; `None` where its parameters ask for another version, say."""

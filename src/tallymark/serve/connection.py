@@ -3,9 +3,10 @@
     awaiting a head -> awaiting the page -> sending the response -> awaiting a head ...
                                          -> sending the last response -> awaiting the client's end
 
-Each state has one deadline, set on entry. Nothing that the client does meanwhile moves it, so sending slowly gains no time.
-While a request is being answered nothing is read, so that pipelined requests wait in the kernel's buffers, not in ours. A page
-is handed to the kernel in pieces: what a connection holds for itself is one of them.
+With TLS, the handshake is a part of awaiting the first head. Each state has one deadline, set on entry. Nothing that the client
+does meanwhile moves it, so sending slowly gains no time. While a request is being answered nothing is read, so that pipelined
+requests wait in the kernel's buffers, not in ours. A page is handed to the kernel in pieces: what a connection holds for itself
+is one of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from tallymark.serve.auth import refusal
 from tallymark.serve.hosts import is_loopback
 from tallymark.serve.pages import error_page, page, variant
 from tallymark.serve.wire import HeadReader, RequestError, encode_head, parse_head
@@ -108,10 +110,14 @@ class Connection(asyncio.BufferedProtocol):
                 return
             request = parse_head(head)
         except RequestError as error:
-            self._last = True
-            self.respond(error_page(error.status))
+            self.reject(error_page(error.status))
         else:
             self._answer(request)
+
+    def reject(self, page: Page) -> None:
+        """Send a page to a client whose further bytes cannot be understood."""
+        self._last = True
+        self.respond(page)
 
     def _answer(self, request: Request) -> None:
         self._endpoint.note_progress(self)
@@ -119,6 +125,8 @@ class Connection(asyncio.BufferedProtocol):
         self._bodiless = request.asked.method == "HEAD"
         if not self._endpoint.hosts.admits(request.asked.headers.get("host", ""), within_machine=self._is_within_machine()):
             self.respond(_NOT_OUR_NAME)
+        elif refused := refusal(self._endpoint.auth, request.asked):
+            self.respond(refused)
         elif kind := variant(request.asked):
             self.is_waiting = True
             self._pause()

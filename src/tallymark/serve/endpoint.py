@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, cast
 from tallymark.log import logger
 from tallymark.serve.connection import Connection
 from tallymark.serve.limits import most_descriptors
+from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 
 if TYPE_CHECKING:
     from tallymark.metric.registry import Registry
+    from tallymark.serve.auth import Auth
     from tallymark.serve.hosts import Hosts
     from tallymark.serve.limits import Limits
+    from tallymark.serve.tls import TLS
 
 __all__ = ["Endpoint", "listen"]
 
@@ -56,15 +59,26 @@ class Endpoint:
         registry: whose metrics are served.
         hosts: the names by which clients may ask.
         limits: what clients may cost.
+        auth: what clients must give, if anything.
         loop: the event loop. Always asyncio's own, whatever policy the application sets.
         pages: the pages that take time.
         received: where a connection finds what it received, until the next one receives something.
     """
 
-    def __init__(self, listener: socket.socket, registry: Registry, hosts: Hosts, limits: Limits) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        registry: Registry,
+        hosts: Hosts,
+        limits: Limits,
+        tls: TLS | None = None,
+        auth: Auth | None = None,
+    ) -> None:
         self.registry = registry
         self.hosts = hosts
         self.limits = limits
+        self.auth = auth
+        self._tls = tls
         self.received = memoryview(bytearray(limits.head_bytes))
         self._listener = listener
         self._listener.setblocking(False)
@@ -75,7 +89,7 @@ class Endpoint:
         self.loop = self._runner.get_loop()
         self.loop.set_exception_handler(self._log)
         self.loop.set_debug(False)  # in Python's development mode, each large page would be logged as a slow callback
-        self.pages = SharedPages(registry, self.loop, limits)
+        self.pages = SharedPages(Renderer(registry), self.loop, limits)
 
     def run(self) -> None:
         """Serve until `stop` is called; then close everything."""
@@ -147,10 +161,18 @@ class Endpoint:
 
     async def _connect(self, connection: Connection, accepted: socket.socket) -> None:
         try:
-            await self.loop.connect_accepted_socket(lambda: connection, accepted)
+            await self.loop.connect_accepted_socket(lambda: self._protocol(connection), accepted)
         except OSError:  # some systems say so when the client is gone
             self.forget(connection)
             accepted.close()
+
+    def _protocol(self, connection: Connection) -> asyncio.BufferedProtocol:
+        """Return what speaks with the socket of a connection."""
+        if self._tls is None:
+            return connection
+        from tallymark.serve.tls_transport import TLSTransport
+
+        return TLSTransport(connection, self, self._tls.context())
 
     def _refrain(self, error: OSError) -> None:
         """Get a descriptor free, or leave those who want to connect waiting for a moment."""

@@ -101,15 +101,15 @@ def log_failure(registry: Registry, error: BaseException) -> None:
 def variant(request: PageRequest) -> str | None:
     """Return which page of a registry a request is for, or None if its page does not read the registry.
 
-    At any one moment, all requests of a variant have the same page: a variant is an encoding, a format and the names that are
-    asked for.
+    At any one moment, all requests of a variant have the same page: a variant is an encoding, a format, and what the query asks
+    for.
     """
     if request.method not in ("GET", "HEAD") or ROUTES.get(request.path) is not _metrics:
         return None
     encoding = "gzip" if _wants_gzip(request.headers.get("accept-encoding", "")) else "identity"
     content_type = negotiate(request.headers.get("accept", "")).content_type
     names = _names(request.query)
-    return f"{encoding} {content_type} {'' if names is None else sorted(names)}"
+    return f"{encoding} {content_type} {_wants_classic(request.query)} {'' if names is None else sorted(names)}"
 
 
 def error_page(status: int, *headers: tuple[str, str], remedy: str = "") -> Page:
@@ -119,7 +119,7 @@ def error_page(status: int, *headers: tuple[str, str], remedy: str = "") -> Page
 
 
 def _metrics(request: PageRequest, registry: Registry) -> Page:
-    wanted = negotiate(request.headers.get("accept", ""))
+    wanted = negotiate(request.headers.get("accept", ""), classic=_wants_classic(request.query))
     names = _names(request.query)
     snapshot = registry.snapshot()
     body = wanted.render(snapshot if names is None else only(snapshot, names))
@@ -131,9 +131,18 @@ def _metrics(request: PageRequest, registry: Registry) -> Page:
 
 def _names(query: str) -> frozenset[str] | None:
     """Return the names of metrics that a query asks for, as in `name[]=a&name[]=b`; None where it asks for all."""
-    pairs = [part.partition("=") for part in query.split("&", _MOST)[:_MOST]] if query else []
-    names = [unquote_plus(value) for key, _, value in pairs if unquote_plus(key) == "name[]"]
+    names = [value for key, value in _parameters(query) if key == "name[]"]
     return frozenset(names) if names else None
+
+
+def _wants_classic(query: str) -> bool:
+    """Return True if a query asks for classic buckets beside native ones: `classic_histograms=true`."""
+    return ("classic_histograms", "true") in _parameters(query)
+
+
+def _parameters(query: str) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in query.split("&", _MOST)[:_MOST]] if query else []
+    return [(unquote_plus(key), unquote_plus(value)) for key, _, value in pairs]
 
 
 def _gzipped(body: bytes) -> bytes:

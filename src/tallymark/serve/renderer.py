@@ -1,4 +1,4 @@
-"""`Renderer`: makes the pages that take time, in a thread of its own, so that the event loop answers others meanwhile."""
+"""`Renderer`: makes the pages that take time, in a thread of its own, so that event loops answer others meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from tallymark.log import logger
 from tallymark.serve.pages import error_page, log_failure, page
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from tallymark.metric.registry import Registry
@@ -20,49 +19,58 @@ __all__ = ["Renderer"]
 
 
 class Renderer:
-    """Makes one page after another. All methods but `is_this_thread` are called in the loop's thread.
+    """Makes one page after another, for any thread.
 
-    The thread is started with the first page, and is then always the same: what a callback opens may belong to its thread.
+    Its own thread is started with the first page, and is then always the same: what a callback opens may belong to its thread.
 
     Args:
         registry: whose pages.
-        loop: an event loop, which runs until `close` has returned.
-        made: called in the loop with each page, in the order of the requests.
     """
 
-    def __init__(self, registry: Registry, loop: asyncio.AbstractEventLoop, made: Callable[[Page], None]) -> None:
+    def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._loop = loop
-        self._made = made
-        self._requests: SimpleQueue[PageRequest | None] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[PageRequest, Callable[[Page], None]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
-    def make(self, request: PageRequest) -> None:
-        """Make a page soon. If there cannot be a thread, that is logged, and the page is that of a status 500."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError as error:
-                self._thread = None
-                logger().error("the metrics endpoint could not start a thread to render in: %s", error)
-                self._loop.call_soon(self._made, error_page(500))
-                return
-        self._requests.put(request)
+    def make(self, request: PageRequest, made: Callable[[Page], None]) -> None:
+        """Make a page soon, and call `made` with it, in the renderer's thread; in the order of the requests.
 
-    def close(self) -> None:
-        """End the thread, after what it makes."""
+        If there cannot be a thread, that is logged, and the page is that of a status 500.
+        """
+        try:
+            self._start()
+        except RuntimeError as error:
+            logger().error("the metrics endpoint could not start a thread to render in: %s", error)
+            made(error_page(500))
+        else:
+            self._requests.put((request, made))
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="tallymark-http-pages", daemon=True)
+                thread.start()
+                self._thread = thread
+
+    def stop(self) -> None:
+        """End the thread, after what it was asked for. No page is made any more."""
+        self._requests.put(None)
+
+    def close(self, patience: float | None = None) -> None:
+        """End the thread, and wait for that, as many seconds as are given."""
         if self._thread is not None:
-            self._requests.put(None)
-            self._thread.join()
+            self.stop()
+            self._thread.join(patience)
 
     def is_this_thread(self) -> bool:
         """Return True in the thread in which pages are made: in a callback, say."""
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        while (request := self._requests.get()) is not None:
-            self._loop.call_soon_threadsafe(self._made, self._page(request))
+        while (asked := self._requests.get()) is not None:
+            request, made = asked
+            made(self._page(request))
 
     def _page(self, request: PageRequest) -> Page:
         try:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tallymark.serve.auth import Auth
     from tallymark.serve.limits import Limits
+    from tallymark.serve.tls import TLS
 
 __all__ = ["Server", "serve"]
 
@@ -25,12 +27,18 @@ _ANY_HOST = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - not bound to h
 
 
 def serve(
-    port: int = 9464, host: str = "127.0.0.1", registry: Registry | None = None, *, hosts: Iterable[str] | None = None
+    port: int = 9464,
+    host: str = "127.0.0.1",
+    registry: Registry | None = None,
+    *,
+    hosts: Iterable[str] | None = None,
+    tls: TLS | None = None,
+    auth: Auth | None = None,
 ) -> Server:
     """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the server is closed.
 
-    There is also `/healthz`, which answers `ok` while the thread lives. There is no password: whoever reaches the port can read
-    the metrics. A forked child does not serve; its parent goes on.
+    There is also `/healthz`, which answers `ok` while the thread lives. Without `auth`, whoever reaches the port can read the
+    metrics. A forked child does not serve; its parent goes on.
 
     Args:
         port: the TCP port; 0 takes a free one, which `Server.port` holds.
@@ -40,6 +48,9 @@ def serve(
             clients' `Host` on; `"*"` stands for all. Other names get a status 403, so that no web page can read the metrics
             through a browser. Always allowed are IP addresses, `host`, the name of this machine, names without a dot, and names
             that end in `.localhost`, `.local` or `.internal`. By default, connections of other machines may use any name.
+        tls: `tm.TLS(cert, key)` serves `https://`, and no plain HTTP.
+        auth: `tm.BasicAuth(user, password)` or `tm.BearerAuth(token)`: what clients must give, but for `/healthz`. Without
+            `tls` they send it as plain text: that is logged as a warning, if other machines can connect.
 
     Raises:
         OSError: the address cannot be used: the port is in use or not permitted, or the host is unknown.
@@ -57,7 +68,20 @@ def serve(
         raise ValueError(f"port must be in 0..65535, not {port}")
     if not host:
         raise ValueError("host must not be empty; '0.0.0.0' stands for all interfaces")
-    return Server(port, host, registry, hosts=hosts)
+    _check_security(tls, auth)
+    return Server(port, host, registry, hosts=hosts, tls=tls, auth=auth)
+
+
+def _check_security(tls: object, auth: object) -> None:
+    if auth is not None:
+        from tallymark.serve.auth import check_auth
+
+        check_auth(auth)
+    if tls is not None:
+        from tallymark.serve.tls import TLS
+
+        if not isinstance(tls, TLS):
+            raise TypeError(f"tls must be tm.TLS(cert, key), not {type(tls).__name__}")
 
 
 class Server:
@@ -69,11 +93,18 @@ class Server:
     """
 
     def __init__(
-        self, port: int, host: str, registry: Registry, limits: Limits | None = None, hosts: Iterable[str] | None = None
+        self,
+        port: int,
+        host: str,
+        registry: Registry,
+        limits: Limits | None = None,
+        hosts: Iterable[str] | None = None,
+        tls: TLS | None = None,
+        auth: Auth | None = None,
     ) -> None:
         from tallymark.report.background import Background
         from tallymark.serve.endpoint import Endpoint, listen
-        from tallymark.serve.hosts import Hosts
+        from tallymark.serve.hosts import Hosts, is_loopback
         from tallymark.serve.limits import Limits
 
         limits = limits or Limits()
@@ -82,7 +113,10 @@ class Server:
         self.host = host
         self.port: int = listener.getsockname()[1]
         self._registry = registry
-        self._endpoint = Endpoint(listener, registry, known, limits)
+        self._scheme = "http" if tls is None else "https"
+        if auth and not tls and not is_loopback(listener.getsockname()[0]):
+            logger().warning("%s: clients send their credentials as plain text; tm.serve(tls=...) encrypts them", self.url)
+        self._endpoint = Endpoint(listener, registry, known, limits, tls, auth)
         self._background = Background(self._endpoint, name="tallymark-http", patience=limits.close)
         self._background.start()
         registry.attach(self)
@@ -91,7 +125,7 @@ class Server:
     def url(self) -> str:
         """The URL of the metrics, such as `"http://127.0.0.1:9464/metrics"`."""
         host = _ANY_HOST.get(self.host, self.host)
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
 
     def close(self) -> None:
         """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.

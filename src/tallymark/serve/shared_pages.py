@@ -10,14 +10,34 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from tallymark.serve.renderer import Renderer
-
 if TYPE_CHECKING:
-    from tallymark.metric.registry import Registry
+    from collections.abc import Callable
+
     from tallymark.serve.limits import Limits
     from tallymark.serve.pages import Page, PageRequest
+    from tallymark.serve.renderer import Renderer
 
 __all__ = ["SharedPages"]
+
+
+class Timer(Protocol):
+    """What will be called at some time."""
+
+    def cancel(self) -> object:
+        """Do not call it."""
+
+
+class EventLoop(Protocol):
+    """What is needed of an event loop. Those of asyncio have it."""
+
+    def time(self) -> float:
+        """Return the time, in seconds."""
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        """Call back at some time, in the loop's thread."""
+
+    def call_soon_threadsafe(self, callback: Callable[[Page], object], page: Page, /) -> object:
+        """Call back soon, in the loop's thread, from any thread. RuntimeError if the loop has ended."""
 
 
 class Client(Protocol):
@@ -46,8 +66,8 @@ class SharedPages:
         renderer: makes the pages.
     """
 
-    def __init__(self, registry: Registry, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
-        self.renderer = Renderer(registry, loop, self._send)
+    def __init__(self, renderer: Renderer, loop: EventLoop, limits: Limits) -> None:
+        self.renderer = renderer
         self._loop = loop
         self._limits = limits
         self._waiting: dict[str, _Batch] = {}  # by variant; first the one that was asked for first
@@ -55,7 +75,7 @@ class SharedPages:
         self._sending: dict[_Batch, None] = {}  # first the oldest
         self._batches: dict[Client, _Batch] = {}
         self._stopped = False
-        self._retry: asyncio.TimerHandle | None = None
+        self._retry: Timer | None = None
         self._made = asyncio.Event()  # nothing is being made
         self._made.set()
 
@@ -76,6 +96,10 @@ class SharedPages:
             self._sending.pop(batch, None)
             self._waiting = {variant: other for variant, other in self._waiting.items() if other is not batch}
             self._advance()
+
+    def is_idle(self) -> bool:
+        """Return True if nobody waits for a page or is being sent one, and none is being made."""
+        return not (self._batches or self._making)
 
     def stop(self) -> list[Client]:
         """Begin no further page; return the clients whose page is being made."""
@@ -100,7 +124,13 @@ class SharedPages:
         variant = next(iter(self._waiting))
         self._making = self._waiting.pop(variant)
         self._made.clear()
-        self.renderer.make(self._making.request)
+        self.renderer.make(self._making.request, self._deliver)
+
+    def _deliver(self, page: Page) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._send, page)
+        except RuntimeError:  # the loop has ended, and so have all who waited
+            self._making = None
 
     def _make_room(self) -> bool:
         """Return True if another page may be held; take the place of the oldest if its time is over, else try again then."""

@@ -7,10 +7,11 @@
 typedef struct TagSet {
     PyObject_HEAD
     Shape *shape;
-    uint64_t hash;        /* the sum of tag_hash() over all tags */
-    PyObject *label_text; /* where exporters keep the escaped text; NULL until then */
+    uint64_t hash;         /* the sum of tag_hash() over all tags */
+    PyObject *label_text;  /* where exporters keep the escaped text; NULL until then */
+    PyObject *label_pairs; /* the same for protobuf: bytes, or a pair of them */
     PyObject *weaklist;
-    PyObject *values[];   /* exact str, in the order of the shape's keys */
+    PyObject *values[];    /* exact str, in the order of the shape's keys */
 } TagSet;
 
 /* Return the one set with these keys and values (exact str, the keys ascending); a new reference, or NULL with an exception. */

@@ -1,0 +1,66 @@
+"""Families as messages `MetricFamily`, each after its length."""
+
+from __future__ import annotations
+
+from tallymark.export.escaping import metric_names
+from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
+from tallymark.export.protobuf_messages import MetricFamily
+from tallymark.export.protobuf_numbers import counters, gauges
+from tallymark.export.protobuf_series import column_of_labels, labels_beside
+from tallymark.export.protobuf_wire import varint
+from tallymark.metric.data import (
+    ExponentialHistogramData,
+    GaugeData,
+    HistogramData,
+    InfoData,
+    StateSetData,
+    SumData,
+    SummaryData,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.metric.data import Data
+    from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+
+__all__ = ["families"]
+
+_COUNTER, _GAUGE, _SUMMARY, _HISTOGRAM = 0, 1, 2, 4
+"""Members of the enumeration `MetricType`."""
+
+
+def families(snapshot: Snapshot, *, classic: bool, escaping: str) -> list[bytes]:
+    """Return the messages of all families that have series, in parts."""
+    parts: list[bytes] = []
+    for family, name in zip(snapshot.families, metric_names(snapshot.families, escaping), strict=True):
+        if len(family) == 0:  # all that it had were removed, or expired
+            continue
+        kind, metrics = _metrics(family.data, escaping, classic)
+        head = _head(family, name, kind)
+        parts += [varint(len(head) + sum(map(len, metrics))), head, *metrics]
+    return parts
+
+
+def _head(family: FamilySnapshot, name: str, kind: int) -> bytes:
+    """Return all of a family but its series."""
+    message = MetricFamily(name=name, type=kind)
+    if family.description:
+        message.help = family.description.encode("utf-8", "replace").decode()
+    if family.unit and name.removesuffix("_total").endswith(f"_{family.unit}"):  # Prometheus rejects any other
+        message.unit = family.unit
+    head: bytes = message.SerializeToString()
+    return head
+
+
+def _metrics(data: Data, escaping: str, classic: bool) -> tuple[int, list[bytes]]:
+    match data:
+        case HistogramData():
+            return _HISTOGRAM, histograms(labels_beside("le", data.tags, escaping), data, escaping)
+        case ExponentialHistogramData():
+            return _HISTOGRAM, exponential_histograms(labels_beside("le", data.tags, escaping), data, escaping, classic)
+        case SummaryData():
+            return _SUMMARY, summaries(labels_beside("quantile", data.tags, escaping), data)
+        case SumData(monotonic=True):
+            return _COUNTER, counters(column_of_labels(data.tags, escaping), data, escaping)
+        case SumData() | GaugeData() | InfoData() | StateSetData():
+            return _GAUGE, gauges(column_of_labels(data.tags, escaping), data)
