@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import inf, nan
 
+from tallymark.engine import Exposition
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.frozen import Frozen
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     Exemplars: TypeAlias = Sequence[Sequence[Exemplar]]
 
 __all__ = [
-    "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
+    "DATA_TYPES", "ExponentialHistogramData", "Exposition", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
     "SummaryData", "data_of",
 ]  # fmt: skip
 

@@ -36,9 +36,6 @@ distribution_observe(const Family *family, Cell *cells, double value)
     cell_raise(&cells[MAX(family)], value);
 }
 
-PyObject *bucket_counts_of(const Family *self, const Cell *cells); /* columns.c */
-double extreme_of(const Family *self, const Cell *cells, uint32_t which);
-
 PyObject *distribution_snapshot(PyObject *op, PyObject *ignored);
 PyObject *distribution_get_bounds(PyObject *op, void *closure);
 
