@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from plan import figures as measured
-from plan import lifetimes, memory, original, tables
+from plan import lifetimes, memory, original, scrapes, tables
 from plan.criteria import FAIL, UNDECIDED, criteria
 from plan.figures import Figures
 from tallymark.bench import RunResult
@@ -36,7 +36,9 @@ def gather(options: argparse.Namespace) -> Figures:
     show_run(replayed, shown)
     post_mortem = shown.getvalue().splitlines()
     if not options.quick:
-        made = replace(made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes())
+        made = replace(
+            made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes(), scrapes=scrapes.measure_scrapes()
+        )
     return replace(made, original=theirs, original_ratios=ratios, post_mortem=post_mortem, suite=measured.run_suite())
 
 
@@ -99,6 +101,7 @@ def sections(figures: Figures) -> list[tuple[str, Table]]:
         ("What live series cost", tables.held_table(figures)),
         ("Many processes (time, allocs)", tables.processes_table(figures)),
         ("What workers leave behind", tables.lifetimes_table(figures)),
+        ("A scrape (time, allocs)", tables.scrapes_table(figures)),
         ("Growth with live series", tables.growth_table(figures, "series")),
         ("Growth with tags", tables.growth_table(figures, "tags")),
         ("Growth with threads", tables.growth_table(figures, "threads")),

@@ -12,7 +12,9 @@ from types import FunctionType
 
 from tallymark.engine import reference
 
-CLASSES = ("TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder")
+CLASSES = (
+    "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
+)  # fmt: skip
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 

@@ -40,6 +40,7 @@ def criteria(figures: Figures) -> list[Criterion]:
         *(_ratio(figures, one) for one in RATIOS),
         *_original(figures),
         _lifetimes(figures),
+        *_scrapes(figures),
     ]
 
 
@@ -114,3 +115,16 @@ def _lifetimes(figures: Figures) -> Criterion:
     shown, scrape = judge([float(one) for one in ours["scrape_ratios"]], most=2.0)
     disk = ours["disk_many"] / ours["disk_few"]
     return Criterion(text, f"{shown}, and {disk:.2f} times", FAIL if disk > 1.5 else scrape)
+
+
+def _scrapes(figures: Figures) -> Iterator[Criterion]:
+    late = "a scrape of 100,000 series holds up another thread at most 3 ms longer than sending alone does"
+    memory = "a scrape of 100,000 series needs at most twice the memory of its body"
+    live, constant = (figures.scrapes.get(one) for one in ("live", "constant"))
+    if not live or not constant:
+        yield _unmeasured(late)
+        yield _unmeasured(memory)
+        return
+    longer, times = live["held_up"] - constant["held_up"], live["memory"] / live["body"]
+    yield Criterion(late, f"{longer * 1000:.1f} ms", _decided(longer <= 0.003))
+    yield Criterion(memory, f"{times:.2f} times", _decided(times <= 2.0))

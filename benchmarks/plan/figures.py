@@ -31,8 +31,12 @@ QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, p
 ROUNDS, MOST_ROUNDS = 6, 18
 TURNS = 20  # values of each process
 
-#: Some ops do many records at once; the figures are of one record.
-MANY = {"bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3}
+#: Some ops do many records at once, or write many series; the figures are of one.
+MANY = {
+    "bench_threads": 40_000, "bench_create_1000_series": 1000, "_varied": 9, "high_frequency": 3,
+    "integers,series=100000]": 100_000, "digits,series=100000]": 100_000, "bench_histograms[series=10000]": 10_000,
+    "bench_many[series=100000]": 100_000, "bench_many[series=1000000]": 1_000_000,
+}  # fmt: skip
 
 #: What `--quick` leaves out: slow rows, and rows that add little to another.
 _LEFT_OUT = re.compile(
@@ -66,6 +70,7 @@ class Figures:
     benchmarks: dict[str, Figure]
     held: dict[str, dict[str, float]] = field(default_factory=dict)  # what holding series costs: see memory.py
     lifetimes: dict[str, dict[str, Any]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
+    scrapes: dict[str, dict[str, float]] = field(default_factory=dict)  # what one over HTTP costs: see scrapes.py
     ratios: dict[str, list[float]] = field(default_factory=dict)  # of rows whose processes took turns: see ratios.py
     original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original; a time only if it was run here
     original_ratios: dict[str, list[float]] = field(default_factory=dict)  # its time / ours, one a round

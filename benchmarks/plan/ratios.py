@@ -13,6 +13,7 @@ from tallymark.bench.compare.stats import Interval, median_interval
 
 _OURS = "peers/bench_tallymark.py::bench_"
 _SHARED = "processes/bench_shared.py::bench_"
+_SCRAPE = "scrape/bench_scrape.py::bench_"
 _SERIES = "growth/bench_series.py::bench_inc"
 
 
@@ -61,6 +62,23 @@ def _flat(text: str, row: str) -> Ratio:
     return Ratio(text, f"{_SERIES}_{row}[series=1000000]", f"{_SERIES}_{row}[series=10]", most=1.5, quick=False)
 
 
+def _scrape(peer: str, numbers: str, least: float) -> Ratio:
+    text = f">= {least:g} times cheaper than {peer}: a scrape of 100,000 counters, {numbers.replace('_', ' ')}"
+    theirs, ours = (f"{_SCRAPE}counters[client={one},numbers={numbers},series=100000]" for one in (peer, "tallymark"))
+    return Ratio(text, theirs, ours, least=least, quick=False)
+
+
+def _scraped_histogram() -> Ratio:
+    text = ">= 13 times cheaper than a counter of prometheus_client: a scrape of a histogram of 12 bounds"
+    counter = f"{_SCRAPE}counters[client=prometheus_client,numbers=integers,series=100000]"
+    return Ratio(text, counter, f"{_SCRAPE}histograms[series=10000]", least=13.0, quick=False)
+
+
+def _linear() -> Ratio:
+    rows = [f"{_SCRAPE}many[series={series}]" for series in (1_000_000, 100_000)]
+    return Ratio("flat in live series: a scrape of each, 100,000 to 1,000,000", *rows, most=1.5, quick=False)
+
+
 _EXPONENTIAL = Ratio(
     "exponential buckets cost observe() at most twice what 12 bounds do",
     f"{_OURS}observe_exponential[engine=native]", f"{_OURS}observe[engine=native]", most=2.0,
@@ -79,6 +97,10 @@ RATIOS = (
     _shared("inc_two_tags"),
     _EXPONENTIAL,
     _shared("observe_exponential"),
+    _scrape("prometheus_client", "integers", 150.0),
+    _scrape("prometheus_client", "17_digits", 150.0),
+    _scraped_histogram(),
+    _linear(),
 )
 
 

@@ -140,6 +140,13 @@ def lifetimes_table(figures: Figures) -> Table:
     return Table(("", *figures.lifetimes), tuple(rows) if figures.lifetimes else ())
 
 
+def scrapes_table(figures: Figures) -> Table:
+    """What a scrape costs for each series, with each client."""
+    found = pivot(figures.benchmarks, "scrape/bench_scrape.py")
+    rows = [(name.removeprefix("bench_"), params, _cell(one)) for name, each in found.items() for params, one in each.items()]
+    return Table(("", "", "time, allocs, bytes"), tuple(rows))
+
+
 def held_strategies_table(figures: Figures) -> Table:
     """What 100,000 bound instruments that are held cost by strategy."""
     rows = [_held(name, figures.held[f"strategy {name}"]) for name in STRATEGIES if f"strategy {name}" in figures.held]

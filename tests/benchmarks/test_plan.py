@@ -17,7 +17,7 @@ import prometheus_client  # noqa: F401 - before a benchmark file sets the variab
 import pytest
 
 from plan import figures as measured
-from plan import lifetimes, memory, original, publish, tables
+from plan import lifetimes, memory, original, publish, scrapes, tables
 from plan.criteria import criteria
 from plan.figures import Figure, Figures
 from plan.ratios import RATIOS, Ratio
@@ -245,9 +245,9 @@ def test_a_criterion_that_was_not_measured_is_neither_met_nor_missed() -> None:
 def test_quick_measures_what_most_criteria_need(committed: Figures) -> None:
     kept = {name: one for name, one in committed.benchmarks.items() if measured._is_quick(name)}
     ratios = {one.name: committed.ratios[one.name] for one in RATIOS if one.quick}
-    quick = criteria(replace(committed, benchmarks=kept, ratios=ratios, lifetimes={}))
+    quick = criteria(replace(committed, benchmarks=kept, ratios=ratios, lifetimes={}, scrapes={}))
     assert [one.text for one in quick if one.verdict == "-"] == [
-        one.text for one in quick if "flat in" in one.text or "Go" in one.text
+        one.text for one in quick if "flat in" in one.text or "Go" in one.text or "a scrape of" in one.text
     ]
 
 
@@ -308,6 +308,23 @@ def test_the_cost_of_workers_that_have_ended(client: str) -> None:
     found = json.loads(ran.stdout)
     assert set(found) == {"scrape_few", "scrape_many", "scrape_ratios", "disk_few", "disk_many"}
     assert (found["disk_many"] > found["disk_few"]) == (client == "prometheus_client")
+
+
+@pytest.mark.parametrize("body", scrapes.BODIES)
+def test_the_cost_of_a_scrape_over_http(body: str) -> None:
+    program = f"from plan.scrapes import *; print(json.dumps(live({body!r}, 300, 3)))"
+    ran = subprocess.run([sys.executable, "-c", program], cwd=BENCHMARKS, check=True, capture_output=True, text=True)
+    found = json.loads(ran.stdout)
+    assert set(found) == {"held_up", "memory", "body"}
+    assert found["body"] > 300 * 40
+
+
+def test_scrapes_that_hold_up_others_or_need_much_memory_fail(committed: Figures) -> None:
+    constant = {"held_up": 0.001, "memory": 0.0, "body": 100.0}
+    for held_up, memory_used, verdicts in ((0.003, 190.0, ["pass", "pass"]), (0.005, 210.0, ["FAIL", "FAIL"])):
+        live = {"held_up": held_up, "memory": memory_used, "body": 100.0}
+        found = criteria(replace(committed, scrapes={"live": live, "constant": constant}))
+        assert [one.verdict for one in found if "a scrape of 100,000 series" in one.text] == verdicts
 
 
 def test_figures_survive_a_file(tmp_path: Path, committed: Figures) -> None:

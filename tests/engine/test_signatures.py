@@ -16,8 +16,19 @@ import tallymark as tm
 from tallymark.engine import load_engine, native, reference
 
 ROOT = Path(__file__).parents[2]
-CLASSES = ("TagSet", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Family")
-CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family")
+CLASSES = (
+    "TagSet",
+    "Instrument",
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "Timer",
+    "Timing",
+    "OperationRecorder",
+    "Family",
+    "Exposition",
+)
+CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}
 """What the reference's instruments ask of their family, and nobody else does: native has it in C."""

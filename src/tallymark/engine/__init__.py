@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tallymark.engine.number import Number as Number
     from tallymark.engine.reference import (
         Counter,
+        Exposition,
         Family,
         Gauge,
         Histogram,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
+    "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
     "engine_name", "load_engine",
 ]  # fmt: skip
 
@@ -100,6 +101,7 @@ engine_name: str = _engine.name
 
 if not TYPE_CHECKING:
     Counter = _engine.Counter
+    Exposition = _engine.Exposition
     Family = _engine.Family
     Gauge = _engine.Gauge
     Histogram = _engine.Histogram

@@ -11,8 +11,17 @@ from math import inf, isfinite
 from tallymark.export.escaping import UNDERSCORES, check_scheme, escape_value
 from tallymark.export.labels import Labels, label, plain_text
 from tallymark.export.openmetrics_types import typed
-from tallymark.export.text import Sample, bucket_lines, groups, number, number_rows, token
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, StateSetData, SumData, SummaryData
+from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, token
+from tallymark.metric.data import (
+    ExponentialHistogramData,
+    Exposition,
+    GaugeData,
+    HistogramData,
+    InfoData,
+    StateSetData,
+    SumData,
+    SummaryData,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +38,8 @@ CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 VERSIONS = ("1.0.0", "0.0.1")
 """The versions of the format that can be written. What is written here is the same in both."""
 
+_ENDINGS = {"counter": "_total", "info": "_info"}
+"""What the samples of a type have that its families have not."""
 _LONGEST = 128
 """Characters of an exemplar's names and values together. Longer ones are left out."""
 
@@ -55,12 +66,14 @@ def render_openmetrics(
     if version not in VERSIONS:
         raise ValueError(f"there is no version {version!r} of OpenMetrics here; there are {', '.join(map(repr, VERSIONS))}")
     labels = Labels(escaping)
-    parts: list[str] = []
+    text = Exposition()
     for one in typed(snapshot.families, escaping):
-        parts.append(_head(one))
-        parts += _rows(one, labels, created=created)
-    parts.append("# EOF\n")
-    return "".join(parts).encode("utf-8", "replace")
+        text.write(_head(one))
+        if not _write_rows(text, one, escaping, created=created):
+            for part in _rows(one, labels, created=created):
+                text.write(part)
+    text.write("# EOF\n")
+    return text.bytes()
 
 
 def _head(one: Typed) -> str:
@@ -68,6 +81,26 @@ def _head(one: Typed) -> str:
     unit = f"# UNIT {name} {one.unit}\n" if one.unit else ""
     about = f"# HELP {name} {text}\n" if text else ""
     return f"# TYPE {name} {one.type}\n{unit}{about}"
+
+
+def _write_rows(text: Exposition, one: Typed, escaping: str, *, created: bool) -> bool:
+    """Have the engine write what `_rows` returns; return False where it cannot."""
+    name, data = one.name, one.family.data
+    sample = Sample.of(name + _ENDINGS.get(one.type, ""))
+    born = ((*Sample.of(f"{name}_created"), data.created),) if created else ()
+    match data:
+        case SumData() if one.type == "counter" and not data.exemplars:
+            return text.write_numbers(data.tags, ((*sample, data.values), *born), escaping)
+        case SumData() | GaugeData() if one.type != "counter":
+            return text.write_numbers(data.tags, ((*sample, data.values),), escaping)
+        case InfoData():
+            return text.write_numbers(data.tags, ((*sample, "1.0"),), escaping)
+        case HistogramData() if not data.exemplars:
+            count, total = (*Sample.of(f"{name}_count"), data.bucket_counts), (*Sample.of(f"{name}_sum"), data.sums)
+            lines = (count, total, *born) if _has_sum(data.bounds) else born
+            start, edges = Sample.of(f"{name}_bucket").labelled, bucket_edges(data.bounds, _edge)
+            return text.write_buckets(data.tags, data.bucket_counts, start, edges, lines, escaping, True)
+    return False
 
 
 def _rows(one: Typed, labels: Labels, *, created: bool) -> list[str]:
@@ -82,7 +115,7 @@ def _rows(one: Typed, labels: Labels, *, created: bool) -> list[str]:
         case SumData() as data if one.type == "counter" and (created or data.exemplars):
             return _counters(one.name, data, labels, created=created)
         case data:
-            ending = {"counter": "_total", "info": "_info"}.get(one.type, "")
+            ending = _ENDINGS.get(one.type, "")
             adds_up = one.type in ("counter", "unknown")
             return number_rows(Sample.of(one.name + ending), labels, data.tags, data.values, adds_up=adds_up)
 
@@ -136,12 +169,17 @@ def _histograms(name: str, data: HistogramData | ExponentialHistogramData, label
         histogram = data.row(*rows)
         notes = _bucket_notes(_of_rows(data.exemplars, rows), histogram.bounds)
         lines += bucket_lines(bucket, text, histogram, _edge, notes)
-        if histogram.sum >= 0 and not (histogram.bounds and histogram.bounds[0] < 0):
+        if histogram.sum >= 0 and _has_sum(histogram.bounds):
             lines.append(f"{count.with_labels(text)} {histogram.count}\n")
             lines.append(f"{total.with_labels(text)} {number(histogram.sum)}\n")
         if created:
             lines += _created(born, text, data.created, rows)
     return lines
+
+
+def _has_sum(bounds: Sequence[float]) -> bool:
+    """Return True unless a bucket may hold what is below 0."""
+    return not bounds or bounds[0] >= 0
 
 
 def _edge(bound: float) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from tallymark.export.escaping import UNDERSCORES, check_scheme, metric_names
 from tallymark.export.labels import Labels
-from tallymark.export.text import Sample, bucket_lines, groups, number, number_rows, token
+from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, token
 from tallymark.metric.data import (
     ExponentialHistogramData,
+    Exposition,
     GaugeData,
     HistogramData,
     InfoData,
@@ -45,13 +46,15 @@ def render_prometheus(snapshot: Snapshot, *, escaping: str = UNDERSCORES) -> byt
     """
     check_scheme(escaping)
     labels = Labels(escaping)
-    parts: list[str] = []
+    text = Exposition()
     for family, name in zip(snapshot.families, metric_names(snapshot.families, escaping), strict=True):
         if len(family) == 0:  # all that it had were removed, or expired
             continue
-        parts.append(_head(family, token(name)))
-        parts += _rows(name, family.data, labels)
-    return "".join(parts).encode("utf-8", "replace")
+        text.write(_head(family, token(name)))
+        if not _write_rows(text, name, family.data, escaping):
+            for part in _rows(name, family.data, labels):
+                text.write(part)
+    return text.bytes()
 
 
 def _head(family: FamilySnapshot, name: str) -> str:
@@ -70,6 +73,20 @@ def _type(data: Data) -> str:
             return "summary"
         case HistogramData() | ExponentialHistogramData():
             return "histogram"
+
+
+def _write_rows(text: Exposition, name: str, data: Data, escaping: str) -> bool:
+    """Have the engine write what `_rows` returns; return False where it cannot."""
+    match data:
+        case SumData() | GaugeData() | StateSetData():
+            return text.write_numbers(data.tags, ((*Sample.of(name), data.values),), escaping)
+        case InfoData():
+            return text.write_numbers(data.tags, ((*Sample.of(name), "1.0"),), escaping)
+        case HistogramData():
+            total, count = (*Sample.of(f"{name}_sum"), data.sums), (*Sample.of(f"{name}_count"), data.bucket_counts)
+            start, edges = Sample.of(f"{name}_bucket").labelled, bucket_edges(data.bounds, repr)
+            return text.write_buckets(data.tags, data.bucket_counts, start, edges, (total, count), escaping, False)
+    return False
 
 
 def _rows(name: str, data: Data, labels: Labels) -> list[str]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.export.labels import Labels
 
-__all__ = ["Sample", "bucket_lines", "groups", "number", "number_rows", "token"]
+__all__ = ["Sample", "bucket_edges", "bucket_lines", "groups", "number", "number_rows", "token"]
 
 _PORTION = 2048
 
@@ -111,10 +111,14 @@ def bucket_lines(
         edge: writes a bound.
         notes: what follows the number, for each bucket; empty: nothing does.
     """
-    edges = [*map(edge, histogram.bounds), "+Inf"]
+    edges = bucket_edges(histogram.bounds, edge)
     counts = accumulate(histogram.bucket_counts)
-    start = f'{sample.labelled}{text}{"," if text else ""}le="'
+    start = f"{sample.labelled}{text}{',' if text else ''}"
     return [
-        f'{start}{upper}"}} {count}{note}\n'
-        for upper, count, note in zip(edges, counts, notes or [""] * len(edges), strict=True)
+        f"{start}{upper}{count}{note}\n" for upper, count, note in zip(edges, counts, notes or [""] * len(edges), strict=True)
     ]
+
+
+def bucket_edges(bounds: Sequence[float], edge: Callable[[float], str]) -> tuple[str, ...]:
+    """Return for each bucket what is between its other labels and its number."""
+    return tuple([f'le="{upper}"}} ' for upper in (*map(edge, bounds), "+Inf")])

@@ -6,6 +6,7 @@ in seconds since the epoch, 0 if unknown.
 
 from __future__ import annotations
 
+from tallymark.engine import Exposition
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.frozen import Frozen
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Exemplars: TypeAlias = Sequence[Sequence[Exemplar]]
 
 __all__ = [
-    "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
+    "DATA_TYPES", "ExponentialHistogramData", "Exposition", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
     "SummaryData", "data_of",
 ]  # fmt: skip
 

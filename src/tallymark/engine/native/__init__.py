@@ -7,6 +7,7 @@ if not has_gil():  # loading the extension would turn it on, for the whole proce
 
 from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Counter,
+    Exposition,
     Family,
     Gauge,
     Histogram,
@@ -18,6 +19,9 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timing,
 )
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing", "name"]
+__all__ = [
+    "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
+    "name",
+]  # fmt: skip
 
 name = "native"

@@ -44,8 +44,12 @@ distribution_observe(const Family *family, Cell *cells, double value)
     cell_raise(&cells[MAX(family)], value);
 }
 
-PyObject *bucket_counts_of(const Family *self, const Cell *cells); /* columns.c */
-double extreme_of(const Family *self, const Cell *cells, uint32_t which);
+/* The least or greatest value (MIN, MAX); NaN where nothing was observed. */
+static inline double
+extreme_of(const Family *self, const Cell *cells, uint32_t which)
+{
+    return cell_get(&cells[MIN(self)]) > cell_get(&cells[MAX(self)]) ? Py_NAN : cell_get(&cells[which]);
+}
 
 PyObject *distribution_snapshot(PyObject *op, PyObject *ignored);
 PyObject *distribution_get_bounds(PyObject *op, void *closure);

@@ -1,6 +1,7 @@
 #include "exponential.h"
 
 #include "buckets.h"
+#include "column.h"
 #include "distribution.h"
 #include "negatives.h"
 
@@ -96,9 +97,8 @@ exponential_snapshot(const Family *family, const Cell *cells)
     return snapshot;
 }
 
-/* Columns */
-
-enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, EXEMPLARS, SCALES, N_COLUMNS = SCALES + 4 };
+/* Columns: those of column.h, then those of exemplars and of exponential buckets. */
+enum { NO_EXEMPLARS = N_COLUMNS, SCALES, ALL_COLUMNS = SCALES + 4 };
 
 static void
 set(PyObject *columns, int column, Py_ssize_t row, PyObject *value_steal)
@@ -133,13 +133,19 @@ read_row(const Family *family, const Series *series, PyObject *columns, Py_ssize
     return 0;
 }
 
-PyObject *
-exponential_columns(const Family *family, const Series *const *rows, Py_ssize_t n)
+static int
+is_read(int column)
 {
-    PyObject *columns = PyTuple_New(N_COLUMNS);
-    for (int i = 0; columns != NULL && i < N_COLUMNS; i++) {
-        int is_empty = i == VALUES || i == BUCKET_COUNTS || i == EXEMPLARS;
-        PyObject *column = PyTuple_New(is_empty ? 0 : n);
+    return column != VALUES && column != BUCKET_COUNTS && column != NO_EXEMPLARS;
+}
+
+/* Read rows into a tuple of tuples; NULL with an exception. */
+static PyObject *
+read_rows(const Family *family, const Series *const *rows, Py_ssize_t n)
+{
+    PyObject *columns = PyTuple_New(ALL_COLUMNS);
+    for (int i = 0; columns != NULL && i < ALL_COLUMNS; i++) {
+        PyObject *column = PyTuple_New(is_read(i) ? n : 0);
         if (column == NULL) {
             Py_CLEAR(columns);
             break;
@@ -152,4 +158,42 @@ exponential_columns(const Family *family, const Series *const *rows, Py_ssize_t 
         }
     }
     return columns;
+}
+
+/* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
+ * sets are made, which only a garbage collection that they trigger can interrupt. So the collector is off meanwhile. */
+static PyObject *
+read_table(const Family *family)
+{
+    const Series **rows = PyMem_Malloc((family->table.n_rows + 1) * sizeof *rows);
+    if (rows == NULL) {
+        return PyErr_NoMemory();
+    }
+    Py_ssize_t n = 0;
+    for (uint32_t i = 0; i < family->table.n_rows; i++) {
+        const Series *series = family->table.rows[i];
+        if (series != NULL && is_live(series)) {
+            rows[n++] = series;
+        }
+    }
+    if (n == 0 && !family_has_lived(family)) {
+        rows[n++] = family->root;
+    }
+    int collecting = PyGC_Disable();
+    PyObject *columns = read_rows(family, rows, n);
+    if (collecting) { /* before any Python code runs, which may turn it off itself */
+        PyGC_Enable();
+    }
+    PyMem_Free(rows);
+    return columns;
+}
+
+PyObject *
+exponential_columns(const Family *family)
+{
+    PyObject *columns = read_table(family);
+    PyObject *make = columns == NULL ? NULL : borrowed(family->state, COLUMNS);
+    PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
+    Py_XDECREF(columns);
+    return result;
 }

@@ -20,7 +20,7 @@ PyObject *exponential_read(const Family *family, const Cell *cells);
 /* The snapshot of one series; NULL with an exception. */
 PyObject *exponential_snapshot(const Family *family, const Cell *cells);
 
-/* The columns of series, as `tallymark.engine.columns` has them: a tuple of tuples; NULL with an exception. */
-PyObject *exponential_columns(const Family *family, const Series *const *rows, Py_ssize_t n);
+/* Read a family as columns: the live series or, if there never was one, the root alone. NULL with an exception. */
+PyObject *exponential_columns(const Family *family);
 
 #endif

@@ -103,6 +103,7 @@ family_dealloc(PyObject *op)
     }
     Py_XDECREF(self->overflow_tags);
     table_clear(&self->table);
+    tagsets_settle(self->state);
     arena_clear(&self->series);
     PyMem_Free(self->empty);
     PyMem_Free(self->bounds);

@@ -265,6 +265,7 @@ family_leave(Family *family, Series *series)
     }
     series->state = &series_dormant;
     family_empty(family, series);
+    table_forget_block(&family->table, series->row); /* which would keep its tags */
     family->table.live--;
     family->taken -= !series->kept;
 }

@@ -4,6 +4,21 @@
 
 #include "docs.h"
 
+static PyObject *
+bucket_counts_of(const Family *self, const Cell *cells)
+{
+    PyObject *counts = PyTuple_New((Py_ssize_t)self->n_bounds + 1);
+    for (uint32_t i = 0; counts != NULL && i <= self->n_bounds; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(cell_count(&cells[i]));
+        if (count == NULL) {
+            Py_CLEAR(counts);
+            break;
+        }
+        PyTuple_SET_ITEM(counts, i, count);
+    }
+    return counts;
+}
+
 PyObject *
 distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -19,7 +34,7 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
     double smallest = extreme_of(family, self->cells, MIN(family));
     double largest = extreme_of(family, self->cells, MAX(family));
     int collecting = PyGC_Disable(); /* else a finaliser might observe between reading the sum and the counts */
-    atomic_thread_fence(memory_order_acquire); /* as entry_bucket_counts */
+    atomic_thread_fence(memory_order_acquire); /* who observes counts first, and adds to the sum then */
     PyObject *counts = bucket_counts_of(family, self->cells);
     if (collecting) {
         PyGC_Enable();

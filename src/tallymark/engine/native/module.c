@@ -1,3 +1,5 @@
+#include "column.h"
+#include "exposition.h"
 #include "instrument.h"
 #include "operation_recorder.h"
 #include "timing.h"
@@ -30,6 +32,8 @@ static const TypeEntry type_entries[] = {
     {&timing_spec, OF(timing_type), 0, "Timing"},
     {&operation_recorder_spec, OF(operation_recorder_type), 0, "OperationRecorder"},
     {&shared_spec, OF(shared_type), 0, "Shared"},
+    {&exposition_spec, OF(exposition_type), 0, "Exposition"},
+    {&column_spec, OF(column_type), 0, NULL},
     {&moment_spec, OF(moment_type), 0, NULL},
     {&timed_spec, OF(timed_type), 0, NULL},
 };
@@ -51,6 +55,7 @@ static const struct {
     [UPDATE_WRAPPER] = {"functools", "update_wrapper"},
     /* `collections.abc` is this too, but imports all of `collections`. */
     [MAPPING] = {"_collections_abc", "Mapping"},
+    [SEQUENCE] = {"_collections_abc", "Sequence"},
     [KEYS_VIEW] = {"_collections_abc", "KeysView"},
     [VALUES_VIEW] = {"_collections_abc", "ValuesView"},
     [ITEMS_VIEW] = {"_collections_abc", "ItemsView"},
@@ -100,6 +105,16 @@ set_kind(PyTypeObject *type, const char *kind)
     return result;
 }
 
+/* Make a type a subclass of an abstract one: 0, or -1 with an exception. */
+static int
+register_as(State *state, int which, PyTypeObject *type)
+{
+    PyObject *abstract = borrowed(state, which);
+    PyObject *registered = abstract == NULL ? NULL : PyObject_CallMethod(abstract, "register", "O", type);
+    Py_XDECREF(registered);
+    return registered == NULL ? -1 : 0;
+}
+
 static int
 module_exec(PyObject *module)
 {
@@ -113,10 +128,10 @@ module_exec(PyObject *module)
         || set_kind(state->histogram_type, "histogram") < 0 || set_kind(state->timer_type, "timer") < 0) {
         return -1;
     }
-    PyObject *mapping = borrowed(state, MAPPING);
-    PyObject *registered = mapping == NULL ? NULL : PyObject_CallMethod(mapping, "register", "O", state->tagset_type);
-    Py_XDECREF(registered);
-    return registered == NULL ? -1 : timing_add_moments(state);
+    if (register_as(state, MAPPING, state->tagset_type) < 0 || register_as(state, SEQUENCE, state->column_type) < 0) {
+        return -1;
+    }
+    return timing_add_moments(state);
 }
 
 static int

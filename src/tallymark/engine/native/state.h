@@ -10,13 +10,14 @@
 
 /* What slow paths use from Python, imported on first use: importing all of it would double the cost of `import tallymark`. */
 enum {
-    POLICY, COLUMNS, HISTOGRAM_SNAPSHOT, EXPONENTIAL_SNAPSHOT, CHECKED_TAGS, TEXT_TAGS, DESCRIBE, TIMED, IN_PROGRESS, EXCEPTION_COUNT, UPDATE_WRAPPER,
-    TIMEDELTA, MAPPING, KEYS_VIEW, VALUES_VIEW, ITEMS_VIEW, N_BORROWED
+    POLICY, COLUMNS, HISTOGRAM_SNAPSHOT, EXPONENTIAL_SNAPSHOT, CHECKED_TAGS, TEXT_TAGS, DESCRIBE, TIMED, IN_PROGRESS, EXCEPTION_COUNT,
+    UPDATE_WRAPPER, TIMEDELTA, MAPPING, SEQUENCE, KEYS_VIEW, VALUES_VIEW, ITEMS_VIEW, N_BORROWED
 };
 
 typedef struct State {
     PyTypeObject *tagset_type, *family_type, *instrument_type, *timing_type, *moment_type, *timed_type;
     PyTypeObject *counter_type, *gauge_type, *histogram_type, *timer_type, *operation_recorder_type, *shared_type;
+    PyTypeObject *column_type, *exposition_type;
     PyTypeObject *expiring_gauge_type, *undecided_gauge_type; /* subtypes: of gauges with a ttl; of those in shared memory at first */
     PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
     Shapes shapes;

@@ -7,12 +7,18 @@
 
 #include "series.h"
 
+struct Block;
+struct Rows;
+
 typedef struct {
     Pointers index;
     Series **rows;         /* a hole is NULL */
     uint32_t n_rows, capacity; /* rows used, holes among them; rows allocated */
     uint32_t known;        /* series in the table */
     uint32_t live;         /* live ones among them */
+    struct Block **blocks; /* what snapshots share (rows.h), each of BLOCK_ROWS rows; NULL where none is known */
+    uint32_t n_blocks;
+    struct Rows *readings; /* of this table, that are going on */
 } Table;
 
 void table_clear(Table *table);
@@ -28,6 +34,19 @@ void table_trim(Table *table);
 int table_move_last(Table *table, Series *series);
 
 Series *table_find(const Table *table, const TagSet *tags);
+
+/* Return what is kept of a block of rows, which may not be true of them any more: borrowed, or NULL. */
+static inline struct Block *
+table_block(const Table *table, uint32_t index)
+{
+    return index < table->n_blocks ? table->blocks[index] : NULL;
+}
+
+/* Keep a block, for as long as no series in it becomes dormant; one that cannot be kept is no error. */
+void table_keep_block(Table *table, uint32_t index, struct Block *block);
+
+/* Forget the block of a row. */
+void table_forget_block(Table *table, uint32_t row);
 
 static inline int
 is_planned(const TagSet *tags, const TagSet *base, const Plan *plan, PyObject *const *values)

@@ -10,6 +10,7 @@
 #include "slot.h"
 
 struct Family;
+struct Rows;
 
 typedef struct {
     TagSet *tags; /* owned */
@@ -47,9 +48,8 @@ void totals_clear(Totals *totals);
 /* Find all shares: 0, or -1 with an exception. */
 int totals_sync(struct Family *family);
 
-/* Read all shares. Then return tuples of tags, times of creation and values; NULL without an exception where there is no
- * series. Runs no Python code, if no garbage is collected meanwhile. */
-PyObject *totals_read(struct Family *family);
+/* Read all shares. Then return the rows of the totals; NULL without an exception where there is no series. */
+struct Rows *totals_read(struct Family *family);
 
 /* End the series of which no share changed for the family's ttl: how many, or -1 with an exception. */
 long totals_expire(struct Family *family, double now);

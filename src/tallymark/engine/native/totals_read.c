@@ -5,6 +5,7 @@
 
 #include "instrument.h"
 #include "member.h"
+#include "rows.h"
 #include "shared_family.h"
 #include "tag_text.h"
 
@@ -67,35 +68,49 @@ read_shares(Family *family)
     }
 }
 
-PyObject *
-totals_read(Family *family)
+/* Add the next totals that lived, at most a block of them, and move `*at` behind them: 0, or -1 with an exception. */
+static int
+add_block(const Totals *totals, Rows *rows, size_t *at)
 {
-    const Totals *totals = &family->totals;
-    Py_ssize_t n = 0, row = 0;
-    read_shares(family);
-    for (size_t i = 0; i < totals->n_rows; i++) {
-        n += totals->rows[i]->n_read > 0;
-    }
-    if (n == 0) {
-        return NULL;
-    }
-    PyObject *tags = PyTuple_New(n), *created = PyTuple_New(n), *values = PyTuple_New(n);
-    int complete = tags != NULL && created != NULL && values != NULL;
-    for (size_t i = 0; complete && i < totals->n_rows; i++) {
-        const Total *total = totals->rows[i];
-        if (total->n_read > 0) {
-            PyObject *time = PyFloat_FromDouble(total->created), *value = PyFloat_FromDouble(value_of(total));
-            complete = time != NULL && value != NULL;
-            PyTuple_SET_ITEM(tags, row, Py_NewRef((PyObject *)total->tags));
-            PyTuple_SET_ITEM(created, row, time);
-            PyTuple_SET_ITEM(values, row++, value);
+    const Total *living[BLOCK_ROWS];
+    uint32_t n = 0;
+    for (; n < BLOCK_ROWS && *at < totals->n_rows; ++*at) {
+        if (totals->rows[*at]->n_read > 0) {
+            living[n++] = totals->rows[*at];
         }
     }
-    PyObject *columns = complete ? PyTuple_Pack(3, tags, created, values) : NULL;
-    Py_XDECREF(tags);
-    Py_XDECREF(created);
-    Py_XDECREF(values);
-    return columns;
+    Block *block = n == 0 ? NULL : block_new(n);
+    if (block == NULL) {
+        return n == 0 ? 0 : -1;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        block->tags[i] = (TagSet *)Py_NewRef((PyObject *)living[i]->tags);
+        block->created[i] = living[i]->created;
+    }
+    Portion *portion = rows_add(rows, block);
+    for (uint32_t i = 0; portion != NULL && i < n; i++) {
+        portion->words[i] = bits_of(value_of(living[i]));
+    }
+    return portion == NULL ? -1 : 0;
+}
+
+Rows *
+totals_read(Family *family)
+{
+    Rows *rows = rows_new(family);
+    if (rows == NULL) {
+        return NULL;
+    }
+    read_shares(family);
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < family->totals.n_rows;) {
+        result = add_block(&family->totals, rows, &at);
+    }
+    if (result < 0 || rows->n == 0) {
+        rows_release(rows, family->state);
+        return NULL;
+    }
+    return rows;
 }
 
 /* Expiry */

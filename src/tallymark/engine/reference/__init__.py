@@ -12,6 +12,7 @@ is *dormant* (removed, expired, or not recorded to yet), and the first record wa
 """
 
 from tallymark.engine.reference.counter import Counter
+from tallymark.engine.reference.exposition import Exposition
 from tallymark.engine.reference.family import Family
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
@@ -21,6 +22,9 @@ from tallymark.engine.reference.tagset import TagSet
 from tallymark.engine.reference.timer import Timer
 from tallymark.engine.reference.timing import Timing
 
-__all__ = ["Counter", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing", "name"]
+__all__ = [
+    "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
+    "name",
+]  # fmt: skip
 
 name = "reference"

@@ -1,0 +1,257 @@
+#include "column.h"
+
+#include "cell.h"
+
+static PyObject *
+bucket_counts(const Rows *rows, const uint64_t *words)
+{
+    PyObject *counts = PyTuple_New((Py_ssize_t)rows->n_bounds + 1);
+    for (uint32_t i = 0; counts != NULL && i <= rows->n_bounds; i++) {
+        PyObject *count = PyLong_FromUnsignedLongLong(words[i]);
+        if (count == NULL) {
+            Py_CLEAR(counts);
+            break;
+        }
+        PyTuple_SET_ITEM(counts, i, count);
+    }
+    return counts;
+}
+
+/* The smallest or largest observation: NaN where there is none. */
+static double
+extreme(const Rows *rows, const uint64_t *words, uint32_t which)
+{
+    return double_of(words[MIN_WORD(rows)]) > double_of(words[MAX_WORD(rows)]) ? Py_NAN : double_of(words[which]);
+}
+
+/* Return what a column has in a row of a portion; a new reference, or NULL with an exception. */
+static PyObject *
+item(const Rows *rows, int which, const Portion *portion, uint32_t row)
+{
+    const uint64_t *words = portion->words + (size_t)row * rows->width;
+    switch (which) {
+    case TAGS:
+        return Py_NewRef((PyObject *)portion->block->tags[row]);
+    case CREATED:
+        return PyFloat_FromDouble(portion->block->created[row]);
+    case VALUES:
+        return PyFloat_FromDouble(double_of(words[0]));
+    case BUCKET_COUNTS:
+        return bucket_counts(rows, words);
+    case SUMS:
+        return PyFloat_FromDouble(double_of(words[SUM_WORD(rows)]));
+    default:
+        return PyFloat_FromDouble(extreme(rows, words, which == MINS ? MIN_WORD(rows) : MAX_WORD(rows)));
+    }
+}
+
+static PyObject *
+as_tuple(const Column *self)
+{
+    const Rows *rows = self->rows;
+    PyObject *tuple = PyTuple_New(rows->n);
+    for (uint32_t i = 0; tuple != NULL && i < rows->n_portions; i++) {
+        const Portion *portion = rows->portions[i];
+        for (uint32_t row = 0; row < portion->block->n; row++) {
+            PyObject *one = item(rows, self->which, portion, row);
+            if (one == NULL) {
+                Py_DECREF(tuple);
+                return NULL;
+            }
+            PyTuple_SET_ITEM(tuple, portion->start + row, one);
+        }
+    }
+    return tuple;
+}
+
+static void
+column_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    rows_release(((Column *)op)->rows, state_of_type(type));
+    type->tp_free(op);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t
+column_length(PyObject *op)
+{
+    return ((Column *)op)->rows->n;
+}
+
+static PyObject *
+column_item(PyObject *op, Py_ssize_t i)
+{
+    const Column *self = (Column *)op;
+    uint32_t row;
+    if (i < 0 || i >= self->rows->n) {
+        PyErr_SetString(PyExc_IndexError, "a column has no row of this index");
+        return NULL;
+    }
+    const Portion *portion = rows_find(self->rows, (uint32_t)i, &row);
+    return item(self->rows, self->which, portion, row);
+}
+
+static PyObject *
+column_slice(const Column *self, PyObject *slice)
+{
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
+        return NULL;
+    }
+    Py_ssize_t n = PySlice_AdjustIndices(self->rows->n, &start, &stop, step);
+    PyObject *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; tuple != NULL && i < n; i++) {
+        PyObject *one = column_item((PyObject *)self, start + i * step);
+        if (one == NULL) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, i, one);
+    }
+    return tuple;
+}
+
+static PyObject *
+column_subscript(PyObject *op, PyObject *key)
+{
+    if (PySlice_Check(key)) {
+        return column_slice((Column *)op, key);
+    }
+    Py_ssize_t i = PyNumber_AsSsize_t(key, PyExc_IndexError);
+    if (i == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return column_item(op, i < 0 ? i + column_length(op) : i);
+}
+
+static PyObject *
+column_richcompare(PyObject *a, PyObject *b, int op)
+{
+    const Column *self = (Column *)a, *other = Py_IS_TYPE(b, Py_TYPE(a)) ? (Column *)b : NULL;
+    if (other == NULL && !PyTuple_Check(b)) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    if (other != NULL && other->rows == self->rows && other->which == self->which && (op == Py_EQ || op == Py_NE)) {
+        return PyBool_FromLong(op == Py_EQ); /* a tuple too is equal to itself, though it may hold NaN */
+    }
+    PyObject *mine = as_tuple(self), *theirs = other != NULL ? as_tuple(other) : Py_NewRef(b);
+    PyObject *result = mine == NULL || theirs == NULL ? NULL : PyObject_RichCompare(mine, theirs, op);
+    Py_XDECREF(mine);
+    Py_XDECREF(theirs);
+    return result;
+}
+
+static Py_hash_t
+column_hash(PyObject *op)
+{
+    PyObject *tuple = as_tuple((Column *)op);
+    Py_hash_t hash = tuple == NULL ? -1 : PyObject_Hash(tuple);
+    Py_XDECREF(tuple);
+    return hash;
+}
+
+static PyObject *
+column_repr(PyObject *op)
+{
+    PyObject *tuple = as_tuple((Column *)op);
+    PyObject *text = tuple == NULL ? NULL : PyObject_Repr(tuple);
+    Py_XDECREF(tuple);
+    return text;
+}
+
+static PyObject *
+column_reduce(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *tuple = as_tuple((Column *)op);
+    return tuple == NULL ? NULL : Py_BuildValue("O(N)", &PyTuple_Type, tuple);
+}
+
+static PyObject *
+column_index(PyObject *op, PyObject *args)
+{
+    PyObject *tuple = as_tuple((Column *)op);
+    PyObject *method = tuple == NULL ? NULL : PyObject_GetAttrString(tuple, "index");
+    PyObject *result = method == NULL ? NULL : PyObject_Call(method, args, NULL);
+    Py_XDECREF(tuple);
+    Py_XDECREF(method);
+    return result;
+}
+
+static PyObject *
+column_count(PyObject *op, PyObject *value)
+{
+    PyObject *tuple = as_tuple((Column *)op);
+    PyObject *result = tuple == NULL ? NULL : PyObject_CallMethod(tuple, "count", "O", value);
+    Py_XDECREF(tuple);
+    return result;
+}
+
+static PyMethodDef column_methods[] = {
+    {"index", column_index, METH_VARARGS, "Return the first row that has a value; `ValueError` if none has."},
+    {"count", column_count, METH_O, "Return how many rows have a value."},
+    {"__reduce__", column_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot column_slots[] = {
+    {Py_tp_doc, "A column of a snapshot. It is read as a tuple is, makes each item when it is asked for, and pickles as a tuple."},
+    {Py_tp_dealloc, column_dealloc},
+    {Py_tp_hash, column_hash},
+    {Py_tp_richcompare, column_richcompare},
+    {Py_tp_repr, column_repr},
+    {Py_tp_methods, column_methods},
+    {Py_sq_length, column_length},
+    {Py_sq_item, column_item},
+    {Py_mp_length, column_length},
+    {Py_mp_subscript, column_subscript},
+    {0, NULL},
+};
+
+PyType_Spec column_spec = {
+    .name = "tallymark.engine.native.Column",
+    .basicsize = sizeof(Column),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_SEQUENCE | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = column_slots,
+};
+
+/* Columns */
+
+static PyObject *
+column_of(State *state, Rows *rows, int which)
+{
+    Column *self = (Column *)state->column_type->tp_alloc(state->column_type, 0);
+    if (self != NULL) {
+        self->rows = rows_retain(rows);
+        self->which = which;
+    }
+    return (PyObject *)self;
+}
+
+PyObject *
+columns_of(State *state, Rows *rows_steal)
+{
+    if (rows_steal == NULL) {
+        return NULL;
+    }
+    static const int of_numbers[] = {TAGS, CREATED, VALUES};
+    static const int of_buckets[] = {TAGS, CREATED, BUCKET_COUNTS, SUMS, MINS, MAXS};
+    static const char *const names[] = {"tags", "created", "values", "bucket_counts", "sums", "mins", "maxs"};
+    const int *kinds = rows_steal->has_buckets ? of_buckets : of_numbers;
+    int n = rows_steal->has_buckets ? 6 : 3;
+    PyObject *result = NULL, *none = PyTuple_New(0), *columns = PyDict_New();
+    int is_complete = none != NULL && columns != NULL;
+    for (int i = 0; is_complete && i < n; i++) {
+        PyObject *column = column_of(state, rows_steal, kinds[i]);
+        is_complete = column != NULL && PyDict_SetItemString(columns, names[kinds[i]], column) == 0;
+        Py_XDECREF(column);
+    }
+    PyObject *make = is_complete ? borrowed(state, COLUMNS) : NULL;
+    if (make != NULL) {
+        result = PyObject_Call(make, none, columns);
+    }
+    Py_XDECREF(none);
+    Py_XDECREF(columns);
+    rows_release(rows_steal, state);
+    return result;
+}

@@ -1,0 +1,65 @@
+"""`Exposition`: the text that an exporter writes."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, TypeAlias
+
+    from tallymark.engine.reference.tagset import TagSet
+
+    Line: TypeAlias = tuple[str, str, Sequence[Any] | str]
+
+__all__ = ["Exposition"]
+
+
+class Exposition:
+    """The text of an exposition, as an exporter writes it. Where an engine can write rows itself, it does so faster.
+
+    Rows are lines as Prometheus' formats have them, `name{labels} number`. One thread at a time may use an exposition.
+    """
+
+    __slots__ = ("_parts",)
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+
+    def write(self, text: str, /) -> None:
+        """Append a text."""
+        self._parts.append(text)
+
+    def write_numbers(self, tags: Sequence[TagSet], lines: tuple[Line, ...], scheme: str, /) -> bool:
+        """Append the lines of each row: of each, how it begins without labels, how it begins with some, and the column of its
+        number or the text of one. Labels are written under an escaping scheme of Prometheus.
+
+        A line of the times of creation is left out where the time is not known. Return False, and append nothing, where the
+        exporter must write the rows: this engine does not know these columns or this scheme, or two rows may have the same
+        labels.
+        """
+        return False
+
+    def write_buckets(
+        self,
+        tags: Sequence[TagSet],
+        bucket_counts: Sequence[Sequence[int]],
+        start: str,
+        edges: tuple[str, ...],
+        lines: tuple[Line, ...],
+        scheme: str,
+        only_positive: bool,
+        /,
+    ) -> bool:
+        """Append the lines of each row's buckets, and then further ones as `write_numbers` does. Return False as that does.
+
+        `start` is how a bucket's line begins, and `edges` has for each bucket what is between its labels and its number. The
+        number of a line that has the column of bucket counts is the count of all. If `only_positive`, a row whose sum is below
+        0 has no lines but those of its buckets and its time.
+        """
+        return False
+
+    def bytes(self) -> bytes:
+        """Return what was written, as UTF-8, and begin anew. A lone surrogate becomes `?`."""
+        text = "".join(self._parts)
+        self._parts = []
+        return text.encode("utf-8", "replace")
