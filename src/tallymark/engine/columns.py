@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.reference import TagSet
 
 __all__ = ["Columns"]
@@ -20,10 +21,11 @@ class Columns(Frozen):
 
     Counters and gauges fill `values`; histograms and timers fill `bucket_counts` (a sequence per series: its bounds and
     one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). `created` is in
-    seconds since the epoch.
+    seconds since the epoch. `exemplars` is empty if no series has one; else it has for each series those that it has, in the
+    order of its buckets.
     """
 
-    __slots__ = ("bucket_counts", "created", "maxs", "mins", "sums", "tags", "values")
+    __slots__ = ("bucket_counts", "created", "exemplars", "maxs", "mins", "sums", "tags", "values")
 
     tags: Sequence[TagSet]
     created: Sequence[float]
@@ -32,6 +34,7 @@ class Columns(Frozen):
     sums: Sequence[float]
     mins: Sequence[float]
     maxs: Sequence[float]
+    exemplars: Sequence[Sequence[Exemplar]]
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Columns(Frozen):
         sums: Sequence[float] = (),
         mins: Sequence[float] = (),
         maxs: Sequence[float] = (),
+        exemplars: Sequence[Sequence[Exemplar]] = (),
     ) -> None:
         _set(self, "tags", tags)
         _set(self, "created", created)
@@ -50,3 +54,4 @@ class Columns(Frozen):
         _set(self, "sums", sums)
         _set(self, "mins", mins)
         _set(self, "maxs", maxs)
+        _set(self, "exemplars", exemplars)

@@ -121,8 +121,8 @@ def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> His
     for value, row in zip(values, counts, strict=True):
         if _bounds(name, value.bounds) != bounds or len(row) != len(bounds) + 1:
             raise ValueError(f"metric {name!r}: all series have the same bounds, and one bucket more than bounds")
-    columns = [_floats(name, [getattr(value, column) for value in values]) for column in ("sum", "min", "max")]
-    return HistogramData(tags, (0.0,) * len(tags), bounds, tuple(counts), *columns)
+    sums, mins, maxs = (_floats(name, [getattr(value, column) for value in values]) for column in ("sum", "min", "max"))
+    return HistogramData(tags, (0.0,) * len(tags), bounds, tuple(counts), sums, mins, maxs)
 
 
 def _floats(name: str, values: Iterable[Any]) -> tuple[float, ...]:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
     from tallymark.engine import TagSet
     from tallymark.engine.columns import Columns
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.options import FamilyOptions
 
     Data: TypeAlias = "SumData | GaugeData | SummaryData | HistogramData | ExponentialHistogramData | InfoData | StateSetData"
     Buckets: TypeAlias = tuple[int, Sequence[int]]
+    Exemplars: TypeAlias = Sequence[Sequence[Exemplar]]
 
 __all__ = [
     "DATA_TYPES", "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
@@ -30,14 +32,29 @@ __all__ = [
 
 
 class SumData(Frozen):
-    """Totals: of a counter, which only go up; or of a gauge that processes share and sum, which are not `monotonic`."""
+    """Totals: of a counter, which only go up; or of a gauge that processes share and sum, which are not `monotonic`.
 
-    __slots__ = ("created", "monotonic", "tags", "values")
+    Attributes:
+        exemplars: for each series at most one; empty as a whole where there is none.
+    """
+
+    __slots__ = ("created", "exemplars", "monotonic", "tags", "values")
 
     tags: Sequence[TagSet]
     created: Sequence[float]
     values: Sequence[float]
     monotonic: bool
+    exemplars: Exemplars
+
+    def __init__(
+        self,
+        tags: Sequence[TagSet],
+        created: Sequence[float],
+        values: Sequence[float],
+        monotonic: bool,
+        exemplars: Exemplars = (),
+    ) -> None:
+        super().__init__(tags, created, values, monotonic, exemplars)
 
 
 class GaugeData(Frozen):
@@ -70,9 +87,10 @@ class HistogramData(Frozen):
         sums: of the observations of each series.
         mins: the smallest observation of each series; NaN where there is none.
         maxs: the largest one.
+        exemplars: for each series at most one a bucket, in the order of the buckets; empty as a whole where there is none.
     """
 
-    __slots__ = ("bounds", "bucket_counts", "created", "maxs", "mins", "sums", "tags")
+    __slots__ = ("bounds", "bucket_counts", "created", "exemplars", "maxs", "mins", "sums", "tags")
 
     tags: Sequence[TagSet]
     created: Sequence[float]
@@ -81,6 +99,20 @@ class HistogramData(Frozen):
     sums: Sequence[float]
     mins: Sequence[float]
     maxs: Sequence[float]
+    exemplars: Exemplars
+
+    def __init__(
+        self,
+        tags: Sequence[TagSet],
+        created: Sequence[float],
+        bounds: tuple[float, ...],
+        bucket_counts: Sequence[Sequence[int]],
+        sums: Sequence[float],
+        mins: Sequence[float],
+        maxs: Sequence[float],
+        exemplars: Exemplars = (),
+    ) -> None:
+        super().__init__(tags, created, bounds, bucket_counts, sums, mins, maxs, exemplars)
 
     def row(self, row: int, *others: int) -> HistogramSnapshot:
         """Return the distribution of one series, or of several together."""
@@ -103,9 +135,12 @@ class ExponentialHistogramData(Frozen):
         sums: of the observations of each series.
         mins: the smallest observation of each series; NaN where there is none.
         maxs: the largest one.
+        exemplars: for each series at most 20; empty as a whole where there is none.
     """
 
-    __slots__ = ("created", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "zero_counts")
+    __slots__ = (
+        "created", "exemplars", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "zero_counts",
+    )  # fmt: skip
 
     tags: Sequence[TagSet]
     created: Sequence[float]
@@ -116,6 +151,22 @@ class ExponentialHistogramData(Frozen):
     sums: Sequence[float]
     mins: Sequence[float]
     maxs: Sequence[float]
+    exemplars: Exemplars
+
+    def __init__(
+        self,
+        tags: Sequence[TagSet],
+        created: Sequence[float],
+        scales: Sequence[int],
+        zero_counts: Sequence[int],
+        positives: Sequence[Buckets],
+        negatives: Sequence[Buckets],
+        sums: Sequence[float],
+        mins: Sequence[float],
+        maxs: Sequence[float],
+        exemplars: Exemplars = (),
+    ) -> None:
+        super().__init__(tags, created, scales, zero_counts, positives, negatives, sums, mins, maxs, exemplars)
 
     def row(self, *rows: int) -> HistogramSnapshot:
         """Return the distribution of one series, or of several together, its buckets with explicit bounds.
@@ -188,9 +239,18 @@ def data_of(options: FamilyOptions, columns: Columns) -> Data:
     tags, created = columns.tags, columns.created
     match options.kind:
         case "counter":
-            return SumData(tags, created, columns.values, True)
+            return SumData(tags, created, columns.values, True, columns.exemplars)
         case "histogram" | "timer":
-            return HistogramData(tags, created, options.bounds, columns.bucket_counts, columns.sums, columns.mins, columns.maxs)
+            return HistogramData(
+                tags,
+                created,
+                options.bounds,
+                columns.bucket_counts,
+                columns.sums,
+                columns.mins,
+                columns.maxs,
+                columns.exemplars,
+            )
         case "info":
             return InfoData(tags, created)
         case "stateset":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeVar
 
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot
 
@@ -33,7 +34,8 @@ def delta(before: Snapshot, after: Snapshot) -> Snapshot:
     Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
     exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
     from nothing, and so has a total that a callback or collector tells and that is less than it was. Of a distribution, `min`
-    and `max` are exact where they are new, and else the edges of the outermost buckets that changed.
+    and `max` are exact where they are new, and else the edges of the outermost buckets that changed. Exemplars are those that
+    are new.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
@@ -52,7 +54,8 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
     """Return the difference. `rows` holds, for each row of `after`, the row of `before` with the same series."""
     match before, after:
         case SumData(monotonic=True), SumData(monotonic=True):
-            return replace(after, values=_grown(before.values, after.values, rows))
+            values = _grown(before.values, after.values, rows)
+            return replace(after, values=values, exemplars=_new(before.exemplars, after.exemplars, rows))
         case SumData(), SumData():
             return replace(after, values=_less(before.values, after.values, rows))
         case GaugeData(), GaugeData():
@@ -67,6 +70,7 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
                 after.tags, after.created, after.bounds,
                 tuple([part.bucket_counts for part in parts]), tuple([part.sum for part in parts]),
                 tuple([part.min for part in parts]), tuple([part.max for part in parts]),
+                _new(before.exemplars, after.exemplars, rows),
             )  # fmt: skip
     return after
 
@@ -77,6 +81,15 @@ def _less(before: Sequence[N], after: Sequence[N], rows: Sequence[int | None]) -
 
 def _grown(before: Sequence[float], after: Sequence[float], rows: Sequence[int | None]) -> tuple[float, ...]:
     return _less(before, after, [None if i is None or after[row] < before[i] else i for row, i in enumerate(rows)])
+
+
+def _new(
+    before: Sequence[Sequence[Exemplar]], after: Sequence[Sequence[Exemplar]], rows: Sequence[int | None]
+) -> Sequence[Sequence[Exemplar]]:
+    """Return the exemplars that were not there before."""
+    pairs = zip(after, [() if row is None or not before else before[row] for row in rows], strict=False)
+    new = tuple([tuple([one for one in now if one not in then]) for now, then in pairs])
+    return new if any(new) else ()
 
 
 def _minus(now: N, then: N) -> N:

@@ -1,6 +1,7 @@
 /* Reads a family as columns: no object is made for a series. Each row is copied at once. */
 #include "columns.h"
 
+#include "exemplar.h"
 #include "instrument.h"
 #include "shared_family.h"
 
@@ -140,9 +141,9 @@ make_columns(Py_ssize_t n_columns, Py_ssize_t n, const Reading *readings, int n_
     return columns;
 }
 
-/* Read the rows of the table: columns, or NULL with an exception. */
+/* Read the rows of the table: columns, or NULL with an exception; `*exemplars` is NULL where there are none. */
 static PyObject *
-read_table(const Family *self)
+read_table(const Family *self, PyObject **exemplars)
 {
     static const Reading numbers[] = {{part_value, 2}, {part_tags, 0}, {part_created, 1}};
     static const Reading histograms[] = {{part_sum, 4}, {part_min, 5}, {part_max, 6}, {part_bucket_counts, 3},
@@ -160,8 +161,28 @@ read_table(const Family *self)
             Py_CLEAR(columns);
         }
     }
+    if (columns != NULL && (*exemplars = exemplars_read(self, rows, n)) == NULL && PyErr_Occurred()) {
+        Py_CLEAR(columns);
+    }
     PyMem_Free(rows);
     return columns;
+}
+
+/* Make the object from columns, and exemplars if there are any. */
+static PyObject *
+make_object(const Family *self, PyObject *columns, PyObject *exemplars)
+{
+    PyObject *make = borrowed(self->state, COLUMNS), *named = NULL, *result = NULL;
+    if (make != NULL && exemplars != NULL) {
+        PyObject *read = borrowed(self->state, EXEMPLARS_OF);
+        PyObject *checked = read == NULL ? NULL : PyObject_CallOneArg(read, exemplars);
+        named = checked == NULL ? NULL : Py_BuildValue("{s:N}", "exemplars", checked);
+    }
+    if (make != NULL && (exemplars == NULL) == (named == NULL)) {
+        result = PyObject_Call(make, columns, named);
+    }
+    Py_XDECREF(named);
+    return result;
 }
 
 /* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
@@ -170,7 +191,7 @@ PyObject *
 family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Family *self = (Family *)op;
-    PyObject *columns = NULL, *expired = PyObject_CallMethod(op, "expire", NULL);
+    PyObject *columns = NULL, *exemplars = NULL, *expired = PyObject_CallMethod(op, "expire", NULL);
     if (expired == NULL || (has_shares(self) && totals_sync(self) < 0)) {
         Py_XDECREF(expired);
         return NULL;
@@ -181,13 +202,13 @@ family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
         columns = totals_read(self);
     }
     if (columns == NULL && !PyErr_Occurred()) {
-        columns = read_table(self);
+        columns = read_table(self, &exemplars);
     }
     if (collecting) { /* before any Python code runs, which may turn it off itself */
         PyGC_Enable();
     }
-    PyObject *make = columns == NULL ? NULL : borrowed(self->state, COLUMNS);
-    PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
+    PyObject *result = columns == NULL ? NULL : make_object(self, columns, exemplars);
     Py_XDECREF(columns);
+    Py_XDECREF(exemplars);
     return result;
 }

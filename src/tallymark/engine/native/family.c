@@ -1,4 +1,5 @@
 #include "columns.h"
+#include "exemplar.h"
 #include "family_options.h"
 #include "instrument.h"
 #include "shared_family.h"
@@ -99,6 +100,7 @@ family_dealloc(PyObject *op)
         }
     }
     Py_XDECREF(self->overflow_tags);
+    exemplars_clear(self);
     table_clear(&self->table);
     arena_clear(&self->series);
     PyMem_Free(self->empty);

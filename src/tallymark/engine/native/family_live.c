@@ -1,7 +1,9 @@
+#include "exemplar.h"
 #include "instrument.h"
 #include "shared_family.h"
 
 const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
+const CellState series_asking = ASKING;                    /* of any */
 
 void
 family_init_cells(const Family *family, Cell *cells)
@@ -59,6 +61,12 @@ family_mark(const Family *family, const Series *series)
     return (double)count;
 }
 
+int
+is_asking_live(const Series *series)
+{
+    return series->cells == series->own || atomic_load_explicit(&slot_of_cells(series->cells)->state, memory_order_relaxed) == LIVE;
+}
+
 static int
 may_enter(const Family *family, const Series *series)
 {
@@ -76,7 +84,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
     series->created = now;
     series->since = uptime;
     series->mark = family_mark(family, series);
-    series->state = &series_live;
+    series->state = family->asks ? &series_asking : &series_live;
     family->has_lived = 1;
     family->table.live++;
     family->taken += !series->kept;
@@ -244,6 +252,7 @@ family_leave(Family *family, Series *series)
         family_detach(family, series);
     }
     series->state = &series_dormant;
+    exemplars_forget(family, series);
     family_empty(family, series);
     family->table.live--;
     family->taken -= !series->kept;

@@ -39,6 +39,7 @@ static const struct {
 } imports[N_BORROWED] = {
     [POLICY] = {"tallymark.engine.policy", "Policy"},
     [COLUMNS] = {"tallymark.engine.columns", "Columns"},
+    [EXEMPLARS_OF] = {"tallymark.engine.exemplar", "exemplars_of"},
     [HISTOGRAM_SNAPSHOT] = {"tallymark.engine.histogram_snapshot", "HistogramSnapshot"},
     [CHECKED_TAGS] = {"tallymark.engine.text", "checked_tags"},
     [TEXT_TAGS] = {"tallymark.engine.text", "text_tags"},

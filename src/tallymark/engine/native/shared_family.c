@@ -163,7 +163,7 @@ void
 family_enter_slot(Family *family, Series *series, SlotRecord *slot, double uptime)
 {
     family_point_to(series, slot->cells);
-    series->state = &slot->state;
+    series->state = family->asks ? &series_asking : &slot->state;
     family->has_lived = 1;
     series->created = slot->created;
     series->since = uptime;

@@ -7,12 +7,15 @@ from math import inf, nan
 
 from tallymark.engine.columns import Columns
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.reference.exemplars import exemplars_of_rows, exemplify
 from tallymark.engine.reference.instrument import Instrument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
+
+    from tallymark.engine.exemplar import Labels
 
 __all__ = ["Distribution"]
 
@@ -39,7 +42,14 @@ class Distribution(Instrument):
             smallest = largest = nan
         return HistogramSnapshot(self.bounds, tuple([int(n) for n in counts]), total, smallest, largest)
 
-    def _observe(self, value: float) -> None:
+    def _record_value(self, value: float, labels: Labels | None = None) -> None:
+        """Count a value, and keep an exemplar: that with these labels, or, for None, one that the registry knows."""
+        live = self._observe(value)
+        if labels is not None or self._family._asks:
+            exemplify(live, value, labels)
+
+    def _observe(self, value: float) -> Self | None:
+        """Count a value; return the live series that it went to, None if it was rejected."""
         bucket = bisect_left(self._family.options.bounds, value)
         # Atomic
         if self._live:
@@ -50,10 +60,9 @@ class Distribution(Instrument):
                 cells[_MIN] = value
             if value > cells[_MAX]:
                 cells[_MAX] = value
-            return
+            return self
         live = self._family.wake(self)
-        if live is not None:
-            live._observe(value)
+        return None if live is None else live._observe(value)
 
     def _mark(self) -> object:
         return self._cells.copy()
@@ -77,4 +86,5 @@ class Distribution(Instrument):
             sums=tuple([one.sum for one in read]),
             mins=tuple([one.min for one in read]),
             maxs=tuple([one.max for one in read]),
+            exemplars=exemplars_of_rows(rows),
         )

@@ -14,6 +14,8 @@ from tallymark.engine.reference import distribution, scalar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from tallymark.engine.reference.distribution import Distribution
     from tallymark.engine.reference.scalar import Scalar
 
@@ -25,15 +27,16 @@ class LockedScalar(scalar.Scalar):
 
     __slots__ = ()
 
-    def _add(self, amount: float) -> None:
-        series: scalar.Scalar | None = self
+    def _add(self, amount: float) -> Self | None:
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
                 if series._live:
                     series._value += amount
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
 
     def _store(self, value: float) -> None:
         series: scalar.Scalar | None = self
@@ -61,9 +64,9 @@ class LockedDistribution(distribution.Distribution):
 
     __slots__ = ()
 
-    def _observe(self, value: float) -> None:
+    def _observe(self, value: float) -> Self | None:
         bucket = bisect_left(self._family.options.bounds, value)
-        series: distribution.Distribution | None = self
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
@@ -73,8 +76,9 @@ class LockedDistribution(distribution.Distribution):
                     smallest = value if value < smallest else smallest
                     largest = value if value > largest else largest
                     series._cells = [*counts, total + value, smallest, largest]
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
 
     def _clear(self, mark: object) -> bool:
         empty = [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf]

@@ -1,0 +1,110 @@
+"""`Exemplar`: what tells one record of a series from all others, such as the trace in which it was made.
+
+Both engines use this off the record path: to check labels, and to write and read them in shared memory.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from math import isfinite
+
+from tallymark.engine.text import key_text, value_text
+from tallymark.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, TypeAlias
+
+    from tallymark.engine.options import FamilyOptions
+
+    Labels: TypeAlias = tuple[tuple[str, str], ...]
+
+__all__ = ["EXPONENTIAL_PLACES", "MAX_CHARACTERS", "Exemplar", "checked_labels", "exemplars_of", "labels_text", "place_of"]
+
+MAX_CHARACTERS = 128
+"""Characters of an exemplar's names and values together. Source: OpenMetrics 1.0, section "Exemplars"."""
+
+EXPONENTIAL_PLACES = 20
+"""Exemplars of a series with exponential buckets. Source: OpenTelemetry's SDK for metrics, section "Exemplar defaults"."""
+
+_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
+_END = b"\xff"
+"""Ends each text in shared memory: a byte that UTF-8 never has."""
+
+
+class Exemplar(Frozen):
+    """One record of a series, and what identifies it.
+
+    Attributes:
+        labels: pairs of name and value, as they were given.
+        value: what was recorded: the amount of a counter, the observation of a histogram or timer.
+        time: when, in seconds since the epoch.
+    """
+
+    __slots__ = ("labels", "time", "value")
+
+    labels: Labels
+    value: float
+    time: float
+
+
+def checked_labels(exemplar: Mapping[Any, Any]) -> Labels:
+    """Return the labels of an exemplar as exact text.
+
+    Raises:
+        ValueError: they are longer than OpenMetrics allows, or it does not allow a name.
+        TagError: `str()` of a value failed.
+        TypeError: a name is not text, or a value is a collection.
+    """
+    labels = {key_text(key): value_text(key, value) for key, value in exemplar.items()}
+    for name in labels:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"label {name[:40]!r} is not valid: a name has letters (a to z), digits and '_', no digit first")
+    length = sum([len(name) + len(value) for name, value in labels.items()])
+    if length > MAX_CHARACTERS:
+        raise ValueError(f"it has {length} characters, but {MAX_CHARACTERS} are allowed")
+    return tuple(labels.items())
+
+
+def place_of(options: FamilyOptions, value: float) -> int:
+    """Return the place of an exemplar in its series: that of its bucket.
+
+    There are more exponential buckets than places. Four places share each power of two, so that values that differ by less
+    than 32 times are spread.
+    """
+    if options.bounds:
+        return bisect_left(options.bounds, value)
+    if options.kind == "counter":
+        return 0
+    from struct import pack, unpack  # few series have exponential buckets
+
+    bits: int = unpack("=Q", pack("=d", abs(value)))[0]
+    return (bits >> 50) % EXPONENTIAL_PLACES
+
+
+def labels_text(labels: Labels) -> bytes:
+    """Return the text of labels in shared memory: at most 512 bytes, as a name has one byte for each character."""
+    return b"".join([text.encode() + _END for label in labels for text in label])
+
+
+def _text_labels(text: bytes) -> Labels | None:
+    """Decode such a text. Return None for one that `labels_text` cannot have written."""
+    try:
+        *texts, rest = [one.decode() for one in text.split(_END)]
+        labels = checked_labels(dict(zip(texts[::2], texts[1::2], strict=True)))
+    except ValueError:
+        return None
+    return labels if labels and not rest and labels_text(labels) == text else None
+
+
+def exemplars_of(rows: Sequence[Sequence[tuple[Labels | bytes, float, float]]]) -> Sequence[Sequence[Exemplar]]:
+    """Return what the native engine read: `()` if no series has an exemplar. A text that is damaged is dropped."""
+    found = tuple([tuple([one for part in row for one in _read(*part)]) for row in rows])
+    return found if any(found) else ()
+
+
+def _read(given: Labels | bytes, value: float, time: float) -> Sequence[Exemplar]:
+    labels = _text_labels(given) if isinstance(given, bytes) else given
+    return (Exemplar(labels, value, time),) if labels and isfinite(value) and isfinite(time) else ()
