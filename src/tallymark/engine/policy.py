@@ -175,9 +175,9 @@ class Policy:
             return ()
         return self._checked_labels(given)
 
-    def no_space_for_exemplar(self) -> None:
+    def no_space_for_exemplar(self, family: Any) -> None:
         """Count an exemplar that finds no space in shared memory. Its record counts."""
-        self.reject("exemplar_no_space", "shared memory has no space for its exemplars")
+        self.reject("exemplar_no_space", "shared memory has no space for exemplars: {}", family._lack)
 
     # Numbers
 

@@ -4,6 +4,9 @@
 
 #include "clock.h"
 #include "distribution.h"
+#include "exemplar_block.h"
+#include "member.h"
+#include "shared_family.h"
 
 #define EXPONENTIAL_PLACES 20u
 #define ASK_AFTER 1.0 /* seconds */
@@ -122,32 +125,100 @@ exemplars_clear(Family *family)
 
 /* Keeping */
 
+/* Count an exemplar that found no space: 0, or -1 with an exception. */
+static int
+reject_for_space(Family *family)
+{
+    PyObject *told = PyObject_CallMethod(family->policy, "no_space_for_exemplar", "O", family);
+    Py_XDECREF(told);
+    return told == NULL ? -1 : 0;
+}
+
+/* Keep an exemplar in shared memory, if that can be locked: 0, or -1 with an exception. */
+static int
+share(Family *family, Series *series, uint32_t place, const KeptExemplar *kept)
+{
+    int has_space = 1, locked = shared_lock(family->shared, PATIENT);
+    if (locked > 0) {
+        if (is_live(series)) { /* a fork or another process may have ended it while we waited */
+            Slot slot = slot_again(&family->entry, slot_of_cells(series->cells));
+            has_space = slot.record == NULL || block_keep(&family->entry, &slot, exemplar_places(family), place, kept);
+        }
+        shared_unlock(family->shared);
+    }
+    return locked < 0 ? -1 : has_space ? 0 : reject_for_space(family);
+}
+
+/* Return the bytes of labels in shared memory, copied to `*kept`: 0, or -1 with an exception. */
+static int
+write_labels(State *state, PyObject *labels, KeptExemplar *kept)
+{
+    PyObject *write = borrowed(state, LABELS_TEXT);
+    PyObject *text = write == NULL ? NULL : PyObject_CallOneArg(write, labels);
+    if (text == NULL) {
+        return -1;
+    }
+    Py_ssize_t length = PyBytes_GET_SIZE(text);
+    kept->length = length > (Py_ssize_t)LONGEST_TEXT ? 0 : (uint32_t)length; /* which no checked labels are */
+    memcpy(kept->text, PyBytes_AS_STRING(text), kept->length);
+    Py_DECREF(text);
+    return 0;
+}
+
 int
 exemplar_offer(Family *family, Series *series, double value, PyObject *labels)
 {
-    double now;
-    if (family_now(family, "now", &now) < 0) {
+    uint32_t place = exemplar_place(family, value);
+    KeptExemplar shared = {.value = value};
+    if ((family->shared != NULL && write_labels(family->state, labels, &shared) < 0)
+        || family_now(family, "now", &shared.time) < 0) {
         return -1;
     }
-    Exemplars *exemplars = is_live(series) ? exemplars_have(family, series) : NULL;
+    int is_kept_here = family->shared == NULL || family->asks;
+    Exemplars *exemplars = is_kept_here && is_live(series) ? exemplars_have(family, series) : NULL;
     if (exemplars != NULL) {
-        Kept *kept = &exemplars->places[exemplar_place(family, value)];
-        kept->asked = kept->time = now;
-        kept->value = value;
-        Py_XSETREF(kept->labels, Py_NewRef(labels));
+        Kept *kept = &exemplars->places[place];
+        kept->asked = shared.time;
+        if (family->shared == NULL) {
+            kept->time = shared.time;
+            kept->value = value;
+            Py_XSETREF(kept->labels, Py_NewRef(labels));
+        }
     }
-    return 0;
+    return family->shared == NULL ? 0 : share(family, series, place, &shared);
 }
 
 /* Asking */
 
-/* Return 1 unless the place was asked for within the last second; or if the clock was set back, by more than a coarse clock is
- * behind. */
+/* A coarse clock is a little behind; one that was set back is more. */
+static int
+is_recent(double time, double now)
+{
+    double age = now - time;
+    return age > -ASK_AFTER && age < ASK_AFTER;
+}
+
 static int
 is_due(const Exemplars *exemplars, uint32_t place, double now)
 {
-    double age = exemplars == NULL ? Py_HUGE_VAL : now - exemplars->places[place].asked;
-    return !(age > -ASK_AFTER && age < ASK_AFTER);
+    return exemplars == NULL || !is_recent(exemplars->places[place].asked, now);
+}
+
+/* Return 1 if another process kept an exemplar in a place of a live series within the last second; then it counts as asked. */
+static int
+is_kept_by_others(const Family *family, const Series *series, uint32_t place, Kept *kept, double now)
+{
+    KeptExemplar found;
+    if (family->shared == NULL) {
+        return 0;
+    }
+    Slot slot = slot_again(&family->entry, slot_of_cells(series->cells));
+    if (slot.record == NULL || !block_read(&family->entry, &slot, exemplar_places(family), place, &found)
+        || !is_recent(found.time, now)) {
+        return 0;
+    }
+    kept->asked = found.time;
+    return 1;
 }
 
 /* Ask for an exemplar, unless it is not due by the registry's own clock. Not inlined: tools/record_path.py knows it by its
@@ -166,7 +237,8 @@ exemplar_ask(Family *family, Series *series, double value)
     }
     result = 0;
     if (!is_live(series) || !is_due(exemplars_find(family, series), place, now)
-        || (exemplars = exemplars_have(family, series)) == NULL) {
+        || (exemplars = exemplars_have(family, series)) == NULL
+        || is_kept_by_others(family, series, place, &exemplars->places[place], now)) {
         goto error;
     }
     exemplars->places[place].asked = now; /* first: who is asked may record here, too */
@@ -189,35 +261,83 @@ exemplar_consider(Family *family, Series *series, double value)
 
 /* Reading */
 
-/* The exemplars of one series: a tuple, or NULL with an exception. */
-static PyObject *
-read_kept(const Family *family, const Series *series)
+/* Add a tuple of labels, value and time to a list: 0, or -1 with an exception. Steals; NULL passes on. */
+static int
+add_to(PyObject *list, PyObject *labels_steal, double value, double time)
+{
+    PyObject *one = labels_steal == NULL ? NULL : Py_BuildValue("(Ndd)", labels_steal, value, time);
+    int result = one == NULL ? -1 : PyList_Append(list, one);
+    Py_XDECREF(one);
+    return result;
+}
+
+/* Add the exemplars of a series that has some in private memory to a list: 0, or -1 with an exception. */
+static int
+read_private(const Family *family, const Series *series, PyObject *list)
 {
     const Exemplars *exemplars = exemplars_find(family, series);
-    PyObject *found = PyList_New(0);
-    for (uint32_t i = 0; found != NULL && exemplars != NULL && i < exemplar_places(family); i++) {
+    for (uint32_t i = 0; i < exemplar_places(family); i++) {
         const Kept *kept = &exemplars->places[i];
-        PyObject *one = kept->labels == NULL ? NULL : Py_BuildValue("(Odd)", kept->labels, kept->value, kept->time);
-        if (kept->labels != NULL && (one == NULL || PyList_Append(found, one) < 0)) {
-            Py_CLEAR(found);
+        if (kept->labels != NULL && add_to(list, Py_NewRef(kept->labels), kept->value, kept->time) < 0) {
+            return -1;
         }
-        Py_XDECREF(one);
     }
-    PyObject *tuple = found == NULL ? NULL : PyList_AsTuple(found);
-    Py_XDECREF(found);
-    return tuple;
+    return 0;
+}
+
+/* The same, of shared memory. One whose value is of another place is damaged. */
+static int
+read_shared(const Family *family, const Series *series, PyObject *list)
+{
+    uint32_t n = exemplar_places(family);
+    KeptExemplar kept;
+    Slot slot = slot_again(&family->entry, slot_of_cells(series->cells));
+    for (uint32_t i = 0; slot.record != NULL && i < n; i++) {
+        if (block_read(&family->entry, &slot, n, i, &kept) && exemplar_place(family, kept.value) == i
+            && add_to(list, PyBytes_FromStringAndSize(kept.text, kept.length), kept.value, kept.time) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Return 1 if a series may have an exemplar: few have. */
+static int
+may_have_any(const Family *family, const Series *series)
+{
+    if (family->shared == NULL) {
+        return exemplars_find(family, series) != NULL;
+    }
+    return family->entry.record != NULL && is_live(series) && has_block(&family->entry, slot_of_cells(series->cells));
+}
+
+/* The exemplars of one series: a tuple, or NULL with an exception. */
+static PyObject *
+read_series(const Family *family, const Series *series)
+{
+    if (!may_have_any(family, series)) {
+        return PyTuple_New(0);
+    }
+    PyObject *list = PyList_New(0), *found = NULL;
+    if (list != NULL && (family->shared == NULL ? read_private : read_shared)(family, series, list) == 0) {
+        found = PyList_AsTuple(list);
+    }
+    Py_XDECREF(list);
+    return found;
 }
 
 PyObject *
 exemplars_read(const Family *family, const Series *const *rows, Py_ssize_t n)
 {
-    if (family->exemplars.used == 0) {
-        return NULL;
-    }
     int any = 0;
-    PyObject *column = PyTuple_New(n);
+    int looks = family->shared == NULL ? family->exemplars.used > 0 : family->entry.extra > 0;
+    for (Py_ssize_t i = 0; looks && !any && i < n; i++) {
+        any = may_have_any(family, rows[i]);
+    }
+    PyObject *column = any ? PyTuple_New(n) : NULL;
+    any = 0;
     for (Py_ssize_t i = 0; column != NULL && i < n; i++) {
-        PyObject *row = read_kept(family, rows[i]);
+        PyObject *row = read_series(family, rows[i]);
         if (row == NULL) {
             Py_CLEAR(column);
             break;

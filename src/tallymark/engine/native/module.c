@@ -40,6 +40,7 @@ static const struct {
     [POLICY] = {"tallymark.engine.policy", "Policy"},
     [COLUMNS] = {"tallymark.engine.columns", "Columns"},
     [EXEMPLARS_OF] = {"tallymark.engine.exemplar", "exemplars_of"},
+    [LABELS_TEXT] = {"tallymark.engine.exemplar", "labels_text"},
     [HISTOGRAM_SNAPSHOT] = {"tallymark.engine.histogram_snapshot", "HistogramSnapshot"},
     [CHECKED_TAGS] = {"tallymark.engine.text", "checked_tags"},
     [TEXT_TAGS] = {"tallymark.engine.text", "text_tags"},
