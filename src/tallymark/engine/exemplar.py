@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPONENTIAL_PLACES", "MAX_CHARACTERS", "Exemplar", "checked_labels", "exemplars_of", "labels_text", "place_of"]
 
+_set = object.__setattr__
+
 MAX_CHARACTERS = 128
 """Characters of an exemplar's names and values together. Source: OpenMetrics 1.0, section "Exemplars"."""
 
@@ -48,6 +50,11 @@ class Exemplar(Frozen):
     labels: Labels
     value: float
     time: float
+
+    def __init__(self, labels: Labels, value: float, time: float) -> None:  # written out for speed: a snapshot makes many
+        _set(self, "labels", labels)
+        _set(self, "value", value)
+        _set(self, "time", time)
 
 
 def checked_labels(exemplar: Mapping[Any, Any]) -> Labels:
@@ -93,10 +100,14 @@ def _text_labels(text: bytes) -> Labels | None:
     """Decode such a text. Return None for one that `labels_text` cannot have written."""
     try:
         *texts, rest = [one.decode() for one in text.split(_END)]
-        labels = checked_labels(dict(zip(texts[::2], texts[1::2], strict=True)))
-    except ValueError:
+    except UnicodeDecodeError:
         return None
-    return labels if labels and not rest and labels_text(labels) == text else None
+    names, values = texts[::2], texts[1::2]
+    if rest or not names or len(names) != len(values) or len(set(names)) < len(names):
+        return None
+    if sum(map(len, texts)) > MAX_CHARACTERS or not all(map(_NAME.fullmatch, names)):
+        return None
+    return tuple(zip(names, values, strict=True))
 
 
 def exemplars_of(rows: Sequence[Sequence[tuple[Labels | bytes, float, float]]]) -> Sequence[Sequence[Exemplar]]:
