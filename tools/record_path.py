@@ -28,6 +28,7 @@ RECORDS = (
     "expiring_set", "expiring_inc", "expiring_dec", "expiring_add", "expiring_set_from_callback",
     "histogram_observe", "timer_record", "timer_record_since", "recorder_call",
     "timing_call",  # enters, and exits, a `with` block
+    "exemplar_consider",  # after each record, where the registry is asked for exemplars
 )  # fmt: skip
 
 EXITS = {
@@ -41,6 +42,8 @@ EXITS = {
     "record_slowly": "makes or wakes the series",
     "record_given_slowly": "makes or wakes the series",
     "negatives_make": "makes exponential buckets for numbers below 0",
+    "record_no_exemplar": "wakes the series",
+    "exemplar_ask": "asks for an exemplar, once a second",
     "timing_grow": "makes space for entries of one timing within another",
     "timing_decorate": "makes a timed function",
 }

@@ -468,6 +468,9 @@ def seen_family(family: tm.FamilySnapshot) -> Any:
         [sum(counts) for counts in columns.bucket_counts] if family.name == ELAPSED else list(columns.bucket_counts),
         [] if family.name == ELAPSED else [bits(column) for column in (columns.sums, columns.mins, columns.maxs)],
         [] if family.name == ELAPSED else [columns.scales, columns.zero_counts, columns.positives, columns.negatives],
+        []
+        if family.name == ELAPSED
+        else [[(one.labels, bits([one.value, one.time])) for one in row] for row in columns.exemplars],
     )
 
 
@@ -519,6 +522,9 @@ class Clock:
     def monotonic(self) -> float:
         return 50.0 + self.passed
 
+    def exemplar(self) -> dict[str, object] | None:
+        return {"passed": self.passed} if self.passed % 2 < 1 else None
+
 
 class Log(logging.Handler):
     """Keeps what is logged."""
@@ -538,13 +544,14 @@ class Log(logging.Handler):
 class Pair:
     """Two worlds that must not differ."""
 
-    def __init__(self, log: Log, clock: Clock, strict: bool, tags: Given, limits: tm.TagLimits | None) -> None:
+    def __init__(self, log: Log, clock: Clock, strict: bool, tags: Given, limits: tm.TagLimits | None, asks: bool) -> None:
         self._log = log
         self._clock = clock
         self.worlds = []
         for name in ENGINES:
             engine = load_engine(name)
-            registry = tm.Registry(engine=name, strict=strict, tags=tags.for_engine(engine), limits=limits)
+            source = clock.exemplar if asks else None
+            registry = tm.Registry(engine=name, strict=strict, tags=tags.for_engine(engine), limits=limits, exemplars=source)
             self.worlds.append(World(engine, registry))
 
     def do(self, operation: Any) -> None:
@@ -572,7 +579,10 @@ class Pair:
 
 @contextmanager
 def paired(
-    strict: bool = False, tags: Mapping[str, Any] | Given | None = None, limits: tm.TagLimits | None = None
+    strict: bool = False,
+    tags: Mapping[str, Any] | Given | None = None,
+    limits: tm.TagLimits | None = None,
+    asks: bool = False,
 ) -> Iterator[Pair]:
     """Yield a pair of worlds on one clock that only `Advance` moves, and what they log."""
     given = tags if isinstance(tags, Given) else Given("dict", tags or {})
@@ -583,6 +593,6 @@ def paired(
         logger.addHandler(log)
         gc.collect()
         try:
-            yield Pair(log, clock, strict, given, limits)
+            yield Pair(log, clock, strict, given, limits, asks)
         finally:
             logger.removeHandler(log)

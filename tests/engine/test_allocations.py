@@ -74,6 +74,27 @@ def looped(operation: Callable[[], object]) -> Callable[[Iterable[None]], None]:
     return loop
 
 
+asking = tm.Registry(engine="native", exemplars=lambda: {"trace_id": "x"})
+asked_counter, asked_histogram, asked_timer = asking.counter("requests"), asking.histogram("size"), asking.timer("duration")
+asked_bound = asked_counter.with_tags(method="GET", status="200")
+operation = asking._operation_recorder(asking.counter("operations"), ("name", "status"), timer=asking.timer("took"))
+RECORDS |= {
+    f"{name}, where exemplars are asked for": record
+    for name, record in {
+        "inc": lambda: asked_counter.inc(),
+        "inc with tags": lambda: asked_counter.inc(method="GET", status="200"),
+        "inc of a bound series": lambda: asked_bound.inc(),
+        "with_tags, then inc": lambda: asked_counter.with_tags(method="GET", status="200").inc(),
+        "observe": lambda: asked_histogram.observe(0.7),
+        "record": lambda: asked_timer.record(0.012, route="/users"),
+        "an operation": lambda: operation("auth", "success", 0.1),
+        "inc beside an exemplar": lambda: given_counter.inc(),
+    }.items()
+}  # once a second, one of these allocates: when an exemplar is replaced
+given_counter = asking.counter("given")
+given_counter.inc(exemplar={"trace_id": "x"})
+
+
 @pytest.mark.parametrize("record", RECORDS)
 def test_a_record_allocates_nothing(record: str) -> None:
     assert allocations_per_op(looped(RECORDS[record])) == (0, 0)

@@ -257,6 +257,7 @@ def setting(pick: Pick) -> dict[str, Any]:
         "strict": pick((False, False, True)),
         "tags": pick(({}, {}, {"host": "h"}, {"host": "long name", "a": p.Colour.RED}, {"overflow": "true"})),
         "limits": pick([limits for limits in p.LIMITS if limits is None or limits.max_key_length > len("overflow")]),
+        "asks": pick((False, True)),
     }
 
 

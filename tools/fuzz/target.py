@@ -125,6 +125,16 @@ def _fill(registry: tm.Registry) -> None:
         registry.counter("full", tags={"long": "x" * 190 + str(i)}).inc()
 
 
+def _record_exemplars(registry: tm.Registry) -> None:
+    for length in (1, 60, 110):
+        registry.counter("hits", tags={"path": "/a"}).inc(exemplar={"trace_id": "x" * length})
+        registry.histogram("sizes", buckets=(1, 10), tags=_TAGS).observe(length, exemplar={"a": "é" * length})
+    for series in registry.snapshot():
+        for one in series.exemplars:
+            if not (one.labels and sum(len(name) + len(value) for name, value in one.labels) <= 128):
+                raise AssertionError("an exemplar that is none")
+
+
 def _remove(registry: tm.Registry) -> None:
     for path in ("/", "/a", "/fuzz"):
         registry.counter("hits", tags={"path": path}).remove()
@@ -170,6 +180,7 @@ _STEPS: list[Callable[[tm.Registry], Any]] = [
     _look,
     _bury,
     _fill,
+    _record_exemplars,
 ]
 
 _WAYS = [_read, _share, _share_alone]

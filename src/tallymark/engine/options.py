@@ -9,8 +9,11 @@ from tallymark.frozen import Frozen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     from tallymark.engine.reference import Family, TagSet
+
+    ExemplarSource: TypeAlias = Callable[[], Mapping[str, object] | None]
 
 __all__ = ["FamilyHooks", "FamilyOptions", "TagLimits", "check_key"]
 
@@ -168,15 +171,17 @@ class FamilyHooks(Frozen):
         now: seconds since the epoch, for creation times.
         uptime: seconds on a clock that never steps, for `ttl`.
         settle: counts what could not be counted while shared memory could not be changed; returns True once that is done.
+        exemplars: returns what identifies the present record, or None; None where the registry asks nobody.
     """
 
-    __slots__ = ("now", "readmit", "reject", "settle", "uptime")
+    __slots__ = ("exemplars", "now", "readmit", "reject", "settle", "uptime")
 
     reject: Callable[[str, str, Callable[[], str]], None]
     readmit: Callable[[Family], bool]
     now: Callable[[], float]
     uptime: Callable[[], float]
     settle: Callable[[], bool]
+    exemplars: ExemplarSource | None
 
     def __init__(
         self,
@@ -185,9 +190,11 @@ class FamilyHooks(Frozen):
         now: Callable[[], float],
         uptime: Callable[[], float],
         settle: Callable[[], bool] = bool,
+        exemplars: ExemplarSource | None = None,
     ) -> None:
         _set(self, "reject", reject)
         _set(self, "readmit", readmit)
         _set(self, "now", now)
         _set(self, "uptime", uptime)
         _set(self, "settle", settle)
+        _set(self, "exemplars", exemplars)

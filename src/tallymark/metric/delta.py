@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeVar
 
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.exponential import Buckets
     from tallymark.engine.exponential_snapshot import ExponentialSnapshot
     from tallymark.metric.data import Data
@@ -38,6 +39,7 @@ def delta(before: Snapshot, after: Snapshot) -> Snapshot:
     `after`. A series that is gone is left out; one that was removed and came back has started from nothing, and so has a total
     that a callback or collector tells and that is less than it was. Of a distribution, `min` and `max` are exact where they are
     new, and else the edges of the outermost buckets that changed. Exponential buckets have the scale that they have in `after`.
+    Exemplars are those that are new.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
@@ -56,7 +58,8 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
     """Return the difference. `rows` holds, for each row of `after`, the row of `before` with the same series."""
     match before, after:
         case SumData(monotonic=True), SumData(monotonic=True):
-            return replace(after, values=_grown(before.values, after.values, rows))
+            values = _grown(before.values, after.values, rows)
+            return replace(after, values=values, exemplars=_new(before.exemplars, after.exemplars, rows))
         case SumData(), SumData():
             return replace(after, values=_less(before.values, after.values, rows))
         case GaugeData(), GaugeData():
@@ -71,6 +74,7 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
                 after.tags, after.created, after.bounds,
                 tuple([part.bucket_counts for part in parts]), tuple([part.sum for part in parts]),
                 tuple([part.min for part in parts]), tuple([part.max for part in parts]),
+                _new(before.exemplars, after.exemplars, rows),
             )  # fmt: skip
         case ExponentialHistogramData(), ExponentialHistogramData():
             spans = [_observed_between(None if i is None else before.row(i), after.row(row)) for row, i in enumerate(rows)]
@@ -78,7 +82,7 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
             changes = {column: tuple([getattr(one, name) for one in spans]) for column, name in names.items()}
             return replace(
                 after, positives=tuple([one.positives for one in spans]), negatives=tuple([one.negatives for one in spans]),
-                **changes,
+                exemplars=_new(before.exemplars, after.exemplars, rows), **changes,
             )  # fmt: skip
     return after
 
@@ -89,6 +93,15 @@ def _less(before: Sequence[N], after: Sequence[N], rows: Sequence[int | None]) -
 
 def _grown(before: Sequence[float], after: Sequence[float], rows: Sequence[int | None]) -> tuple[float, ...]:
     return _less(before, after, [None if i is None or after[row] < before[i] else i for row, i in enumerate(rows)])
+
+
+def _new(
+    before: Sequence[Sequence[Exemplar]], after: Sequence[Sequence[Exemplar]], rows: Sequence[int | None]
+) -> Sequence[Sequence[Exemplar]]:
+    """Return the exemplars that were not there before."""
+    pairs = zip(after, [() if row is None or not before else before[row] for row in rows], strict=False)
+    new = tuple([tuple([one for one in now if one not in then]) for now, then in pairs])
+    return new if any(new) else ()
 
 
 def _minus(now: N, then: N) -> N:

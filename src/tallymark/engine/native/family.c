@@ -1,4 +1,5 @@
 #include "columns.h"
+#include "exemplar.h"
 #include "exponential.h"
 #include "family_options.h"
 #include "instrument.h"
@@ -102,6 +103,7 @@ family_dealloc(PyObject *op)
         }
     }
     Py_XDECREF(self->overflow_tags);
+    exemplars_clear(self);
     table_clear(&self->table);
     tagsets_settle(self->state);
     arena_clear(&self->series);

@@ -39,6 +39,10 @@ typedef struct Family {
     uint64_t seen_born, seen_ended; /* the counts of the entry that the table was last synced to */
     Totals totals;       /* where each process has a value of its own */
     User user;           /* of the shared memory */
+    Pointers exemplars;  /* of its series (exemplar.h) */
+    Series *closed;      /* what family_find_open() found last, and did not return; or NULL */
+    char asks;           /* 1 if its registry is asked for exemplars: each series is then ASKING where it would be LIVE */
+    char has_system_clock; /* 1 if the registry's clock is time.time(), which is read without a call */
     char registered, has_buckets, is_exponential;
     char is_undecided; /* 1 for a gauge in shared memory, until it is moved */
     char has_lived; /* 1 once a series was live: from then on, a family without any is exported as nothing, not as 0 */
@@ -64,6 +68,10 @@ typedef struct {
  * NULL, without an exception, if there is none or only the slow path can find it. Borrowed.
  * (The tags are separate arguments: as a struct they would go through memory, which costs more than the lookup.) */
 Series *family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size);
+
+/* The same, for a record that goes straight to the cells: NULL where is_open() is 0. What was found then is `family->closed`, which
+ * is valid until other code runs. */
+Series *family_find_open(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size);
 
 /* Return 1 for the overflow series: it takes no more tags, and gets every record that no other series can take. */
 static inline int

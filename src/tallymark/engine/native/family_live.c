@@ -1,9 +1,11 @@
+#include "exemplar.h"
 #include "exponential.h"
 #include "instrument.h"
 #include "negatives.h"
 #include "shared_family.h"
 
 const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
+const CellState series_asking = ASKING;                    /* of any */
 
 void
 family_init_cells(const Family *family, Cell *cells)
@@ -79,6 +81,12 @@ family_mark(const Family *family, const Series *series)
     return (double)count;
 }
 
+int
+is_asking_live(const Series *series)
+{
+    return series->cells == series->own || atomic_load_explicit(&slot_of_cells(series->cells)->state, memory_order_relaxed) == LIVE;
+}
+
 static int
 may_enter(const Family *family, const Series *series)
 {
@@ -96,7 +104,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
     series->created = now;
     series->since = uptime;
     series->mark = family_mark(family, series);
-    series->state = &series_live;
+    series->state = family->asks ? &series_asking : &series_live;
     family->has_lived = 1;
     family->table.live++;
     family->taken += !series->kept;
@@ -264,6 +272,7 @@ family_leave(Family *family, Series *series)
         family_detach(family, series);
     }
     series->state = &series_dormant;
+    exemplars_forget(family, series);
     family_empty(family, series);
     table_forget_block(&family->table, series->row); /* which would keep its tags */
     family->table.live--;

@@ -260,7 +260,7 @@ static PyMethodDef shared_methods[] = {
     {"wait", shared_wait, METH_NOARGS,
      DOC("wait($self, /)", "Wait until the lock is free; return True if it was in time. Other threads run meanwhile.")},
     {"add_family", shared_add_family, METH_VARARGS,
-     DOC("add_family($self, text, words, aggregate, /)", "Return the offset of a family, made if need be; 0: no space.")},
+     DOC("add_family($self, text, words, aggregate, extra=0, /)", "Return the offset of a family, made if need be; 0: no space.")},
     {"register", shared_register, METH_VARARGS,
      DOC("register($self, offset, /)", "Register a family; return True if its name was free.")},
     {"unregister", shared_unregister, METH_VARARGS,

@@ -125,15 +125,15 @@ shared_add_family(PyObject *op, PyObject *args)
     Shared *self = (Shared *)op;
     const char *text;
     Py_ssize_t length;
-    unsigned words, aggregate;
-    if (!PyArg_ParseTuple(args, "y#II:add_family", &text, &length, &words, &aggregate)) {
+    EntryShape shape = {0};
+    if (!PyArg_ParseTuple(args, "y#II|I:add_family", &text, &length, &shape.words, &shape.aggregate, &shape.extra)) {
         return NULL;
     }
     int locked = shared_lock(self, SOON);
     unsigned long long offset = 0;
     if (locked > 0) {
         uint32_t size = length > UINT32_MAX ? UINT32_MAX : (uint32_t)length; /* which is too long */
-        offset = entry_find_or_make(self, text, size, words, aggregate).offset;
+        offset = entry_find_or_make(self, text, size, shape).offset;
         shared_unlock(self);
     }
     return locked < 0 ? NULL : PyLong_FromUnsignedLongLong(offset);

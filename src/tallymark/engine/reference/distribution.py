@@ -7,6 +7,7 @@ from math import inf, nan
 
 from tallymark.engine.columns import Columns
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.reference.exemplars import exemplars_of_rows, exemplify
 from tallymark.engine.reference.exponential import ExponentialCells
 from tallymark.engine.reference.instrument import Instrument
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, Self
 
+    from tallymark.engine.exemplar import Labels
     from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 
 __all__ = ["Distribution"]
@@ -45,7 +47,14 @@ class Distribution(Instrument):
             smallest = largest = nan
         return HistogramSnapshot(self.bounds, tuple([int(n) for n in counts]), total, smallest, largest)
 
-    def _observe(self, value: float) -> None:
+    def _record_value(self, value: float, labels: Labels | None = None) -> None:
+        """Count a value, and keep an exemplar: that with these labels, or, for None, one that the registry knows."""
+        live = self._observe(value)
+        if labels is not None or self._family._asks:
+            exemplify(live, value, labels)
+
+    def _observe(self, value: float) -> Self | None:
+        """Count a value; return the live series that it went to, None if it was rejected."""
         bounds = self._family.options.bounds
         if not bounds:
             return self._observe_exponentially(value)
@@ -59,19 +68,19 @@ class Distribution(Instrument):
                 cells[_MIN] = value
             if value > cells[_MAX]:
                 cells[_MAX] = value
-            return
+            return self
         live = self._family.wake(self)
-        if live is not None:
-            live._observe(value)
+        return None if live is None else live._observe(value)
 
-    def _observe_exponentially(self, value: float) -> None:
-        series: Distribution | None = self
+    def _observe_exponentially(self, value: float) -> Self | None:
+        series: Self | None = self
         while series is not None:
             cells = series._cells
             if series._replace(cells, cells.observed(value)):
-                return
+                return series
             if not series._live:  # else another record was first
                 series = series._family.wake(series)
+        return None
 
     def _replace(self, before: object, following: object) -> bool:
         # Atomic
@@ -107,6 +116,7 @@ class Distribution(Instrument):
             sums=tuple([one.sum for one in read]),
             mins=tuple([one.min for one in read]),
             maxs=tuple([one.max for one in read]),
+            exemplars=exemplars_of_rows(rows),
         )
 
 
@@ -121,4 +131,5 @@ def _exponential_columns(rows: Sequence[Distribution], read: Sequence[Exponentia
         zero_counts=tuple([one.zero_count for one in read]),
         positives=tuple([one.positives for one in read]),
         negatives=tuple([one.negatives for one in read]),
+        exemplars=exemplars_of_rows(rows),
     )

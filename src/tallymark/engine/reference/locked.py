@@ -13,6 +13,8 @@ from tallymark.engine.reference import distribution, scalar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from tallymark.engine.reference.distribution import Distribution
     from tallymark.engine.reference.scalar import Scalar
 
@@ -24,15 +26,16 @@ class LockedScalar(scalar.Scalar):
 
     __slots__ = ()
 
-    def _add(self, amount: float) -> None:
-        series: scalar.Scalar | None = self
+    def _add(self, amount: float) -> Self | None:
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
                 if series._live:
                     series._value += amount
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
 
     def _store(self, value: float) -> None:
         series: scalar.Scalar | None = self
@@ -60,12 +63,12 @@ class LockedDistribution(distribution.Distribution):
 
     __slots__ = ()
 
-    def _observe(self, value: float) -> None:
+    def _observe(self, value: float) -> Self | None:
         bounds = self._family.options.bounds
         if not bounds:
             return self._observe_exponentially(value)
         bucket = bisect_left(bounds, value)
-        series: distribution.Distribution | None = self
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
@@ -75,8 +78,9 @@ class LockedDistribution(distribution.Distribution):
                     smallest = value if value < smallest else smallest
                     largest = value if value > largest else largest
                     series._cells = [*counts, total + value, smallest, largest]
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
 
     def _replace(self, before: object, following: object) -> bool:
         with cells:

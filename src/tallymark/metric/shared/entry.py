@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tallymark.engine.kinds import INSTRUMENTS, WITH_BUCKETS
+from tallymark.engine.kinds import INSTRUMENTS, WITH_BUCKETS, WITH_EXEMPLARS
 from tallymark.engine.options import FamilyOptions, TagLimits
 from tallymark.frozen import Frozen, replace
 from tallymark.metric.validation import MetricRequest, check_tag_keys, check_ttl
@@ -94,3 +94,8 @@ class SharedEntry(Frozen):
         if self.kind in WITH_BUCKETS:
             return len(self.bounds) + 4
         return 2 if self.ttl is not None and self.kind != "counter" else 1
+
+    @property
+    def extra(self) -> int:
+        """Bytes of a series beside its cells: where its exemplars are, if it may have some."""
+        return 8 if self.kind in WITH_EXEMPLARS else 0
