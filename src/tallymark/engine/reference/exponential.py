@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExponentialCells"]
 
+_set = object.__setattr__
+
 
 class ExponentialCells(Frozen):
     """All that a series holds. It never changes: to observe makes the next one, which takes its place.
@@ -36,6 +38,17 @@ class ExponentialCells(Frozen):
     smallest: float
     largest: float
 
+    def __init__(
+        self, scale: int, zero_count: int, positives: Buckets, negatives: Buckets, total: float, smallest: float, largest: float
+    ) -> None:  # written out for speed: each observation makes one
+        _set(self, "scale", scale)
+        _set(self, "zero_count", zero_count)
+        _set(self, "positives", positives)
+        _set(self, "negatives", negatives)
+        _set(self, "total", total)
+        _set(self, "smallest", smallest)
+        _set(self, "largest", largest)
+
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
@@ -46,20 +59,27 @@ class ExponentialCells(Frozen):
 
     def observed(self, value: float) -> ExponentialCells:
         """Return these cells with one more observation."""
-        smallest, largest = min(self.smallest, value), max(self.largest, value)
-        grown = replace(self, total=self.total + value, smallest=smallest, largest=largest)
+        cells, zeros, above, below = self, self.zero_count, self.positives, self.negatives
         if value == 0.0:
-            return replace(grown, zero_count=self.zero_count + 1)
-        return grown._counted("positives" if value > 0.0 else "negatives", index_of(abs(value)))
+            zeros += 1
+        else:
+            cells = self._with_room(value)
+            at = index_of(abs(value)) >> (TOP_SCALE - cells.scale)
+            above, below = cells.positives, cells.negatives
+            if value > 0.0:
+                above = _counted(above, at)
+            else:
+                below = _counted(below, at)
+        smallest, largest = min(self.smallest, value), max(self.largest, value)
+        return ExponentialCells(cells.scale, zeros, above, below, self.total + value, smallest, largest)
 
-    def _counted(self, side: str, index: int) -> ExponentialCells:
-        """Return these cells with one more in a bucket, whose index is that of the finest scale; coarser, if need be."""
-        at = index >> (TOP_SCALE - self.scale)
-        buckets: Buckets = getattr(self, side)
-        first, counts = buckets
+    def _with_room(self, value: float) -> ExponentialCells:
+        """Return cells as coarse as they must be, so that a value fits into 160 buckets with the others of its sign."""
+        at = index_of(abs(value)) >> (TOP_SCALE - self.scale)
+        first, counts = self.positives if value > 0.0 else self.negatives
         if counts and max(at + 1, first + len(counts)) - min(at, first) > MOST_BUCKETS:
-            return self._coarser()._counted(side, index)
-        return replace(self, **{side: combined([buckets, (at, (1,))])})
+            return self._coarser()._with_room(value)
+        return self
 
     def _coarser(self) -> ExponentialCells:
         positives, negatives = rescaled(self.positives, 1), rescaled(self.negatives, 1)
@@ -69,3 +89,12 @@ class ExponentialCells(Frozen):
         """Return what is held, as users see it."""
         smallest, largest = (nan, nan) if self.smallest > self.largest else (self.smallest, self.largest)
         return ExponentialSnapshot(self.scale, self.zero_count, self.positives, self.negatives, self.total, smallest, largest)
+
+
+def _counted(buckets: Buckets, at: int) -> Buckets:
+    """Return buckets with one more observation in that with an index."""
+    first, counts = buckets
+    place = at - first
+    if 0 <= place < len(counts):
+        return first, (*counts[:place], counts[place] + 1, *counts[place + 1 :])
+    return combined([buckets, (at, (1,))])
