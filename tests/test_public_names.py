@@ -123,7 +123,7 @@ def test_every_option_reaches_the_registry(name: str) -> None:
     if name != "timer":
         options["unit"] = "bytes"
     if name in ("histogram", "timer"):
-        options["buckets"] = (1.0, 2.0)
+        options |= {"buckets": (1.0, 2.0), "exponential": False}
     else:
         options["callback"] = lambda: [({"b": "2"}, 7.0)]
     if name == "gauge":

@@ -40,6 +40,7 @@ EXITS = {
     "reject_number": "counts a number that is rejected",
     "record_slowly": "makes or wakes the series",
     "record_given_slowly": "makes or wakes the series",
+    "negatives_make": "makes exponential buckets for numbers below 0",
     "timing_grow": "makes space for entries of one timing within another",
     "timing_decorate": "makes a timed function",
 }
@@ -48,12 +49,16 @@ ALLOCATE_NOTHING = {
     "clock_gettime",
     "memcmp",
     "memcpy",
+    "memset",
     "PyErr_Occurred",
     "PyLong_AsDouble",  # of an exact int; one that is too large raises OverflowError, before an exit
     "PyObject_Hash",  # of an exact str, which keeps its hash
     "PyThread_get_thread_ident",
     "PyUnicode_CompareWithASCIIString",
     "_Py_Dealloc",  # frees: of a str, which runs no code
+    "raise",  # for tests: kills the process amid its changes
+    "*fstat64",
+    "*fcntl64",  # of a file that another process has made longer
 }
 
 

@@ -81,6 +81,11 @@ def _linear() -> Ratio:
     return Ratio("flat in live series: a scrape of each, 100,000 to 1,000,000", *rows, most=1.5, quick=False, turns=5)
 
 
+_EXPONENTIAL = Ratio(
+    "exponential buckets cost observe() at most twice what 12 bounds do",
+    f"{_OURS}observe_exponential[engine=native]", f"{_OURS}observe[engine=native]", most=2.0,
+)  # fmt: skip
+
 RATIOS = (
     _peer("prometheus_client", "inc", 20.0),
     _peer("prometheus_client", "inc_two_tags", 20.0),
@@ -92,6 +97,8 @@ RATIOS = (
     _shared("inc"),
     _multiprocess("inc_two_tags"),
     _shared("inc_two_tags"),
+    _EXPONENTIAL,
+    _shared("observe_exponential"),
     _scrape("prometheus_client", "integers", 150.0),
     _scrape("prometheus_client", "17_digits", 150.0),
     _scraped_histogram(),

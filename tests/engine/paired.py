@@ -38,6 +38,7 @@ NAMES = ("n", "m", "a.b/c", "n_total", ELAPSED)
 TTLS = (None, None, None, 5, 2.5, True)
 ODD_TTLS = (0, -1, float("nan"), float("inf"), "5")
 BUCKETS = (None, None, (1.0, 2.0), [1, 2, float("inf")], (0.1, 0.2, 0.5), tuple(range(40)))
+EXPONENTIAL = (None, True, True, False, "yes")
 ODD_BUCKETS = ((), (2.0, 1.0), (float("nan"),), "12", 5, (10**400,))
 UNITS = ("", "", "bytes", "seconds")
 LIMITS = (
@@ -437,7 +438,7 @@ def seen_tags(tags: Any) -> tuple[str, list[tuple[str, str]], bool]:
 def seen_distribution(name: str, one: tm.HistogramSnapshot) -> Any:
     if name == ELAPSED:
         return one.count
-    return one.bounds, one.bucket_counts, bits([one.sum, one.min, one.max])
+    return type(one).__name__, one.bounds, one.bucket_counts, bits([one.sum, one.min, one.max])
 
 
 def seen_instrument(one: Any) -> Any:
@@ -466,6 +467,7 @@ def seen_family(family: tm.FamilySnapshot) -> Any:
         bits(columns.values),
         [sum(counts) for counts in columns.bucket_counts] if family.name == ELAPSED else list(columns.bucket_counts),
         [] if family.name == ELAPSED else [bits(column) for column in (columns.sums, columns.mins, columns.maxs)],
+        [] if family.name == ELAPSED else [columns.scales, columns.zero_counts, columns.positives, columns.negatives],
     )
 
 

@@ -57,7 +57,9 @@ class Churn:
     def root(self) -> Any:
         registry = self.random.choice(self.registries)
         kind = self.random.choice(KINDS)
-        return getattr(registry, kind)(f"{kind}_{self.random.randrange(4)}", ttl=self.random.choice((None, 1e-9)))
+        number = self.random.randrange(4)
+        options = {"exponential": number > 1} if kind in ("histogram", "timer") else {}
+        return getattr(registry, kind)(f"{kind}_{number}", ttl=self.random.choice((None, 1e-9)), **options)
 
     def handle(self) -> Any:
         return self.random.choice(self.handles) if self.handles else self.root()
@@ -87,6 +89,8 @@ class Churn:
     def record(self) -> None:
         for one in (self.root(), self.handle()):
             getattr(one, METHODS[one.kind])(1.5, a=self.random.randrange(2000), b="x")
+            if one.kind == "histogram":
+                one.observe(-1.5, a=self.random.randrange(2000), b="x")
 
     def record_oddly(self) -> None:
         value = self.random.choice((b"bytes", None, "é" * 20, "\udc80", 1.5, self))

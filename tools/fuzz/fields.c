@@ -24,7 +24,7 @@ number_at(const char *bytes, uint64_t offset, uint32_t width)
 }
 
 static void
-add_slot(Original *self, uint64_t slot)
+add_slot(Original *self, uint64_t slot, uint32_t words)
 {
     self->records[self->n_records++] = slot;
     FIELD(self, slot, SlotRecord, next);
@@ -41,6 +41,9 @@ add_slot(Original *self, uint64_t slot)
     FIELD(self, slot, SlotRecord, kept);
     FIELD(self, slot, SlotRecord, state);
     for (uint64_t i = 0; i < 4; i++) { /* cells, and tags where there are few */
+        add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
+    }
+    for (uint64_t i = words - 4; words > 8 && i < words; i++) { /* of exponential buckets: where those below 0 are */
         add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
     }
 }
@@ -98,7 +101,7 @@ find_fields(Original *self)
     for (uint64_t entry = READ(self, 0, Header, first_entry); entry != 0; entry = READ(self, entry, EntryRecord, next)) {
         add_entry(self, entry);
         for (uint64_t slot = READ(self, entry, EntryRecord, first); slot != 0; slot = READ(self, slot, SlotRecord, next)) {
-            add_slot(self, slot);
+            add_slot(self, slot, (uint32_t)READ(self, entry, EntryRecord, words));
         }
     }
 }

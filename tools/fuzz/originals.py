@@ -44,6 +44,8 @@ def fill(path: Path) -> None:
         registry.timer("took").record(1)
         registry.histogram("sizes", buckets=(1, 10), tags={"path": "/"}).observe(5)
         registry.counter("short", tags={"a": 1}, ttl=1e-9).inc()
+        for value in (0, 1, 1000, -1):
+            registry.histogram("spread", exponential=True).observe(value)
 
     record()
     in_child(record)

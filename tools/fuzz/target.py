@@ -20,6 +20,7 @@ from tallymark.engine.text import text_tags  # noqa: E402
 from tallymark.metric.reader import Reader  # noqa: E402, F401 - now, so that no input waits for it
 from tallymark.metric.shared import file as shared_file  # noqa: E402
 from tallymark.metric.shared.entry import SharedEntry  # noqa: E402
+from tallymark.metric.shared.exponential import WORDS, exponential_snapshot  # noqa: E402
 
 _TAGS = {"path": "/fuzz"}
 _FEW = tm.TagLimits(max_series=3)
@@ -55,10 +56,12 @@ def _read(fd: int, _: bytes) -> None:
 
 
 def _read_all(shared: Any) -> None:
-    for offset, _ in shared.families():
+    for offset, *_ in shared.families():
         SharedEntry.read(shared.text(offset))
-        for text, _, _, _ in shared.series(offset):
+        for text, _, _, cells in shared.series(offset):
             text_tags(text)
+            if len(cells) == WORDS:
+                exponential_snapshot(cells, shared.negatives)
     shared.processes()
     shared.usage()
 
@@ -101,6 +104,8 @@ def _record(registry: tm.Registry) -> None:
     for path in ("/", "/a", "/fuzz", "/a/path/that/is/longer/than/all/the/others/before/it"):
         registry.counter("hits", tags={"path": path}).inc()
     registry.timer("took").record(1)
+    for value in (1e-300, 2, -3, 1e300, -1e-300):
+        registry.histogram("spread", exponential=True).observe(value)
 
 
 def _record_shares(registry: tm.Registry) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.errors import TagError
 from tallymark.frozen import Frozen
 
@@ -109,7 +110,7 @@ class FamilyOptions(Frozen):
         name: the metric's name.
         kind: a key of `INSTRUMENTS`.
         unit: the unit of values; may be empty.
-        bounds: of the buckets; empty unless the kind has buckets.
+        bounds: of the buckets; empty where the kind has none, and where they are exponential.
         ttl: seconds after which a series that did not change is removed; None: never.
         limits: on tags and series.
         tags: of the root, and so of all series.
@@ -150,6 +151,11 @@ class FamilyOptions(Frozen):
         _set(self, "tags", tags)
         _set(self, "aggregate", aggregate)
         _set(self, "tag_keys", tag_keys)
+
+    @property
+    def exponential(self) -> bool:
+        """True if series have exponential buckets."""
+        return self.kind in WITH_BUCKETS and not self.bounds
 
 
 class FamilyHooks(Frozen):

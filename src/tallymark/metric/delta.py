@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from math import inf, nan
 
+from tallymark.engine.exponential import as_counts, rescaled
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.frozen import replace
 from tallymark.metric.data import (
+    ExponentialHistogramData,
     GaugeData,
     HistogramData,
     SumData,
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeVar
 
+    from tallymark.engine.exponential import Buckets
+    from tallymark.engine.exponential_snapshot import ExponentialSnapshot
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot
 
@@ -30,10 +34,10 @@ __all__ = ["delta"]
 def delta(before: Snapshot, after: Snapshot) -> Snapshot:
     """Return `after` less `before`: what was recorded between the two. Pure: it reads no clock.
 
-    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos, states and
-    exponential histograms are as in `after`. A series that is gone is left out; one that was removed and came back has started
-    from nothing, and so has a total that a callback or collector tells and that is less than it was. Of a distribution, `min`
-    and `max` are exact where they are new, and else the edges of the outermost buckets that changed.
+    Counters, histograms, timers and summaries tell what was added. Gauges tell how far they moved; infos and states are as in
+    `after`. A series that is gone is left out; one that was removed and came back has started from nothing, and so has a total
+    that a callback or collector tells and that is less than it was. Of a distribution, `min` and `max` are exact where they are
+    new, and else the edges of the outermost buckets that changed. Exponential buckets have the scale that they have in `after`.
     """
     earlier = {family.name: family for family in before.families}
     return Snapshot(tuple([_family(earlier.get(family.name), family) for family in after.families]), after.time)
@@ -68,6 +72,14 @@ def _data(before: Data, after: Data, rows: Sequence[int | None]) -> Data:
                 tuple([part.bucket_counts for part in parts]), tuple([part.sum for part in parts]),
                 tuple([part.min for part in parts]), tuple([part.max for part in parts]),
             )  # fmt: skip
+        case ExponentialHistogramData(), ExponentialHistogramData():
+            spans = [_observed_between(None if i is None else before.row(i), after.row(row)) for row, i in enumerate(rows)]
+            names = {"zero_counts": "zero_count", "sums": "sum", "mins": "min", "maxs": "max"}
+            changes = {column: tuple([getattr(one, name) for one in spans]) for column, name in names.items()}
+            return replace(
+                after, positives=tuple([one.positives for one in spans]), negatives=tuple([one.negatives for one in spans]),
+                **changes,
+            )  # fmt: skip
     return after
 
 
@@ -96,3 +108,25 @@ def _observed(then: HistogramSnapshot | None, whole: HistogramSnapshot) -> Histo
     edges = (-inf, *whole.bounds, inf)
     least, most = max(edges[changed[0]], whole.min), min(edges[changed[-1] + 1], whole.max)
     return HistogramSnapshot(whole.bounds, counts, _minus(whole.sum, then.sum), least, most)
+
+
+def _observed_between(then: ExponentialSnapshot | None, whole: ExponentialSnapshot) -> ExponentialSnapshot:
+    if then is None or then.scale < whole.scale:
+        return whole
+    zeros, by = whole.zero_count - then.zero_count, then.scale - whole.scale
+    positives = _added(then.positives, whole.positives, by)
+    negatives = _added(then.negatives, whole.negatives, by)
+    if any(count < 0 for count in (zeros, *positives[1], *negatives[1])):
+        return whole
+    part = replace(whole, zero_count=zeros, positives=positives, negatives=negatives, sum=0.0, min=nan, max=nan)
+    changed = [(lower, upper) for lower, upper, count in part.spans() if count]
+    if not changed:
+        return part
+    least, most = max(changed[0][0], whole.min), min(changed[-1][1], whole.max)
+    return replace(part, sum=_minus(whole.sum, then.sum), min=least, max=most)
+
+
+def _added(then: Buckets, now: Buckets, by: int) -> Buckets:
+    """Return what was added to buckets that became coarser `by` so many steps."""
+    first, counts = rescaled(then, by)
+    return as_counts([*enumerate(now[1], now[0]), *[(index, -count) for index, count in enumerate(counts, first)]])

@@ -61,6 +61,7 @@ class Registry(Instruments):
         fresh: begin the file anew, with counters at 0, if no living process uses it; else join those that do. Without it, what
             is in the file stays, over restarts too. It needs a path.
         self_metrics: report in each snapshot how many series each metric has, in `tallymark_series{metric}`.
+        exponential: histograms and timers for which no `buckets` are named get exponential ones.
 
     Raises:
         SharedFileError: the file cannot be shared: it is damaged, not Tallymark's, of another release, or not accessible.
@@ -78,6 +79,7 @@ class Registry(Instruments):
         shared_limit: int = 64 * 2**20,
         fresh: bool = False,
         self_metrics: bool = True,
+        exponential: bool = False,
     ) -> None:
         self._engine = load_engine(engine)
         limits = _DEFAULT_LIMITS if limits is None else limits
@@ -85,6 +87,7 @@ class Registry(Instruments):
         self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
         self._families = _families(self._engine, limits, self._tags, shared, shared_limit, fresh)
         self._self_metrics = self_metrics
+        self._exponential = bool(exponential)
         self._names = ExpositionNames(order=self._families.keys if self._families.is_shared else None, logs=True)
         self._reporters: list[Reporter] = []
         self._made_reader: Reader | None = None

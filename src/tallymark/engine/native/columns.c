@@ -2,6 +2,7 @@
 #include "columns.h"
 
 #include "column.h"
+#include "exponential.h"
 #include "instrument.h"
 #include "shared_family.h"
 
@@ -15,6 +16,9 @@ family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Py_DECREF(expired);
+    if (self->is_exponential) {
+        return exponential_columns(self);
+    }
     Rows *rows = has_shares(self) ? totals_read(self) : NULL;
     if (rows == NULL && !PyErr_Occurred()) {
         rows = rows_of_table(self);

@@ -1,4 +1,6 @@
+#include "exponential.h"
 #include "instrument.h"
+#include "negatives.h"
 #include "shared_family.h"
 
 const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
@@ -6,12 +8,27 @@ const CellState series_dormant = DEAD, series_live = LIVE; /* of series in priva
 void
 family_init_cells(const Family *family, Cell *cells)
 {
+    uint32_t kept = NOTHING; /* what belongs to a slot for ever */
+    if (family->is_exponential) {
+        negatives_clear(family, cells);
+        kept = SUM(family) - 1;
+    }
     for (uint32_t i = 0; i < family->words; i++) {
-        cell_set(&cells[i], 0.0);
+        if (i != kept) {
+            cell_set(&cells[i], 0.0);
+        }
     }
     if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
+    }
+}
+
+void
+family_free_cells(const Family *family, Series *series)
+{
+    if (family->is_exponential && family->empty == NULL) {
+        negatives_clear(family, series->own);
     }
 }
 
@@ -51,6 +68,9 @@ family_mark(const Family *family, const Series *series)
     const Cell *cells = series->cells;
     if (!family->has_buckets) {
         return family->words == 1 ? cell_get(cells) : (double)cell_count(&cells[1]);
+    }
+    if (family->is_exponential) {
+        return (double)exponential_total(family, cells);
     }
     uint64_t count = 0;
     for (uint32_t i = 0; i <= family->n_bounds; i++) {

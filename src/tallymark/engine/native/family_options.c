@@ -114,12 +114,13 @@ family_choose_kind(Family *self)
     if (type == self->state->gauge_type && self->ttl > 0.0) {
         type = self->state->expiring_gauge_type;
     }
-    if (type == NULL || self->has_buckets != (self->n_bounds > 0)) {
+    if (type == NULL || (!self->has_buckets && self->n_bounds > 0)) {
         if (!PyErr_Occurred()) {
             PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);
         }
         return -1;
     }
+    self->is_exponential = self->has_buckets && self->n_bounds == 0;
     self->instrument_type = (PyTypeObject *)Py_NewRef((PyObject *)type);
     return 0;
 }

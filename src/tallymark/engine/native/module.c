@@ -44,6 +44,7 @@ static const struct {
     [POLICY] = {"tallymark.engine.policy", "Policy"},
     [COLUMNS] = {"tallymark.engine.columns", "Columns"},
     [HISTOGRAM_SNAPSHOT] = {"tallymark.engine.histogram_snapshot", "HistogramSnapshot"},
+    [EXPONENTIAL_SNAPSHOT] = {"tallymark.engine.exponential_snapshot", "ExponentialSnapshot"},
     [CHECKED_TAGS] = {"tallymark.engine.text", "checked_tags"},
     [TEXT_TAGS] = {"tallymark.engine.text", "text_tags"},
     [DESCRIBE] = {"tallymark.engine.description", "describe"},

@@ -255,6 +255,8 @@ static PyMethodDef shared_methods[] = {
      DOC("text($self, offset, /)", "Return the text of a family; None if it is damaged.")},
     {"series", shared_series, METH_VARARGS,
      DOC("series($self, offset, /)", "Return (text, owner, created, cells) of each live slot.")},
+    {"negatives", shared_negatives, METH_VARARGS,
+     DOC("negatives($self, offset, /)", "Return the cells of buckets below 0, which a cell of a slot leads to; None if damaged.")},
     {"wait", shared_wait, METH_NOARGS,
      DOC("wait($self, /)", "Wait until the lock is free; return True if it was in time. Other threads run meanwhile.")},
     {"add_family", shared_add_family, METH_VARARGS,

@@ -50,12 +50,12 @@ shared_text(PyObject *op, PyObject *args)
     return entry.record == NULL ? Py_NewRef(Py_None) : entry_text(&entry);
 }
 
-static PyObject *
-cells_of(const Entry *entry, const Slot *slot)
+PyObject *
+tuple_of_cells(const Cell *from, uint32_t n)
 {
-    PyObject *cells = PyTuple_New(entry->words);
-    for (uint32_t i = 0; cells != NULL && i < entry->words; i++) {
-        PyObject *word = PyLong_FromUnsignedLongLong(cell_count(&slot->record->cells[i]));
+    PyObject *cells = PyTuple_New(n);
+    for (uint32_t i = 0; cells != NULL && i < n; i++) {
+        PyObject *word = PyLong_FromUnsignedLongLong(cell_count(&from[i]));
         if (word == NULL) {
             Py_CLEAR(cells);
             break;
@@ -72,7 +72,7 @@ slot_contents(const Entry *entry, const Slot *slot)
     uint32_t owner = atomic_load(&slot->record->owner);
     double created = slot->record->created;
     PyObject *text = slot_copy_text(entry, slot);
-    PyObject *cells = text == NULL ? NULL : cells_of(entry, slot);
+    PyObject *cells = text == NULL ? NULL : tuple_of_cells(slot->record->cells, entry->words);
     if (cells == NULL) {
         Py_XDECREF(text);
         return NULL;

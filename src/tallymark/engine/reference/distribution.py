@@ -7,12 +7,15 @@ from math import inf, nan
 
 from tallymark.engine.columns import Columns
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.reference.exponential import ExponentialCells
 from tallymark.engine.reference.instrument import Instrument
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Self
+    from typing import Any, Self
+
+    from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 
 __all__ = ["Distribution"]
 
@@ -25,22 +28,28 @@ class Distribution(Instrument):
 
     __slots__ = ("_cells",)
 
-    _cells: list[float]
+    _cells: Any  # of exponential buckets: `ExponentialCells`
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """Upper bounds of the buckets, inclusive, ascending."""
+        """Upper bounds of the buckets, inclusive, ascending; empty for exponential buckets."""
         return self._family.options.bounds
 
     def snapshot(self) -> HistogramSnapshot:
         """Return the distribution as it is now."""
+        if not self.bounds:
+            read: ExponentialSnapshot = self._cells.snapshot()
+            return read
         *counts, total, smallest, largest = self._cells.copy()
         if smallest > largest:
             smallest = largest = nan
         return HistogramSnapshot(self.bounds, tuple([int(n) for n in counts]), total, smallest, largest)
 
     def _observe(self, value: float) -> None:
-        bucket = bisect_left(self._family.options.bounds, value)
+        bounds = self._family.options.bounds
+        if not bounds:
+            return self._observe_exponentially(value)
+        bucket = bisect_left(bounds, value)
         # Atomic
         if self._live:
             cells = self._cells
@@ -55,11 +64,30 @@ class Distribution(Instrument):
         if live is not None:
             live._observe(value)
 
+    def _observe_exponentially(self, value: float) -> None:
+        series: Distribution | None = self
+        while series is not None:
+            cells = series._cells
+            if series._replace(cells, cells.observed(value)):
+                return
+            if not series._live:  # else another record was first
+                series = series._family.wake(series)
+
+    def _replace(self, before: object, following: object) -> bool:
+        # Atomic
+        if self._live and self._cells is before:
+            self._cells = following
+            return True
+        return False
+
+    def _empty(self) -> Any:
+        return [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf] if self.bounds else ExponentialCells.empty()
+
     def _mark(self) -> object:
-        return self._cells.copy()
+        return self._cells.copy() if self.bounds else self._cells
 
     def _clear(self, mark: object) -> bool:
-        empty = [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf]
+        empty = self._empty()
         # Atomic
         if self._live and (mark is None or self._cells == mark):
             self._live = False
@@ -69,7 +97,9 @@ class Distribution(Instrument):
 
     @classmethod
     def _columns(cls, rows: Sequence[Self]) -> Columns:
-        read = [row.snapshot() for row in rows]
+        read: Any = [row.snapshot() for row in rows]
+        if rows and not rows[0].bounds:
+            return _exponential_columns(rows, read)
         return Columns(
             tags=tuple([row._tags for row in rows]),
             created=tuple([row._created for row in rows]),
@@ -78,3 +108,17 @@ class Distribution(Instrument):
             mins=tuple([one.min for one in read]),
             maxs=tuple([one.max for one in read]),
         )
+
+
+def _exponential_columns(rows: Sequence[Distribution], read: Sequence[ExponentialSnapshot]) -> Columns:
+    return Columns(
+        tags=tuple([row._tags for row in rows]),
+        created=tuple([row._created for row in rows]),
+        sums=tuple([one.sum for one in read]),
+        mins=tuple([one.min for one in read]),
+        maxs=tuple([one.max for one in read]),
+        scales=tuple([one.scale for one in read]),
+        zero_counts=tuple([one.zero_count for one in read]),
+        positives=tuple([one.positives for one in read]),
+        negatives=tuple([one.negatives for one in read]),
+    )

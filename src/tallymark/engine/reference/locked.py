@@ -7,7 +7,6 @@ there. So whoever waits for it waits for a few assignments. Records to a live se
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import inf
 
 from tallymark.engine.lock import FREE_THREADED, cells
 from tallymark.engine.reference import distribution, scalar
@@ -62,7 +61,10 @@ class LockedDistribution(distribution.Distribution):
     __slots__ = ()
 
     def _observe(self, value: float) -> None:
-        bucket = bisect_left(self._family.options.bounds, value)
+        bounds = self._family.options.bounds
+        if not bounds:
+            return self._observe_exponentially(value)
+        bucket = bisect_left(bounds, value)
         series: distribution.Distribution | None = self
         while series is not None:
             with cells:
@@ -76,8 +78,16 @@ class LockedDistribution(distribution.Distribution):
                     return
             series = series._family.wake(series)
 
+    def _replace(self, before: object, following: object) -> bool:
+        with cells:
+            # Atomic
+            if self._live and self._cells is before:
+                self._cells = following
+                return True
+        return False
+
     def _clear(self, mark: object) -> bool:
-        empty = [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf]
+        empty = self._empty()
         with cells:
             # Atomic
             if self._live and (mark is None or self._cells == mark):
