@@ -144,6 +144,28 @@ def test_only_the_callers_own_string_is_allocated_for_a_value_made_at_run_time()
     assert allocations_per_op(records_it) == allocations_per_op(makes_text)
 
 
+def counted(series: int) -> tm.Registry:
+    registry = tm.Registry(engine="native", self_metrics=False, limits=tm.TagLimits(max_series=10_000))
+    for i in range(series):
+        registry.counter("n").inc(i / 7, method="GET", i=str(i))
+    return registry
+
+
+def allocated(operation: Callable[[], object]) -> float:
+    return allocations_per_op(looped(operation), 20).allocs
+
+
+def test_a_snapshot_makes_nothing_for_a_series() -> None:
+    few, more, most = [allocated(counted(series).snapshot) for series in (10, 1000, 3000)]
+    assert (more, most) == (few, few + 2)  # the numbers of each further thousand
+
+
+def test_a_page_makes_nothing_for_a_series() -> None:
+    snapshots = [counted(series).snapshot() for series in (1000, 3000)]
+    few, many = [allocated(lambda snapshot=snapshot: tm.render_prometheus(snapshot)) for snapshot in snapshots]
+    assert few == many
+
+
 def test_the_count_sees_allocations() -> None:
     def loop(iterations: Iterable[None]) -> None:
         for _ in iterations:

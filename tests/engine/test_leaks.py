@@ -137,7 +137,10 @@ class Churn:
     def read(self) -> None:
         if self.random.random() < 0.05:
             registry = self.random.choice(self.registries)
-            tm.render_prometheus(registry.snapshot())
+            snapshot = registry.snapshot()
+            tm.render_prometheus(snapshot)
+            tm.render_openmetrics(snapshot, created=True, escaping="allow-utf-8")
+            self.keep(self.others, [family.data for family in snapshot.families], 80)
             registry.expire()
 
     def observe(self) -> None:
