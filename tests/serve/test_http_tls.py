@@ -5,10 +5,12 @@ What holds of the endpoint in general is tested over TLS too, in the files besid
 
 from __future__ import annotations
 
+import gc
 import random
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -298,6 +300,23 @@ def test_while_the_kernel_takes_nothing_nothing_is_read(server: Server) -> None:
             server._endpoint.loop.call_soon_threadsafe(change)
             assert eventually(lambda: transport.is_reading() and transport._socket.is_reading() is not blocked)  # noqa: B023
         assert client.ask(REQUEST).status == 200
+
+
+def test_what_a_closed_connection_held_is_freed_without_a_collection_of_cycles(server: Server) -> None:
+    """What OpenSSL holds is hidden from Python, which would collect only after hundreds of connections, or never."""
+
+    def use() -> weakref.ref[Any]:
+        with Client(server) as client:
+            assert client.ask(REQUEST).status == 200
+            [connection] = list(server._endpoint._connections)
+            return weakref.ref(connection._transport)
+
+    gc.disable()
+    try:
+        transport = use()
+        assert eventually(lambda: transport() is None)
+    finally:
+        gc.enable()
 
 
 def test_what_a_connection_holds_does_not_grow_with_what_its_client_sends(registry: tm.Registry, settings: tm.TLS) -> None:
