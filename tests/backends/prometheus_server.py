@@ -78,14 +78,27 @@ class Prometheus:
         """Return what an expression evaluates to, as soon as there is anything."""
         return self.wait(lambda: self.query(expression), expression)
 
+    def values(self, expression: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """Return the values that an expression evaluates to, by some labels, as soon as there are any."""
+        found = self.wait_for(expression)
+        return {tuple([one["metric"].get(label, "") for label in labels]): float(one["value"][1]) for one in found}
+
+    def exemplars_of(self, expression: str, *labels: str) -> dict[tuple[str, ...], tuple[str, float, str]]:
+        """Return the last exemplar of each series, by some labels: its trace, its value, its span."""
+        found = self.wait(lambda: self.exemplars(expression), f"exemplars of {expression}")
+        last = {tuple([one["seriesLabels"].get(label, "") for label in labels]): one["exemplars"][-1] for one in found}
+        return {
+            key: (one["labels"]["trace_id"], float(one["value"]), one["labels"].get("span_id", "")) for key, one in last.items()
+        }
+
+    def scraped_targets(self) -> list[dict[str, Any]] | None:
+        """Return all targets, once each was scraped."""
+        done, everyone = self.targets(), self.get("targets", state="active")
+        return done if done and len(done) == len(everyone["activeTargets"]) else None
+
     def wait_until_scraped(self) -> list[dict[str, Any]]:
         """Return the targets as soon as each was scraped. One that could not be is a failure."""
-
-        def all_scraped() -> list[dict[str, Any]] | None:
-            done, everyone = self.targets(), self.get("targets", state="active")
-            return done if done and len(done) == len(everyone["activeTargets"]) else None
-
-        targets = self.wait(all_scraped, "all targets scraped")
+        targets = self.wait(self.scraped_targets, "all targets scraped")
         assert [(target["scrapeUrl"], target["lastError"]) for target in targets if target["health"] != "up"] == []
         return targets
 
@@ -156,3 +169,8 @@ def require_prometheus_3() -> str:
     if path is None:
         pytest.skip("TALLYMARK_PROMETHEUS_3 names no program")
     return path
+
+
+def is_version_3(program: str) -> bool:
+    """Return True if a program is the Prometheus 3 that the environment names."""
+    return program == os.environ.get("TALLYMARK_PROMETHEUS_3")
