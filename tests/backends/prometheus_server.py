@@ -29,11 +29,13 @@ class Prometheus:
     Attributes:
         url: where it listens.
         directory: what it stores, its configuration, and its log.
+        jobs: the names of what it scrapes.
     """
 
-    def __init__(self, url: str, directory: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, url: str, directory: Path, jobs: list[str], process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.directory = directory
+        self.jobs = jobs
         self._process = process
 
     def get(self, path: str, **parameters: str) -> Any:
@@ -91,16 +93,20 @@ class Prometheus:
             key: (one["labels"]["trace_id"], float(one["value"]), one["labels"].get("span_id", "")) for key, one in last.items()
         }
 
-    def scraped_targets(self) -> list[dict[str, Any]] | None:
-        """Return all targets, once each was scraped."""
-        done, everyone = self.targets(), self.get("targets", state="active")
-        return done if done and len(done) == len(everyone["activeTargets"]) else None
+    def wait_until_scraped(self, **down: str) -> None:
+        """Wait until each target was scraped. On a busy machine a scrape may fail at first; one that always does is a failure.
 
-    def wait_until_scraped(self) -> list[dict[str, Any]]:
-        """Return the targets as soon as each was scraped. One that could not be is a failure."""
-        targets = self.wait(self.scraped_targets, "all targets scraped")
-        assert [(target["scrapeUrl"], target["lastError"]) for target in targets if target["health"] != "up"] == []
-        return targets
+        Args:
+            down: the jobs whose scrapes must fail, with the error.
+        """
+
+        wanted = {name: ("down", down[name]) if name in down else ("up", "") for name in self.jobs}
+
+        def is_done() -> bool | None:
+            found = {one["labels"]["job"]: (one["health"], one["lastError"]) for one in self.targets() or ()}
+            return found == wanted or None
+
+        self.wait(is_done, "all targets scraped")
 
 
 @contextmanager
@@ -135,7 +141,7 @@ def running_prometheus(
     ]
     with (directory / "log").open("wb") as log, subprocess.Popen([program, *arguments], stdout=log, stderr=log) as process:
         try:
-            yield Prometheus(f"http://{address}", directory, process)
+            yield Prometheus(f"http://{address}", directory, [str(one["job_name"]) for one in scrape_configs], process)
         finally:
             process.kill()  # nobody reads what it stored
 
