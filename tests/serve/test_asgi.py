@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -20,11 +21,11 @@ from hypothesis import given
 from raw_http import PATIENCE, eventually
 
 import tallymark as tm
-from tallymark.serve import event_loops
+from tallymark.serve import event_loops, renderer
 from tallymark.serve.app_pages import AppPages
 from tallymark.serve.asgi import ASGIApp
 from tallymark.serve.limits import Limits
-from tallymark.serve.pages import PageRequest, page
+from tallymark.serve.pages import Page, PageRequest, page
 
 Message = dict[str, Any]
 GET = PageRequest("GET", "/metrics", "", {})
@@ -260,6 +261,33 @@ def test_others_have_their_turn_between_two_pieces(registry: tm.Registry, run: A
     seen = [*sorted({turn for turn in turns if turn > 1}), len(exchange.sent)]
     assert seen[0] <= 3
     assert max(after - before for before, after in pairwise(seen)) <= 2  # trio's order within a turn is random
+
+
+class Body(bytes):
+    """Knows in which thread it is freed."""
+
+    freed_in: list[str] = []
+
+    def __del__(self) -> None:
+        self.freed_in.append(threading.current_thread().name)
+
+
+@pytest.mark.parametrize("end", [None, OSError, RuntimeError])
+def test_the_loop_does_not_free_pages_either(
+    registry: tm.Registry, run: Any, end: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sending(message: Message) -> None:
+        if end and message["type"] == "http.response.body":
+            raise end
+
+    monkeypatch.setattr(renderer, "page", lambda request, registry: Page(200, (), Body(b"x" * 200_000)))
+    monkeypatch.setattr(Body, "freed_in", [])
+    app = tm.asgi_app(registry)
+    for count in (1, 2):
+        with suppress(RuntimeError):
+            run(Exchange(app, sending=sending).run())
+        assert eventually(lambda: len(Body.freed_in) == count)  # noqa: B023
+    assert set(Body.freed_in) == {"tallymark-http-pages"}
 
 
 def test_a_crowd_shares_two_pages(registry: tm.Registry, run: Any) -> None:
