@@ -8,6 +8,7 @@ import gzip
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -322,6 +323,24 @@ def test_several_loops_are_served_at_once(registry: tm.Registry, run: Any) -> No
         thread.join(PATIENCE)
     assert [exchange.status for exchange in got] == [200] * 5
     assert len(set(gate.threads)) == 1
+
+
+def test_a_loop_that_ends_while_a_client_waits_is_forgotten(registry: tm.Registry) -> None:
+    """It was closed without an end of its tasks, as `asyncio.run` would not do."""
+    gate = Gate(registry)
+    app = tm.asgi_app(registry)
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(Exchange(app).run())
+    loop.run_until_complete(until(gate.asked.is_set))
+    loop.close()
+    ended = weakref.ref(loop)
+    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+    del loop, waiting
+    gate.open.set()
+    assert asyncio.run(Exchange(app).run()).status == 200
+    gc.collect()
+    assert app._pages._loops == {}
+    assert ended() is None
 
 
 def test_trio_in_a_loop_of_asyncio_is_seen_as_trio(registry: tm.Registry) -> None:

@@ -133,6 +133,7 @@ class SharedPages:
             self._loop.call_soon_threadsafe(self._send, page)
         except RuntimeError:  # the loop has ended, and so have all who waited
             self._making = None
+            self._batches.clear()
 
     def _make_room(self) -> bool:
         """Return True if another page may be held; take the place of the oldest if its time is over, else try again then."""
