@@ -14,7 +14,8 @@ class Limits:
     """What clients may cost. Durations are in seconds.
 
     The memory is at most `pages` pages of metrics and the one that is being made, and for each connection
-    twice `head_bytes`, and `piece`. TLS holds twice `head_bytes` more, two of its records, and what OpenSSL needs.
+    twice `head_bytes`, and `piece`. TLS holds twice `head_bytes` more, two of its records, and what OpenSSL needs;
+    where clients must have a certificate, 100 KiB more until they have shown it.
 
     Attributes:
         head: how long the head of a request may take to arrive.
