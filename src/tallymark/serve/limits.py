@@ -6,6 +6,9 @@ import math
 import sys
 from dataclasses import dataclass
 
+if sys.platform != "win32":
+    import resource
+
 __all__ = ["Limits", "most_descriptors"]
 
 
@@ -49,7 +52,5 @@ def most_descriptors() -> float:
     """Return how many descriptors the system allows this process now; infinity if it does not say."""
     if sys.platform == "win32":
         return math.inf
-    import resource
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if soft == resource.RLIM_INFINITY else soft
