@@ -48,7 +48,8 @@ sanitize: $(READY)
 # sets another time.
 soak: $(READY)
 	TALLYMARK_KILLS=2000 TALLYMARK_LIFETIMES=10000 $(BIN)/python -m pytest --timeout 1800 \
-		tests/processes/test_kill.py tests/processes/test_model.py tests/processes/test_lifetimes.py $(ARGS)
+		tests/processes/test_kill.py tests/processes/test_exponential_kill.py tests/processes/test_model.py \
+		tests/processes/test_buckets_model.py tests/processes/test_lifetimes.py $(ARGS)
 	$(BIN)/python tools/fuzz
 
 format: $(READY)

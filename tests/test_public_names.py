@@ -20,12 +20,12 @@ PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.export]
 KINDS = ["counter", "gauge", "histogram", "timer"]
 
 PUBLIC = """
-    BasicAuth BearerAuth Collector Counter DURATION_BUCKETS ExponentialHistogramData FamilySnapshot Gauge GaugeData Histogram
-    HistogramData HistogramSnapshot Host InfoData MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE Operation
-    OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE Registry SIZE_BUCKETS SeriesView Server SharedFileError Snapshot State
-    StateSetData SumData SummaryData TLS TagError TagLimits TagSet Timer Timing VALUE_BUCKETS __version__ asgi_app classify
-    counter delta detect_host engine_name exponential_buckets family gauge histogram info linear_buckets process_metrics
-    registry render_openmetrics render_prometheus serve state timer use wsgi_app
+    BasicAuth BearerAuth Collector Counter DURATION_BUCKETS Exemplar ExponentialHistogramData FamilySnapshot Gauge GaugeData
+    Histogram HistogramData HistogramSnapshot Host InfoData MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE
+    Operation OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE Registry SIZE_BUCKETS SeriesView Server SharedFileError
+    Snapshot State StateSetData SumData SummaryData TLS TagError TagLimits TagSet Timer Timing VALUE_BUCKETS __version__
+    asgi_app classify counter current_span_exemplar delta detect_host engine_name exponential_buckets family gauge histogram
+    info linear_buckets process_metrics registry render_openmetrics render_prometheus serve state timer use wsgi_app
 """
 
 
@@ -123,7 +123,7 @@ def test_every_option_reaches_the_registry(name: str) -> None:
     if name != "timer":
         options["unit"] = "bytes"
     if name in ("histogram", "timer"):
-        options["buckets"] = (1.0, 2.0)
+        options |= {"buckets": (1.0, 2.0), "exponential": False}
     else:
         options["callback"] = lambda: [({"b": "2"}, 7.0)]
     if name == "gauge":

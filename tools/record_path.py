@@ -28,6 +28,7 @@ RECORDS = (
     "expiring_set", "expiring_inc", "expiring_dec", "expiring_add", "expiring_set_from_callback",
     "histogram_observe", "timer_record", "timer_record_since", "recorder_call",
     "timing_call",  # enters, and exits, a `with` block
+    "exemplar_consider",  # after each record, where the registry is asked for exemplars
 )  # fmt: skip
 
 EXITS = {
@@ -40,6 +41,8 @@ EXITS = {
     "reject_number": "counts a number that is rejected",
     "record_slowly": "makes or wakes the series",
     "record_given_slowly": "makes or wakes the series",
+    "record_no_exemplar": "wakes the series",
+    "exemplar_ask": "asks for an exemplar, once a second",
     "timing_grow": "makes space for entries of one timing within another",
     "timing_decorate": "makes a timed function",
 }
@@ -48,12 +51,16 @@ ALLOCATE_NOTHING = {
     "clock_gettime",
     "memcmp",
     "memcpy",
+    "memset",
     "PyErr_Occurred",
     "PyLong_AsDouble",  # of an exact int; one that is too large raises OverflowError, before an exit
     "PyObject_Hash",  # of an exact str, which keeps its hash
     "PyThread_get_thread_ident",
     "PyUnicode_CompareWithASCIIString",
     "_Py_Dealloc",  # frees: of a str, which runs no code
+    "raise",  # for tests: kills the process amid its changes
+    "*fstat64",
+    "*fcntl64",  # of a file that another process has made longer
 }
 
 

@@ -51,6 +51,15 @@ def bench_observe(b, engine):
 
 
 @on_both
+def bench_observe_exponential(b, engine):
+    histogram = tm.Registry(engine=engine).histogram("size", exponential=True)
+    for value in BOUNDS:
+        histogram.observe(value)
+    for _ in b.loop():
+        histogram.observe(0.7)
+
+
+@on_both
 def bench_with_timer(b, engine):
     timer = tm.Registry(engine=engine).timer("duration")
     for _ in b.loop():

@@ -29,7 +29,6 @@ QUICK = Settings(processes=1, values=5, shortest=0.002, budget=0.12, most=0.5, p
 
 #: Processes of each row of a ratio, in turns. Six are the fewest whose interval of the median holds with 95 %.
 ROUNDS, MOST_ROUNDS = 6, 18
-TURNS = 20  # values of each process
 
 #: Some ops do many records at once, or write many series; the figures are of one.
 MANY = {
@@ -132,7 +131,7 @@ def _ratios_of(one: Ratio, progress: Progress) -> list[float]:
     ratios: list[float] = []
     while len(ratios) < MOST_ROUNDS and (len(ratios) < ROUNDS or judge(ratios, one.least, one.most)[1] == "undecided"):
         progress(len(ratios), MOST_ROUNDS, one.text)
-        answers = run_duet([jobs[name].side for name in (one.dearer, one.cheaper)], TURNS, 1.0, QUICK.timeout)
+        answers = run_duet([jobs[name].side for name in (one.dearer, one.cheaper)], one.turns, 1.0, QUICK.timeout)
         if not all(answer and "time" in answer for answer in answers):
             return []
         above, below = (answer["time"]["values"] for answer in answers if answer)

@@ -28,6 +28,7 @@ class Ratio:
         least: the ratio must be this or more; None where there is `most`.
         most: the ratio must be this or less.
         quick: measured with `--quick` too.
+        turns: values of each process.
     """
 
     text: str
@@ -36,6 +37,7 @@ class Ratio:
     least: float | None = None
     most: float | None = None
     quick: bool = True
+    turns: int = 20
 
     @property
     def name(self) -> str:
@@ -65,19 +67,24 @@ def _flat(text: str, row: str) -> Ratio:
 def _scrape(peer: str, numbers: str, least: float) -> Ratio:
     text = f">= {least:g} times cheaper than {peer}: a scrape of 100,000 counters, {numbers.replace('_', ' ')}"
     theirs, ours = (f"{_SCRAPE}counters[client={one},numbers={numbers},series=100000]" for one in (peer, "tallymark"))
-    return Ratio(text, theirs, ours, least=least, quick=False)
+    return Ratio(text, theirs, ours, least=least, quick=False, turns=3)
 
 
 def _scraped_histogram() -> Ratio:
     text = ">= 13 times cheaper than a counter of prometheus_client: a scrape of a histogram of 12 bounds"
     counter = f"{_SCRAPE}counters[client=prometheus_client,numbers=integers,series=100000]"
-    return Ratio(text, counter, f"{_SCRAPE}histograms[series=10000]", least=13.0, quick=False)
+    return Ratio(text, counter, f"{_SCRAPE}histograms[series=10000]", least=13.0, quick=False, turns=3)
 
 
 def _linear() -> Ratio:
     rows = [f"{_SCRAPE}many[series={series}]" for series in (1_000_000, 100_000)]
-    return Ratio("flat in live series: a scrape of each, 100,000 to 1,000,000", *rows, most=1.5, quick=False)
+    return Ratio("flat in live series: a scrape of each, 100,000 to 1,000,000", *rows, most=1.5, quick=False, turns=5)
 
+
+_EXPONENTIAL = Ratio(
+    "exponential buckets cost observe() at most twice what 12 bounds do",
+    f"{_OURS}observe_exponential[engine=native]", f"{_OURS}observe[engine=native]", most=2.0,
+)  # fmt: skip
 
 RATIOS = (
     _peer("prometheus_client", "inc", 20.0),
@@ -90,6 +97,8 @@ RATIOS = (
     _shared("inc"),
     _multiprocess("inc_two_tags"),
     _shared("inc_two_tags"),
+    _EXPONENTIAL,
+    _shared("observe_exponential"),
     _scrape("prometheus_client", "integers", 150.0),
     _scrape("prometheus_client", "17_digits", 150.0),
     _scraped_histogram(),

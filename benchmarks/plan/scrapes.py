@@ -1,9 +1,9 @@
 """What a scrape over HTTP costs its process: `python benchmarks/plan/scrapes.py BODY`, in a fresh process.
 
-It serves 100,000 series to a client in another process, again and again, while a thread sleeps a millisecond at a time and looks
-at the clock. It prints JSON: the longest time that this thread was held up by a scrape, the median of some; how much more memory was
-in use at the most than before the first scrape, which finds nothing that is kept for it; and the bytes of a body. BODY is `live`, or
-`constant`: then the same body is sent each time, which shows what sending alone costs.
+It serves 100,000 series to a client in another process, again and again, while a thread sleeps a millisecond at a time and
+looks at the clock. It prints JSON: the longest time that this thread was held up by a scrape, the median of some; how much
+more memory was in use at the most than before the first scrape, which finds nothing that is kept for it; and the bytes of a
+body. BODY is `live`, or `constant`: then the same body is sent each time, which shows what sending alone costs.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ OPS = {
     "inc_mapping": "2 tags from a mapping, then inc()",
     "set": "set()",
     "observe": "observe()",
+    "observe_exponential": "observe(), exponential buckets",
     "with_timer": "with timer.time():",
     "with_timer_one_tag": "with timer.time(route=…):",
     "timed_function": "a timed function",

@@ -40,6 +40,15 @@ def bench_observe(b, memory):
 
 
 @in_both
+def bench_observe_exponential(b, memory):
+    histogram = registry(memory).histogram("size", exponential=True)
+    for value in BOUNDS:
+        histogram.observe(value)
+    for _ in b.loop():
+        histogram.observe(0.7)
+
+
+@in_both
 def bench_create_1000_series(b, memory):
     users = [str(i) for i in range(1000)]
     for _ in b.loop():

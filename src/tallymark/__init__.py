@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tallymark import export as export
     from tallymark import testing as testing
     from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.engine.options import TagLimits
     from tallymark.errors import MetricConflictError, SharedFileError, TagError
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         SummaryData,
     )
     from tallymark.metric.delta import delta
+    from tallymark.metric.exemplars import current_span_exemplar
     from tallymark.metric.null import NullRegistry
     from tallymark.metric.registry import Registry
     from tallymark.metric.snapshot import FamilySnapshot, SeriesView, Snapshot
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tallymark.engine": ("Counter", "Gauge", "Histogram", "TagSet", "Timer", "Timing", "engine_name"),
+    "tallymark.engine.exemplar": ("Exemplar",),
     "tallymark.engine.histogram_snapshot": ("HistogramSnapshot",),
     "tallymark.engine.options": ("TagLimits",),
     "tallymark.errors": ("MetricConflictError", "SharedFileError", "TagError"),
@@ -73,6 +76,7 @@ _HOMES = {
         "ExponentialHistogramData", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData", "SummaryData",
     ),
     "tallymark.metric.delta": ("delta",),
+    "tallymark.metric.exemplars": ("current_span_exemplar",),
     "tallymark.metric.null": ("NullRegistry",),
     "tallymark.metric.registry": ("Registry",),
     "tallymark.metric.snapshot": ("FamilySnapshot", "SeriesView", "Snapshot"),
@@ -105,6 +109,7 @@ __all__ = [
     "BearerAuth",
     "Collector",
     "Counter",
+    "Exemplar",
     "ExponentialHistogramData",
     "FamilySnapshot",
     "Gauge",
@@ -137,6 +142,7 @@ __all__ = [
     "asgi_app",
     "classify",
     "counter",
+    "current_span_exemplar",
     "delta",
     "detect_host",
     "engine_name",

@@ -38,6 +38,7 @@ NAMES = ("n", "m", "a.b/c", "n_total", ELAPSED)
 TTLS = (None, None, None, 5, 2.5, True)
 ODD_TTLS = (0, -1, float("nan"), float("inf"), "5")
 BUCKETS = (None, None, (1.0, 2.0), [1, 2, float("inf")], (0.1, 0.2, 0.5), tuple(range(40)))
+EXPONENTIAL = (None, True, True, False, "yes")
 ODD_BUCKETS = ((), (2.0, 1.0), (float("nan"),), "12", 5, (10**400,))
 UNITS = ("", "", "bytes", "seconds")
 LIMITS = (
@@ -437,7 +438,7 @@ def seen_tags(tags: Any) -> tuple[str, list[tuple[str, str]], bool]:
 def seen_distribution(name: str, one: tm.HistogramSnapshot) -> Any:
     if name == ELAPSED:
         return one.count
-    return one.bounds, one.bucket_counts, bits([one.sum, one.min, one.max])
+    return type(one).__name__, one.bounds, one.bucket_counts, bits([one.sum, one.min, one.max])
 
 
 def seen_instrument(one: Any) -> Any:
@@ -466,6 +467,10 @@ def seen_family(family: tm.FamilySnapshot) -> Any:
         bits(columns.values),
         [sum(counts) for counts in columns.bucket_counts] if family.name == ELAPSED else list(columns.bucket_counts),
         [] if family.name == ELAPSED else [bits(column) for column in (columns.sums, columns.mins, columns.maxs)],
+        [] if family.name == ELAPSED else [columns.scales, columns.zero_counts, columns.positives, columns.negatives],
+        []
+        if family.name == ELAPSED
+        else [[(one.labels, bits([one.value, one.time])) for one in row] for row in columns.exemplars],
     )
 
 
@@ -517,6 +522,9 @@ class Clock:
     def monotonic(self) -> float:
         return 50.0 + self.passed
 
+    def exemplar(self) -> dict[str, object] | None:
+        return {"passed": self.passed} if self.passed % 2 < 1 else None
+
 
 class Log(logging.Handler):
     """Keeps what is logged."""
@@ -536,13 +544,14 @@ class Log(logging.Handler):
 class Pair:
     """Two worlds that must not differ."""
 
-    def __init__(self, log: Log, clock: Clock, strict: bool, tags: Given, limits: tm.TagLimits | None) -> None:
+    def __init__(self, log: Log, clock: Clock, strict: bool, tags: Given, limits: tm.TagLimits | None, asks: bool) -> None:
         self._log = log
         self._clock = clock
         self.worlds = []
         for name in ENGINES:
             engine = load_engine(name)
-            registry = tm.Registry(engine=name, strict=strict, tags=tags.for_engine(engine), limits=limits)
+            source = clock.exemplar if asks else None
+            registry = tm.Registry(engine=name, strict=strict, tags=tags.for_engine(engine), limits=limits, exemplars=source)
             self.worlds.append(World(engine, registry))
 
     def do(self, operation: Any) -> None:
@@ -570,7 +579,10 @@ class Pair:
 
 @contextmanager
 def paired(
-    strict: bool = False, tags: Mapping[str, Any] | Given | None = None, limits: tm.TagLimits | None = None
+    strict: bool = False,
+    tags: Mapping[str, Any] | Given | None = None,
+    limits: tm.TagLimits | None = None,
+    asks: bool = False,
 ) -> Iterator[Pair]:
     """Yield a pair of worlds on one clock that only `Advance` moves, and what they log."""
     given = tags if isinstance(tags, Given) else Given("dict", tags or {})
@@ -581,6 +593,6 @@ def paired(
         logger.addHandler(log)
         gc.collect()
         try:
-            yield Pair(log, clock, strict, given, limits)
+            yield Pair(log, clock, strict, given, limits, asks)
         finally:
             logger.removeHandler(log)

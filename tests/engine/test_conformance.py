@@ -170,7 +170,10 @@ def create(pick: Pick) -> p.Create:
     if kind != "timer":
         options["unit"] = pick(p.UNITS)
     if kind in ("histogram", "timer"):
-        options["buckets"] = pick(p.ODD_BUCKETS) if pick((False,) * 9 + (True,)) else pick(p.BUCKETS)
+        if pick((True, False)):
+            options["exponential"] = pick(p.EXPONENTIAL)
+        else:
+            options["buckets"] = pick(p.ODD_BUCKETS) if pick((False,) * 9 + (True,)) else pick(p.BUCKETS)
     return p.Create(kind, name, {key: value for key, value in options.items() if pick((True, True, False)) and value != ""})
 
 
@@ -254,6 +257,7 @@ def setting(pick: Pick) -> dict[str, Any]:
         "strict": pick((False, False, True)),
         "tags": pick(({}, {}, {"host": "h"}, {"host": "long name", "a": p.Colour.RED}, {"overflow": "true"})),
         "limits": pick([limits for limits in p.LIMITS if limits is None or limits.max_key_length > len("overflow")]),
+        "asks": pick((False, True)),
     }
 
 

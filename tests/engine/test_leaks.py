@@ -52,12 +52,18 @@ class Churn:
 
     def registry(self) -> tm.Registry:
         limits = tm.TagLimits(max_series=self.random.choice((20, 1000)), max_value_length=12)
-        return tm.Registry(engine=self.engine.name, limits=limits, tags={"host": "h"}, strict=self.random.random() < 0.1)
+        source = None
+        if self.random.random() < 0.5:
+            source = lambda: self.random.choice((None, {"id": self.random.random()}, {"id": "x" * 200}))  # noqa: E731
+        strict = self.random.random() < 0.1
+        return tm.Registry(engine=self.engine.name, limits=limits, tags={"host": "h"}, strict=strict, exemplars=source)
 
     def root(self) -> Any:
         registry = self.random.choice(self.registries)
         kind = self.random.choice(KINDS)
-        return getattr(registry, kind)(f"{kind}_{self.random.randrange(4)}", ttl=self.random.choice((None, 1e-9)))
+        number = self.random.randrange(4)
+        options = {"exponential": number > 1} if kind in ("histogram", "timer") else {}
+        return getattr(registry, kind)(f"{kind}_{number}", ttl=self.random.choice((None, 1e-9)), **options)
 
     def handle(self) -> Any:
         return self.random.choice(self.handles) if self.handles else self.root()
@@ -87,6 +93,14 @@ class Churn:
     def record(self) -> None:
         for one in (self.root(), self.handle()):
             getattr(one, METHODS[one.kind])(1.5, a=self.random.randrange(2000), b="x")
+            if one.kind == "histogram":
+                one.observe(-1.5, a=self.random.randrange(2000), b="x")
+
+    def record_exemplars(self) -> None:
+        one = self.handle()
+        if one.kind != "gauge":
+            given = self.random.choice(({"id": self.random.random()}, {"a b": "x"}, {}))
+            getattr(one, METHODS[one.kind])(self.random.random() * 10, exemplar=given, a=self.random.randrange(50))
 
     def record_oddly(self) -> None:
         value = self.random.choice((b"bytes", None, "é" * 20, "\udc80", 1.5, self))
@@ -123,7 +137,10 @@ class Churn:
     def read(self) -> None:
         if self.random.random() < 0.05:
             registry = self.random.choice(self.registries)
-            tm.render_prometheus(registry.snapshot())
+            snapshot = registry.snapshot()
+            tm.render_prometheus(snapshot)
+            tm.render_openmetrics(snapshot, created=True, escaping="allow-utf-8")
+            self.keep(self.others, [family.data for family in snapshot.families], 80)
             registry.expire()
 
     def observe(self) -> None:
@@ -165,7 +182,8 @@ class Churn:
 
 _MANY = [f"k{i}" for i in range(40)]
 _STEPS: tuple[Callable[[Churn], None], ...] = (
-    Churn.new_registry, Churn.record, Churn.record, Churn.record, Churn.record_oddly, Churn.record_badly, Churn.bind,
+    Churn.new_registry, Churn.record, Churn.record, Churn.record, Churn.record_exemplars,
+    Churn.record_oddly, Churn.record_badly, Churn.bind,
     Churn.bind, Churn.revive, Churn.unbind, Churn.remove, Churn.unregister, Churn.read, Churn.observe, Churn.time,
     Churn.decorate, Churn.tag,
 )  # fmt: skip

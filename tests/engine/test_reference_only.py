@@ -70,8 +70,8 @@ ATOMIC = [function for function in functions() if atomic_lines(function)]
 
 def test_the_updates_of_all_cells_are_headed_atomic() -> None:
     names = {function.__qualname__ for function in ATOMIC}
-    assert {"Counter.inc", "Scalar._add", "Scalar._store", "Distribution._observe"} <= names
-    assert {"LockedScalar._add", "LockedScalar._store", "LockedDistribution._observe"} <= names
+    assert {"Counter.inc", "Scalar._add", "Scalar._store", "Distribution._observe", "Distribution._replace"} <= names
+    assert {"LockedScalar._add", "LockedScalar._store", "LockedDistribution._observe", "LockedDistribution._replace"} <= names
 
 
 @pytest.mark.parametrize("function", ATOMIC, ids=lambda function: function.__qualname__)

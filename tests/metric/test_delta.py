@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from math import inf, isnan, nan
 from typing import Any
 
@@ -11,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tallymark as tm
+from tallymark.engine.exponential import rescaled
+from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.frozen import replace
 
 Records = list[tuple[str, str, float]]
@@ -225,10 +228,61 @@ def test_a_distribution_with_other_bounds_is_there_whole() -> None:
     assert one.histogram == after
 
 
-def test_an_exponential_histogram_is_there_whole() -> None:
-    data = tm.ExponentialHistogramData((tm.TagSet(),), (0.0,), (0,), (1,), ((0, (1,)),), ((0, ()),), (1.0,), (0.0,), (1.0,))
-    both = snapshot(tm.FamilySnapshot("n", "histogram", "", "", data))
-    assert tm.delta(both, both) == both
+def exponential(scale: int, zeros: int, positives: Any, negatives: Any = (0, ()), *ends: float) -> tm.Snapshot:
+    columns = [(scale,), (zeros,), (positives,), (negatives,), *[(end,) for end in ends or (0.0, nan, nan)]]
+    data = tm.ExponentialHistogramData((tm.TagSet(),), (0.0,), *columns)
+    return snapshot(tm.FamilySnapshot("n", "histogram", "", "", data))
+
+
+def test_exponential_buckets_that_became_coarser_tell_what_was_added() -> None:
+    before = exponential(1, 1, (1, (2, 3)), (0, (1,)), 20.0, -1.2, 2.5)
+    after = exponential(0, 3, (0, (2, 3, 4)), (0, (1,)), 50.0, -1.2, 7.0)
+    [one] = tm.delta(before, after)["n"]
+    read = one.histogram
+    assert isinstance(read, ExponentialSnapshot)
+    assert (read.scale, read.zero_count, read.positives, read.negatives) == (0, 2, (2, (4,)), (0, ()))
+    assert (read.count, read.sum, read.min, read.max) == (6, 30.0, 0.0, 7.0)
+
+
+def test_exponential_buckets_without_a_change_are_empty() -> None:
+    both = exponential(1, 1, (1, (2, 3)), (0, (1,)), 20.0, -1.2, 2.5)
+    [one] = tm.delta(both, both)["n"]
+    assert one.count == 0
+    assert one.sum == 0
+    assert isnan(one.histogram.min)
+
+
+@pytest.mark.parametrize(
+    "before", [exponential(0, 9, (0, (1,))), exponential(0, 0, (0, (1, 9))), exponential(-1, 0, (0, (1,)))]
+)
+def test_exponential_buckets_that_began_anew_are_there_whole(before: tm.Snapshot) -> None:
+    after = exponential(0, 1, (0, (1, 2)), (0, ()), 5.0, 0.0, 3.0)
+    assert tm.delta(before, after) == after
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exponential_deltas_add_up(registry: tm.Registry, seed: int) -> None:
+    """What was recorded between two readings is what another histogram has, which recorded only that, at the same scale."""
+    rng = random.Random(seed)
+    values = [rng.choice((-1, 1, 1)) * rng.lognormvariate(0, rng.choice((0.01, 3))) for _ in range(60)]
+    n = rng.randrange(60)
+    histogram = registry.histogram("n", exponential=True)
+    alone = registry.histogram("alone", exponential=True)
+    for value in values[:n]:
+        histogram.observe(value)
+    before = registry.snapshot()
+    for value in values[n:]:
+        histogram.observe(value)
+        alone.observe(value)
+    [read] = [one.histogram for one in tm.delta(before, registry.snapshot())["n"]]
+    wanted = alone.snapshot()
+    assert isinstance(read, ExponentialSnapshot)
+    assert isinstance(wanted, ExponentialSnapshot)
+    by = wanted.scale - read.scale
+    assert (read.positives, read.negatives) == (rescaled(wanted.positives, by), rescaled(wanted.negatives, by))
+    assert read.count == wanted.count
+    if read.count:
+        assert read.min <= wanted.min <= wanted.max <= read.max
 
 
 # Odd numbers

@@ -7,8 +7,9 @@ import re
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from raw_http import PATIENCE, Client, eventually, get
@@ -52,6 +53,15 @@ def gate(registry: tm.Registry) -> Iterator[Gate]:
     gate = Gate(registry)
     yield gate
     gate.open.set()
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
 
 
 def large(registry: tm.Registry) -> None:
@@ -98,6 +108,20 @@ def test_slow_readers_make_room_for_a_scrape(registry: tm.Registry, tls: tm.TLS 
         assert eventually(lambda: len(connections(server)) <= 2)
         for client in slow:
             client.close()
+
+
+def test_idle_connections_hold_no_page(registry: tm.Registry, tls: tm.TLS | None) -> None:
+    counter = registry.counter("large")
+    for number in range(500):
+        counter.inc(number=number, a="x" * 200, b="x" * 200)
+    with tm.serve(0, registry=registry, tls=tls) as server, ExitStack() as clients:
+        size = len(clients.enter_context(Client(server)).ask(SCRAPE).body)  # and imports what it needs
+        assert size > 200_000
+        with traced():
+            for _ in range(6):
+                clients.enter_context(Client(server)).ask(SCRAPE)
+            assert len(connections(server)) == 7
+            assert eventually(lambda: tracemalloc.get_traced_memory()[0] < 2 * size)
 
 
 @pytest.mark.slow

@@ -5,10 +5,14 @@ What holds of the endpoint in general is tested over TLS too, in the files besid
 
 from __future__ import annotations
 
+import gc
 import random
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -113,6 +117,26 @@ def test_http_1_is_what_clients_agree_on_that_know_others(server: Server) -> Non
     with Client(server, context=context) as client:
         shown: Any = client.socket
         assert shown.selected_alpn_protocol() == "http/1.1"
+
+
+IMPORTS = """
+import socket, ssl, sys, tallymark as tm
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+with tm.serve(0, tls=tm.TLS(*sys.argv[1:])) as server, socket.socket() as plain:
+    before = set(sys.modules)
+    plain.connect(("127.0.0.1", server.port))
+    with context.wrap_socket(plain) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\\r\\n\\r\\n")
+        print(client.recv(15).decode(), sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_client_imports_nothing(certificates: Any) -> None:
+    """It may come when no descriptor is free, and no file can be read."""
+    command = [sys.executable, "-W", "error", "-c", IMPORTS, certificates.cert, certificates.key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr) == ("HTTP/1.1 200 OK []\n", "")
 
 
 # Strangers
@@ -298,6 +322,23 @@ def test_while_the_kernel_takes_nothing_nothing_is_read(server: Server) -> None:
             server._endpoint.loop.call_soon_threadsafe(change)
             assert eventually(lambda: transport.is_reading() and transport._socket.is_reading() is not blocked)  # noqa: B023
         assert client.ask(REQUEST).status == 200
+
+
+def test_what_a_closed_connection_held_is_freed_without_a_collection_of_cycles(server: Server) -> None:
+    """What OpenSSL holds is hidden from Python, which would collect only after hundreds of connections, or never."""
+
+    def use() -> weakref.ref[Any]:
+        with Client(server) as client:
+            assert client.ask(REQUEST).status == 200
+            [connection] = list(server._endpoint._connections)
+            return weakref.ref(connection._transport)
+
+    gc.disable()
+    try:
+        transport = use()
+        assert eventually(lambda: transport() is None)
+    finally:
+        gc.enable()
 
 
 def test_what_a_connection_holds_does_not_grow_with_what_its_client_sends(registry: tm.Registry, settings: tm.TLS) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from raw_http import Client, get
 
 import tallymark as tm
+from tallymark.serve import tls as tls_module
 
 
 @pytest.fixture
@@ -173,3 +174,41 @@ def test_until_all_files_are_renewed_the_old_ones_are_used_and_it_is_logged_once
         files["key"].write_bytes(key)
         assert "renewed.example.org" in names(server, certificates)
     assert len(caplog.records) == 2
+
+
+def test_a_file_is_read_again_as_soon_as_that_is_allowed(
+    files: dict[str, Path], certificates: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those who renew certificates copy a file as root, and then give it to the service."""
+    tls = tm.TLS(files["cert"], files["key"])
+    before = tls.context()
+    cert, key = renewed(certificates)
+    replace(files["cert"], cert)
+    replace(files["key"], key)
+
+    def forbidden(name: str, path: str) -> bytes:
+        raise PermissionError(13, f"the file of {name} cannot be read")
+
+    with monkeypatch.context() as patch:  # root may read whatever its mode is
+        patch.setattr(tls_module, "_read", forbidden)
+        assert tls.context() is before
+    assert len(caplog.records) == 1
+    ticked = files["key"].stat().st_ctime_ns
+    while files["key"].stat().st_ctime_ns == ticked:  # the system's clock of files is a coarse one
+        files["key"].chmod(0o400)
+    assert tls.context() is not before
+
+
+def test_files_are_found_again_from_another_folder(
+    files: dict[str, Path], certificates: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(files["cert"].parent)
+    tls = tm.TLS(files["cert"].name, files["key"].name)
+    before = tls.context()
+    monkeypatch.chdir("/")
+    assert tls.context() is before
+    cert, key = renewed(certificates)
+    replace(files["cert"], cert)
+    replace(files["key"], key)
+    assert tls.context() is not before
+    assert caplog.records == []

@@ -65,6 +65,18 @@ def test_no_record_to_one_series_is_lost(registry: tm.Registry, kind: str) -> No
     assert total(registry) == 5000 * THREADS
 
 
+def test_no_observation_is_lost_while_exponential_buckets_become_coarser(registry: tm.Registry) -> None:
+    histogram = registry.histogram("n", exponential=True)
+
+    def work(base: float) -> Callable[[], None]:
+        return lambda: [histogram.observe(base ** (i - 100)) for i in range(200)] and None
+
+    together(*[work(base) for base in (1.001, 1.3, 2.0, -2.0)])
+    read = histogram.snapshot()
+    assert read.count == 4 * 200
+    assert read.quantile(1) == 2.0**99
+
+
 def test_gauges_go_up_and_down_without_loss(registry: tm.Registry) -> None:
     gauge = registry.gauge("n")
     together(times(5000, gauge.inc), times(5000, gauge.dec), times(5000, gauge.inc), times(5000, lambda: gauge.dec(1, a="x")))

@@ -28,11 +28,13 @@ from tallymark.engine.lock import cells, slow_path
 registry = tm.Registry(engine="reference")
 counter, gauge = registry.counter("c"), registry.gauge("g")
 histogram, timer = registry.histogram("h", buckets=[1, 2]), registry.timer("t")
-for live in (counter.inc, gauge.inc, lambda: histogram.observe(1), lambda: timer.record(1)):
+exponential = registry.histogram("e", exponential=True)
+for live in (counter.inc, gauge.inc, lambda: histogram.observe(1), lambda: timer.record(1), lambda: exponential.observe(1)):
     live()
 RECORDS = {
     "inc": counter.inc, "inc of a tagged series": lambda: counter.inc(a="1"), "set": lambda: gauge.set(7), "dec": gauge.dec,
     "observe": lambda: histogram.observe(1.5), "record": lambda: timer.record(1),
+    "observe exponentially": lambda: exponential.observe(-1e9),
 }
 counter.inc(a="1")
 
@@ -131,9 +133,10 @@ def test_what_records_do_is_the_same_under_the_lock() -> None:
     ask = """
 for record in (*RECORDS.values(), counter.remove, gauge.remove, histogram.remove, *RECORDS.values()):
     record()
-print(counter.value, counter.with_tags(a="1").value, gauge.value, *histogram.snapshot().bucket_counts, timer.snapshot().count)
+print(counter.value, counter.with_tags(a="1").value, gauge.value, *histogram.snapshot().bucket_counts, timer.snapshot().count,
+      exponential.snapshot().count)
 """
-    assert run(SEEMS_FREE_THREADED + PARTS + ask) == run(SEEMS_ORDINARY + PARTS + ask) == "1.0 3.0 6.0 0 1 0 3"
+    assert run(SEEMS_FREE_THREADED + PARTS + ask) == run(SEEMS_ORDINARY + PARTS + ask) == "1.0 3.0 6.0 0 1 0 3 3"
 
 
 def test_a_row_that_was_read_never_changes() -> None:

@@ -23,8 +23,30 @@ number_at(const char *bytes, uint64_t offset, uint32_t width)
     return number;
 }
 
+/* A block of exemplars, as exemplar_block.c lays it out. */
 static void
-add_slot(Original *self, uint64_t slot)
+add_block(Original *self, uint64_t block)
+{
+    self->records[self->n_records++] = block;
+    for (uint64_t at = 0; at < 12; at += 4) { /* mark, places, space */
+        add_field(self, block, at, 4);
+    }
+    add_field(self, block, 16, 8); /* slot */
+    uint64_t n = number_at(self->bytes, block + 4, 4), space = number_at(self->bytes, block + 8, 4);
+    for (uint64_t i = 0; i < n && i < 3; i++) {
+        uint64_t place = 24 + i * (32 + space);
+        for (uint64_t at = 0; at < 24; at += 8) { /* sequence, value, time */
+            add_field(self, block, place + at, 8);
+        }
+        add_field(self, block, place + 24, 4); /* length */
+        for (uint64_t at = 32; at < 64; at += 8) { /* text */
+            add_field(self, block, place + at, 8);
+        }
+    }
+}
+
+static void
+add_slot(Original *self, uint64_t slot, uint64_t entry)
 {
     self->records[self->n_records++] = slot;
     FIELD(self, slot, SlotRecord, next);
@@ -42,6 +64,16 @@ add_slot(Original *self, uint64_t slot)
     FIELD(self, slot, SlotRecord, state);
     for (uint64_t i = 0; i < 4; i++) { /* cells, and tags where there are few */
         add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
+    }
+    uint64_t words = READ(self, entry, EntryRecord, words);
+    for (uint64_t i = words - 4; words > 8 && i < words; i++) { /* of exponential buckets: where those below 0 are */
+        add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
+    }
+    uint64_t word = offsetof(SlotRecord, cells) + words * sizeof(Cell);
+    uint64_t block = READ(self, entry, EntryRecord, extra) > 0 ? number_at(self->bytes, slot + word, 8) : 0;
+    if (block != 0) {
+        add_field(self, slot, word, 8);
+        add_block(self, block);
     }
 }
 
@@ -98,7 +130,7 @@ find_fields(Original *self)
     for (uint64_t entry = READ(self, 0, Header, first_entry); entry != 0; entry = READ(self, entry, EntryRecord, next)) {
         add_entry(self, entry);
         for (uint64_t slot = READ(self, entry, EntryRecord, first); slot != 0; slot = READ(self, slot, SlotRecord, next)) {
-            add_slot(self, slot);
+            add_slot(self, slot, entry);
         }
     }
 }

@@ -12,7 +12,10 @@ from pathlib import Path
 import tallymark as tm
 
 LIMIT = 1_200_000  # bytes: small, so that a file is restored soon, and gets full
-N_STEPS = 12  # that `target` knows
+N_STEPS = 13  # that `target` knows
+
+
+TRACE = {"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "span_id": "00f067aa0ba902b7"}
 
 
 def in_child(work: Callable[[], None]) -> None:
@@ -42,8 +45,11 @@ def fill(path: Path) -> None:
             registry.gauge(aggregate, aggregate=aggregate).set(1)
             registry.gauge(aggregate, tags={"path": "/fuzz"}, aggregate=aggregate).set(1)
         registry.timer("took").record(1)
-        registry.histogram("sizes", buckets=(1, 10), tags={"path": "/"}).observe(5)
+        registry.histogram("sizes", buckets=(1, 10), tags={"path": "/"}).observe(5, exemplar=TRACE)
+        registry.counter("hits", tags={"path": "/"}).inc(exemplar={"trace_id": "x" * 110})
         registry.counter("short", tags={"a": 1}, ttl=1e-9).inc()
+        for value in (0, 1, 1000, -1):
+            registry.histogram("spread", exponential=True).observe(value)
 
     record()
     in_child(record)

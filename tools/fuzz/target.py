@@ -20,6 +20,7 @@ from tallymark.engine.text import text_tags  # noqa: E402
 from tallymark.metric.reader import Reader  # noqa: E402, F401 - now, so that no input waits for it
 from tallymark.metric.shared import file as shared_file  # noqa: E402
 from tallymark.metric.shared.entry import SharedEntry  # noqa: E402
+from tallymark.metric.shared.exponential import WORDS, exponential_snapshot  # noqa: E402
 
 _TAGS = {"path": "/fuzz"}
 _FEW = tm.TagLimits(max_series=3)
@@ -55,10 +56,12 @@ def _read(fd: int, _: bytes) -> None:
 
 
 def _read_all(shared: Any) -> None:
-    for offset, _ in shared.families():
+    for offset, *_ in shared.families():
         SharedEntry.read(shared.text(offset))
-        for text, _, _, _ in shared.series(offset):
+        for text, _, _, cells in shared.series(offset):
             text_tags(text)
+            if len(cells) == WORDS:
+                exponential_snapshot(cells, shared.negatives)
     shared.processes()
     shared.usage()
 
@@ -101,6 +104,8 @@ def _record(registry: tm.Registry) -> None:
     for path in ("/", "/a", "/fuzz", "/a/path/that/is/longer/than/all/the/others/before/it"):
         registry.counter("hits", tags={"path": path}).inc()
     registry.timer("took").record(1)
+    for value in (1e-300, 2, -3, 1e300, -1e-300):
+        registry.histogram("spread", exponential=True).observe(value)
 
 
 def _record_shares(registry: tm.Registry) -> None:
@@ -118,6 +123,16 @@ def _make_family(registry: tm.Registry) -> None:
 def _fill(registry: tm.Registry) -> None:
     for i in range(40):
         registry.counter("full", tags={"long": "x" * 190 + str(i)}).inc()
+
+
+def _record_exemplars(registry: tm.Registry) -> None:
+    for length in (1, 60, 110):
+        registry.counter("hits", tags={"path": "/a"}).inc(exemplar={"trace_id": "x" * length})
+        registry.histogram("sizes", buckets=(1, 10), tags=_TAGS).observe(length, exemplar={"a": "é" * length})
+    for series in registry.snapshot():
+        for one in series.exemplars:
+            if not (one.labels and sum(len(name) + len(value) for name, value in one.labels) <= 128):
+                raise AssertionError("an exemplar that is none")
 
 
 def _remove(registry: tm.Registry) -> None:
@@ -165,6 +180,7 @@ _STEPS: list[Callable[[tm.Registry], Any]] = [
     _look,
     _bury,
     _fill,
+    _record_exemplars,
 ]
 
 _WAYS = [_read, _share, _share_alone]

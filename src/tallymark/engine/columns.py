@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tallymark.engine.exemplar import Exemplar
+    from tallymark.engine.exponential import Buckets
     from tallymark.engine.reference import TagSet
 
 __all__ = ["Columns"]
@@ -20,12 +21,16 @@ class Columns(Frozen):
     """Row `i` of every column belongs to one series.
 
     Counters and gauges fill `values`; histograms and timers fill `bucket_counts` (a sequence per series: its bounds and
-    one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). `created` is in
-    seconds since the epoch. `exemplars` is empty if no series has one; else it has for each series those that it has, in the
-    order of its buckets.
+    one bucket above them, not cumulative), `sums`, `mins` and `maxs` (NaN where nothing was observed). Those with exponential
+    buckets fill, instead of `bucket_counts`, the columns that `ExponentialHistogramData` has. `created` is in seconds since the
+    epoch. `exemplars` is empty if no series has one; else it has for each series those that it has, in the order of its
+    buckets.
     """
 
-    __slots__ = ("bucket_counts", "created", "exemplars", "maxs", "mins", "sums", "tags", "values")
+    __slots__ = (
+        "bucket_counts", "created", "exemplars", "maxs", "mins", "negatives", "positives", "scales", "sums", "tags", "values",
+        "zero_counts",
+    )  # fmt: skip
 
     tags: Sequence[TagSet]
     created: Sequence[float]
@@ -35,6 +40,10 @@ class Columns(Frozen):
     mins: Sequence[float]
     maxs: Sequence[float]
     exemplars: Sequence[Sequence[Exemplar]]
+    scales: Sequence[int]
+    zero_counts: Sequence[int]
+    positives: Sequence[Buckets]
+    negatives: Sequence[Buckets]
 
     def __init__(
         self,
@@ -46,6 +55,10 @@ class Columns(Frozen):
         mins: Sequence[float] = (),
         maxs: Sequence[float] = (),
         exemplars: Sequence[Sequence[Exemplar]] = (),
+        scales: Sequence[int] = (),
+        zero_counts: Sequence[int] = (),
+        positives: Sequence[Buckets] = (),
+        negatives: Sequence[Buckets] = (),
     ) -> None:
         _set(self, "tags", tags)
         _set(self, "created", created)
@@ -55,3 +68,7 @@ class Columns(Frozen):
         _set(self, "mins", mins)
         _set(self, "maxs", maxs)
         _set(self, "exemplars", exemplars)
+        _set(self, "scales", scales)
+        _set(self, "zero_counts", zero_counts)
+        _set(self, "positives", positives)
+        _set(self, "negatives", negatives)

@@ -50,6 +50,11 @@ class HistogramSnapshot(Frozen):
         count = self.count
         return self.sum / count if count else nan
 
+    @property
+    def relative_error(self) -> float:
+        """The most by which `quantile()` differs from an observation, relative to it; NaN where bounds are explicit."""
+        return nan
+
     def merged(self, other: HistogramSnapshot) -> HistogramSnapshot:
         """Return the distribution of the observations of both.
 
@@ -59,10 +64,13 @@ class HistogramSnapshot(Frozen):
         if self.bounds != other.bounds:
             raise ValueError(f"only distributions with the same bounds can be merged, not {self.bounds} and {other.bounds}")
         counts = tuple([mine + theirs for mine, theirs in zip(self.bucket_counts, other.bucket_counts, strict=True)])
+        return HistogramSnapshot(self.bounds, counts, self.sum + other.sum, *self._extremes(other))
+
+    def _extremes(self, other: HistogramSnapshot) -> tuple[float, float]:
         # NaN (nothing observed) compares false, so it is kept only if both have it.
         least = self.min if not other.min < self.min and self.count else other.min
         most = self.max if not other.max > self.max and self.count else other.max
-        return HistogramSnapshot(self.bounds, counts, self.sum + other.sum, least, most)
+        return least, most
 
     def quantile(self, q: float) -> float:
         """Estimate the `q`-quantile (`0 <= q <= 1`); NaN where nothing was observed.
@@ -90,4 +98,4 @@ class HistogramSnapshot(Frozen):
 
     def __repr__(self) -> str:
         spread = f" min={self.min:g} max={self.max:g} p50={self.quantile(0.5):g} p99={self.quantile(0.99):g}"
-        return f"<HistogramSnapshot count={self.count} sum={self.sum:g}{spread if self.count else ''}>"
+        return f"<{type(self).__name__} count={self.count} sum={self.sum:g}{spread if self.count else ''}>"

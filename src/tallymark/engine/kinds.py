@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["INSTRUMENTS", "WITH_BUCKETS"]
+__all__ = ["INSTRUMENTS", "WITH_BUCKETS", "WITH_EXEMPLARS"]
 
 INSTRUMENTS = {
     "counter": "Counter",
@@ -16,3 +16,6 @@ INSTRUMENTS = {
 
 WITH_BUCKETS = frozenset(["histogram", "timer"])
 """The kinds whose series hold a distribution; those of the others hold one number."""
+
+WITH_EXEMPLARS = frozenset(["counter", *WITH_BUCKETS])
+"""The kinds whose records may have an exemplar."""

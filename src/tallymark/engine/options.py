@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.errors import TagError
 from tallymark.frozen import Frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeAlias
 
     from tallymark.engine.reference import Family, TagSet
+
+    ExemplarSource: TypeAlias = Callable[[], Mapping[str, object] | None]
 
 __all__ = ["FamilyHooks", "FamilyOptions", "TagLimits", "check_key"]
 
@@ -109,7 +113,7 @@ class FamilyOptions(Frozen):
         name: the metric's name.
         kind: a key of `INSTRUMENTS`.
         unit: the unit of values; may be empty.
-        bounds: of the buckets; empty unless the kind has buckets.
+        bounds: of the buckets; empty where the kind has none, and where they are exponential.
         ttl: seconds after which a series that did not change is removed; None: never.
         limits: on tags and series.
         tags: of the root, and so of all series.
@@ -151,6 +155,11 @@ class FamilyOptions(Frozen):
         _set(self, "aggregate", aggregate)
         _set(self, "tag_keys", tag_keys)
 
+    @property
+    def exponential(self) -> bool:
+        """True if series have exponential buckets."""
+        return self.kind in WITH_BUCKETS and not self.bounds
+
 
 class FamilyHooks(Frozen):
     """What a family asks of the registry that owns it. Only slow paths call these.
@@ -162,15 +171,17 @@ class FamilyHooks(Frozen):
         now: seconds since the epoch, for creation times.
         uptime: seconds on a clock that never steps, for `ttl`.
         settle: counts what could not be counted while shared memory could not be changed; returns True once that is done.
+        exemplars: returns what identifies the present record, or None; None where the registry asks nobody.
     """
 
-    __slots__ = ("now", "readmit", "reject", "settle", "uptime")
+    __slots__ = ("exemplars", "now", "readmit", "reject", "settle", "uptime")
 
     reject: Callable[[str, str, Callable[[], str]], None]
     readmit: Callable[[Family], bool]
     now: Callable[[], float]
     uptime: Callable[[], float]
     settle: Callable[[], bool]
+    exemplars: ExemplarSource | None
 
     def __init__(
         self,
@@ -179,9 +190,11 @@ class FamilyHooks(Frozen):
         now: Callable[[], float],
         uptime: Callable[[], float],
         settle: Callable[[], bool] = bool,
+        exemplars: ExemplarSource | None = None,
     ) -> None:
         _set(self, "reject", reject)
         _set(self, "readmit", readmit)
         _set(self, "now", now)
         _set(self, "uptime", uptime)
         _set(self, "settle", settle)
+        _set(self, "exemplars", exemplars)

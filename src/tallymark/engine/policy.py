@@ -5,9 +5,10 @@ from __future__ import annotations
 from _collections_abc import Mapping
 from math import isfinite
 
+from tallymark.engine.kinds import WITH_EXEMPLARS
 from tallymark.engine.lock import held
 from tallymark.engine.number import to_float
-from tallymark.engine.options import FamilyHooks, FamilyOptions, check_key
+from tallymark.engine.options import FamilyHooks, FamilyOptions
 from tallymark.engine.text import as_tags, key_text, value_text
 from tallymark.errors import TagError
 from tallymark.log import logger
@@ -16,15 +17,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tallymark.engine.exemplar import Labels
     from tallymark.engine.reference import Family
 
 __all__ = ["NO_TAGS", "Policy"]
 
 NO_TAGS = frozenset(["amount", "value", "exemplar"])
 """Keywords of a record call that are not tags."""
-
-_MAX_EXEMPLAR = 128
-"""Characters of an exemplar's keys and values together. Source: OpenMetrics 1.0, section "Exemplars"."""
 
 _UNPRINTABLE = "<unprintable>"
 
@@ -104,32 +103,38 @@ class Policy:
             self.reject("unprintable", "{}", error)
             return _UNPRINTABLE
 
-    def record_tags(self, tags: dict[str, Any]) -> dict[str, Any]:
-        """Return the keywords of a record call that are tags.
+    def record_tags(self, tags: dict[str, Any]) -> tuple[dict[str, Any], Labels | None]:
+        """Return the keywords of a record call that are tags; and the labels of its exemplar, as `labels` does.
 
         Raises:
             TypeError: a keyword is `amount` or `value`, or the exemplar is no mapping, or the metric takes none.
         """
+        labels = None
         if "exemplar" in tags:  # first, as where it is an argument of its own
             tags = dict(tags)
-            self.check_exemplar(tags.pop("exemplar"))
+            labels = self.labels(tags.pop("exemplar"))
         for name in ("amount", "value"):
             if name in tags:
                 raise TypeError(
                     f"metric {self.options.name!r}: {name}= is not a tag here. Give the number by place, as in inc(2);"
                     f" for a tag of that name, use with_tags({name}=…)"
                 )
-        return tags
+        return tags, labels
 
-    def check_exemplar(self, exemplar: object) -> None:
-        """Check an exemplar; it is not kept. One that breaks a rule on data is rejected; its record still counts.
+    # Exemplars
+
+    def labels(self, exemplar: object) -> Labels | None:
+        """Return the labels of an exemplar that a call gives; None if it gives none.
+
+        If one breaks a rule on data, count a rejection and return no labels: its record still counts. One that is empty has
+        no labels either, and is not kept: it identifies nothing.
 
         Raises:
             TypeError: it is not a mapping, or the metric is a gauge.
         """
         if exemplar is None:
-            return
-        if self.options.kind not in ("counter", "histogram", "timer"):
+            return None
+        if self.options.kind not in WITH_EXEMPLARS:
             raise TypeError(
                 f"metric {self.options.name!r}: a {self.options.kind} takes no exemplar; counters and histograms do"
             )
@@ -138,16 +143,41 @@ class Policy:
                 f"metric {self.options.name!r}: an exemplar is a mapping, such as {{'trace_id': '…'}}, not a"
                 f" {type(exemplar).__name__}; for a tag of that name, use with_tags(exemplar=…)"
             )
+        return self._checked_labels(exemplar)
+
+    def _checked_labels(self, exemplar: Mapping[Any, Any]) -> Labels:
+        from tallymark.engine.exemplar import checked_labels  # most services have no exemplars
+
         try:
-            texts = {key_text(key): value_text(key, value) for key, value in exemplar.items()}
-            for key in texts:
-                check_key(key)
+            return checked_labels(exemplar)
         except Exception as error:
-            self.reject("exemplar", "an exemplar cannot be kept: {}", error)
-            return
-        length = sum([len(key) + len(value) for key, value in texts.items()])
-        if length > _MAX_EXEMPLAR:
-            self.reject("exemplar", "an exemplar has {} characters, but {} are allowed", length, _MAX_EXEMPLAR)
+            self.reject("exemplar", "an exemplar cannot be kept: {}", _failure_text(error))
+            return ()
+
+    def asked_labels(self) -> Labels:
+        """Return the labels of the registry's present exemplar; none if there is none.
+
+        What fails is counted, and never breaks a record. It is not asked in a finaliser or signal handler that interrupted a
+        slow path: somebody else's code must not wait for a lock there.
+        """
+        ask = self.hooks.exemplars
+        if ask is None or held():
+            return ()
+        try:
+            given = ask()
+        except Exception as error:
+            self.reject("exemplar_source", "Registry(exemplars=…) failed: {}", _failure_text(error))
+            return ()
+        if given is None:
+            return ()
+        if not isinstance(given, Mapping):
+            self.reject("exemplar_source", "Registry(exemplars=…) returned no mapping, but a {}", type(given).__name__)
+            return ()
+        return self._checked_labels(given)
+
+    def no_space_for_exemplar(self, family: Any) -> None:
+        """Count an exemplar that finds no space in shared memory. Its record counts."""
+        self.reject("exemplar_no_space", "shared memory has no space for exemplars: {}", family._lack)
 
     # Numbers
 
@@ -225,3 +255,11 @@ class Policy:
     def reject(self, reason: str, detail: str, *details: object) -> None:
         """Count a record that was rejected or redirected; `detail` is formatted only where it is read."""
         self.hooks.reject(self.options.name, reason, lambda: detail.format(*details))
+
+
+def _failure_text(error: Exception) -> str:
+    """Return what to say of an exception that somebody else's code raised, whatever its `repr` does."""
+    try:
+        return repr(error)
+    except Exception:
+        return type(error).__name__

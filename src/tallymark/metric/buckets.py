@@ -85,6 +85,22 @@ def check_bounds(owner: str, buckets: Iterable[float]) -> tuple[float, ...]:
     return bounds
 
 
+def check_choice(owner: str, unit: str, buckets: Iterable[float] | None, exponential: bool | None) -> tuple[float, ...] | None:
+    """Return the bounds that a program chose: none for exponential buckets; None where it chose nothing.
+
+    Raises:
+        TypeError: `exponential` is neither a bool nor None, or as `check_bounds`.
+        ValueError: both were chosen, or as `check_bounds`.
+    """
+    if exponential not in (None, True, False):
+        raise TypeError(f"{owner}: exponential must be a bool, not {type(exponential).__name__}")
+    if buckets is not None and exponential:
+        raise ValueError(f"{owner}: exponential buckets find their bounds themselves: leave out buckets=, or exponential=True")
+    if exponential is None:
+        return None if buckets is None else check_bounds(owner, buckets)
+    return () if exponential else default_bounds(unit) if buckets is None else check_bounds(owner, buckets)
+
+
 def _made(owner: str, make: Callable[[], list[float]]) -> tuple[float, ...]:
     try:
         bounds = [float(bound) for bound in make()]

@@ -172,6 +172,7 @@ def histogram(
     ttl: float | None = None,
     limits: TagLimits | None = None,
     buckets: Iterable[float] | None = None,
+    exponential: bool | None = None,
 ) -> Histogram:
     """Get or create a histogram in the current registry: how values are distributed.
 
@@ -184,14 +185,17 @@ def histogram(
     Args:
         buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS` for
             `"bytes"`, `VALUE_BUCKETS` for others.
+        exponential: count in buckets that find their bounds themselves: powers of one base, up to 160 of them, wider only where
+            values need it. `False`: the default bounds. By default what the registry was given.
 
     Raises:
         MetricConflictError: also where the metric has other bounds.
-        ValueError: also where the bounds are not valid.
+        ValueError: also where the bounds are not valid, or given with `exponential=True`.
     """
     return registry().histogram(
-        name, description=description, unit=unit, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets
-    )
+        name, description=description, unit=unit, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets,
+        exponential=exponential,
+    )  # fmt: skip
 
 
 def timer(
@@ -203,6 +207,7 @@ def timer(
     ttl: float | None = None,
     limits: TagLimits | None = None,
     buckets: Iterable[float] | None = None,
+    exponential: bool | None = None,
 ) -> Timer:
     """Get or create a timer in the current registry: a histogram of seconds.
 
@@ -218,8 +223,9 @@ def timer(
     Arguments and errors as for `histogram`; the default bounds are `DURATION_BUCKETS`.
     """
     return registry().timer(
-        name, description=description, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets
-    )
+        name, description=description, tags=tags, tag_keys=tag_keys, ttl=ttl, limits=limits, buckets=buckets,
+        exponential=exponential,
+    )  # fmt: skip
 
 
 def info(name: str, mapping: Mapping[str, object] | None = None, /, **tags: object) -> Gauge:

@@ -6,8 +6,6 @@ in seconds since the epoch, 0 if unknown.
 
 from __future__ import annotations
 
-from math import inf, nan
-
 from tallymark.engine import Exposition
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.frozen import Frozen
@@ -20,10 +18,11 @@ if TYPE_CHECKING:
     from tallymark.engine import TagSet
     from tallymark.engine.columns import Columns
     from tallymark.engine.exemplar import Exemplar
+    from tallymark.engine.exponential import Buckets
+    from tallymark.engine.exponential_snapshot import ExponentialSnapshot
     from tallymark.engine.options import FamilyOptions
 
     Data: TypeAlias = "SumData | GaugeData | SummaryData | HistogramData | ExponentialHistogramData | InfoData | StateSetData"
-    Buckets: TypeAlias = tuple[int, Sequence[int]]
     Exemplars: TypeAlias = Sequence[Sequence[Exemplar]]
 
 __all__ = [
@@ -169,43 +168,15 @@ class ExponentialHistogramData(Frozen):
     ) -> None:
         super().__init__(tags, created, scales, zero_counts, positives, negatives, sums, mins, maxs, exemplars)
 
-    def row(self, *rows: int) -> HistogramSnapshot:
-        """Return the distribution of one series, or of several together, its buckets with explicit bounds.
+    def row(self, row: int, *others: int) -> ExponentialSnapshot:
+        """Return the distribution of one series, or of several together. It reads as one with explicit bounds, too."""
+        from tallymark.engine.exponential_snapshot import ExponentialSnapshot  # most registries have no such metric
 
-        A negative observation that equals a bound is counted one bucket too high: bounds are inclusive towards 0.
-        """
-        scale = min([self.scales[row] for row in rows])
-        below, above = (self._scaled(column, rows, scale) for column in (self.negatives, self.positives))
-        edges = [(-_bound(scale, i), below[i]) for i in sorted(below, reverse=True)]
-        edges.append((0.0, sum([self.zero_counts[row] for row in rows])))
-        for i in sorted(above):
-            if i - 1 not in above:
-                edges.append((_bound(scale, i), 0))
-            edges.append((_bound(scale, i + 1), above[i]))
-        buckets: dict[float, int] = {}  # bounds that round to the same double are one
-        for bound, count in edges:
-            buckets[bound] = buckets.get(bound, 0) + count
-        last = buckets.pop(inf, 0)
-        sums, mins, maxs = ([column[row] for row in rows] for column in (self.sums, self.mins, self.maxs))
-        least, most = (pick([one for one in ends if one == one], default=nan) for pick, ends in ((min, mins), (max, maxs)))
-        return HistogramSnapshot(tuple(buckets), (*buckets.values(), last), sum(sums), least, most)
-
-    def _scaled(self, column: Sequence[Buckets], rows: Sequence[int], scale: int) -> dict[int, int]:
-        """Return the counts of some rows together, by the index of their bucket at a scale that none of theirs is below."""
-        counts: dict[int, int] = {}
-        for row in rows:
-            first, buckets = column[row]
-            for index, count in enumerate(buckets, first):
-                at = index >> (self.scales[row] - scale)
-                counts[at] = counts.get(at, 0) + count
-        return counts
-
-
-def _bound(scale: int, index: int) -> float:
-    try:
-        return float(2.0 ** (index * 2.0**-scale))
-    except OverflowError:
-        return inf
+        first = ExponentialSnapshot(
+            self.scales[row], self.zero_counts[row], self.positives[row], self.negatives[row], self.sums[row], self.mins[row],
+            self.maxs[row],
+        )  # fmt: skip
+        return self.row(*others).merged(first) if others else first
 
 
 class InfoData(Frozen):
@@ -241,6 +212,11 @@ def data_of(options: FamilyOptions, columns: Columns) -> Data:
     match options.kind:
         case "counter":
             return SumData(tags, created, columns.values, True, columns.exemplars)
+        case "histogram" | "timer" if options.exponential:
+            return ExponentialHistogramData(
+                tags, created, columns.scales, columns.zero_counts, columns.positives, columns.negatives, columns.sums,
+                columns.mins, columns.maxs, columns.exemplars,
+            )  # fmt: skip
         case "histogram" | "timer":
             return HistogramData(
                 tags,

@@ -84,7 +84,7 @@ class Families:
         tags = self._tags
         if tags and limits is not self._limits:
             tags = self._engine.TagSet(limits.truncated(wanted.name, tags))
-        bounds = wanted.bounds or wanted.default_bounds
+        bounds = wanted.default_bounds if wanted.bounds is None else wanted.bounds
         return FamilyOptions(
             wanted.name, wanted.kind, wanted.unit, bounds, wanted.ttl, limits, tags, wanted.aggregate, wanted.tag_keys
         )

@@ -30,6 +30,9 @@ _AGGREGATES = (None, "", "last", "sum", "max", "min")
 class Instruments:
     """Gets or creates instruments: the same name gives the same object. A `Registry` keeps their families."""
 
+    _exponential = False
+    """True if histograms and timers for which no buckets are named get exponential ones."""
+
     def _family(self, wanted: MetricRequest) -> Family:
         """Get or create the family that a request is for."""
         raise NotImplementedError
@@ -124,18 +127,21 @@ class Instruments:
         ttl: float | None = None,
         limits: TagLimits | None = None,
         buckets: Iterable[float] | None = None,
+        exponential: bool | None = None,
     ) -> Histogram:
         """Get or create a histogram: how values are distributed. Arguments and errors as for `counter`, and these.
 
         Args:
             buckets: upper bounds, inclusive, ascending. By default `DURATION_BUCKETS` for the unit `"seconds"`, `SIZE_BUCKETS`
                 for `"bytes"`, `VALUE_BUCKETS` for others.
+            exponential: count in buckets that find their bounds themselves: powers of one base, up to 160 of them, wider only
+                where values need it. `False`: the default bounds. By default what the registry was given.
 
         Raises:
             MetricConflictError: also where the metric has other bounds.
-            ValueError: also where the bounds are not valid.
+            ValueError: also where the bounds are not valid, or given with `exponential=True`.
         """
-        found: Any = self._with_buckets("histogram", name, description, unit, tags, tag_keys, ttl, limits, buckets)
+        found: Any = self._with_buckets("histogram", name, description, unit, tags, tag_keys, ttl, limits, buckets, exponential)
         histogram: Histogram = found
         return histogram
 
@@ -149,9 +155,12 @@ class Instruments:
         ttl: float | None = None,
         limits: TagLimits | None = None,
         buckets: Iterable[float] | None = None,
+        exponential: bool | None = None,
     ) -> Timer:
         """Get or create a timer: a histogram of seconds, with `DURATION_BUCKETS` by default. Otherwise as `histogram`."""
-        found: Any = self._with_buckets("timer", name, description, "seconds", tags, tag_keys, ttl, limits, buckets)
+        found: Any = self._with_buckets(
+            "timer", name, description, "seconds", tags, tag_keys, ttl, limits, buckets, exponential
+        )
         timer: Timer = found
         return timer
 
@@ -214,11 +223,12 @@ class Instruments:
         ttl: float | None,
         limits: TagLimits | None,
         buckets: Iterable[float] | None,
+        exponential: bool | None,
     ) -> Instrument:
-        from tallymark.metric.buckets import check_bounds, default_bounds
+        from tallymark.metric.buckets import check_choice, default_bounds
 
-        bounds = None if buckets is None else check_bounds(f"{kind} {name!r}", buckets)
-        default = default_bounds(unit)
+        bounds = check_choice(f"{kind} {name!r}", unit, buckets, exponential)
+        default = () if self._exponential else default_bounds(unit)
         return self._instrument(
             MetricRequest(kind, name, description, unit, bounds, default, ttl, limits, None, tag_keys), tags
         )

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from typing import Any, Literal, Protocol, Self, TypeAlias
 
     from tallymark.engine import Counter, Family, Instrument, OperationRecorder, TagSet, Timer
+    from tallymark.engine.options import ExemplarSource
     from tallymark.metric.callback import Callback
     from tallymark.metric.collector import Collector
+    from tallymark.metric.exemplars import Exemplars
     from tallymark.metric.reader import Reader
     from tallymark.metric.snapshot import Snapshot
 
@@ -61,6 +63,10 @@ class Registry(Instruments):
         fresh: begin the file anew, with counters at 0, if no living process uses it; else join those that do. Without it, what
             is in the file stays, over restarts too. It needs a path.
         self_metrics: report in each snapshot how many series each metric has, in `tallymark_series{metric}`.
+        exponential: histograms and timers for which no `buckets` are named get exponential ones.
+        exemplars: called for a record to a counter, histogram or timer, at most once a second for each bucket of a series;
+            returns what identifies the record, such as `{"trace_id": "4f79"}`, or None. `tm.current_span_exemplar`
+            returns the current span of OpenTelemetry.
 
     Raises:
         SharedFileError: the file cannot be shared: it is damaged, not Tallymark's, of another release, or not accessible.
@@ -78,6 +84,8 @@ class Registry(Instruments):
         shared_limit: int = 64 * 2**20,
         fresh: bool = False,
         self_metrics: bool = True,
+        exponential: bool = False,
+        exemplars: ExemplarSource | None = None,
     ) -> None:
         self._engine = load_engine(engine)
         limits = _DEFAULT_LIMITS if limits is None else limits
@@ -85,13 +93,16 @@ class Registry(Instruments):
         self._tags: TagSet = self._engine.TagSet(limits.truncated("(any)", self._engine.TagSet(tags)) if tags else None)
         self._families = _families(self._engine, limits, self._tags, shared, shared_limit, fresh)
         self._self_metrics = self_metrics
+        self._exponential = bool(exponential)
         self._names = ExpositionNames(order=self._families.keys if self._families.is_shared else None, logs=True)
         self._reporters: list[Reporter] = []
         self._made_reader: Reader | None = None
         hooks = FamilyHooks(_reject_nothing, _readmit_to(self._families), time.time, time.monotonic)
         self._rejections = Rejections(self._families, hooks, strict)
         reject, settle = self._rejections.reject, self._rejections.settle
-        self._families.hooks = FamilyHooks(reject, hooks.readmit, hooks.now, hooks.uptime, settle)
+        self._exemplars = None if exemplars is None else _exemplars(exemplars)
+        ask = None if self._exemplars is None else _ask_weakly(self._exemplars)
+        self._families.hooks = FamilyHooks(reject, hooks.readmit, hooks.now, hooks.uptime, settle, ask)
         if self._families.is_shared:  # later there may be no space for it
             self._rejections.make_counter()
 
@@ -256,6 +267,23 @@ def _readmit_to(families: Families) -> Callable[[Family], bool]:
         return True
 
     return readmit
+
+
+def _exemplars(source: ExemplarSource) -> Exemplars:
+    from tallymark.metric.exemplars import Exemplars  # most services have none
+
+    return Exemplars(source)
+
+
+def _ask_weakly(exemplars: Exemplars) -> ExemplarSource:
+    # As above: what the source holds, the registry itself maybe, must not be kept alive by instruments.
+    weakly = ref(exemplars)
+
+    def ask() -> Mapping[str, object] | None:
+        asked = weakly()
+        return None if asked is None else asked.source()
+
+    return ask
 
 
 def _families(engine: Any, limits: TagLimits, tags: TagSet, shared: Any, shared_limit: int, fresh: bool) -> Families:

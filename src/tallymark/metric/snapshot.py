@@ -17,9 +17,10 @@ from tallymark.metric.data import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tallymark.engine import TagSet
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.metric.data import Data
 
@@ -146,6 +147,12 @@ class SeriesView(Frozen):
             case SummaryData() | HistogramData() | ExponentialHistogramData() as data:
                 return data.sums[self.row]
         return self.histogram.sum
+
+    @property
+    def exemplars(self) -> Sequence[Exemplar]:
+        """Records that identify themselves, such as by their trace: the last of a counter, or of each bucket; may be empty."""
+        column: Sequence[Sequence[Exemplar]] = getattr(self.family.data, "exemplars", ())
+        return column[self.row] if column else ()
 
     def __repr__(self) -> str:
         match self.family.data:

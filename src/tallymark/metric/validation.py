@@ -50,7 +50,7 @@ class MetricRequest(Frozen):
         name: the metric's name.
         description: empty: omitted.
         unit: empty: omitted.
-        bounds: None: omitted.
+        bounds: None: omitted; empty: exponential buckets.
         default_bounds: what a new metric gets if they are omitted.
         ttl: None: omitted.
         limits: None: omitted.
@@ -179,14 +179,15 @@ def conflict_with(options: FamilyOptions, wanted: MetricRequest, *, but_bounds: 
     Args:
         but_bounds: bounds match any others.
     """
+    present = options.bounds or "exponential"
     asked = (
         ("kind", wanted.kind, options.kind),
         ("unit", wanted.unit or options.unit, options.unit),
-        ("bounds", options.bounds if wanted.bounds is None or but_bounds else wanted.bounds, options.bounds),
+        ("bounds", present if wanted.bounds is None or but_bounds else wanted.bounds or "exponential", present),
         ("aggregate", wanted.aggregate or options.aggregate or "last", options.aggregate or "last"),
         ("tag_keys", options.tag_keys if wanted.tag_keys is None else wanted.tag_keys, options.tag_keys),
     )
-    for what, want, present in asked:
-        if want != present:
-            return f"metric {options.name!r} exists already with {what} {present!r}; {want!r} needs another name"
+    for what, want, has in asked:
+        if want != has:
+            return f"metric {options.name!r} exists already with {what} {has!r}; {want!r} needs another name"
     return ""

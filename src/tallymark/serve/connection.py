@@ -186,6 +186,7 @@ class Connection(asyncio.BufferedProtocol):
             self._complete()
 
     def _complete(self) -> None:
+        self._unsent = _NOTHING  # what is left of the page is empty, and yet holds all of it
         self._endpoint.pages.leave(self)
         self._transport.resume_reading()
         self._bodiless = False

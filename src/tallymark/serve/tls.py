@@ -127,7 +127,7 @@ class TLS:
 def _path(name: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{name} must be the path of a file, not {type(path).__name__}")
-    return os.fsdecode(path)
+    return os.path.abspath(os.fsdecode(path))  # a daemon may go to another folder before the file changes
 
 
 def _stamp(path: str) -> tuple[int, int, int]:
@@ -135,7 +135,8 @@ def _stamp(path: str) -> tuple[int, int, int]:
         found = os.stat(path)
     except OSError:
         return (0, 0, 0)
-    return (found.st_ino, found.st_mtime_ns, found.st_size)
+    # Not the time of its content, which stays when the file may at last be read: after a chown, say.
+    return (found.st_ino, found.st_ctime_ns, found.st_size)
 
 
 def _read(name: str, path: str) -> bytes:

@@ -61,6 +61,7 @@ class TLSTransport(asyncio.Transport, asyncio.BufferedProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._ended = True
         self._connection.connection_lost(error)
+        del self._connection  # which holds this: what OpenSSL needs is to be freed now, not when cycles are collected
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._received

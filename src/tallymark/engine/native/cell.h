@@ -11,9 +11,10 @@
 
 typedef _Atomic(uint64_t) Cell;
 
-/* LIVE: the cells belong to a series that is recorded to. */
+/* LIVE: the cells belong to a series that is recorded to. ASKING, in this process alone: each record to such a series takes a
+ * longer way, on which the registry may be asked for an exemplar. */
 typedef _Atomic(uint32_t) CellState;
-enum { DEAD, LIVE };
+enum { DEAD, LIVE, ASKING };
 
 /* The second cell of a gauge whose series expire: twice the number of records, so that each is seen, whatever it sets; and 1 if the
  * last of them moved the value, so that what is in progress does not expire. */

@@ -1,9 +1,22 @@
-/* The clock of time.perf_counter(), in nanoseconds, without a call into Python. */
+/* The clock of time.perf_counter(), in nanoseconds, and a coarse one of time.time(), without a call into Python. */
 #ifndef TALLYMARK_CLOCK_H
 #define TALLYMARK_CLOCK_H
 
 #include <stdint.h>
 #include <time.h>
+
+/* Seconds since the epoch, at most a few milliseconds ago: for a few nanoseconds, where the system has such a clock. */
+static inline double
+clock_epoch(void)
+{
+    struct timespec now;
+#if defined(CLOCK_REALTIME_COARSE)
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+#else
+    clock_gettime(CLOCK_REALTIME, &now);
+#endif
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 #if defined(__linux__)
 static inline int64_t

@@ -52,7 +52,11 @@ counter_set_from_callback(PyObject *op, PyObject *total)
     if (!amount_of(self->family, &total, 1, &value, &rejected)) {
         return rejected;
     }
-    PyObject *result = record(self, NULL, 0, NULL, value, scalar_set);
+    if (is_live(self->series)) { /* even if the registry is asked for exemplars: a total is no record of one moment */
+        scalar_set(self->family, self->cells, value);
+        return counter_touch(op, NULL);
+    }
+    PyObject *result = record_no_exemplar(self, value, scalar_set);
     counter_touch(op, NULL);
     return result;
 }

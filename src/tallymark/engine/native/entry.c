@@ -148,7 +148,7 @@ add_to_chain(const Entry *entry)
 }
 
 static Entry
-make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t aggregate)
+make(Shared *shared, const char *text, uint32_t length, EntryShape shape)
 {
     Entry last = entry_last(shared);
     _Atomic uint64_t *link = last.record == NULL ? &shared->header->first_entry : &last.record->next;
@@ -156,7 +156,7 @@ make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t
         shared->lack = "its list of metrics is damaged: end its processes, and start again with fresh=True";
         return none;
     }
-    if (words == 0 || words > MOST_WORDS || length > MOST_TEXT) {
+    if (shape.words == 0 || shape.words > MOST_WORDS || shape.extra > MOST_EXTRA || shape.extra % 8 != 0 || length > MOST_TEXT) {
         shared->lack = "a metric has too many buckets, or too long a text: 4,092 and a megabyte are possible";
         return none;
     }
@@ -165,10 +165,11 @@ make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t
         return none;
     }
     EntryRecord *record = (EntryRecord *)(shared->base + offset);
-    Entry made = {shared, record, offset, words, 0, aggregate, length};
+    Entry made = {shared, record, offset, shape.words, shape.extra, shape.aggregate, length};
     record->mark = ENTRY_MARK;
-    record->words = words;
-    record->aggregate = aggregate;
+    record->words = shape.words;
+    record->extra = shape.extra;
+    record->aggregate = shape.aggregate;
     record->length = length;
     record->hash = text_hash(text, length);
     memcpy(record->text, text, length);
@@ -183,7 +184,7 @@ make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t
 }
 
 Entry
-entry_find_or_make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t aggregate)
+entry_find_or_make(Shared *shared, const char *text, uint32_t length, EntryShape shape)
 {
     Entry entry = find(shared, text, length), last = entry.record == NULL ? entry_last(shared) : none;
     if (last.record != NULL && !is_in_chain(&last)) { /* who made it was killed: it is in the list, but not found by its name */
@@ -191,7 +192,7 @@ entry_find_or_make(Shared *shared, const char *text, uint32_t length, uint32_t w
         entry = find(shared, text, length);
     }
     if (entry.record == NULL) {
-        return make(shared, text, length, words, aggregate);
+        return make(shared, text, length, shape);
     }
     atomic_store(&entry.record->registered, 1);
     return entry;

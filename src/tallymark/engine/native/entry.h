@@ -13,8 +13,9 @@ typedef struct {
     _Atomic uint64_t searched;          /* the value of `ended` at which no slot was free */
     _Atomic uint32_t registered, live;  /* live: series that count towards the limit, each once, however many slots it has */
     uint32_t mark, words;               /* words: cells of a slot */
-    uint32_t extra;                     /* bytes of a slot between its cells and its text: none yet; for exemplars */
-    uint32_t aggregate, length, unused;
+    uint32_t extra;                     /* bytes of a slot between its cells and its text: 8 where it may have exemplars */
+    uint32_t aggregate, length;
+    _Atomic uint32_t has_blocks;        /* 1 once a slot has a block of exemplars: else readers need not look for any */
     uint64_t hash;                      /* of the text */
     char text[];                        /* name, newline, the rest of its options */
 } EntryRecord;
@@ -38,8 +39,13 @@ Entry entry_next(const Entry *entry);
 /* The text of an entry as bytes; None if it is damaged; NULL with an exception. */
 PyObject *entry_text(const Entry *entry);
 
+/* What a new entry is to have: cells of a slot, and as in an EntryRecord. */
+typedef struct {
+    uint32_t words, extra, aggregate;
+} EntryShape;
+
 /* Find the entry that has the name of this text, or make it; none if there is no space. */
-Entry entry_find_or_make(Shared *shared, const char *text, uint32_t length, uint32_t words, uint32_t aggregate);
+Entry entry_find_or_make(Shared *shared, const char *text, uint32_t length, EntryShape shape);
 
 /* Register an entry: 1, or 0 if another has its name. */
 int entry_register(const Entry *entry);
@@ -52,6 +58,13 @@ static inline void
 entry_follow(Entry *entry)
 {
     entry->record = entry->record == NULL ? NULL : (EntryRecord *)(entry->shared->base + entry->offset);
+}
+
+/* Return 1 if a slot may have exemplars. */
+static inline int
+entry_has_blocks(const Entry *entry)
+{
+    return entry->record != NULL && entry->extra > 0 && atomic_load(&entry->record->has_blocks) != 0;
 }
 
 static inline uint64_t

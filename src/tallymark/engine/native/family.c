@@ -1,4 +1,6 @@
 #include "columns.h"
+#include "exemplar.h"
+#include "exponential.h"
 #include "family_options.h"
 #include "instrument.h"
 #include "shared_family.h"
@@ -70,6 +72,7 @@ family_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self->policy == NULL || family_read_options(self) < 0) {
         goto error;
     }
+    self->n_bounds = self->is_exponential ? exponential_bounds_of(shared != Py_None) : self->n_bounds;
     self->words = self->has_buckets ? MAX(self) + 1 : has_gauges_that_expire(self) ? 2 : 1;
     arena_init(&self->series, sizeof(Series) + (shared == Py_None ? self->words * sizeof(Cell) : 0));
     if ((shared != Py_None && family_share(self, shared) < 0) || family_make_root(self) < 0) {
@@ -96,9 +99,11 @@ family_dealloc(PyObject *op)
     for (uint32_t i = 0; i < self->table.n_rows; i++) {
         if (self->table.rows[i] != NULL) {
             Py_DECREF(self->table.rows[i]->tags);
+            family_free_cells(self, self->table.rows[i]);
         }
     }
     Py_XDECREF(self->overflow_tags);
+    exemplars_clear(self);
     table_clear(&self->table);
     tagsets_settle(self->state);
     arena_clear(&self->series);

@@ -28,7 +28,7 @@ typedef struct Family {
     Series *root;
     TagSet *overflow_tags;
     double *bounds;
-    uint32_t n_bounds; /* 0 if the kind has no buckets */
+    uint32_t n_bounds; /* 0 if the kind has no buckets; of exponential ones, as many as their cells would need */
     uint32_t max_series, taken; /* taken: live series that count towards the limit */
     double ttl; /* 0 for none */
     Py_ssize_t max_value_length, max_key_length, max_tags;
@@ -39,7 +39,11 @@ typedef struct Family {
     uint64_t seen_born, seen_ended; /* the counts of the entry that the table was last synced to */
     Totals totals;       /* where each process has a value of its own */
     User user;           /* of the shared memory */
-    char registered, has_buckets;
+    Pointers exemplars;  /* of its series (exemplar.h) */
+    Series *closed;      /* what family_find_open() found last, and did not return; or NULL */
+    char asks;           /* 1 if its registry is asked for exemplars: each series is then ASKING where it would be LIVE */
+    char has_system_clock; /* 1 if the registry's clock is time.time(), which is read without a call */
+    char registered, has_buckets, is_exponential;
     char is_undecided; /* 1 for a gauge in shared memory, until it is moved */
     char has_lived; /* 1 once a series was live: from then on, a family without any is exported as nothing, not as 0 */
     PyObject *options, *policy, *hooks, *description;
@@ -64,6 +68,10 @@ typedef struct {
  * NULL, without an exception, if there is none or only the slow path can find it. Borrowed.
  * (The tags are separate arguments: as a struct they would go through memory, which costs more than the lookup.) */
 Series *family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size);
+
+/* The same, for a record that goes straight to the cells: NULL where is_open() is 0. What was found then is `family->closed`, which
+ * is valid until other code runs. */
+Series *family_find_open(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size);
 
 /* Return 1 for the overflow series: it takes no more tags, and gets every record that no other series can take. */
 static inline int
@@ -121,6 +129,12 @@ void family_lose(Family *family, Series *series);
 
 /* Make cells those of an empty series. */
 void family_init_cells(const Family *family, Cell *cells);
+
+/* Return 1 if there ever was a live series, in any process. */
+int family_has_lived(const Family *family);
+
+/* Free what cells of private memory keep elsewhere. */
+void family_free_cells(const Family *family, Series *series);
 
 /* Make a new or lost series one with empty cells. */
 void family_empty(const Family *family, Series *series);

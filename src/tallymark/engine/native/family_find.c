@@ -2,11 +2,11 @@
 
 /* Finding a series */
 
-Series *
-family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
+static inline Series *
+find_in_table(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
 {
     if (is_overflow(family, base)) {
-        return is_live(base) && !has_no_tag(keys, size) ? (Series *)base : NULL;
+        return has_no_tag(keys, size) ? NULL : (Series *)base;
     }
     if (size > MAX_TAGS) {
         return NULL;
@@ -20,8 +20,25 @@ family_find_live(Family *family, const Series *base, PyObject *const *keys, PyOb
     if (plan == NULL) {
         return NULL;
     }
-    Series *series = table_find_planned(&family->table, base->tags, plan, values);
+    return table_find_planned(&family->table, base->tags, plan, values);
+}
+
+Series *
+family_find_live(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
+{
+    Series *series = find_in_table(family, base, keys, values, size);
     return series != NULL && is_live(series) ? series : NULL;
+}
+
+Series *
+family_find_open(Family *family, const Series *base, PyObject *const *keys, PyObject *const *values, Py_ssize_t size)
+{
+    Series *series = find_in_table(family, base, keys, values, size);
+    if (series != NULL && is_open(series)) {
+        return series;
+    }
+    family->closed = series;
+    return NULL;
 }
 
 Series *

@@ -1,17 +1,36 @@
+#include "exemplar.h"
+#include "exponential.h"
 #include "instrument.h"
+#include "negatives.h"
 #include "shared_family.h"
 
 const CellState series_dormant = DEAD, series_live = LIVE; /* of series in private memory */
+const CellState series_asking = ASKING;                    /* of any */
 
 void
 family_init_cells(const Family *family, Cell *cells)
 {
+    uint32_t kept = NOTHING; /* what belongs to a slot for ever */
+    if (family->is_exponential) {
+        negatives_clear(family, cells);
+        kept = SUM(family) - 1;
+    }
     for (uint32_t i = 0; i < family->words; i++) {
-        cell_set(&cells[i], 0.0);
+        if (i != kept) {
+            cell_set(&cells[i], 0.0);
+        }
     }
     if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);
         cell_set(&cells[MAX(family)], -Py_HUGE_VAL);
+    }
+}
+
+void
+family_free_cells(const Family *family, Series *series)
+{
+    if (family->is_exponential && family->empty == NULL) {
+        negatives_clear(family, series->own);
     }
 }
 
@@ -52,11 +71,20 @@ family_mark(const Family *family, const Series *series)
     if (!family->has_buckets) {
         return family->words == 1 ? cell_get(cells) : (double)cell_count(&cells[1]);
     }
+    if (family->is_exponential) {
+        return (double)exponential_total(family, cells);
+    }
     uint64_t count = 0;
     for (uint32_t i = 0; i <= family->n_bounds; i++) {
         count += cell_count(&cells[i]);
     }
     return (double)count;
+}
+
+int
+is_asking_live(const Series *series)
+{
+    return series->cells == series->own || atomic_load_explicit(&slot_of_cells(series->cells)->state, memory_order_relaxed) == LIVE;
 }
 
 static int
@@ -76,7 +104,7 @@ family_enter(Family *family, Series *series, double now, double uptime)
     series->created = now;
     series->since = uptime;
     series->mark = family_mark(family, series);
-    series->state = &series_live;
+    series->state = family->asks ? &series_asking : &series_live;
     family->has_lived = 1;
     family->table.live++;
     family->taken += !series->kept;
@@ -244,6 +272,7 @@ family_leave(Family *family, Series *series)
         family_detach(family, series);
     }
     series->state = &series_dormant;
+    exemplars_forget(family, series);
     family_empty(family, series);
     table_forget_block(&family->table, series->row); /* which would keep its tags */
     family->table.live--;

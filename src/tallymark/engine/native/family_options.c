@@ -114,18 +114,43 @@ family_choose_kind(Family *self)
     if (type == self->state->gauge_type && self->ttl > 0.0) {
         type = self->state->expiring_gauge_type;
     }
-    if (type == NULL || self->has_buckets != (self->n_bounds > 0)) {
+    if (type == NULL || (!self->has_buckets && self->n_bounds > 0)) {
         if (!PyErr_Occurred()) {
             PyErr_Format(PyExc_ValueError, "no kind %R with %u bounds", self->kind, self->n_bounds);
         }
         return -1;
     }
+    self->is_exponential = self->has_buckets && self->n_bounds == 0;
     self->instrument_type = (PyTypeObject *)Py_NewRef((PyObject *)type);
     return 0;
+}
+
+/* Other clocks are read by a call, as tests may give them: only this one is a function of C with this name. */
+static int
+is_system_clock(PyObject *clock)
+{
+    return PyCFunction_CheckExact(clock) && strcmp(((PyCFunctionObject *)clock)->m_ml->ml_name, "time") == 0;
+}
+
+/* Read whether the registry is asked for exemplars: 0, or -1 with an exception. */
+static int
+family_read_hooks(Family *self)
+{
+    PyObject *source = PyObject_GetAttrString(self->hooks, "exemplars");
+    PyObject *clock = source == NULL ? NULL : PyObject_GetAttrString(self->hooks, "now");
+    int takes_exemplars = self->has_buckets || self->instrument_type == self->state->counter_type;
+    self->asks = source != Py_None && takes_exemplars;
+    self->has_system_clock = clock != NULL && is_system_clock(clock);
+    Py_XDECREF(source);
+    Py_XDECREF(clock);
+    return clock == NULL ? -1 : 0;
 }
 
 int
 family_read_options(Family *self)
 {
-    return family_read_fields(self) < 0 || family_read_bounds(self) < 0 || family_choose_kind(self) < 0 ? -1 : 0;
+    return family_read_fields(self) < 0 || family_read_bounds(self) < 0 || family_choose_kind(self) < 0
+                   || family_read_hooks(self) < 0
+               ? -1
+               : 0;
 }

@@ -1,4 +1,5 @@
 #include "distribution.h"
+#include "negatives.h"
 #include "shared_family.h"
 
 #include "docs.h"
@@ -18,12 +19,6 @@ bucket_counts_of(const Family *self, const Cell *cells)
     return counts;
 }
 
-static double
-extreme_of(const Family *self, const Cell *cells, uint32_t which)
-{
-    return cell_get(&cells[MIN(self)]) > cell_get(&cells[MAX(self)]) ? Py_NAN : cell_get(&cells[which]);
-}
-
 PyObject *
 distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -31,6 +26,9 @@ distribution_snapshot(PyObject *op, PyObject *Py_UNUSED(ignored))
     Family *family = self->family;
     if (family_look(family, self->series) < 0) {
         return NULL;
+    }
+    if (family->is_exponential) {
+        return exponential_snapshot(family, self->cells);
     }
     double sum = cell_get(&self->cells[SUM(family)]);
     double smallest = extreme_of(family, self->cells, MIN(family));
@@ -70,8 +68,14 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
     if (is_number != 1) {
         return is_number < 0 ? NULL : Py_NewRef(Py_None);
     }
-    if (!Py_IS_FINITE(value)) {
-        return reject_number(self->family, value);
+    if (!(value >= 0.0 && value < Py_HUGE_VAL)) { /* one test for what is rare, so that the rest costs no more */
+        if (!Py_IS_FINITE(value)) {
+            return reject_number(self->family, value);
+        }
+        const Series *series = has_tags(kwnames) ? find_open(self, args, nargs, kwnames) : self->series;
+        if (series == NULL || lacks_negatives(self->family, series, value)) {
+            return record_slowly(self, args, nargs, kwnames, value, distribution_observe);
+        }
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);
 }

@@ -84,41 +84,9 @@ reject_number(Family *family, double value)
     return PyObject_CallMethod(family->policy, "reject_number", "d", value);
 }
 
+/* with_tags */
+
 PyObject *
-record_to(Instrument *target_steal, double value, Update update)
-{
-    Instrument *target = target_steal;
-    if (target == NULL) {
-        return NULL;
-    }
-    Family *family = target->family;
-    while (!is_live(target->series)) { /* once, unless other code removes it again meanwhile */
-        Instrument *live = family_wake(family, target);
-        Py_DECREF(target);
-        if (live == NULL) {
-            if (PyErr_Occurred()) {
-                return NULL;
-            }
-            Py_RETURN_NONE;
-        }
-        target = live;
-    }
-    update(family, target->cells, value);
-    Py_DECREF(target);
-    Py_RETURN_NONE;
-}
-
-int
-record_given_slowly(Instrument *self, Tags tags, double value, Update update)
-{
-    Instrument *found = tags.size > 0 ? family_find_given(self->family, self->series, tags) : (Instrument *)Py_NewRef((PyObject *)self);
-    PyObject *recorded = record_to(found, value, update);
-    Py_XDECREF(recorded);
-    return recorded == NULL ? -1 : 0;
-}
-
-/* A dict of the keywords of a call, or NULL with an exception. */
-static PyObject *
 keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     PyObject *keywords = PyDict_New();
@@ -130,36 +98,6 @@ keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     }
     return keywords;
 }
-
-/* Return the instrument that a record call with these keywords records to; NULL with an exception, as for a wrong keyword. */
-static Instrument *
-find_without_them(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *keywords = keywords_of_call(args, nargs, kwnames);
-    PyObject *tags = keywords == NULL ? NULL : PyObject_CallMethod(self->family->policy, "record_tags", "O", keywords);
-    Instrument *found = NULL;
-    if (tags != NULL) {
-        found = PyDict_GET_SIZE(tags) == 0 ? (Instrument *)Py_NewRef((PyObject *)self)
-                                           : family_find(self->family, self->series, tags);
-    }
-    Py_XDECREF(keywords);
-    Py_XDECREF(tags);
-    return found;
-}
-
-PyObject *
-record_slowly(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update)
-{
-    if (!has_tags(kwnames)) {
-        return record_to((Instrument *)Py_NewRef((PyObject *)self), value, update);
-    }
-    Tags tags = tags_of_call(args, nargs, kwnames);
-    Instrument *target = has_no_tag(tags.keys, tags.size) ? find_without_them(self, args, nargs, kwnames)
-                                                          : family_find_given(self->family, self->series, tags);
-    return record_to(target, value, update);
-}
-
-/* with_tags */
 
 /* Merge positional arguments of any form, and keywords. */
 static PyObject *

@@ -24,6 +24,14 @@ find_live(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *k
         self->family, self->series, ((PyTupleObject *)kwnames)->ob_item, args + nargs, PyTuple_GET_SIZE(kwnames));
 }
 
+/* The same, as family_find_open(). */
+static inline Series *
+find_open(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    return family_find_open(
+        self->family, self->series, ((PyTupleObject *)kwnames)->ob_item, args + nargs, PyTuple_GET_SIZE(kwnames));
+}
+
 /* The keywords of a call. */
 static inline Tags
 tags_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -40,13 +48,13 @@ has_tags(PyObject *kwnames)
 /* What a record does to the cells of a live series. */
 typedef void (*Update)(const Family *family, Cell *cells, double value);
 
-/* Update the series of `self`, or the one with `kwnames` added: the slow half of `record`, which wakes or makes it first.
- * Keywords that are no tags always come here, since no plan is kept for them (`plan_add`). */
+/* Update the series of `self`, or the one with `kwnames` added: the slow half of `record`, which wakes or makes it first, and
+ * keeps exemplars. Keywords that are no tags always come here, since no plan is kept for them (`plan_add`). */
 PyObject *record_slowly(
     Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, double value, Update update);
 
-/* The same for a known instrument, whose series may be dormant. Steals; NULL passes on. */
-PyObject *record_to(Instrument *target_steal, double value, Update update);
+/* Wake and update the series of an instrument, without an exemplar, even where the registry is asked for them. */
+PyObject *record_no_exemplar(Instrument *self, double value, Update update);
 
 /* Update the series of `self` with these tags added, whatever their names: 0, or -1 with an exception. */
 int record_given_slowly(Instrument *self, Tags tags, double value, Update update);
@@ -56,7 +64,7 @@ record_given(Instrument *self, Tags tags, double value, Update update)
 {
     Series *series = NULL;
     if (tags.size > 0) { /* else there is no key to look for */
-        series = family_find_live(self->family, self->series, tags.keys, tags.values, tags.size);
+        series = family_find_open(self->family, self->series, tags.keys, tags.values, tags.size);
     }
     if (series == NULL) {
         return record_given_slowly(self, tags, value, update);
@@ -70,13 +78,13 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
 {
     Family *family = self->family;
     if (!has_tags(kwnames)) {
-        if (is_live(self->series)) {
+        if (is_open(self->series)) {
             update(family, self->cells, value);
             Py_RETURN_NONE;
         }
     }
     else {
-        Series *series = find_live(self, args, nargs, kwnames);
+        Series *series = find_open(self, args, nargs, kwnames);
         if (series != NULL) {
             update(family, series->cells, value);
             Py_RETURN_NONE;
@@ -87,6 +95,9 @@ record(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwna
 
 /* Return what `track_in_progress` or `count_exceptions` does (IN_PROGRESS, EXCEPTION_COUNT), for the series with these tags. */
 PyObject *tracking_of(Instrument *self, int which, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+
+/* A dict of the keywords of a call, or NULL with an exception. */
+PyObject *keywords_of_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
 
 /* Read the number that a call gives: 1 and `*value`; 0 where it was rejected, which is counted; -1 with an exception. */
 int number_slowly(Family *family, PyObject *object, double *value);

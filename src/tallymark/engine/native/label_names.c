@@ -89,7 +89,7 @@ append_name(Growing *names, const char *text, size_t length)
     *at = '"';
     at += has_quotes;
     memcpy(at, text, length);
-    memcpy(at + length, has_quotes ? "\"=\"" : "=\"", 3);
+    memcpy(at + length, &"\"=\""[!has_quotes], 3);
     names->size += length + 2 + 2 * (size_t)has_quotes;
     return 1;
 }

@@ -43,7 +43,10 @@ static const struct {
 } imports[N_BORROWED] = {
     [POLICY] = {"tallymark.engine.policy", "Policy"},
     [COLUMNS] = {"tallymark.engine.columns", "Columns"},
+    [WITH_EXEMPLARS] = {"tallymark.engine.exemplar", "with_exemplars"},
+    [LABELS_TEXT] = {"tallymark.engine.exemplar", "labels_text"},
     [HISTOGRAM_SNAPSHOT] = {"tallymark.engine.histogram_snapshot", "HistogramSnapshot"},
+    [EXPONENTIAL_SNAPSHOT] = {"tallymark.engine.exponential_snapshot", "ExponentialSnapshot"},
     [CHECKED_TAGS] = {"tallymark.engine.text", "checked_tags"},
     [TEXT_TAGS] = {"tallymark.engine.text", "text_tags"},
     [DESCRIBE] = {"tallymark.engine.description", "describe"},

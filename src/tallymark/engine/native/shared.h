@@ -11,7 +11,9 @@
  *     write, and cleared after its last. A dead process' bits are cleared when it is buried. A forked child starts with none.
  *  4. The lock is a lock on a byte of the file, which the kernel takes back from a process that dies. By 1 and 2 there is
  *     nothing to repair then, but the number of live series, which a burial counts. No Python code runs while it is held.
- *  5. A place in the table of processes belongs to the process that holds the lock on its byte. The kernel shows whether that
+ *  5. What a place for an exemplar holds changes under the lock, while its sequence number is odd. A killed process leaves an odd
+ *     one, which readers take for an empty place, and the next writer goes on from.
+ *  6. A place in the table of processes belongs to the process that holds the lock on its byte. The kernel shows whether that
  *     process lives; its pid does not, as it may have been given to another, or mean another in a container.
  *
  * tests/processes/test_model.py holds 2 and 3 against every interleaving of a few processes, and test_kill.py kills a process
@@ -19,8 +21,9 @@
  * not change is read once, into an Entry or a Slot.
  *
  * The files, each above those before it: shared.h and space.c (the mapping, and what is free in it), lock.h (locks on bytes),
- * places.h (the table of processes), entry.h and slot.h (what is in the file), burial.h (what dead processes leave), member.h
- * (this process, as one of those that share). Then shared_family.h, adoption.c and totals.h, which families use. */
+ * places.h (the table of processes), entry.h and slot.h (what is in the file), exemplar_block.h (exemplars of slots), burial.h
+ * (what dead processes leave), member.h (this process, as one of those that share). Then shared_family.h, adoption.c and totals.h,
+ * which families use. */
 #ifndef TALLYMARK_SHARED_H
 #define TALLYMARK_SHARED_H
 

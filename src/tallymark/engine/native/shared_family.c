@@ -3,6 +3,8 @@
 #include "instrument.h"
 #include "member.h"
 #include "burial.h"
+#include "exemplar.h"
+#include "exemplar_block.h"
 #include "slot.h"
 #include "tag_text.h"
 
@@ -163,7 +165,7 @@ void
 family_enter_slot(Family *family, Series *series, SlotRecord *slot, double uptime)
 {
     family_point_to(series, slot->cells);
-    series->state = &slot->state;
+    series->state = family->asks ? &series_asking : &slot->state;
     family->has_lived = 1;
     series->created = slot->created;
     series->since = uptime;
@@ -242,6 +244,7 @@ slot_for(Family *family, const Series *series, PyObject *text_object, double now
     }
     else if (!slot_is_live(&slot)) {
         family_init_cells(family, slot.record->cells);
+        block_empty(entry, &slot, exemplar_places(family));
         slot_enliven(entry, &slot, series->kept, now);
         family->seen_born += family->seen_born != UNKNOWN; /* our own is no news */
     }

@@ -50,12 +50,12 @@ shared_text(PyObject *op, PyObject *args)
     return entry.record == NULL ? Py_NewRef(Py_None) : entry_text(&entry);
 }
 
-static PyObject *
-cells_of(const Entry *entry, const Slot *slot)
+PyObject *
+tuple_of_cells(const Cell *from, uint32_t n)
 {
-    PyObject *cells = PyTuple_New(entry->words);
-    for (uint32_t i = 0; cells != NULL && i < entry->words; i++) {
-        PyObject *word = PyLong_FromUnsignedLongLong(cell_count(&slot->record->cells[i]));
+    PyObject *cells = PyTuple_New(n);
+    for (uint32_t i = 0; cells != NULL && i < n; i++) {
+        PyObject *word = PyLong_FromUnsignedLongLong(cell_count(&from[i]));
         if (word == NULL) {
             Py_CLEAR(cells);
             break;
@@ -72,7 +72,7 @@ slot_contents(const Entry *entry, const Slot *slot)
     uint32_t owner = atomic_load(&slot->record->owner);
     double created = slot->record->created;
     PyObject *text = slot_copy_text(entry, slot);
-    PyObject *cells = text == NULL ? NULL : cells_of(entry, slot);
+    PyObject *cells = text == NULL ? NULL : tuple_of_cells(slot->record->cells, entry->words);
     if (cells == NULL) {
         Py_XDECREF(text);
         return NULL;
@@ -125,15 +125,15 @@ shared_add_family(PyObject *op, PyObject *args)
     Shared *self = (Shared *)op;
     const char *text;
     Py_ssize_t length;
-    unsigned words, aggregate;
-    if (!PyArg_ParseTuple(args, "y#II:add_family", &text, &length, &words, &aggregate)) {
+    EntryShape shape = {0};
+    if (!PyArg_ParseTuple(args, "y#II|I:add_family", &text, &length, &shape.words, &shape.aggregate, &shape.extra)) {
         return NULL;
     }
     int locked = shared_lock(self, SOON);
     unsigned long long offset = 0;
     if (locked > 0) {
         uint32_t size = length > UINT32_MAX ? UINT32_MAX : (uint32_t)length; /* which is too long */
-        offset = entry_find_or_make(self, text, size, words, aggregate).offset;
+        offset = entry_find_or_make(self, text, size, shape).offset;
         shared_unlock(self);
     }
     return locked < 0 ? NULL : PyLong_FromUnsignedLongLong(offset);

@@ -4,6 +4,8 @@
 
 #include <Python.h>
 
+#include "cell.h"
+
 /* lock.c, places.c, member.c */
 PyObject *shared_claim(PyObject *type, PyObject *fd);
 PyObject *shared_processes(PyObject *op, PyObject *ignored);
@@ -18,5 +20,11 @@ PyObject *shared_wait(PyObject *op, PyObject *ignored);
 PyObject *shared_add_family(PyObject *op, PyObject *args);
 PyObject *shared_register(PyObject *op, PyObject *args);
 PyObject *shared_unregister(PyObject *op, PyObject *args);
+
+/* negatives.c */
+PyObject *shared_negatives(PyObject *op, PyObject *args);
+
+/* Return cells as a tuple of ints, or NULL with an exception. */
+PyObject *tuple_of_cells(const Cell *from, uint32_t n);
 
 #endif

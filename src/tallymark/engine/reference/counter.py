@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from tallymark.engine.lock import FREE_THREADED
+from tallymark.engine.reference.exemplars import exemplify
 from tallymark.engine.reference.locked import Scalar
 from tallymark.engine.tracking import ExceptionCount
 
@@ -12,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tallymark.engine.exemplar import Labels
     from tallymark.engine.number import Number
 
 __all__ = ["Counter"]
@@ -31,8 +33,8 @@ class Counter(Scalar):
 
         Args:
             amount: positional only, as is the number in every record call: a keyword would be a tag.
-            exemplar: what identifies this record, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked, but
-                not kept yet.
+            exemplar: what identifies this record, such as `{"trace_id": "4f79"}`: at most 128 characters. The series keeps
+                the last one.
             tags: keywords, such as `method="GET"`. A value that is not text is recorded as `str(value)`.
 
         Raises:
@@ -46,15 +48,21 @@ class Counter(Scalar):
             amount = number
         if not 0.0 <= amount < inf:
             return self._family.policy.reject_number(amount)
-        if exemplar is not None:
-            self._family.policy.check_exemplar(exemplar)
-        if tags:
-            return self._family.find_given(self, tags)._add(amount)
+        labels = None if exemplar is None else self._family.policy.labels(exemplar)
+        series = self._family.find_given(self, tags) if tags else self
+        if labels is not None or self._family._asks:
+            return series._record(amount, labels)
         # Atomic
-        if self._live and not FREE_THREADED:
-            self._value += amount
+        if series._live and not FREE_THREADED:
+            series._value += amount
             return
-        self._add(amount)
+        series._add(amount)
+
+    def _record(self, amount: float, labels: Labels | None = None) -> None:
+        """Add to the series, and keep an exemplar: that with these labels, or, for None, one that the registry knows."""
+        live = self._add(amount)
+        if labels is not None or self._family._asks:
+            exemplify(live, amount, labels)
 
     def add(self, amount: Number, /, *, exemplar: Mapping[str, object] | None = None, **tags: object) -> None:
         """Add `amount`, as `inc` does. Here it has no default."""

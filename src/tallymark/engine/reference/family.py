@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakValueDictionary
 
-from tallymark.engine.kinds import INSTRUMENTS
+from tallymark.engine.kinds import INSTRUMENTS, WITH_EXEMPLARS
 from tallymark.engine.lock import slow_path
 from tallymark.engine.policy import NO_TAGS, Policy
 from tallymark.engine.reference.counter import Counter
@@ -40,7 +40,7 @@ class Family:
     """
 
     __slots__ = (
-        "__weakref__", "_dormant", "_has_lived", "_hooks", "_live", "_marks", "_overflow_tags", "_root", "_taken",
+        "__weakref__", "_asks", "_dormant", "_has_lived", "_hooks", "_live", "_marks", "_overflow_tags", "_root", "_taken",
         "description", "options", "policy", "registered",
     )  # fmt: skip
 
@@ -50,6 +50,7 @@ class Family:
         self.description = description
         self.registered = True
         self._hooks = hooks
+        self._asks = hooks.exemplars is not None and options.kind in WITH_EXEMPLARS  # for exemplars
         self._live: dict[Pairs, Instrument] = {}
         self._has_lived = False  # True once there was a live series
         self._taken = 0  # how many live series count towards the limit
@@ -87,7 +88,7 @@ class Family:
     def find_given(self, base: S, tags: dict[str, object]) -> S:
         """Do as `find`, for the keywords of a record call, some of which are not tags."""
         if not NO_TAGS.isdisjoint(tags):
-            tags = self.policy.record_tags(tags)
+            tags, _ = self.policy.record_tags(tags)  # of a gauge, which takes no exemplar; else that is no keyword here
         return self.find(base, tags) if tags else base
 
     def named(self, series: S) -> S:
@@ -145,6 +146,8 @@ class Family:
         # Atomic
         if present is series and not series._live:
             series._created = created
+            series._exemplars = {}
+            series._asked = {}
             series._live = True
             self._has_lived = True
         elif counts:

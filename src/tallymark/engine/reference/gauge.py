@@ -89,10 +89,10 @@ class Gauge(Scalar):
 
     # The record is counted before it is made, so that a series does not expire between the two.
 
-    def _add(self, amount: float) -> None:
+    def _add(self, amount: float) -> Self | None:
         self._records += 1
         self._moved = True
-        super()._add(amount)
+        return super()._add(amount)
 
     def _store(self, value: float) -> None:
         self._records += 1

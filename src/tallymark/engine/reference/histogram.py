@@ -29,8 +29,8 @@ class Histogram(Distribution):
 
         Args:
             value: positional only.
-            exemplar: what identifies this observation, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked,
-                but not kept yet.
+            exemplar: what identifies this observation, such as `{"trace_id": "4f79"}`: at most 128 characters. Each bucket
+                keeps its last one.
             tags: keywords.
 
         Raises:
@@ -42,7 +42,6 @@ class Histogram(Distribution):
             return
         if not -inf < number < inf:
             return self._family.policy.reject_number(number)
-        if exemplar is not None:
-            self._family.policy.check_exemplar(exemplar)
+        labels = None if exemplar is None else self._family.policy.labels(exemplar)
         series = self._family.find_given(self, tags) if tags else self
-        series._observe(number)
+        series._record_value(number, labels)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from typing import Any, ClassVar, NoReturn, Self
 
     from tallymark.engine.columns import Columns
+    from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.reference.family import Family
     from tallymark.engine.reference.tagset import TagSet
 
@@ -19,7 +20,7 @@ __all__ = ["Instrument"]
 class Instrument:
     """What a user holds and records to: one series of a family."""
 
-    __slots__ = ("__weakref__", "_created", "_family", "_live", "_tags")
+    __slots__ = ("__weakref__", "_asked", "_created", "_exemplars", "_family", "_live", "_tags")
 
     kind: ClassVar[str]
     """`"counter"`, `"gauge"`, `"histogram"` or `"timer"`."""
@@ -28,6 +29,12 @@ class Instrument:
     _tags: TagSet
     _live: bool
     _created: float
+
+    _exemplars: dict[int, Exemplar]
+    """By their places."""
+
+    _asked: dict[int, float]
+    """When the registry was last asked for one, or one was kept."""
 
     _in_use = False
     """True while a series must not expire."""
@@ -41,6 +48,8 @@ class Instrument:
         self._family = family
         self._tags = tags
         self._created = 0.0
+        self._exemplars = {}
+        self._asked = {}
         self._live = True
         self._clear(None)
         return self

@@ -7,13 +7,14 @@ there. So whoever waits for it waits for a few assignments. Records to a live se
 from __future__ import annotations
 
 from bisect import bisect_left
-from math import inf
 
 from tallymark.engine.lock import FREE_THREADED, cells
 from tallymark.engine.reference import distribution, scalar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Self
+
     from tallymark.engine.reference.distribution import Distribution
     from tallymark.engine.reference.scalar import Scalar
 
@@ -25,15 +26,16 @@ class LockedScalar(scalar.Scalar):
 
     __slots__ = ()
 
-    def _add(self, amount: float) -> None:
-        series: scalar.Scalar | None = self
+    def _add(self, amount: float) -> Self | None:
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
                 if series._live:
                     series._value += amount
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
 
     def _store(self, value: float) -> None:
         series: scalar.Scalar | None = self
@@ -61,9 +63,12 @@ class LockedDistribution(distribution.Distribution):
 
     __slots__ = ()
 
-    def _observe(self, value: float) -> None:
-        bucket = bisect_left(self._family.options.bounds, value)
-        series: distribution.Distribution | None = self
+    def _observe(self, value: float) -> Self | None:
+        bounds = self._family.options.bounds
+        if not bounds:
+            return self._observe_exponentially(value)
+        bucket = bisect_left(bounds, value)
+        series: Self | None = self
         while series is not None:
             with cells:
                 # Atomic
@@ -73,11 +78,20 @@ class LockedDistribution(distribution.Distribution):
                     smallest = value if value < smallest else smallest
                     largest = value if value > largest else largest
                     series._cells = [*counts, total + value, smallest, largest]
-                    return
+                    return series
             series = series._family.wake(series)
+        return None
+
+    def _replace(self, before: object, following: object) -> bool:
+        with cells:
+            # Atomic
+            if self._live and self._cells is before:
+                self._cells = following
+                return True
+        return False
 
     def _clear(self, mark: object) -> bool:
-        empty = [0.0] * (len(self.bounds) + 1) + [0.0, inf, -inf]
+        empty = self._empty()
         with cells:
             # Atomic
             if self._live and (mark is None or self._cells == mark):

@@ -65,4 +65,4 @@ class OperationRecorder:
 
     def _count(self, tags: dict[str, object]) -> None:
         series = self._counter._family.find(self._counter, tags) if tags else self._counter
-        series._add(1.0)
+        series._record(1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tallymark.engine.columns import Columns
+from tallymark.engine.reference.exemplars import exemplars_of_rows
 from tallymark.engine.reference.instrument import Instrument
 
 TYPE_CHECKING = False
@@ -30,14 +31,14 @@ class Scalar(Instrument):
         """The series' present value."""
         return self._value
 
-    def _add(self, amount: float) -> None:
+    def _add(self, amount: float) -> Self | None:
+        """Add; return the live series that it went to, None if it was rejected."""
         # Atomic
         if self._live:
             self._value += amount
-            return
+            return self
         live = self._family.wake(self)
-        if live is not None:
-            live._add(amount)
+        return None if live is None else live._add(amount)
 
     def _store(self, value: float) -> None:
         # Atomic
@@ -69,4 +70,5 @@ class Scalar(Instrument):
             tags=tuple([row._tags for row in rows]),
             created=tuple([row._created for row in rows]),
             values=tuple([row._value for row in rows]),
+            exemplars=exemplars_of_rows(rows),
         )

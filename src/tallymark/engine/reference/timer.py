@@ -34,8 +34,8 @@ class Timer(Distribution):
 
         Args:
             duration: positional only.
-            exemplar: what identifies this duration, such as `{"trace_id": "4f79"}`: at most 128 characters. It is checked, but
-                not kept yet.
+            exemplar: what identifies this duration, such as `{"trace_id": "4f79"}`: at most 128 characters. Each bucket keeps
+                its last one.
             tags: keywords.
 
         Raises:
@@ -48,17 +48,16 @@ class Timer(Distribution):
             return
         if not 0.0 <= seconds < inf:
             return self._family.policy.reject_number(seconds)
-        if exemplar is not None:
-            self._family.policy.check_exemplar(exemplar)
+        labels = None if exemplar is None else self._family.policy.labels(exemplar)
         series = self._family.find_given(self, tags) if tags else self
-        series._observe(seconds)
+        series._record_value(seconds, labels)
 
     def _record(self, seconds: float, tags: dict[str, object]) -> None:
         """Count a duration in the series with `tags` added, whatever their names."""
         if not 0.0 <= seconds < inf:
             return self._family.policy.reject_number(seconds)
         series = self._family.find(self, tags) if tags else self
-        series._observe(seconds)
+        series._record_value(seconds)
 
     def _seconds(self, duration: Any) -> float | None:
         """Return a duration in seconds. If it cannot be read, count a rejection and return None."""

@@ -19,7 +19,7 @@ from tallymark.metric.shared.printable import printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
-    from typing import TypeAlias
+    from typing import Any, TypeAlias
 
     Slot: TypeAlias = tuple[bytes, int, float, tuple[int, ...]]  # as the engine reads it: text, owner, created, cells
 
@@ -125,32 +125,36 @@ def read_contents(path: str | os.PathLike[str]) -> Contents:
     # After the series, so that no process whose values were read is taken for one that ended before.
     processes = tuple([LivingProcess(place, pid, since) for place, pid, _, since, _ in shared.processes()])
     living = {process.place for process in processes}
-    families = tuple([_family(living, *told) for told in found])
+    families = tuple([_family(shared, living, *told) for told in found])
     usage = shared.usage()
     space = Space(**{name: usage[name] for name in Space.__match_args__})
     return Contents(str(path), time.time(), space, processes, families)
 
 
 def _family(
-    living: set[int], offset: int, registered: bool, has_lived: bool, text: bytes | None, slots: list[Slot]
+    shared: Any, living: set[int], offset: int, registered: bool, has_lived: bool, text: bytes | None, slots: list[Slot]
 ) -> FamilyContents:
     entry = SharedEntry.read(text)
-    series = () if entry is None else tuple([_series(entry, slot, living) for slot in slots])
+    series = () if entry is None else tuple([_series(shared, entry, slot, living) for slot in slots])
     return FamilyContents(offset, registered, has_lived, entry, series)
 
 
-def _series(entry: SharedEntry, slot: Slot, living: set[int]) -> SeriesContents:
+def _series(shared: Any, entry: SharedEntry, slot: Slot, living: set[int]) -> SeriesContents:
     text, owner, created, cells = slot
     process = None if owner in (_ALL, _RETIRED) else owner
     ended = owner == _RETIRED or (owner < CROWD and owner not in living)
-    return SeriesContents(text_tags(text), process, ended, created, _value(entry, cells))
+    return SeriesContents(text_tags(text), process, ended, created, _value(shared, entry, cells))
 
 
-def _value(entry: SharedEntry, cells: tuple[int, ...]) -> float | HistogramSnapshot | None:
+def _value(shared: Any, entry: SharedEntry, cells: tuple[int, ...]) -> float | HistogramSnapshot | None:
     if len(cells) != entry.words:
         return None
     if entry.kind not in WITH_BUCKETS:
         return double_of(cells[0])
+    if entry.is_exponential:
+        from tallymark.metric.shared.exponential import exponential_snapshot
+
+        return exponential_snapshot(cells, shared.negatives)
     n_buckets = len(entry.bounds) + 1
     total, least, most = map(double_of, cells[n_buckets:])
     if least > most:  # nothing was observed

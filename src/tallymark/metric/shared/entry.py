@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tallymark.engine.kinds import INSTRUMENTS, WITH_BUCKETS
+from tallymark.engine.kinds import INSTRUMENTS, WITH_BUCKETS, WITH_EXEMPLARS
 from tallymark.engine.options import FamilyOptions, TagLimits
 from tallymark.frozen import Frozen, replace
 from tallymark.metric.validation import MetricRequest, check_tag_keys, check_ttl
@@ -46,9 +46,8 @@ class SharedEntry(Frozen):
 
     def request(self) -> MetricRequest:
         """Return a request for the same family, to check whether another family fits it."""
-        return MetricRequest(
-            self.kind, self.name, "", self.unit, self.bounds or None, aggregate=self.aggregate, tag_keys=self.tag_keys
-        )
+        bounds = self.bounds if self.kind in WITH_BUCKETS else None
+        return MetricRequest(self.kind, self.name, "", self.unit, bounds, aggregate=self.aggregate, tag_keys=self.tag_keys)
 
     @classmethod
     def read(cls, text: bytes | None) -> SharedEntry | None:
@@ -70,7 +69,7 @@ class SharedEntry(Frozen):
             return False
         ascending = all(a < b for a, b in zip(self.bounds, self.bounds[1:], strict=False))
         combines = self.aggregate == "last" or (self.kind == "gauge" and self.aggregate in AGGREGATES)
-        return (self.kind in WITH_BUCKETS) == bool(self.bounds) and ascending and combines
+        return (self.kind in WITH_BUCKETS or not self.bounds) and ascending and combines
 
     def write(self) -> bytes:
         """Return the text that `read` decodes."""
@@ -81,8 +80,22 @@ class SharedEntry(Frozen):
         return f"{self.name}\n{json.dumps(rest)}".encode()
 
     @property
+    def is_exponential(self) -> bool:
+        """True if series have exponential buckets."""
+        return self.kind in WITH_BUCKETS and not self.bounds
+
+    @property
     def words(self) -> int:
         """Cells of a series: one, or of a gauge that expires two; or a count for each bucket, sum, least and greatest value."""
+        if self.is_exponential:
+            from tallymark.metric.shared.exponential import WORDS
+
+            return WORDS
         if self.kind in WITH_BUCKETS:
             return len(self.bounds) + 4
         return 2 if self.ttl is not None and self.kind != "counter" else 1
+
+    @property
+    def extra(self) -> int:
+        """Bytes of a series beside its cells: where its exemplars are, if it may have some."""
+        return 8 if self.kind in WITH_EXEMPLARS else 0

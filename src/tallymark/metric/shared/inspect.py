@@ -9,6 +9,8 @@ from math import isfinite, nan
 from tallymark.engine import load_engine
 from tallymark.engine.columns import Columns
 from tallymark.engine.description import number_text
+from tallymark.engine.exponential import NO_BUCKETS, TOP_SCALE
+from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.options import FamilyOptions
@@ -112,6 +114,7 @@ def _family_json(family: FamilyContents) -> dict[str, Any]:
         return told
     told |= {name: getattr(entry, name) for name in ("name", "kind", "unit", "description", "aggregate")}
     if entry.kind in WITH_BUCKETS:
+        told["exponential"] = entry.is_exponential
         told["bounds"] = [_number(bound) for bound in entry.bounds]
     return told | {"series": [_series_json(series) for series in family.series]}
 
@@ -126,9 +129,19 @@ def _series_json(series: SeriesContents) -> dict[str, Any]:
             return told
         case HistogramSnapshot() as read:
             numbers = {name: _number(getattr(read, name)) for name in ("count", "sum", "min", "max")}
-            return told | numbers | {"bucket_counts": list(read.bucket_counts)}
+            return told | numbers | _buckets_json(read)
         case value:
             return told | {"value": _number(value)}
+
+
+def _buckets_json(read: HistogramSnapshot) -> dict[str, Any]:
+    if not isinstance(read, ExponentialSnapshot):
+        return {"bucket_counts": list(read.bucket_counts)}
+    told: dict[str, Any] = {"scale": read.scale, "zero_count": read.zero_count}
+    for name in ("positives", "negatives"):
+        first, counts = getattr(read, name)
+        told[name] = {"first": first, "counts": list(counts)}
+    return told
 
 
 def _number(value: float) -> float | str:
@@ -184,15 +197,23 @@ def _combined(entry: SharedEntry, found: dict[Any, list[SeriesContents]]) -> lis
 def _untagged(entry: SharedEntry) -> Row:
     """The one series of a metric that has none yet."""
     empty = HistogramSnapshot(entry.bounds, (0,) * (len(entry.bounds) + 1), 0.0, nan, nan)
+    if entry.is_exponential:
+        empty = ExponentialSnapshot(TOP_SCALE, 0, NO_BUCKETS, NO_BUCKETS, 0.0, nan, nan)
     return load_engine("native").TagSet(), 0.0, empty if entry.kind in WITH_BUCKETS else 0.0
+
+
+def _distributions(values: tuple[Any, ...]) -> dict[str, tuple[Any, ...]]:
+    """Return the columns of distributions, by their names: those of one type of buckets are empty in the others."""
+    names = {
+        "sums": "sum", "mins": "min", "maxs": "max", "bucket_counts": "bucket_counts", "scales": "scale",
+        "zero_counts": "zero_count", "positives": "positives", "negatives": "negatives",
+    }  # fmt: skip
+    present = {column: name for column, name in names.items() if hasattr(values[0], name)}
+    return {column: tuple([getattr(value, name) for value in values]) for column, name in present.items()}
 
 
 def _family_snapshot(entry: SharedEntry, rows: list[Row]) -> FamilySnapshot:
     tags, created, values = map(tuple, zip(*rows, strict=True))
-    if entry.kind in WITH_BUCKETS:
-        names = ("bucket_counts", "sum", "min", "max")
-        columns = Columns(tags, created, (), *[tuple([getattr(value, name) for value in values]) for name in names])
-    else:
-        columns = Columns(tags, created, values)
+    columns = Columns(tags, created, **(_distributions(values) if entry.kind in WITH_BUCKETS else {"values": values}))
     like = FamilyOptions(entry.name, entry.kind, "", (), None, entry.limits, load_engine("native").TagSet())
     return FamilySnapshot(entry.name, entry.kind, entry.description, entry.unit, data_of(entry.options(like), columns))

@@ -37,7 +37,8 @@ class SharedMemory:
     def find_or_make(self, options: FamilyOptions, description: str) -> tuple[int, SharedEntry] | None:
         """Return a family's offset and entry; None if there is no space, or it is damaged."""
         wanted = SharedEntry.of(options, description)
-        offset = self.shared.add_family(wanted.write(), wanted.words, AGGREGATES.index(wanted.aggregate))
+        aggregate = AGGREGATES.index(wanted.aggregate)
+        offset = self.shared.add_family(wanted.write(), wanted.words, aggregate, wanted.extra)
         found = self.entry(offset) if offset else None
         return None if found is None else (offset, found)
 

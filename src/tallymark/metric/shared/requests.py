@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
+from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.lock import held
 from tallymark.frozen import replace
 from tallymark.log import logger
@@ -48,9 +49,9 @@ class OwnRequests:
         present = family.options.bounds
         if wanted.aggregate:
             family.policy.is_aggregate_settled = True
-        if not present or wanted.bounds is None:
+        if wanted.bounds is None:
             # Who omits bounds asks for the default, and takes what there is.
-            if present and family not in self._asked:
+            if wanted.kind in WITH_BUCKETS and family not in self._asked:
                 self._asked[family] = (present, wanted.default_bounds)
             return
         if wanted.bounds != present and self._asked.get(family) != (wanted.bounds,):
@@ -69,6 +70,8 @@ class OwnRequests:
 
 
 def _short(bounds: Bounds) -> str:
+    if not bounds:
+        return "exponential"
     if len(bounds) <= 6:
         return repr(bounds)
     return f"({bounds[0]}, {bounds[1]}, {bounds[2]}, … {bounds[-1]}; {len(bounds)} bounds)"
