@@ -182,7 +182,7 @@ def test_a_damaged_slot_harms_nobody(seed: int, path: Path) -> None:
     with open(path, "r+b") as file:
         for place in (1, 322, rng.randrange(WORDS), rng.randrange(WORDS)):
             if rng.random() < 0.7:
-                odd = rng.choice((rng.getrandbits(64), 2**64 - 1, rng.getrandbits(20), (rng.getrandbits(32) << 32) | 0xA01C))
+                odd = rng.choice((rng.getrandbits(64), 2**64 - 1, rng.getrandbits(20), (rng.getrandbits(32) << 32) | 0x1A00C))
                 file.seek(at + 8 * place)
                 file.write(struct.pack("Q", odd))
     for value in (1.0, -1.0, 0.0, 1e300, -1e300, 1e-300):
