@@ -13,6 +13,7 @@ import pytest
 
 import tallymark as tm
 from tallymark.cli import main
+from tallymark.engine.exponential import index_of
 from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.metric.shared.contents import read_contents
 from tallymark.metric.shared.exponential import WORDS
@@ -190,3 +191,23 @@ def test_a_damaged_slot_harms_nobody(seed: int, path: Path) -> None:
     for read in (registry.snapshot(), on(path).snapshot(), snapshot_of(read_contents(str(path)))):
         tm.render_prometheus(read)
     assert isinstance(histogram.snapshot(), ExponentialSnapshot)
+
+
+@pytest.mark.parametrize("first", [2**20, 2**31, 2**32 - 128, 2**32 - 1])
+def test_a_window_beyond_all_doubles_is_damaged(first: int, path: Path) -> None:
+    """No arithmetic on it may overflow, as where buckets become coarser to be shown with those below 0."""
+    histogram = on(path).histogram("n", exponential=True)
+    histogram.observe(3.0)
+    for i in range(30):
+        histogram.observe(-(2.0 ** (3 * i)))
+    content = path.read_bytes()
+    header = (index_of(3.0) + 2**19) << 32 | 1 << 8
+    [at] = [at for at in range(0, len(content), 8) if int.from_bytes(content[at : at + 8], "little") & ~0xFF == header]
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(struct.pack("Q", first << 32 | 160 << 8 | content[at]))
+    for _ in range(2):
+        read: Any = histogram.snapshot()
+        assert (read.positives, sum(read.negatives[1])) == ((0, ()), 30)
+        histogram.observe(5.0)
+        histogram.observe(1e300)

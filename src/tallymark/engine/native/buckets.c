@@ -21,11 +21,11 @@ is_up_to(uint32_t stamp, uint32_t other)
     return stamp / NEXT_LIFE == other / NEXT_LIFE && stamp <= other;
 }
 
-/* Return 0 for a header that is damaged. */
+/* Return 0 for a header that is damaged: no arithmetic on what is sound overflows. */
 static int
 is_sound(uint64_t header)
 {
-    return EPOCH_OF(header) <= MOST_EPOCH && SIZE_OF(header) <= MOST_BUCKETS;
+    return EPOCH_OF(header) <= MOST_EPOCH && SIZE_OF(header) <= MOST_BUCKETS && FIRST_OF(header) < 2 * INDEX_ZERO;
 }
 
 /* The header first: from then on, cells of the life before hold nothing. Who is late cannot change those of this one. */
