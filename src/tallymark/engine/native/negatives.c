@@ -42,8 +42,8 @@ negatives_clear(const Family *family, Cell *cells)
         PyMem_Free(buckets);
         atomic_store(place_of(family, cells), 0);
     }
-    for (uint32_t i = 0; family->shared != NULL && buckets != NULL && i < SHARED_CELLS; i++) {
-        atomic_store(&buckets[i], 0);
+    else if (buckets != NULL) {
+        buckets_clear(buckets, 1);
     }
 }
 
