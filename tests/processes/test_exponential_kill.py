@@ -115,3 +115,33 @@ def test_a_process_may_be_killed_between_any_two_steps(tmp_path: Path, children:
             assert step > 300  # there are that many, or the test tests nothing
             return
     pytest.fail("it never comes to an end")
+
+
+@pytest.mark.parametrize("step", [2, 3, 20, 126, 179, 232, 285, 400])
+def test_one_that_was_stopped_harms_no_series_that_was_made_anew_meanwhile(step: int, path: Path, children: Any) -> None:
+    """It makes buckets coarser; the series is removed, and made again in the same slot; then it goes on."""
+    registry = tm.Registry(engine="native", shared=path)
+    histogram = registry.histogram("n", exponential=True)
+    for i in range(160):
+        histogram.observe(2.0 ** ((i + 0.5) / 256))
+
+    def work() -> None:
+        own = tm.Registry(engine="native", shared=path)
+        own.histogram("n", exponential=True).observe(1.001)
+        own._families.memory.shared._fault(step, signal.SIGSTOP)  # type: ignore[union-attr]
+        own.histogram("n", exponential=True).observe(4.0)
+
+    pid = children.start(work)
+    assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+    histogram.remove()
+    new = [4.0 * 2.0 ** (-(i + 0.5) / 512) for i in range(160)]
+    for value in new:
+        histogram.observe(value)
+    os.kill(pid, signal.SIGCONT)
+    assert children.wait(pid) == 0
+    for value in new:
+        histogram.observe(value)
+    read: Any = histogram.snapshot()
+    assert (read.count, read.scale) == (2 * len(new) + 1, 8)
+    histogram.observe(1e300)
+    assert histogram.snapshot().count == 2 * len(new) + 2

@@ -13,6 +13,7 @@ import pytest
 
 import tallymark as tm
 from tallymark.cli import main
+from tallymark.engine.exponential import index_of
 from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.metric.shared.contents import read_contents
 from tallymark.metric.shared.exponential import WORDS
@@ -182,7 +183,7 @@ def test_a_damaged_slot_harms_nobody(seed: int, path: Path) -> None:
     with open(path, "r+b") as file:
         for place in (1, 322, rng.randrange(WORDS), rng.randrange(WORDS)):
             if rng.random() < 0.7:
-                odd = rng.choice((rng.getrandbits(64), 2**64 - 1, rng.getrandbits(20), (rng.getrandbits(32) << 32) | 0xA01C))
+                odd = rng.choice((rng.getrandbits(64), 2**64 - 1, rng.getrandbits(20), (rng.getrandbits(32) << 32) | 0x1A00C))
                 file.seek(at + 8 * place)
                 file.write(struct.pack("Q", odd))
     for value in (1.0, -1.0, 0.0, 1e300, -1e300, 1e-300):
@@ -190,3 +191,23 @@ def test_a_damaged_slot_harms_nobody(seed: int, path: Path) -> None:
     for read in (registry.snapshot(), on(path).snapshot(), snapshot_of(read_contents(str(path)))):
         tm.render_prometheus(read)
     assert isinstance(histogram.snapshot(), ExponentialSnapshot)
+
+
+@pytest.mark.parametrize("first", [2**20, 2**31, 2**32 - 128, 2**32 - 1])
+def test_a_window_beyond_all_doubles_is_damaged(first: int, path: Path) -> None:
+    """No arithmetic on it may overflow, as where buckets become coarser to be shown with those below 0."""
+    histogram = on(path).histogram("n", exponential=True)
+    histogram.observe(3.0)
+    for i in range(30):
+        histogram.observe(-(2.0 ** (3 * i)))
+    content = path.read_bytes()
+    header = (index_of(3.0) + 2**19) << 32 | 1 << 8
+    [at] = [at for at in range(0, len(content), 8) if int.from_bytes(content[at : at + 8], "little") & ~0xFF == header]
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(struct.pack("Q", first << 32 | 160 << 8 | content[at]))
+    for _ in range(2):
+        read: Any = histogram.snapshot()
+        assert (read.positives, sum(read.negatives[1])) == ((0, ()), 30)
+        histogram.observe(5.0)
+        histogram.observe(1e300)

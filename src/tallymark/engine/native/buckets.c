@@ -3,15 +3,41 @@
 #define MOST_ROUNDS 10000 /* to make room: dozens are needed. In damaged memory, it might never end */
 
 static uint64_t
-make_header(uint32_t epoch, uint32_t first, uint32_t size)
+make_header(uint32_t stamp, uint32_t first, uint32_t size)
 {
-    return (uint64_t)first << 32 | (uint64_t)size << 8 | epoch;
+    return (uint64_t)first << 32 | (uint64_t)size << 8 | stamp;
 }
 
 static uint64_t
-make_cell(uint32_t epoch, uint64_t count)
+make_cell(uint32_t stamp, uint64_t count)
 {
-    return (uint64_t)epoch << COUNT_BITS | COUNT_OF(count);
+    return (uint64_t)stamp << COUNT_BITS | COUNT_OF(count);
+}
+
+/* Return 1 if a stamp is of the same life as another, and not of a later epoch. */
+static int
+is_up_to(uint32_t stamp, uint32_t other)
+{
+    return stamp / NEXT_LIFE == other / NEXT_LIFE && stamp <= other;
+}
+
+/* Return 0 for a header that is damaged: no arithmetic on what is sound overflows. */
+static int
+is_sound(uint64_t header)
+{
+    return EPOCH_OF(header) <= MOST_EPOCH && SIZE_OF(header) <= MOST_BUCKETS && FIRST_OF(header) < 2 * INDEX_ZERO;
+}
+
+/* The header first: from then on, cells of the life before hold nothing. Who is late cannot change those of this one. */
+void
+buckets_clear(Cell *buckets, int is_shared)
+{
+    uint32_t life = is_shared ? STAMP_OF(atomic_load(&buckets[0])) / NEXT_LIFE + 1 : 0;
+    uint32_t stamp = STAMP_OF(life * NEXT_LIFE), n = is_shared ? SHARED_CELLS : PRIVATE_CELLS;
+    atomic_store(&buckets[0], make_header(stamp, 0, 0));
+    for (uint32_t i = 1; i < n; i++) {
+        atomic_store(&buckets[i], make_cell(stamp, 0));
+    }
 }
 
 /* Return the header of the next epoch, for the window of this one. */
@@ -19,7 +45,7 @@ static uint64_t
 halved(uint64_t header)
 {
     uint32_t first = FIRST_OF(header) >> 1, last = (FIRST_OF(header) + SIZE_OF(header) - 1) >> 1;
-    return make_header(EPOCH_OF(header) + 1, first, last - first + 1);
+    return make_header(STAMP_OF(header) + 1, first, last - first + 1);
 }
 
 /* Return a header whose window has a bucket more; or this one, MOVING, if that does not fit. */
@@ -28,13 +54,13 @@ grown(uint64_t header, uint32_t bucket)
 {
     uint32_t first = FIRST_OF(header), size = SIZE_OF(header);
     if (size == 0) {
-        return make_header(EPOCH_OF(header), bucket, 1);
+        return make_header(STAMP_OF(header), bucket, 1);
     }
     uint32_t least = bucket < first ? bucket : first, most = bucket < first ? first + size - 1 : bucket;
-    return most - least < MOST_BUCKETS ? make_header(EPOCH_OF(header), least, most - least + 1) : header | MOVING;
+    return most - least < MOST_BUCKETS ? make_header(STAMP_OF(header), least, most - least + 1) : header | MOVING;
 }
 
-/* Private memory: nobody else sees what is between. */
+/* Private memory: nobody else sees what is between, and there is one life, so that a stamp is an epoch. */
 static void
 halve_in_place(Cell *buckets, uint64_t header)
 {
@@ -42,7 +68,7 @@ halve_in_place(Cell *buckets, uint64_t header)
     uint32_t epoch = EPOCH_OF(header), first = FIRST_OF(header);
     for (uint32_t i = 0; i < SIZE_OF(header); i++) {
         uint64_t cell = cell_count(bucket_cell(buckets, epoch, first + i, 0));
-        counts[((first + i) >> 1) - (first >> 1)] += CELL_EPOCH(cell) == epoch ? COUNT_OF(cell) : 0;
+        counts[((first + i) >> 1) - (first >> 1)] += CELL_STAMP(cell) == epoch ? COUNT_OF(cell) : 0;
     }
     for (uint32_t i = 0; i < SIZE_OF(next); i++) {
         atomic_store(bucket_cell(buckets, epoch + 1, FIRST_OF(next) + i, 0), make_cell(epoch + 1, counts[i]));
@@ -52,17 +78,17 @@ halve_in_place(Cell *buckets, uint64_t header)
 
 /* Freeze a cell: 1, or 0 if its epoch is over. One of an older epoch was never recorded to in this one. */
 static int
-freeze(Shared *shared, Cell *cell, uint32_t epoch)
+freeze(Shared *shared, Cell *cell, uint32_t stamp)
 {
     uint64_t old = atomic_load(cell), frozen;
     do {
-        if (CELL_EPOCH(old) == epoch && (old & FROZEN) != 0) {
+        if (CELL_STAMP(old) == stamp && (old & FROZEN) != 0) {
             return 1;
         }
-        if (CELL_EPOCH(old) > epoch) {
+        if (!is_up_to(CELL_STAMP(old), stamp)) {
             return 0;
         }
-        frozen = (CELL_EPOCH(old) == epoch ? old : make_cell(epoch, 0)) | FROZEN;
+        frozen = (CELL_STAMP(old) == stamp ? old : make_cell(stamp, 0)) | FROZEN;
     } while (!atomic_compare_exchange_weak(cell, &old, frozen));
     step(shared);
     return 1;
@@ -70,15 +96,16 @@ freeze(Shared *shared, Cell *cell, uint32_t epoch)
 
 /* Add the count of a frozen cell to that of its bucket in the next epoch, once: 1, or 0 if its epoch is over. */
 static int
-move(Shared *shared, Cell *buckets, uint32_t epoch, uint32_t bucket)
+move(Shared *shared, Cell *buckets, uint32_t stamp, uint32_t bucket)
 {
-    Cell *target = bucket_cell(buckets, epoch + 1, bucket >> 1, 1);
-    uint64_t source = atomic_load(bucket_cell(buckets, epoch, bucket, 1)), old = atomic_load(target), moved;
+    uint32_t next = stamp + 1; /* the last epoch of a life has none */
+    Cell *target = bucket_cell(buckets, EPOCH_OF(next), bucket >> 1, 1);
+    uint64_t source = atomic_load(bucket_cell(buckets, EPOCH_OF(stamp), bucket, 1)), old = atomic_load(target), moved;
     do {
-        if (CELL_EPOCH(source) != epoch || CELL_EPOCH(old) > epoch + 1) {
+        if (CELL_STAMP(source) != stamp || !is_up_to(CELL_STAMP(old), next)) {
             return 0;
         }
-        uint64_t present = CELL_EPOCH(old) == epoch + 1 ? old : make_cell(epoch + 1, 0);
+        uint64_t present = CELL_STAMP(old) == next ? old : make_cell(next, 0);
         if ((present & SOURCE_BIT(bucket)) != 0) {
             return 1;
         }
@@ -92,14 +119,14 @@ move(Shared *shared, Cell *buckets, uint32_t epoch, uint32_t bucket)
 static void
 halve_together(Shared *shared, Cell *buckets, uint64_t header)
 {
-    uint32_t epoch = EPOCH_OF(header), first = FIRST_OF(header);
+    uint32_t first = FIRST_OF(header);
     for (uint32_t i = 0; i < SIZE_OF(header); i++) {
-        if (!freeze(shared, bucket_cell(buckets, epoch, first + i, 1), epoch)) {
+        if (!freeze(shared, bucket_cell(buckets, EPOCH_OF(header), first + i, 1), STAMP_OF(header))) {
             return;
         }
     }
     for (uint32_t i = 0; i < SIZE_OF(header); i++) {
-        if (!move(shared, buckets, epoch, first + i)) {
+        if (!move(shared, buckets, STAMP_OF(header), first + i)) {
             return;
         }
     }
@@ -109,11 +136,11 @@ halve_together(Shared *shared, Cell *buckets, uint64_t header)
 
 /* Take over a cell that the window came to include: one that still has an older epoch. */
 static void
-take_over(Cell *cell, uint32_t epoch)
+take_over(Cell *cell, uint32_t stamp)
 {
     uint64_t old = atomic_load(cell);
-    if (CELL_EPOCH(old) < epoch) {
-        atomic_compare_exchange_strong(cell, &old, make_cell(epoch, 0));
+    if (CELL_STAMP(old) != stamp && is_up_to(CELL_STAMP(old), stamp)) {
+        atomic_compare_exchange_strong(cell, &old, make_cell(stamp, 0));
     }
 }
 
@@ -123,7 +150,7 @@ make_room(Cell *buckets, uint32_t index, Shared *shared)
 {
     uint64_t header = atomic_load(&buckets[0]);
     uint32_t epoch = EPOCH_OF(header), bucket = index >> epoch;
-    if (epoch > MOST_EPOCH || SIZE_OF(header) > MOST_BUCKETS) {
+    if (!is_sound(header)) {
         return 0;
     }
     if ((header & MOVING) != 0) {
@@ -134,7 +161,7 @@ make_room(Cell *buckets, uint32_t index, Shared *shared)
         return 1;
     }
     if (bucket - FIRST_OF(header) < SIZE_OF(header)) {
-        take_over(bucket_cell(buckets, epoch, bucket, shared != NULL), epoch);
+        take_over(bucket_cell(buckets, epoch, bucket, shared != NULL), STAMP_OF(header));
     }
     else {
         atomic_compare_exchange_strong(&buckets[0], &header, grown(header, bucket));
@@ -164,9 +191,9 @@ read_bank(const Cell *buckets, uint64_t header, int is_shared, Buckets *read)
     *read = (Buckets){.epoch = EPOCH_OF(header), .first = FIRST_OF(header), .size = SIZE_OF(header)};
     for (uint32_t i = 0; i < read->size; i++) {
         uint64_t cell = atomic_load(bucket_cell((Cell *)buckets, read->epoch, read->first + i, is_shared));
-        read->counts[i] = CELL_EPOCH(cell) == read->epoch ? COUNT_OF(cell) : 0;
+        read->counts[i] = CELL_STAMP(cell) == STAMP_OF(header) ? COUNT_OF(cell) : 0;
     }
-    return EPOCH_OF(atomic_load(&buckets[0])) == read->epoch;
+    return STAMP_OF(atomic_load(&buckets[0])) == STAMP_OF(header);
 }
 
 void
@@ -174,7 +201,7 @@ buckets_read(const Cell *buckets, int is_shared, Buckets *read)
 {
     for (uint32_t i = 0; i <= MOST_EPOCH; i++) {
         uint64_t header = atomic_load(&buckets[0]);
-        if (EPOCH_OF(header) > MOST_EPOCH || SIZE_OF(header) > MOST_BUCKETS) {
+        if (!is_sound(header)) {
             break;
         }
         if (read_bank(buckets, header, is_shared, read)) {

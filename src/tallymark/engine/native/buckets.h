@@ -14,8 +14,9 @@
  *     was added: exactly once, however many processes help. A cell there that still has an older epoch is taken over.
  *  4. The header of the next epoch takes the place of the old one, by compare-and-swap.
  *
- * Whoever is late finds a newer epoch in a cell or the header, and begins anew: epochs never go back while a slot is held, so no
- * word comes back. Readers take the bank of the header's epoch, which is whole until the next epoch's is.
+ * Whoever is late finds a newer epoch in a cell or the header, and begins anew. A slot that ended may be made live again while a
+ * process is still amid this: so each word also tells the life of its slot, modulo 16, and no word comes back. Readers take the
+ * bank of the header's epoch, which is whole until the next epoch's is.
  *
  * tests/processes/test_buckets_model.py holds this against every interleaving of a few processes, and
  * test_exponential_kill.py kills processes amid it. Nothing read here is trusted: whatever a header or a cell tells, no
@@ -30,17 +31,19 @@
 #define MOST_BUCKETS 160u
 #define MOST_EPOCH 12u /* scale -4, at which all doubles fit */
 
-/* A header: the epoch, MOVING, the size of the window, its first bucket. */
-#define EPOCH_OF(header) ((uint32_t)(header) & 15u)
-#define MOVING UINT64_C(16)
+/* A header: the stamp, the size of the window, MOVING, its first bucket. A stamp is the epoch and, above it, the life. */
+#define STAMP_OF(word) ((uint32_t)(word) & 0xffu)
+#define EPOCH_OF(word) ((uint32_t)(word) & 15u)
+#define NEXT_LIFE 16u
 #define SIZE_OF(header) ((uint32_t)((header) >> 8) & 0xffu)
+#define MOVING (UINT64_C(1) << 16)
 #define FIRST_OF(header) ((uint32_t)((header) >> 32))
 
-/* A cell: its count, its epoch, two bits for the sources that were added to it, FROZEN. */
-#define COUNT_BITS 57
+/* A cell: its count, its stamp, two bits for the sources that were added to it, FROZEN. */
+#define COUNT_BITS 53
 #define COUNT_OF(cell) ((cell) & ((UINT64_C(1) << COUNT_BITS) - 1))
-#define CELL_EPOCH(cell) ((uint32_t)((cell) >> COUNT_BITS) & 15u)
-#define SOURCE_BIT(bucket) (UINT64_C(1) << (COUNT_BITS + 4 + ((bucket) & 1)))
+#define CELL_STAMP(cell) STAMP_OF((cell) >> COUNT_BITS)
+#define SOURCE_BIT(bucket) (UINT64_C(1) << (COUNT_BITS + 8 + ((bucket) & 1)))
 #define FROZEN (UINT64_C(1) << 63)
 
 /* The cells of one sign, in private and in shared memory. */
@@ -71,7 +74,7 @@ buckets_count(Cell *buckets, uint32_t index, int is_shared)
     }
     Cell *cell = bucket_cell(buckets, epoch, bucket, is_shared);
     uint64_t old = cell_count(cell);
-    while ((old & FROZEN) == 0 && CELL_EPOCH(old) == epoch) {
+    while ((old & FROZEN) == 0 && CELL_STAMP(old) == STAMP_OF(header)) {
         if (atomic_compare_exchange_weak_explicit(cell, &old, old + 1, memory_order_relaxed, memory_order_relaxed)) {
             return 1;
         }
@@ -81,6 +84,9 @@ buckets_count(Cell *buckets, uint32_t index, int is_shared)
 
 /* The same, once room was made. `shared` is NULL for private memory. Does nothing where the memory is damaged. */
 void buckets_count_slowly(Cell *buckets, uint32_t index, Shared *shared);
+
+/* Empty them, for a new life of their series. In shared memory, under the lock; others may still record to the last one. */
+void buckets_clear(Cell *buckets, int is_shared);
 
 /* Read all. In shared memory, others may record meanwhile; what is read is of one epoch. */
 void buckets_read(const Cell *buckets, int is_shared, Buckets *read);

@@ -31,6 +31,14 @@ exponential_count(const Family *family, Cell *cells, double value)
     }
 }
 
+void
+exponential_clear(const Family *family, Cell *cells)
+{
+    cell_set(&cells[0], 0.0);
+    buckets_clear(positives_of(cells), family->shared != NULL);
+    negatives_clear(family, cells);
+}
+
 uint64_t
 exponential_total(const Family *family, const Cell *cells)
 {

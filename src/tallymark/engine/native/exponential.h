@@ -11,6 +11,9 @@ uint32_t exponential_bounds_of(int is_shared);
 /* Count an observation. One below 0 needs a series that has buckets for it: see negatives.h. */
 void exponential_count(const Family *family, Cell *cells, double value);
 
+/* Empty all cells before SUM, but for where buckets of those below 0 are. */
+void exponential_clear(const Family *family, Cell *cells);
+
 /* Return the number of observations. */
 uint64_t exponential_total(const Family *family, const Cell *cells);
 

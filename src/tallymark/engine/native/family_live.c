@@ -10,15 +10,11 @@ const CellState series_asking = ASKING;                    /* of any */
 void
 family_init_cells(const Family *family, Cell *cells)
 {
-    uint32_t kept = NOTHING; /* what belongs to a slot for ever */
     if (family->is_exponential) {
-        negatives_clear(family, cells);
-        kept = SUM(family) - 1;
+        exponential_clear(family, cells);
     }
-    for (uint32_t i = 0; i < family->words; i++) {
-        if (i != kept) {
-            cell_set(&cells[i], 0.0);
-        }
+    for (uint32_t i = family->is_exponential ? SUM(family) : 0; i < family->words; i++) {
+        cell_set(&cells[i], 0.0);
     }
     if (family->has_buckets) {
         cell_set(&cells[MIN(family)], Py_HUGE_VAL);

@@ -74,7 +74,7 @@ find_place(const Names *names, const char *const *texts, const size_t *lengths, 
 static int
 is_escaped(const char *name, size_t length)
 {
-    return needs_quotes(name, length) || (length > 3 && memcmp(name, "U__", 3) == 0);
+    return needs_quotes(name, length) || (length >= 3 && memcmp(name, "U__", 3) == 0);
 }
 
 /* Append a name, in quotes if it needs them, and `="`: 1; 0 without memory. */
@@ -89,7 +89,7 @@ append_name(Growing *names, const char *text, size_t length)
     *at = '"';
     at += has_quotes;
     memcpy(at, text, length);
-    memcpy(at + length, "\"=\"" + !has_quotes, 3);
+    memcpy(at + length, &"\"=\""[!has_quotes], 3);
     names->size += length + 2 + 2 * (size_t)has_quotes;
     return 1;
 }

@@ -96,11 +96,11 @@ append_labels(Growing *growing, Names *names, const TagSet *tags)
     head->has_le = head->has_le || names->has_le;
     char *at = growing->text + growing->size, *text = at + 1;
     char *end = names->is_known ? write_labels(text, names, tags, &head->has_empty) : NULL;
-    if (end == NULL) {
+    size_t length = end == NULL ? 0 : (size_t)(end - text);
+    if (end == NULL || length > UINT32_MAX) {
         head->is_known = 0;
         return 1;
     }
-    size_t length = (size_t)(end - text);
     if (length >= MORE) {
         uint32_t longer = (uint32_t)length;
         memmove(text + sizeof longer, text, length);

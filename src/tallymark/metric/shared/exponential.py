@@ -24,6 +24,7 @@ _SIDE = 1 + 2 * _BANK  # cells of one sign
 WORDS = 1 + _SIDE + 1 + 3  # of a slot: zeros, buckets above 0, where those below are, sum, least and greatest value
 _INDEX_ZERO = 1 << 19
 _MOST_EPOCH = 12
+_COUNT = (1 << 53) - 1
 
 
 def exponential_snapshot(cells: Cells, negatives: Callable[[int], Cells | None]) -> ExponentialSnapshot | None:
@@ -52,5 +53,5 @@ def _buckets(cells: Cells) -> tuple[int, Buckets] | None:
     counts = []
     for bucket in range(first, first + size):
         cell = bank[bucket % _BANK]
-        counts.append((bucket - (_INDEX_ZERO >> epoch), cell & ((1 << 57) - 1) if cell >> 57 & 15 == epoch else 0))
+        counts.append((bucket - (_INDEX_ZERO >> epoch), cell & _COUNT if cell >> 53 & 255 == header & 255 else 0))
     return TOP_SCALE - epoch, as_counts(counts) if counts else NO_BUCKETS
