@@ -13,8 +13,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from plan import event_loops, lifetimes, memory, original, scrapes, tables
 from plan import figures as measured
-from plan import lifetimes, memory, original, scrapes, tables
 from plan.criteria import FAIL, UNDECIDED, criteria
 from plan.figures import Figures
 from tallymark.bench import RunResult
@@ -36,9 +36,8 @@ def gather(options: argparse.Namespace) -> Figures:
     show_run(replayed, shown)
     post_mortem = shown.getvalue().splitlines()
     if not options.quick:
-        made = replace(
-            made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes(), scrapes=scrapes.measure_scrapes()
-        )
+        made = replace(made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes())
+        made = replace(made, scrapes=scrapes.measure_scrapes(), event_loops=event_loops.measure_event_loops())
     return replace(made, original=theirs, original_ratios=ratios, post_mortem=post_mortem, suite=measured.run_suite())
 
 

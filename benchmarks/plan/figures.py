@@ -70,6 +70,7 @@ class Figures:
     held: dict[str, dict[str, float]] = field(default_factory=dict)  # what holding series costs: see memory.py
     lifetimes: dict[str, dict[str, Any]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
     scrapes: dict[str, dict[str, float]] = field(default_factory=dict)  # what one over HTTP costs: see scrapes.py
+    event_loops: dict[str, dict[str, float]] = field(default_factory=dict)  # what one under uvicorn costs: see event_loops.py
     ratios: dict[str, list[float]] = field(default_factory=dict)  # of rows whose processes took turns: see ratios.py
     original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original; a time only if it was run here
     original_ratios: dict[str, list[float]] = field(default_factory=dict)  # its time / ours, one a round
@@ -109,7 +110,7 @@ def take(quick: bool, progress: Progress) -> RunResult:
 
 def take_ratios(quick: bool, progress: Progress) -> dict[str, list[float]]:
     """Measure each pair of rows that is compared, in turns; more often, up to a limit, while its verdict is open."""
-    return {one.name: _ratios_of(one, progress) for one in RATIOS if one.quick or not quick}
+    return {one.name: _ratios_of(one, progress) for one in RATIOS if one.can_be_measured and (one.quick or not quick)}
 
 
 def decide(figures: Figures, progress: Progress) -> Figures:

@@ -9,6 +9,7 @@ import prometheus_client as pc
 
 import tallymark as tm
 from tallymark.bench import parametrize
+from tallymark.export.protobuf import render_protobuf
 
 CLIENTS = ("tallymark", "prometheus_client", *(["promrs"] if find_spec("promrs") else []))
 NUMBERS = {"integers": lambda i: float(i * 7 % 5000), "17_digits": lambda i: 1000 / (i + 3)}
@@ -19,12 +20,12 @@ def labels(i):
     return {"method": "GET" if i % 2 else "POST", "route": f"/users/{i}"}
 
 
-def tallymark(series, number):
+def tallymark(series, number, render=tm.render_prometheus):
     registry = tm.Registry(limits=tm.TagLimits(max_series=series + 1))
     counter = registry.counter("http_requests", description="Requests.")
     for i in range(series):
         counter.inc(number(i), **labels(i))
-    return lambda: tm.render_prometheus(registry.snapshot())
+    return lambda: render(registry.snapshot())
 
 
 def alike(client, series, number):
@@ -48,6 +49,13 @@ def scrape_of(client, series, number):
 @parametrize(client=CLIENTS, numbers=tuple(NUMBERS), series=(1_000, 100_000))
 def bench_counters(b, client, numbers, series):
     scrape = scrape_of(client, series, NUMBERS[numbers])
+    for _ in b.loop():
+        scrape()
+
+
+@parametrize(numbers=tuple(NUMBERS), series=(1_000, 100_000))
+def bench_protobuf(b, numbers, series):
+    scrape = tallymark(series, NUMBERS[numbers], render_protobuf)
     for _ in b.loop():
         scrape()
 

@@ -29,11 +29,13 @@ class Prometheus:
     Attributes:
         url: where it listens.
         directory: what it stores, its configuration, and its log.
+        jobs: the names of what it scrapes.
     """
 
-    def __init__(self, url: str, directory: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, url: str, directory: Path, jobs: list[str], process: subprocess.Popen[bytes]) -> None:
         self.url = url
         self.directory = directory
+        self.jobs = jobs
         self._process = process
 
     def get(self, path: str, **parameters: str) -> Any:
@@ -78,16 +80,33 @@ class Prometheus:
         """Return what an expression evaluates to, as soon as there is anything."""
         return self.wait(lambda: self.query(expression), expression)
 
-    def wait_until_scraped(self) -> list[dict[str, Any]]:
-        """Return the targets as soon as each was scraped. One that could not be is a failure."""
+    def values(self, expression: str, *labels: str) -> dict[tuple[str, ...], float]:
+        """Return the values that an expression evaluates to, by some labels, as soon as there are any."""
+        found = self.wait_for(expression)
+        return {tuple([one["metric"].get(label, "") for label in labels]): float(one["value"][1]) for one in found}
 
-        def all_scraped() -> list[dict[str, Any]] | None:
-            done, everyone = self.targets(), self.get("targets", state="active")
-            return done if done and len(done) == len(everyone["activeTargets"]) else None
+    def exemplars_of(self, expression: str, *labels: str) -> dict[tuple[str, ...], tuple[str, float, str]]:
+        """Return the last exemplar of each series, by some labels: its trace, its value, its span."""
+        found = self.wait(lambda: self.exemplars(expression), f"exemplars of {expression}")
+        last = {tuple([one["seriesLabels"].get(label, "") for label in labels]): one["exemplars"][-1] for one in found}
+        return {
+            key: (one["labels"]["trace_id"], float(one["value"]), one["labels"].get("span_id", "")) for key, one in last.items()
+        }
 
-        targets = self.wait(all_scraped, "all targets scraped")
-        assert [(target["scrapeUrl"], target["lastError"]) for target in targets if target["health"] != "up"] == []
-        return targets
+    def wait_until_scraped(self, **down: str) -> None:
+        """Wait until each target was scraped. On a busy machine a scrape may fail at first; one that always does is a failure.
+
+        Args:
+            down: the jobs whose scrapes must fail, with the error.
+        """
+
+        wanted = {name: ("down", down[name]) if name in down else ("up", "") for name in self.jobs}
+
+        def is_done() -> bool | None:
+            found = {one["labels"]["job"]: (one["health"], one["lastError"]) for one in self.targets() or ()}
+            return found == wanted or None
+
+        self.wait(is_done, "all targets scraped")
 
 
 @contextmanager
@@ -122,7 +141,7 @@ def running_prometheus(
     ]
     with (directory / "log").open("wb") as log, subprocess.Popen([program, *arguments], stdout=log, stderr=log) as process:
         try:
-            yield Prometheus(f"http://{address}", directory, process)
+            yield Prometheus(f"http://{address}", directory, [str(one["job_name"]) for one in scrape_configs], process)
         finally:
             process.kill()  # nobody reads what it stored
 
@@ -156,3 +175,8 @@ def require_prometheus_3() -> str:
     if path is None:
         pytest.skip("TALLYMARK_PROMETHEUS_3 names no program")
     return path
+
+
+def is_version_3(program: str) -> bool:
+    """Return True if a program is the Prometheus 3 that the environment names."""
+    return program == os.environ.get("TALLYMARK_PROMETHEUS_3")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from page_server import PageServer, serving
-from prometheus_server import Prometheus, job, require_prometheus_3, running_prometheus
+from prometheus_server import Prometheus, is_version_3, job, require_prometheus_3, running_prometheus
 
 import tallymark as tm
 from tallymark.engine.exemplar import Exemplar
@@ -81,12 +80,6 @@ def scraped(prometheus: str, server: PageServer, tmp_path_factory: pytest.TempPa
         yield running
 
 
-def values(running: Prometheus, expression: str, *labels: str) -> dict[tuple[str, ...], float]:
-    """Return the values that an expression evaluates to, by some labels."""
-    found = running.wait_for(expression)
-    return {tuple([one["metric"].get(label, "") for label in labels]): float(one["value"][1]) for one in found}
-
-
 def native(running: Prometheus, expression: str) -> Any:
     """Return a native histogram that is the only result of an expression."""
     (only,) = running.wait_for(expression)
@@ -99,22 +92,22 @@ def test_prometheus_asks_for_the_content_type(scraped: Prometheus, server: PageS
 
 
 def test_numbers_are_stored(scraped: Prometheus) -> None:
-    assert values(scraped, 'requests_made_total{job="native"}', "a") == {("1",): 2.5, (ODD,): 2.0**60}
-    heat = values(scraped, 'heat_celsius{job="native"}', "is")
+    assert scraped.values('requests_made_total{job="native"}', "a") == {("1",): 2.5, (ODD,): 2.0**60}
+    heat = scraped.values('heat_celsius{job="native"}', "is")
     assert math.isnan(heat.pop(("nan",)))
     assert heat == {("inf",): math.inf, ("least",): 5e-324}
-    assert values(scraped, '{__name__=~"asked_(sum|count)", job="native"}', "__name__") == {
+    assert scraped.values('{__name__=~"asked_(sum|count)", job="native"}', "__name__") == {
         ("asked_sum",): 4.5, ("asked_count",): 3.0,
     }  # fmt: skip
-    assert values(scraped, 'built_info{job="native"}', "version") == {("1",): 1.0}
+    assert scraped.values('built_info{job="native"}', "version") == {("1",): 1.0}
 
 
 @pytest.mark.parametrize("page", ["native", "both"])
 def test_explicit_buckets_are_stored(scraped: Prometheus, page: str) -> None:
-    found = values(scraped, f'took_seconds_bucket{{job="{page}"}}', "path", "le")
+    found = scraped.values(f'took_seconds_bucket{{job="{page}"}}', "path", "le")
     assert found == {(ODD, "1.0"): 2, (ODD, "2.0"): 3, (ODD, "+Inf"): 6}
-    assert values(scraped, f'took_seconds_count{{job="{page}"}}') == {(): 6}
-    assert values(scraped, f'took_seconds_sum{{job="{page}"}}') == {(): 12.5}
+    assert scraped.values(f'took_seconds_count{{job="{page}"}}') == {(): 6}
+    assert scraped.values(f'took_seconds_sum{{job="{page}"}}') == {(): 12.5}
 
 
 @pytest.mark.parametrize("page", ["native", "both"])
@@ -124,11 +117,11 @@ def test_exponential_buckets_are_stored_as_native_ones(scraped: Prometheus, page
     assert [[float(part) for part in bucket[1:]] for bucket in stored["buckets"]] == [
         [-0.5, -0.25, 16], [-5e-324, 5e-324, 5], [1, 2, 1], [2, 4, 2], [4, 8, 4], [64, 128, 8],
     ]  # fmt: skip
-    assert values(scraped, f'histogram_count(native_bytes{{job="{page}"}})', "is") == {("full",): 36, ("empty",): 0}
-    assert values(scraped, f'histogram_sum(native_bytes{{job="{page}"}})', "is") == {("full",): 1234.5, ("empty",): 0}
-    (quantile,) = values(scraped, f'histogram_quantile(0.9, native_bytes{{job="{page}", is="full"}})').values()
+    assert scraped.values(f'histogram_count(native_bytes{{job="{page}"}})', "is") == {("full",): 36, ("empty",): 0}
+    assert scraped.values(f'histogram_sum(native_bytes{{job="{page}"}})', "is") == {("full",): 1234.5, ("empty",): 0}
+    (quantile,) = scraped.values(f'histogram_quantile(0.9, native_bytes{{job="{page}", is="full"}})').values()
     assert 64 < quantile <= 128
-    (quantile,) = values(scraped, f'histogram_quantile(0.1, native_bytes{{job="{page}", is="full"}})').values()
+    (quantile,) = scraped.values(f'histogram_quantile(0.1, native_bytes{{job="{page}", is="full"}})').values()
     assert -0.5 <= quantile <= -0.25
 
 
@@ -145,7 +138,7 @@ def test_finer_buckets_are_merged_so_that_prometheus_takes_them(scraped: Prometh
 
 
 def test_wider_buckets_are_stored_as_classic_ones(scraped: Prometheus) -> None:
-    assert values(scraped, 'wide_bucket{job="native"}', "le")["4.294967296e+09",] == 3
+    assert scraped.values('wide_bucket{job="native"}', "le")["4.294967296e+09",] == 3
 
 
 def exemplars(running: Prometheus, expression: str) -> list[tuple[str, str, float]]:
@@ -172,10 +165,6 @@ def test_exemplars_of_native_histograms_are_stored(scraped: Prometheus, promethe
         assert stored == [("", "4bf92f35", 1.5)]
 
 
-def is_version_3(program: str) -> bool:
-    return program == os.environ.get("TALLYMARK_PROMETHEUS_3")
-
-
 # What Prometheus 3 alone can do
 
 
@@ -193,11 +182,11 @@ def scraped_by_3(server: PageServer, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_names_in_utf8_are_stored_as_they_are(scraped_by_3: Prometheus) -> None:
-    assert values(scraped_by_3, '{"requests.made_total", job="utf8"}', "a") == {("1",): 2.5, (ODD,): 2.0**60}
+    assert scraped_by_3.values('{"requests.made_total", job="utf8"}', "a") == {("1",): 2.5, (ODD,): 2.0**60}
 
 
 def test_classic_buckets_are_stored_beside_native_ones_on_request(scraped_by_3: Prometheus) -> None:
-    found = values(scraped_by_3, 'native_bytes_bucket{job="classic", is="full"}', "le")
+    found = scraped_by_3.values('native_bytes_bucket{job="classic", is="full"}', "le")
     expected = {"-0.25": 16, "0.0": 21, "1.0": 21, "2.0": 22, "4.0": 24, "8.0": 28, "128.0": 36, "+Inf": 36}
     assert found.items() >= {(bound,): count for bound, count in expected.items()}.items()
     assert native(scraped_by_3, 'native_bytes{job="classic", is="full"}')["count"] == "36"
@@ -205,22 +194,6 @@ def test_classic_buckets_are_stored_beside_native_ones_on_request(scraped_by_3: 
 
 def test_counters_and_histograms_start_when_they_were_created(scraped_by_3: Prometheus) -> None:
     made = 'resets(requests_made_total{job="classic"}[10m:1s]) + count_over_time(requests_made_total{job="classic"}[10m])'
-    assert min(values(scraped_by_3, made, "a").values()) >= 2  # a zero at their creation, and what was scraped
-    (first,) = values(scraped_by_3, 'min_over_time(requests_made_total{job="classic", a="1"}[10m])').values()
+    assert min(scraped_by_3.values(made, "a").values()) >= 2  # a zero at their creation, and what was scraped
+    (first,) = scraped_by_3.values('min_over_time(requests_made_total{job="classic", a="1"}[10m])').values()
     assert first == 0
-
-
-# The endpoint
-
-
-def test_the_endpoint_gives_protobuf_to_a_prometheus_that_wants_native_histograms(prometheus: str, tmp_path: Path) -> None:
-    registry = tm.Registry()
-    registry.counter("http.requests").inc(3, **{"http.route": ODD})
-    registry.histogram("size", buckets=[1, 10]).observe(5)
-    with (
-        tm.serve(0, registry=registry) as endpoint,
-        running_prometheus(prometheus, tmp_path, [job("ours", endpoint.port)]) as running,
-    ):
-        running.wait_until_scraped()
-        assert values(running, "http_requests_total", "http_route") == {(ODD,): 3}
-        assert values(running, "size_bucket", "le") == {("1.0",): 0, ("10.0",): 1, ("+Inf",): 1}

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from everything import everything
 from openmetrics_grammar import read
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 import tallymark as tm
+from everything import everything
 
 GOLDEN = Path(__file__).parent / "golden"
 FORMATS: dict[str, Callable[[tm.Snapshot], bytes]] = {

@@ -6,12 +6,12 @@ import math
 from typing import Any
 
 import pytest
-from everything import everything
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from protobuf_pages import decoded, family, labels_of, only, page, samples, samples_of_text, tags, time_of
 
 import tallymark as tm
+from everything import everything
 from tallymark.export import protobuf_series
 from tallymark.export.escaping import SCHEMES
 from tallymark.export.labels import plain_text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from everything import everything
 
 import tallymark as tm
+from everything import everything
 from tallymark.export.selection import only
 
 

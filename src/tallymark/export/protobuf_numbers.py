@@ -25,7 +25,7 @@ _GAUGE, _COUNTER = b"\x12", b"\x1a"
 def gauges(labels: list[bytes], data: GaugeData | SumData | InfoData | StateSetData) -> list[bytes]:
     """Return the series of a gauge. Of those that have the same labels, the last one stays."""
     values: Sequence[float] = data.values
-    if len(set(labels)) < len(labels):
+    if _have_twins(labels):
         merged = dict(zip(labels, values, strict=True))
         labels, values = list(merged), list(merged.values())
     return _numbers(_GAUGE, labels, values, [b""] * len(labels))
@@ -34,7 +34,7 @@ def gauges(labels: list[bytes], data: GaugeData | SumData | InfoData | StateSetD
 def counters(labels: list[bytes], data: SumData, escaping: str) -> list[bytes]:
     """Return the series of a counter. Those that have the same labels add up."""
     values, created, exemplars = data.values, data.created, data.exemplars
-    if len(set(labels)) < len(labels):
+    if _have_twins(labels):
         groups = twins(labels)
         labels = list(groups)
         values = [sum([values[row] for row in rows]) for rows in groups.values()]
@@ -44,6 +44,14 @@ def counters(labels: list[bytes], data: SumData, escaping: str) -> list[bytes]:
     if exemplars:
         ends = [_exemplar_field(some, escaping) + end for some, end in zip(exemplars, ends, strict=True)]
     return _numbers(_COUNTER, labels, values, ends)
+
+
+def _have_twins(labels: list[bytes]) -> bool:
+    """Return True if some series have the same labels. In portions: one call for all of them would hold up other threads."""
+    seen: set[bytes] = set()
+    for start in range(0, len(labels), _PORTION):
+        seen.update(labels[start : start + _PORTION])
+    return len(seen) < len(labels)
 
 
 def _exemplar_field(exemplars: Sequence[Exemplar], escaping: str) -> bytes:
@@ -57,7 +65,8 @@ def _exemplar_field(exemplars: Sequence[Exemplar], escaping: str) -> bytes:
 def _numbers(field: bytes, labels: list[bytes], values: Sequence[float], ends: list[bytes]) -> list[bytes]:
     """Return messages, in portions: to hold a hundred thousand of them at once would cost more than to write them."""
     heads, starts = Heads(METRIC), Heads(field, b"\x09")  # the tag of the value, which takes eight bytes more
-    doubles = pack(f"<{len(values)}d", *values)
+    portions = [values[start : start + _PORTION] for start in range(0, len(values), _PORTION)]
+    doubles = b"".join([pack(f"<{len(some)}d", *some) for some in portions])
     middles = [starts[9 + len(end)] for end in ends]
     rows = zip(labels, middles, range(0, len(doubles), 8), ends, strict=True)
     metrics = (
