@@ -41,7 +41,6 @@ EXITS = {
     "reject_number": "counts a number that is rejected",
     "record_slowly": "makes or wakes the series",
     "record_given_slowly": "makes or wakes the series",
-    "negatives_make": "makes exponential buckets for numbers below 0",
     "record_no_exemplar": "wakes the series",
     "exemplar_ask": "asks for an exemplar, once a second",
     "timing_grow": "makes space for entries of one timing within another",

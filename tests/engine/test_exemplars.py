@@ -291,6 +291,16 @@ def test_the_places_of_exponential_buckets_are_spread() -> None:
     assert place_of(options("timer"), 0.0) == 0
 
 
+def test_values_that_differ_by_less_than_32_times_each_keep_theirs_in_exponential_buckets(registry: tm.Registry) -> None:
+    histogram = registry.histogram("n", exponential=True)
+    values = [2.0**exponent * (1 + quarter / 4) for exponent in range(EXPONENTIAL_PLACES // 4) for quarter in range(4)]
+    for value in (*values, -values[0]):
+        histogram.observe(value, exemplar={"value": repr(value)})
+    assert sorted(one.value for one in kept(registry)) == sorted([*values[1:], -values[0]])
+    assert all(one.labels == (("value", repr(one.value)),) for one in kept(registry))
+    assert histogram.snapshot().count == EXPONENTIAL_PLACES + 1
+
+
 def test_a_text_in_shared_memory_has_at_most_512_bytes() -> None:
     names = [a + b for a in "abcdefgh" for b in "ijkl"]
     assert len(labels_text((("a", "\U0001f600" * 127),))) == 511

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 import tallymark as tm
 from tallymark.engine import load_engine
+from tallymark.export.escaping import label_name
 from tallymark.frozen import replace
 
 KEYS = st.sampled_from(
-    ["a", "b", "a.b", "a_b", "a-b", "__a", "___a", "U__a", "_", "le", "exported_le", "z9", "ключ", "k" * 200]
+    ["a", "b", "a.b", "a_b", "a-b", "__a", "___a", "U__a", "U__", "_", "le", "exported_le", "z9", "ключ", "k" * 200]
 )
 TEXTS = st.one_of(
     st.text(max_size=12),
@@ -89,6 +90,18 @@ def many(series: int, **same: str) -> tm.Registry:
         registry.counter("c").inc(i / 3, i=i, **same)
         registry.histogram("h", buckets=[0.1, 1]).observe(i / 1000, route=f"/{i}" * (i % 5), i=i)
     return registry
+
+
+@pytest.mark.parametrize("key", ["U__", "U__a"])
+def test_a_key_that_looks_escaped_is_not_taken_for_another(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    registry = tm.Registry(engine="native", self_metrics=False)
+    registry.counter("c").inc(**{key: "1"})
+    snapshot = registry.snapshot()
+    for is_first in (True, False):  # whatever this process wrote before
+        monkeypatch.setattr("tallymark.export.labels._exact", is_first)
+        for one in (snapshot, twin_of(snapshot)):
+            [line] = tm.render_prometheus(one, escaping="values").decode().splitlines()[1:]
+            assert line == f'c_total{{{label_name(key, "values")}="1"}} 1.0'
 
 
 @pytest.mark.parametrize("series", [1, 1023, 1024, 1025, 3000])

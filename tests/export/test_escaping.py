@@ -134,3 +134,10 @@ def test_a_scheme_that_needs_no_quotes_uses_the_text_that_is_kept(engine: Any, m
     for scheme in ("underscores", "allow-utf-8", "values"):
         assert b"again: once" not in tm.render_openmetrics(registry.snapshot(), escaping=scheme)
         assert first.splitlines()[1] in tm.render_openmetrics(registry.snapshot(), escaping=scheme)
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_label_that_looks_like_the_result_of_values_is_escaped(engine: str) -> None:
+    registry = tm.Registry(engine=engine, self_metrics=False)
+    registry.counter("n").inc(U__x="1")
+    assert b'\nn_total{U__U____x="1"} 1.0\n' in tm.render_prometheus(registry.snapshot(), escaping="values")

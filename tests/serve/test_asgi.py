@@ -8,7 +8,9 @@ import gzip
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -20,11 +22,11 @@ from hypothesis import given
 from raw_http import PATIENCE, eventually
 
 import tallymark as tm
-from tallymark.serve import event_loops
+from tallymark.serve import event_loops, renderer
 from tallymark.serve.app_pages import AppPages
 from tallymark.serve.asgi import ASGIApp
 from tallymark.serve.limits import Limits
-from tallymark.serve.pages import PageRequest, page
+from tallymark.serve.pages import Page, PageRequest, page
 
 Message = dict[str, Any]
 GET = PageRequest("GET", "/metrics", "", {})
@@ -262,6 +264,33 @@ def test_others_have_their_turn_between_two_pieces(registry: tm.Registry, run: A
     assert max(after - before for before, after in pairwise(seen)) <= 2  # trio's order within a turn is random
 
 
+class Body(bytes):
+    """Knows in which thread it is freed."""
+
+    freed_in: list[str] = []
+
+    def __del__(self) -> None:
+        self.freed_in.append(threading.current_thread().name)
+
+
+@pytest.mark.parametrize("end", [None, OSError, RuntimeError])
+def test_the_loop_does_not_free_pages_either(
+    registry: tm.Registry, run: Any, end: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sending(message: Message) -> None:
+        if end and message["type"] == "http.response.body":
+            raise end
+
+    monkeypatch.setattr(renderer, "page", lambda request, registry: Page(200, (), Body(b"x" * 200_000)))
+    monkeypatch.setattr(Body, "freed_in", [])
+    app = tm.asgi_app(registry)
+    for count in (1, 2):
+        with suppress(RuntimeError):
+            run(Exchange(app, sending=sending).run())
+        assert eventually(lambda: len(Body.freed_in) == count)  # noqa: B023
+    assert set(Body.freed_in) == {"tallymark-http-pages"}
+
+
 def test_a_crowd_shares_two_pages(registry: tm.Registry, run: Any) -> None:
     gate = Gate(registry)
     app = tm.asgi_app(registry)
@@ -294,6 +323,24 @@ def test_several_loops_are_served_at_once(registry: tm.Registry, run: Any) -> No
         thread.join(PATIENCE)
     assert [exchange.status for exchange in got] == [200] * 5
     assert len(set(gate.threads)) == 1
+
+
+def test_a_loop_that_ends_while_a_client_waits_is_forgotten(registry: tm.Registry) -> None:
+    """It was closed without an end of its tasks, as `asyncio.run` would not do."""
+    gate = Gate(registry)
+    app = tm.asgi_app(registry)
+    loop = asyncio.new_event_loop()
+    waiting = loop.create_task(Exchange(app).run())
+    loop.run_until_complete(until(gate.asked.is_set))
+    loop.close()
+    ended = weakref.ref(loop)
+    waiting._log_destroy_pending = False  # type: ignore[attr-defined]
+    del loop, waiting
+    gate.open.set()
+    assert asyncio.run(Exchange(app).run()).status == 200
+    gc.collect()
+    assert app._pages._loops == {}
+    assert ended() is None
 
 
 def test_trio_in_a_loop_of_asyncio_is_seen_as_trio(registry: tm.Registry) -> None:

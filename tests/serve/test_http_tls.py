@@ -9,6 +9,8 @@ import gc
 import random
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -115,6 +117,26 @@ def test_http_1_is_what_clients_agree_on_that_know_others(server: Server) -> Non
     with Client(server, context=context) as client:
         shown: Any = client.socket
         assert shown.selected_alpn_protocol() == "http/1.1"
+
+
+IMPORTS = """
+import socket, ssl, sys, tallymark as tm
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+with tm.serve(0, tls=tm.TLS(*sys.argv[1:])) as server, socket.socket() as plain:
+    before = set(sys.modules)
+    plain.connect(("127.0.0.1", server.port))
+    with context.wrap_socket(plain) as client:
+        client.sendall(b"GET /healthz HTTP/1.0\\r\\n\\r\\n")
+        print(client.recv(15).decode(), sorted(set(sys.modules) - before))
+"""
+
+
+def test_the_first_client_imports_nothing(certificates: Any) -> None:
+    """It may come when no descriptor is free, and no file can be read."""
+    command = [sys.executable, "-W", "error", "-c", IMPORTS, certificates.cert, certificates.key]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout, done.stderr) == ("HTTP/1.1 200 OK []\n", "")
 
 
 # Strangers

@@ -157,6 +157,21 @@ def test_the_oldest_page_makes_room_when_it_was_held_long_enough(shop: Shop) -> 
     assert [client.got for client in newcomers] == [[b"4"], [b"4"]]
 
 
+def test_the_renderer_frees_each_page_that_nobody_is_sent_any_more(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    freed: list[bytes] = []
+    monkeypatch.setattr(shop.pages.renderer, "free", lambda held: freed.extend([page.body for page in held]))
+    oldest, younger = shop.send_one(), shop.send_one()
+    newcomer = shop.client().ask()
+    assert freed == []
+    shop.loop.move(5)
+    assert oldest.aborted
+    assert freed == [b"1"]
+    shop.finish()
+    shop.pages.leave(younger)
+    shop.pages.leave(newcomer)
+    assert freed == [b"1", b"2", b"3"]
+
+
 def test_a_crowd_that_never_reads_holds_no_more_pages_than_allowed(shop: Shop) -> None:
     most = 0
     for _ in range(50):

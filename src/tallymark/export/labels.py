@@ -31,7 +31,7 @@ class Labels:
     def texts(self, tags: Sequence[TagSet]) -> list[str]:
         """Return the labels of each series, without braces."""
         texts = [one._label_text or _kept_text(one) for one in tags]
-        if self._scheme == UNDERSCORES or (_exact and self._scheme != "dots"):
+        if self._scheme == UNDERSCORES or (_exact and self._scheme == "allow-utf-8"):
             return texts
         return [text if self._is_alike(one) else self.text(one) for text, one in zip(texts, tags, strict=True)]
 

@@ -99,6 +99,7 @@ class ASGIApp:
             await client.send_page()
         finally:  # also if the task is cancelled
             deadline.cancel()
+            client.abort()
             pages.leave(client)
             self._pages.forget_idle()
 

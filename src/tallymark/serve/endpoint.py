@@ -17,6 +17,7 @@ from tallymark.serve.connection import Connection
 from tallymark.serve.limits import most_descriptors
 from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
+from tallymark.serve.tls_transport import TLSTransport
 
 if TYPE_CHECKING:
     from tallymark.metric.registry import Registry
@@ -168,11 +169,7 @@ class Endpoint:
 
     def _protocol(self, connection: Connection) -> asyncio.BufferedProtocol:
         """Return what speaks with the socket of a connection."""
-        if self._tls is None:
-            return connection
-        from tallymark.serve.tls_transport import TLSTransport
-
-        return TLSTransport(connection, self, self._tls.context())
+        return connection if self._tls is None else TLSTransport(connection, self, self._tls.context())
 
     def _refrain(self, error: OSError) -> None:
         """Get a descriptor free, or leave those who want to connect waiting for a moment."""

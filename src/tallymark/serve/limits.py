@@ -6,6 +6,9 @@ import math
 import sys
 from dataclasses import dataclass
 
+if sys.platform != "win32":
+    import resource
+
 __all__ = ["Limits", "most_descriptors"]
 
 
@@ -14,7 +17,8 @@ class Limits:
     """What clients may cost. Durations are in seconds.
 
     The memory is at most `pages` pages of metrics and the one that is being made, and for each connection
-    twice `head_bytes`, and `piece`. TLS holds twice `head_bytes` more, two of its records, and what OpenSSL needs.
+    twice `head_bytes`, and `piece`. TLS holds twice `head_bytes` more, two of its records, and what OpenSSL needs;
+    where clients must have a certificate, 100 KiB more until they have shown it.
 
     Attributes:
         head: how long the head of a request may take to arrive.
@@ -48,7 +52,5 @@ def most_descriptors() -> float:
     """Return how many descriptors the system allows this process now; infinity if it does not say."""
     if sys.platform == "win32":
         return math.inf
-    import resource
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return math.inf if soft == resource.RLIM_INFINITY else soft

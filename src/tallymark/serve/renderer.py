@@ -1,4 +1,4 @@
-"""`Renderer`: makes the pages that take time, in a thread of its own, so that event loops answer others meanwhile."""
+"""`Renderer`: makes and frees the pages that take time, in a thread of its own, so that event loops answer others meanwhile."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Renderer:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._requests: SimpleQueue[tuple[PageRequest, Callable[[Page], None]] | None] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[PageRequest, Callable[[Page], None]] | list[Page] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -45,6 +45,13 @@ class Renderer:
             made(error_page(500))
         else:
             self._requests.put((request, made))
+
+    def free(self, held: list[Page]) -> None:
+        """Empty a list of pages soon. To give megabytes back to the system takes milliseconds."""
+        if self._thread is None:
+            held.clear()
+        else:
+            self._requests.put(held)
 
     def _start(self) -> None:
         with self._starting:
@@ -69,8 +76,11 @@ class Renderer:
 
     def _run(self) -> None:
         while (asked := self._requests.get()) is not None:
-            request, made = asked
-            made(self._page(request))
+            if isinstance(asked, list):
+                asked.clear()
+            else:
+                request, made = asked
+                made(self._page(request))
 
     def _page(self, request: PageRequest) -> Page:
         try:

@@ -56,6 +56,7 @@ class _Batch:
     def __init__(self, request: PageRequest) -> None:
         self.request = request
         self.clients: dict[Client, None] = {}
+        self.held: list[Page] = []  # while it is being sent
         self.held_until = 0.0
 
 
@@ -94,6 +95,7 @@ class SharedPages:
         del batch.clients[client]
         if not batch.clients:
             self._sending.pop(batch, None)
+            self.renderer.free(batch.held)
             self._waiting = {variant: other for variant, other in self._waiting.items() if other is not batch}
             self._advance()
 
@@ -131,6 +133,7 @@ class SharedPages:
             self._loop.call_soon_threadsafe(self._send, page)
         except RuntimeError:  # the loop has ended, and so have all who waited
             self._making = None
+            self._batches.clear()
 
     def _make_room(self) -> bool:
         """Return True if another page may be held; take the place of the oldest if its time is over, else try again then."""
@@ -145,6 +148,7 @@ class SharedPages:
         for client in oldest.clients:
             del self._batches[client]  # first, so that what it does when it leaves changes nothing here
             client.abort()
+        self.renderer.free(oldest.held)
         return True
 
     def _send(self, page: Page) -> None:
@@ -154,6 +158,7 @@ class SharedPages:
         batch.held_until = self._loop.time() + self._limits.hold
         if batch.clients:
             self._sending[batch] = None
+            batch.held.append(page)
         for client in list(batch.clients):
             client.respond(page)
         self._advance()

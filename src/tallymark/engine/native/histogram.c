@@ -72,11 +72,9 @@ histogram_observe(PyObject *op, PyObject *const *args, Py_ssize_t nargs, PyObjec
         if (!Py_IS_FINITE(value)) {
             return reject_number(self->family, value);
         }
-        int made = !self->family->is_exponential || negatives_are_made(self, args, nargs, kwnames)
-                       ? 1
-                       : negatives_make(self, args, nargs, kwnames);
-        if (made <= 0) {
-            return made < 0 ? NULL : Py_NewRef(Py_None);
+        const Series *series = has_tags(kwnames) ? find_open(self, args, nargs, kwnames) : self->series;
+        if (series == NULL || lacks_negatives(self->family, series, value)) {
+            return record_slowly(self, args, nargs, kwnames, value, distribution_observe);
         }
     }
     return record(self, args, nargs, kwnames, value, distribution_observe);

@@ -74,7 +74,7 @@ find_place(const Names *names, const char *const *texts, const size_t *lengths, 
 static int
 is_escaped(const char *name, size_t length)
 {
-    return needs_quotes(name, length) || (length > 3 && memcmp(name, "U__", 3) == 0);
+    return needs_quotes(name, length) || (length >= 3 && memcmp(name, "U__", 3) == 0);
 }
 
 /* Append a name, in quotes if it needs them, and `="`: 1; 0 without memory. */

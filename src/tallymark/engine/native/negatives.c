@@ -74,7 +74,6 @@ reject(Family *family, const char *reason)
     return called == NULL ? -1 : 0;
 }
 
-/* Have buckets for a live series: 1; 0 if the record is rejected; -1 with an exception. Other threads may run, and end it. */
 static int
 make_shared(Family *family, Series *series)
 {
@@ -101,86 +100,10 @@ make_private(Family *family, Series *series)
     return 1;
 }
 
-static int
-make(Family *family, Series *series)
+int
+negatives_make(Family *family, Series *series)
 {
-    if (negatives_of(family, series->cells) != NULL) {
-        return 1;
-    }
     return family->shared != NULL ? make_shared(family, series) : make_private(family, series);
-}
-
-/* For a call */
-
-int
-negatives_are_made(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    const Series *series = has_tags(kwnames) ? find_live(self, args, nargs, kwnames) : self->series;
-    return series != NULL && is_live(series) && negatives_of(self->family, series->cells) != NULL;
-}
-
-/* Return the tags of a call, a dict; NULL with an exception or, for a call that is wrong, without: who records tells so. */
-static PyObject *
-tags_of(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    PyObject *tags = PyDict_New();
-    for (Py_ssize_t i = 0; tags != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
-        PyObject *key = PyTuple_GET_ITEM(kwnames, i);
-        if (PyUnicode_CompareWithASCIIString(key, "exemplar") == 0) {
-            continue;
-        }
-        if (has_no_tag(&key, 1) || PyDict_SetItem(tags, key, args[nargs + i]) < 0) {
-            Py_CLEAR(tags);
-        }
-    }
-    return tags;
-}
-
-/* Return the instrument that a call records to, which may be dormant; NULL as tags_of(). */
-static Instrument *
-target_of(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    if (!has_tags(kwnames)) {
-        return (Instrument *)Py_NewRef((PyObject *)self);
-    }
-    PyObject *tags = tags_of(args, nargs, kwnames);
-    Instrument *found = tags == NULL ? NULL
-                        : PyDict_GET_SIZE(tags) == 0 ? (Instrument *)Py_NewRef((PyObject *)self)
-                                                     : family_find(self->family, self->series, tags);
-    Py_XDECREF(tags);
-    return found;
-}
-
-/* Return the live instrument that a record to one belongs to; NULL, with an exception or without where the record is rejected.
- * Steals. */
-static Instrument *
-woken(Instrument *target_steal)
-{
-    Instrument *target = target_steal;
-    while (target != NULL && !is_live(target->series)) { /* once, unless other code removes it again meanwhile */
-        Instrument *live = family_wake(target->family, target);
-        Py_DECREF(target);
-        target = live;
-    }
-    return target;
-}
-
-int
-negatives_make(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
-{
-    Instrument *target = target_of(self, args, nargs, kwnames);
-    if (target == NULL) {
-        return PyErr_Occurred() ? -1 : 1;
-    }
-    int made = 0;
-    while ((target = woken(target)) != NULL) {
-        made = make(self->family, target->series);
-        if (made <= 0 || is_live(target->series)) {
-            break;
-        }
-    }
-    Py_XDECREF(target);
-    return PyErr_Occurred() ? -1 : made;
 }
 
 /* Reading */

@@ -8,11 +8,15 @@
 /* Return the buckets of a series with these cells; NULL if it has none. */
 Cell *negatives_of(const Family *family, const Cell *cells);
 
-/* Return 1 if the series that a call records to is live and has such buckets. */
-int negatives_are_made(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+/* Return 1 if a live series needs such buckets for a record of this value, and has none. */
+static inline int
+lacks_negatives(const Family *family, const Series *series, double value)
+{
+    return value < 0.0 && family->is_exponential && negatives_of(family, series->cells) == NULL;
+}
 
-/* Make them where that is not so: 1; 0 if the record is rejected; -1 with an exception. */
-int negatives_make(Instrument *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+/* Make them: 1; 0 if the record is rejected; -1 with an exception. Other threads may run, and end the series. */
+int negatives_make(Family *family, Series *series);
 
 /* Empty them, of cells that are to be those of an empty series. */
 void negatives_clear(const Family *family, Cell *cells);

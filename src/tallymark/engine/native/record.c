@@ -1,6 +1,29 @@
 /* A record that does not go straight to the cells of a live series: the series is made or woken first, or an exemplar is kept. */
 #include "exemplar.h"
 #include "instrument.h"
+#include "negatives.h"
+
+/* Have the live instrument that a record to one belongs to, with all cells that it needs: 1; 0 if the record is rejected; -1 with
+ * an exception. Each is done once, unless other code ends the series meanwhile. */
+static int
+wake(Instrument **target, double value)
+{
+    Family *family = (*target)->family;
+    while (!is_live((*target)->series) || lacks_negatives(family, (*target)->series, value)) {
+        if (is_live((*target)->series)) {
+            int made = negatives_make(family, (*target)->series);
+            if (made <= 0) {
+                return made;
+            }
+            continue;
+        }
+        Py_SETREF(*target, family_wake(family, *target));
+        if (*target == NULL) {
+            return PyErr_Occurred() ? -1 : 0;
+        }
+    }
+    return 1;
+}
 
 /* Update the series of an instrument that may be dormant, and keep an exemplar: 0, or -1 with an exception. Labels are borrowed:
  * NULL if the registry may be asked for some, a tuple that may be empty, or None for none. Steals; NULL passes on. */
@@ -12,16 +35,13 @@ record_to(Instrument *target_steal, double value, Update update, PyObject *label
         return -1;
     }
     Family *family = target->family;
-    while (!is_live(target->series)) { /* once, unless other code removes it again meanwhile */
-        Instrument *live = family_wake(family, target);
-        Py_DECREF(target);
-        if (live == NULL) {
-            return PyErr_Occurred() ? -1 : 0;
-        }
-        target = live;
+    int result = wake(&target, value);
+    if (result <= 0) {
+        Py_XDECREF(target);
+        return result;
     }
     update(family, target->cells, value);
-    int result = 0;
+    result = 0;
     if (labels == NULL && family->asks) {
         result = exemplar_consider(family, target->series, value);
     }
@@ -53,7 +73,7 @@ record_asking(Instrument *self, Py_ssize_t n_tags, double value, Update update)
 {
     Family *family = self->family;
     Series *series = n_tags > 0 ? family->closed : self->series;
-    if (!family->asks || series == NULL || !is_live(series)) {
+    if (!family->asks || series == NULL || !is_live(series) || lacks_negatives(family, series, value)) {
         return NOT_LIVE;
     }
     update(family, series->cells, value);
