@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "buckets.h"
+
 static void
 add_field(Original *self, uint64_t record, uint64_t at, uint32_t width)
 {
@@ -45,6 +47,19 @@ add_block(Original *self, uint64_t block)
     }
 }
 
+/* Exponential buckets of one sign, as buckets.h lays them out: the header, whose parts are changed one by one; a cell of each bank. */
+static void
+add_buckets(Original *self, uint64_t record, uint64_t header)
+{
+    static const uint32_t widths[] = {1, 1, 2, 4}; /* stamp, size, MOVING, where the window begins */
+    for (uint64_t i = 0, at = header; i < 4; at += widths[i++]) {
+        add_field(self, record, at, widths[i]);
+    }
+    uint64_t first = number_at(self->bytes, record + header + 4, 4) % MOST_BUCKETS;
+    add_field(self, record, header + 8 * (1 + first), 8);
+    add_field(self, record, header + 8 * (1 + MOST_BUCKETS + first), 8);
+}
+
 static void
 add_slot(Original *self, uint64_t slot, uint64_t entry)
 {
@@ -66,8 +81,18 @@ add_slot(Original *self, uint64_t slot, uint64_t entry)
         add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
     }
     uint64_t words = READ(self, entry, EntryRecord, words);
-    for (uint64_t i = words - 4; words > 8 && i < words; i++) { /* of exponential buckets: where those below 0 are */
-        add_field(self, slot, offsetof(SlotRecord, cells) + i * sizeof(Cell), sizeof(Cell));
+    if (words > SHARED_CELLS) {
+        uint64_t cells = offsetof(SlotRecord, cells), place = cells + (words - 4) * sizeof(Cell);
+        uint64_t negatives = number_at(self->bytes, slot + place, 8);
+        add_buckets(self, slot, cells + sizeof(Cell));
+        for (uint64_t i = 0; i < 4; i++) { /* where those below 0 are; sum, least and greatest value */
+            add_field(self, slot, place + i * sizeof(Cell), sizeof(Cell));
+        }
+        if (negatives != 0) {
+            self->records[self->n_records++] = negatives;
+            add_field(self, negatives, 0, 4);
+            add_buckets(self, negatives, 8);
+        }
     }
     uint64_t word = offsetof(SlotRecord, cells) + words * sizeof(Cell);
     uint64_t block = READ(self, entry, EntryRecord, extra) > 0 ? number_at(self->bytes, slot + word, 8) : 0;
@@ -96,6 +121,7 @@ add_entry(Original *self, uint64_t entry)
     FIELD(self, entry, EntryRecord, extra);
     FIELD(self, entry, EntryRecord, aggregate);
     FIELD(self, entry, EntryRecord, length);
+    FIELD(self, entry, EntryRecord, has_blocks);
     FIELD(self, entry, EntryRecord, hash);
     for (uint64_t i = 0; i < READ(self, entry, EntryRecord, length); i += 8) {
         add_field(self, entry, offsetof(EntryRecord, text) + i, 8);

@@ -49,7 +49,7 @@ def fill(path: Path) -> None:
         registry.counter("hits", tags={"path": "/"}).inc(exemplar={"trace_id": "x" * 110})
         registry.counter("short", tags={"a": 1}, ttl=1e-9).inc()
         for value in (0, 1, 1000, -1):
-            registry.histogram("spread", exponential=True).observe(value)
+            registry.histogram("spread", exponential=True).observe(value, exemplar=TRACE)
 
     record()
     in_child(record)

@@ -129,6 +129,7 @@ def _record_exemplars(registry: tm.Registry) -> None:
     for length in (1, 60, 110):
         registry.counter("hits", tags={"path": "/a"}).inc(exemplar={"trace_id": "x" * length})
         registry.histogram("sizes", buckets=(1, 10), tags=_TAGS).observe(length, exemplar={"a": "é" * length})
+        registry.histogram("spread", exponential=True).observe(-length, exemplar={"a": "é" * length})
     for series in registry.snapshot():
         for one in series.exemplars:
             if not (one.labels and sum(len(name) + len(value) for name, value in one.labels) <= 128):
