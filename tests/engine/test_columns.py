@@ -17,6 +17,7 @@ import tallymark as tm
 
 COLUMNS = ("tags", "created", "values")
 BUCKETS = ("tags", "created", "bucket_counts", "sums", "mins", "maxs")
+EXPONENTIAL = ("scales", "zero_counts", "positives", "negatives", "sums", "mins", "maxs")
 
 
 def counted(registry: tm.Registry, series: int = 5) -> Any:
@@ -117,6 +118,49 @@ def test_both_engines_read_equal_columns() -> None:
         read.append([(dict(series.tags), series.value) for series in snapshot["n"]])
         read[-1].append([(dict(series.tags), series.histogram) for series in snapshot["h"]])
     assert read[0] == read[1]
+
+
+def exponential(registry: tm.Registry, series: int = 5) -> Any:
+    histogram = registry.histogram("e", exponential=True, limits=tm.TagLimits(max_series=10_000))
+    for i in range(series):
+        for j in range(i % 5):
+            histogram.observe((j - 2) * 1.5 ** (j * i % 70), i=i)
+        histogram.with_tags(i=i).observe(i % 3)
+    return histogram
+
+
+def test_both_engines_read_equal_exponential_columns() -> None:
+    read = []
+    for engine in ("native", "reference"):
+        registry = tm.Registry(engine=engine)
+        exponential(registry, 1100)
+        data: Any = registry.snapshot()["e"].data
+        read.append([tuple(getattr(data, name)) for name in EXPONENTIAL])
+        read[-1].append(tuple([dict(tags) for tags in data.tags]))
+        assert (data.positives[7], data.negatives[-1], data.scales[5:7]) == (
+            tuple(data.positives)[7], tuple(data.negatives)[-1], tuple(data.scales)[5:7],
+        )  # fmt: skip
+    assert read[0] == read[1]
+
+
+def test_an_exponential_histogram_without_observations(registry: tm.Registry) -> None:
+    registry.histogram("e", exponential=True)
+    data: Any = registry.snapshot()["e"].data
+    assert (data.scales, data.zero_counts, data.positives, data.negatives) == ((8,), (0,), ((0, ()),), ((0, ()),))
+    assert math.isnan(data.mins[0])
+
+
+def test_exponential_columns_stay_when_series_go(registry: tm.Registry) -> None:
+    histogram = exponential(registry, 1100)
+    data: Any = registry.snapshot()["e"].data
+    wanted = [list(getattr(data, name)) for name in EXPONENTIAL]
+    for i in range(0, 1100, 2):
+        histogram.observe(-1e300, i=i + 1)
+        histogram.with_tags(i=i).remove()
+    assert len(registry.snapshot()["e"]) == 550  # the rows of a block that is not the same any more
+    del histogram, registry
+    gc.collect()
+    assert [list(getattr(data, name)) for name in EXPONENTIAL] == wanted
 
 
 def test_columns_stay_when_series_go(registry: tm.Registry) -> None:

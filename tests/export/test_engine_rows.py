@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import tallymark as tm
@@ -29,7 +29,7 @@ NUMBERS = st.one_of(
     st.integers(-(2**60), 2**60).map(float),
     st.sampled_from([0.0, -0.0, math.nan, math.inf, -math.inf, 1e308, 5e-324]),
 )
-KINDS = st.sampled_from(["c", "g", "h", "t", "i", "s"])
+KINDS = st.sampled_from(["c", "g", "h", "t", "e", "e", "u", "i", "s"])
 RECORDS = st.lists(st.tuples(KINDS, st.dictionaries(KEYS, TEXTS, max_size=3), NUMBERS), max_size=30)
 
 
@@ -61,6 +61,7 @@ def recorded(records: Any) -> tm.Registry:
     registry = tm.Registry(engine="native", limits=tm.TagLimits(max_value_length=400, max_key_length=300))
     counter, gauge = registry.counter("c.d", description='Quotes " and\nlines.', unit="bytes"), registry.gauge("g")
     histogram, timer = registry.histogram("h", buckets=[-1, 0.1, 5, 1e17]), registry.timer("t.u")
+    exponential, quick = registry.histogram("e", exponential=True), registry.timer("u.v", exponential=True)
     for kind, tags, value in records:
         match kind:
             case "c":
@@ -71,6 +72,10 @@ def recorded(records: Any) -> tm.Registry:
                 histogram.with_tags(tags).observe(value)
             case "t":
                 timer.with_tags(tags).record(abs(value))
+            case "e":
+                exponential.with_tags(tags).observe(value)
+            case "u":
+                quick.with_tags(tags).record(abs(value))
             case "i":
                 registry.info("i", {"build": "1", **{key: value for key, value in tags.items() if key != "le"}})
             case "s":
@@ -88,10 +93,11 @@ def many(series: int, **same: str) -> tm.Registry:
     for i in range(series):
         registry.counter("c").inc(i / 3, i=i, **same)
         registry.histogram("h", buckets=[0.1, 1]).observe(i / 1000, route=f"/{i}" * (i % 5), i=i)
+        registry.histogram("e", exponential=True).observe(i / 7 - 50, i=i)
     return registry
 
 
-@pytest.mark.parametrize("series", [1, 1023, 1024, 1025, 3000])
+@pytest.mark.parametrize("series", [1, 1023, 1025, 3000])
 def test_many_rows(series: int) -> None:
     assert_as_the_exporter(many(series).snapshot())
 
@@ -117,6 +123,26 @@ def test_the_engine_leaves_rows_that_may_become_the_same_to_the_exporter(tags: A
     assert_as_the_exporter(snapshot)
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.floats(-1e8, 1e8), max_size=30))
+@example([5e-324, -5e-324, 0.0, 1.0])  # a bound is -0.0
+@example([1.7e308, -1.7e308, 5e-324])  # the last bound is infinite
+@example([1e6, 1234567.5, 9e15, 1e16, 1e17])  # from where and up to where OpenMetrics writes bounds with an exponent of its own
+@example([-1e6, -9.5e15])
+@example([])
+def test_the_engine_writes_any_exponential_buckets(values: list[float]) -> None:
+    registry = tm.Registry(engine="native", self_metrics=False)
+    histogram = registry.histogram("e", exponential=True)
+    for value in values:
+        histogram.observe(value)
+        histogram.observe(value / 3, k="v")
+    snapshot = registry.snapshot()
+    data: Any = snapshot["e"].data
+    exposition = load_engine("native").Exposition()
+    lines = (("e_count", "e_count{", data.positives),)
+    assert exposition.write_exponential_buckets(data.tags, data.positives, "e_bucket{", lines, "underscores", False)
+    assert_as_the_exporter(snapshot)
+
+
 def writes(data: Any) -> bool:
     return bool(load_engine("native").Exposition().write_numbers(data.tags, (("n", "n{", data.values),), "underscores"))
 
@@ -135,6 +161,13 @@ def test_the_engine_writes_no_rows_that_are_not_its_own() -> None:
         assert (
             exposition.write_buckets(h.tags, h.bucket_counts, "n{", edges, (("n", "n{", line),), "underscores", False) is False
         )
+    e = one["e"].data
+    for tags, positives, line in ((e.tags, other["e"].data.positives, e.sums), (e.tags, e.negatives, e.sums),
+                                  (h.tags, h.bucket_counts, h.sums), (e.tags, e.positives, h.sums),
+                                  (e.tags, e.positives, e.scales), (tuple(e.tags), e.positives, e.sums)):  # fmt: skip
+        lines = (("n", "n{", line),)
+        assert exposition.write_exponential_buckets(tags, positives, "n{", lines, "underscores", False) is False
+    assert exposition.write_buckets(e.tags, e.positives, "n{", ("a",) * 5, (), "underscores", False) is False
     assert exposition.bytes() == b""
 
 

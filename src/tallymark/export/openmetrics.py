@@ -100,6 +100,10 @@ def _write_rows(text: Exposition, one: Typed, escaping: str, *, created: bool) -
             lines = (count, total, *born) if _has_sum(data.bounds) else born
             start, edges = Sample.of(f"{name}_bucket").labelled, bucket_edges(data.bounds, _edge)
             return text.write_buckets(data.tags, data.bucket_counts, start, edges, lines, escaping, True)
+        case ExponentialHistogramData() if not data.exemplars:
+            start = Sample.of(f"{name}_bucket").labelled
+            both = (*Sample.of(f"{name}_count"), data.positives), (*Sample.of(f"{name}_sum"), data.sums)
+            return text.write_exponential_buckets(data.tags, data.positives, start, (*both, *born), escaping, True)
     return False
 
 

@@ -3,16 +3,12 @@
 
 #include "column.h"
 #include "exemplar.h"
-#include "exponential.h"
 #include "instrument.h"
 #include "shared_family.h"
 
 static PyObject *
 read_numbers(Family *self)
 {
-    if (self->is_exponential) {
-        return exponential_columns(self);
-    }
     Rows *rows = has_shares(self) ? totals_read(self) : NULL;
     if (rows == NULL && !PyErr_Occurred()) {
         rows = rows_of_table(self);

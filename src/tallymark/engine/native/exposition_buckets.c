@@ -37,39 +37,14 @@ write_buckets(char *at, const Buckets *buckets, const char *labels, size_t lengt
     return at;
 }
 
-/* Write a line that follows the buckets. */
-static inline char *
-write_line(char *at, const Line *line, const char *labels, size_t length, double created, double sum, uint64_t count)
-{
-    at = write_start(at, line, labels, length);
-    switch (line->which) {
-    case BUCKET_COUNTS:
-        at = write_count(at, count);
-        break;
-    case CONSTANT:
-        at = copy_word(at, line->constant);
-        break;
-    default:
-        at = write_double(at, line->which == CREATED ? created : sum);
-        break;
-    }
-    *at++ = '\n';
-    return at;
-}
-
 static char *
 write_row(char *at, const Buckets *buckets, const char *labels, size_t length, const uint64_t *words, double created)
 {
     uint64_t count = 0;
     double sum = double_of(words[buckets->n]);
     at = write_buckets(at, buckets, labels, length, words, &count);
-    for (uint32_t i = 0; i < buckets->lines.n; i++) {
-        const Line *line = &buckets->lines.lines[i];
-        if (line->which == CREATED ? is_known_time(created) : sum >= 0.0 || !buckets->only_positive) {
-            at = write_line(at, line, labels, length, created, sum, count);
-        }
-    }
-    return at;
+    int has_sum = sum >= 0.0 || !buckets->only_positive;
+    return lines_write(at, &buckets->lines, labels, length, &(Told){created, sum, count, has_sum});
 }
 
 /* About how many bytes the buckets of all rows take, beside their labels: as if all counts of a row were as long as the last. */
@@ -112,17 +87,6 @@ write_rows(Writing *writing, const Buckets *buckets)
         }
     }
     return 1;
-}
-
-/* Histograms have a label of their own, so Python code gives a tag of that name another one. */
-static int
-has_le(const Writing *writing)
-{
-    int found = 0;
-    for (uint32_t i = 0; i < writing->rows->n_portions; i++) {
-        found = found || writing->labels[i]->has_le;
-    }
-    return found;
 }
 
 /* Read the texts of the buckets: 1; -1 with an exception. */
@@ -176,7 +140,7 @@ exposition_write_buckets(PyObject *op, PyObject *args)
     if (result > 0) {
         result = writing_begin(&writing, (Exposition *)op, rows, buckets.n + buckets.lines.n, scheme);
         if (result > 0) {
-            result = has_le(&writing) ? 0 : write_rows(&writing, &buckets);
+            result = writing_has_le(&writing) ? 0 : write_rows(&writing, &buckets);
         }
         result = writing_end(&writing, result);
     }

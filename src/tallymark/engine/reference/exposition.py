@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
+    from tallymark.engine.exponential import Buckets
     from tallymark.engine.reference.tagset import TagSet
 
     Line: TypeAlias = tuple[str, str, Sequence[Any] | str]
@@ -55,6 +56,23 @@ class Exposition:
         `start` is how a bucket's line begins, and `edges` has for each bucket what is between its labels and its number. The
         number of a line that has the column of bucket counts is the count of all. If `only_positive`, a row whose sum is below
         0 has no lines but those of its buckets and its time.
+        """
+        return False
+
+    def write_exponential_buckets(
+        self,
+        tags: Sequence[TagSet],
+        positives: Sequence[Buckets],
+        start: str,
+        lines: tuple[Line, ...],
+        scheme: str,
+        openmetrics: bool,
+        /,
+    ) -> bool:
+        """Do what `write_buckets` does, for exponential buckets, with the bounds that `ExponentialSnapshot` has.
+
+        The number of a line that has the column of positives is the count of all. If `openmetrics`, bounds are written as that
+        wants it, and a row whose sum or first bound is below 0 has no lines but those of its buckets and its time.
         """
         return False
 
