@@ -246,3 +246,36 @@ def test_a_forked_child_reads_on(registry: tm.Registry) -> None:
         finally:
             os._exit(0 if fine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_column_of_exemplars_is_read_as_a_tuple(registry: tm.Registry) -> None:
+    counter = registry.counter("n")
+    for i in range(5):
+        counter.inc(i=i, **({"exemplar": {"id": str(i)}} if i % 2 else {}))  # type: ignore[arg-type]
+    data: Any = registry.snapshot()["n"].data
+    column, wanted = data.exemplars, tuple(data.exemplars)
+    assert [[one.labels[0][1] for one in row] for row in column] == [[], ["1"], [], ["3"], []]
+    assert (len(column), column[1], column[-1], column[1:4]) == (5, wanted[1], (), wanted[1:4])
+    assert (column == wanted, wanted == column, column != wanted[1:], column == 1) == (True, True, True, False)
+    assert (hash(column), repr(column)) == (hash(wanted), repr(wanted))
+    assert pickle.loads(pickle.dumps(column)) == column
+    assert isinstance(column, Sequence)
+    with pytest.raises(IndexError):
+        column[5]
+
+
+def test_exemplars_are_those_of_their_rows(registry: tm.Registry) -> None:
+    """Wherever series went, or came back in another place."""
+    counter = registry.counter("n", limits=tm.TagLimits(max_series=10_000))
+    for i in range(2500):
+        counter.inc(i=i, exemplar={"i": str(i)})
+    for i in (*range(0, 2500, 3), 1500, 2499):
+        counter.with_tags(i=i).remove()
+    for i in (2499, 300, 3):
+        counter.inc(i=i, exemplar={"i": str(i)})
+    counter.inc(i="none")
+    data: Any = registry.snapshot()["n"].data
+    found = {tags["i"]: [one.labels for one in row] for tags, row in zip(data.tags, data.exemplars, strict=True)}
+    assert found.pop("none") == []
+    assert len(found) == len(data.tags) - 1
+    assert all(row == [(("i", i),)] for i, row in found.items())

@@ -5,6 +5,7 @@
 #include "column.h"
 #include "exponential_rows.h"
 #include "lines.h"
+#include "notes.h"
 
 #define BEYOND 3 /* lines of a row beside one for each bucket: for 0, for the lower bound of the first one above, and +Inf */
 #define AROUND_BOUND 7 /* bytes of a text of Edge beside its bound */
@@ -14,6 +15,7 @@ typedef struct {
     size_t most; /* bytes of such a line beside labels, at most */
     int is_openmetrics;
     Lines lines; /* that follow */
+    Notes notes;
     Words words;
     Edge *edges; /* of the exposition */
 } Writer;
@@ -47,7 +49,7 @@ write_canonical(char *at, double bound)
 
 /* Return the text of a bound, made if it is not the one that was needed last of those in its place. */
 static const Edge *
-edge_of(const Writer *writer, double bound)
+edge_of(Writer *writer, double bound)
 {
     uint64_t bits = bits_of(bound);
     unsigned char format = writer->is_openmetrics ? CANONICAL : PLAIN;
@@ -67,6 +69,7 @@ edge_of(const Writer *writer, double bound)
 
 /* A row that is being written. */
 typedef struct {
+    uint32_t n;
     char *at;
     const char *prefix; /* what all its buckets begin with */
     size_t length;
@@ -75,30 +78,33 @@ typedef struct {
 } Row;
 
 static inline void
-write_bucket(Row *row, const char *edge, size_t length)
+write_bucket(Writer *writer, Row *row, const char *edge, size_t length)
 {
     if (row->at != row->prefix) {
         memcpy(row->at, row->prefix, row->length);
     }
     row->at = copy_text(row->at + row->length, edge, length);
     row->at = write_count(row->at, row->count);
+    if (has_note(&writer->notes, row->n)) {
+        row->at = notes_write(row->at, &writer->notes, row->n, row->bound);
+    }
     *row->at++ = '\n';
 }
 
 /* Count what is up to a bound, which is not below the last. Bounds that round to the same double are one. */
 static inline void
-add(const Writer *writer, Row *row, double bound, uint64_t count)
+add(Writer *writer, Row *row, double bound, uint64_t count)
 {
     if (bound != row->bound) {
         const Edge *edge = edge_of(writer, row->bound);
-        write_bucket(row, edge->text, edge->length);
+        write_bucket(writer, row, edge->text, edge->length);
         row->bound = bound;
     }
     row->count += count;
 }
 
 static void
-add_negatives(const Writer *writer, Row *row, uint32_t epoch, Side side)
+add_negatives(Writer *writer, Row *row, uint32_t epoch, Side side)
 {
     for (uint32_t i = side.size; i-- > 0;) {
         add(writer, row, -exponential_bound(epoch, side.first + i - 1), side.counts[i]);
@@ -106,7 +112,7 @@ add_negatives(const Writer *writer, Row *row, uint32_t epoch, Side side)
 }
 
 static void
-add_positives(const Writer *writer, Row *row, uint32_t epoch, Side side)
+add_positives(Writer *writer, Row *row, uint32_t epoch, Side side)
 {
     if (side.size > 0) {
         add(writer, row, exponential_bound(epoch, side.first - 1), 0);
@@ -117,7 +123,7 @@ add_positives(const Writer *writer, Row *row, uint32_t epoch, Side side)
 }
 
 static char *
-write_row(char *at, const Writer *writer, const char *labels, size_t length, const Portion *portion, uint32_t n)
+write_row(char *at, Writer *writer, const char *labels, size_t length, const Portion *portion, uint32_t n)
 {
     static const char infinite[SLACK] = "le=\"+Inf\"} ";
     const uint64_t *words = portion->words + (size_t)n * HEAD_WORDS;
@@ -125,7 +131,7 @@ write_row(char *at, const Writer *writer, const char *labels, size_t length, con
     uint32_t epoch = (uint32_t)words[EPOCH];
     double sum = double_of(words[HEAD_BOUNDS + 1]);
     double first = below.size == 0 ? 0.0 : -exponential_bound(epoch, below.first + below.size - 2);
-    Row row = {.prefix = at, .bound = first};
+    Row row = {.n = portion->start + n, .prefix = at, .bound = first};
     at = copy_word(at, writer->start);
     if (length > 0) {
         at = copy_text(at, labels, length);
@@ -139,7 +145,7 @@ write_row(char *at, const Writer *writer, const char *labels, size_t length, con
     if (row.bound < Py_HUGE_VAL) {
         add(writer, &row, Py_HUGE_VAL, 0);
     }
-    write_bucket(&row, infinite, 11);
+    write_bucket(writer, &row, infinite, 11);
     int has_sum = !writer->is_openmetrics || (first >= 0.0 && sum >= 0.0);
     return lines_write(row.at, &writer->lines, labels, length, &(Told){portion->block->created[n], sum, row.count, has_sum});
 }
@@ -152,7 +158,7 @@ lines_of_row(const uint64_t *words)
 
 /* About how many bytes the buckets of all rows take, and in `*lines` how many lines they are. */
 static size_t
-buckets_expected(const Writer *writer, const Rows *rows, size_t *lines)
+buckets_expected(Writer *writer, const Rows *rows, size_t *lines)
 {
     size_t digits = 0;
     *lines = 0;
@@ -173,7 +179,7 @@ buckets_expected(const Writer *writer, const Rows *rows, size_t *lines)
 }
 
 static int
-write_rows(Writing *writing, const Writer *writer, size_t expected)
+write_rows(Writing *writing, Writer *writer, size_t expected)
 {
     const Rows *rows = writing->rows;
     if (!writing_expect(writing, expected + lines_expected(&writer->lines, rows))) {
@@ -184,7 +190,8 @@ write_rows(Writing *writing, const Writer *writer, size_t expected)
         const char *labels = writing->labels[i]->text;
         for (uint32_t n = 0; n < portion->block->n; n++) {
             size_t length = label_next(&labels), lines = lines_of_row(portion->words + (size_t)n * HEAD_WORDS);
-            if (!writing_reserve(writing, lines * (writer->most + length) + writer->lines.most + writer->lines.n * length)) {
+            size_t more = writer->lines.most + writer->lines.n * length + notes_size(&writer->notes, portion->start + n);
+            if (!writing_reserve(writing, lines * (writer->most + length) + more)) {
                 return -1;
             }
             writing->at = write_row(writing->at, writer, labels, length, portion, n);
@@ -217,17 +224,18 @@ PyObject *
 exposition_write_exponential_buckets(PyObject *op, PyObject *args)
 {
     const State *state = state_of_type(Py_TYPE(op));
-    PyObject *tags, *positives, *start, *triples;
+    PyObject *tags, *positives, *start, *triples, *tuples = NULL;
     const char *scheme;
     Writer writer = {0};
-    if (!PyArg_ParseTuple(args, "OOUO!sp:write_exponential_buckets", &tags, &positives, &start, &PyTuple_Type, &triples,
-                          &scheme, &writer.is_openmetrics)) {
+    if (!PyArg_ParseTuple(args, "OOUO!sp|O!:write_exponential_buckets", &tags, &positives, &start, &PyTuple_Type, &triples,
+                          &scheme, &writer.is_openmetrics, &PyTuple_Type, &tuples)) {
         return NULL;
     }
     Writing writing;
     const Rows *rows = rows_of_column(state, tags, TAGS);
     int is_known = rows != NULL && rows_of_column(state, positives, POSITIVES) == rows;
     int result = is_known ? lines_read(state, rows, triples, &writer.lines) : 0;
+    result = result > 0 ? notes_read(tuples, &writer.notes) : result;
     result = result > 0 ? prepare((Exposition *)op, start, &writer) : result;
     if (result > 0) {
         size_t lines, expected = buckets_expected(&writer, rows, &lines);
@@ -240,5 +248,6 @@ exposition_write_exponential_buckets(PyObject *op, PyObject *args)
     }
     words_clear(&writer.words);
     words_clear(&writer.lines.words);
+    notes_clear(&writer.notes);
     return result < 0 ? NULL : PyBool_FromLong(result);
 }
