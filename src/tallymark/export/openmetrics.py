@@ -232,13 +232,12 @@ def _notes(exemplars: Sequence[Sequence[Exemplar]], place: Callable[[float], flo
     """Return exemplars as an `Exposition` takes them: what `_bucket_notes` returns for all rows."""
     if not isinstance(exemplars, SparseColumn):
         return ()
-    return tuple(
-        [
-            note
-            for row, some in exemplars.rows.items()
-            for note in sorted([(row, place(one.value), rank, _note(one)) for rank, one in enumerate(sorted(some, key=_time))])
-        ]
-    )
+    notes = []
+    for row, some in exemplars.rows.items():
+        ranked = sorted(some, key=_time) if len(some) > 1 else some
+        found = [(row, place(one.value), rank, _note(one)) for rank, one in enumerate(ranked)]
+        notes += sorted(found) if len(found) > 1 else found
+    return tuple(notes)
 
 
 def _no_place(value: float) -> float:
