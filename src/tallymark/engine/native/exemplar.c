@@ -29,7 +29,7 @@ typedef struct {
 uint32_t
 exemplar_places(const Family *family)
 {
-    return !family->has_buckets ? 1 : family->n_bounds > 0 ? family->n_bounds + 1 : EXPONENTIAL_PLACES;
+    return !family->has_buckets ? 1 : family->is_exponential ? EXPONENTIAL_PLACES : family->n_bounds + 1;
 }
 
 uint32_t
@@ -38,8 +38,8 @@ exemplar_place(const Family *family, double value)
     if (!family->has_buckets) {
         return 0;
     }
-    return family->n_bounds > 0 ? bucket_of(family->bounds, family->n_bounds, value)
-                                : (uint32_t)((bits_of(fabs(value)) >> 50) % EXPONENTIAL_PLACES);
+    return family->is_exponential ? (uint32_t)((bits_of(fabs(value)) >> 50) % EXPONENTIAL_PLACES)
+                                  : bucket_of(family->bounds, family->n_bounds, value);
 }
 
 static uint64_t
