@@ -17,6 +17,7 @@ import tallymark as tm
 
 COLUMNS = ("tags", "created", "values")
 BUCKETS = ("tags", "created", "bucket_counts", "sums", "mins", "maxs")
+EXPONENTIAL = ("scales", "zero_counts", "positives", "negatives", "sums", "mins", "maxs")
 
 
 def counted(registry: tm.Registry, series: int = 5) -> Any:
@@ -119,6 +120,49 @@ def test_both_engines_read_equal_columns() -> None:
     assert read[0] == read[1]
 
 
+def exponential(registry: tm.Registry, series: int = 5) -> Any:
+    histogram = registry.histogram("e", exponential=True, limits=tm.TagLimits(max_series=10_000))
+    for i in range(series):
+        for j in range(i % 5):
+            histogram.observe((j - 2) * 1.5 ** (j * i % 70), i=i)
+        histogram.with_tags(i=i).observe(i % 3)
+    return histogram
+
+
+def test_both_engines_read_equal_exponential_columns() -> None:
+    read = []
+    for engine in ("native", "reference"):
+        registry = tm.Registry(engine=engine)
+        exponential(registry, 1100)
+        data: Any = registry.snapshot()["e"].data
+        read.append([tuple(getattr(data, name)) for name in EXPONENTIAL])
+        read[-1].append(tuple([dict(tags) for tags in data.tags]))
+        assert (data.positives[7], data.negatives[-1], data.scales[5:7]) == (
+            tuple(data.positives)[7], tuple(data.negatives)[-1], tuple(data.scales)[5:7],
+        )  # fmt: skip
+    assert read[0] == read[1]
+
+
+def test_an_exponential_histogram_without_observations(registry: tm.Registry) -> None:
+    registry.histogram("e", exponential=True)
+    data: Any = registry.snapshot()["e"].data
+    assert (data.scales, data.zero_counts, data.positives, data.negatives) == ((8,), (0,), ((0, ()),), ((0, ()),))
+    assert math.isnan(data.mins[0])
+
+
+def test_exponential_columns_stay_when_series_go(registry: tm.Registry) -> None:
+    histogram = exponential(registry, 1100)
+    data: Any = registry.snapshot()["e"].data
+    wanted = [list(getattr(data, name)) for name in EXPONENTIAL]
+    for i in range(0, 1100, 2):
+        histogram.observe(-1e300, i=i + 1)
+        histogram.with_tags(i=i).remove()
+    assert len(registry.snapshot()["e"]) == 550  # the rows of a block that is not the same any more
+    del histogram, registry
+    gc.collect()
+    assert [list(getattr(data, name)) for name in EXPONENTIAL] == wanted
+
+
 def test_columns_stay_when_series_go(registry: tm.Registry) -> None:
     counter = counted(registry, 3000)
     data: Any = registry.snapshot()["n"].data
@@ -202,3 +246,36 @@ def test_a_forked_child_reads_on(registry: tm.Registry) -> None:
         finally:
             os._exit(0 if fine else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_column_of_exemplars_is_read_as_a_tuple(registry: tm.Registry) -> None:
+    counter = registry.counter("n")
+    for i in range(5):
+        counter.inc(i=i, **({"exemplar": {"id": str(i)}} if i % 2 else {}))  # type: ignore[arg-type]
+    data: Any = registry.snapshot()["n"].data
+    column, wanted = data.exemplars, tuple(data.exemplars)
+    assert [[one.labels[0][1] for one in row] for row in column] == [[], ["1"], [], ["3"], []]
+    assert (len(column), column[1], column[-1], column[1:4]) == (5, wanted[1], (), wanted[1:4])
+    assert (column == wanted, wanted == column, column != wanted[1:], column == 1) == (True, True, True, False)
+    assert (hash(column), repr(column)) == (hash(wanted), repr(wanted))
+    assert pickle.loads(pickle.dumps(column)) == column
+    assert isinstance(column, Sequence)
+    with pytest.raises(IndexError):
+        column[5]
+
+
+def test_exemplars_are_those_of_their_rows(registry: tm.Registry) -> None:
+    """Wherever series went, or came back in another place."""
+    counter = registry.counter("n", limits=tm.TagLimits(max_series=10_000))
+    for i in range(2500):
+        counter.inc(i=i, exemplar={"i": str(i)})
+    for i in (*range(0, 2500, 3), 1500, 2499):
+        counter.with_tags(i=i).remove()
+    for i in (2499, 300, 3):
+        counter.inc(i=i, exemplar={"i": str(i)})
+    counter.inc(i="none")
+    data: Any = registry.snapshot()["n"].data
+    found = {tags["i"]: [one.labels for one in row] for tags, row in zip(data.tags, data.exemplars, strict=True)}
+    assert found.pop("none") == []
+    assert len(found) == len(data.tags) - 1
+    assert all(row == [(("i", i),)] for i, row in found.items())

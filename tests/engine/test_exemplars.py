@@ -305,3 +305,12 @@ def test_a_text_in_shared_memory_has_at_most_512_bytes() -> None:
     names = [a + b for a in "abcdefgh" for b in "ijkl"]
     assert len(labels_text((("a", "\U0001f600" * 127),))) == 511
     assert len(labels_text(tuple((name, "\U0001f600\U0001f600") for name in names))) == 32 * (2 + 8 + 2) <= 512
+
+
+def test_exponential_buckets_keep_the_last_exemplar_of_each_place(registry: tm.Registry) -> None:
+    histogram = registry.histogram("n", exponential=True)
+    values = [1.3 ** (i % 45) * (-1) ** i for i in range(200)]
+    for value in values:
+        histogram.observe(value, exemplar={"v": str(value)})
+    last = {place_of(options("histogram"), value): value for value in values}
+    assert [one.value for one in kept(registry)] == [last[place] for place in sorted(last)]

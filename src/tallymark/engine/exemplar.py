@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from math import isfinite
 
+from tallymark.engine.sparse_column import SparseColumn
 from tallymark.engine.text import key_text, value_text
 from tallymark.frozen import Frozen, replace
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from tallymark.engine.columns import Columns
     from tallymark.engine.options import FamilyOptions
-    from tallymark.engine.reference import TagSet
 
     Labels: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -112,11 +112,11 @@ def _text_labels(text: bytes) -> Labels | None:
     return tuple(zip(names, values, strict=True))
 
 
-def with_exemplars(columns: Columns, read: Mapping[TagSet, Sequence[tuple[Labels | bytes, float, float]]]) -> Columns:
-    """Return columns of the native engine with the exemplars that it read, by tags. A text that is damaged is dropped."""
-    made = {tags: tuple([one for part in parts for one in _read(*part)]) for tags, parts in read.items()}
-    found = tuple([made.get(tags, ()) for tags in columns.tags])
-    return replace(columns, exemplars=found) if any(found) else columns
+def with_exemplars(columns: Columns, read: Mapping[int, Sequence[tuple[Labels | bytes, float, float]]]) -> Columns:
+    """Return columns of the native engine with the exemplars that it read, by row. A text that is damaged is dropped."""
+    made = {row: tuple([one for part in parts for one in _read(*part)]) for row, parts in read.items()}
+    found = {row: exemplars for row, exemplars in made.items() if exemplars}
+    return replace(columns, exemplars=SparseColumn(len(columns.tags), found)) if found else columns
 
 
 def _read(given: Labels | bytes, value: float, time: float) -> Sequence[Exemplar]:

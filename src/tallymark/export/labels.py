@@ -6,6 +6,8 @@ are joined with `;`. Under the usual scheme the text is made once for each `TagS
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from tallymark.export.escaping import UNDERSCORES, escape_value, is_label_name, label_name, quoted
 
 TYPE_CHECKING = False
@@ -75,7 +77,17 @@ def _kept_text(tags: TagSet) -> str:
 
 def plain_text(pairs: Iterable[tuple[str, str]]) -> str:
     """Return keys and values as labels under the usual scheme, without braces."""
-    return _joined([(label_name(key, UNDERSCORES), value) for key, value in pairs])
+    labels = [(*_plain_label(key), value) for key, value in pairs]
+    if len({name for name, _, _ in labels}) < len(labels):
+        return _joined([(name, value) for name, _, value in labels])
+    return ",".join([f'{start}{escape_value(value)}"' for _, start, value in sorted(labels) if value])
+
+
+@lru_cache(maxsize=1024)
+def _plain_label(key: str) -> tuple[str, str]:
+    """Return the name of a label under the usual scheme, and what is before its value."""
+    name = label_name(key, UNDERSCORES)
+    return name, f'{name if is_label_name(name) else quoted(name)}="'
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> str:

@@ -6,6 +6,7 @@ Source: https://prometheus.io/docs/specs/om/open_metrics_spec/
 from __future__ import annotations
 
 from bisect import bisect_left
+from functools import partial
 from math import inf, isfinite
 
 from tallymark.export.escaping import UNDERSCORES, check_scheme, escape_value
@@ -18,6 +19,7 @@ from tallymark.metric.data import (
     GaugeData,
     HistogramData,
     InfoData,
+    SparseColumn,
     StateSetData,
     SumData,
     SummaryData,
@@ -25,9 +27,10 @@ from tallymark.metric.data import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tallymark.engine.exemplar import Exemplar
+    from tallymark.engine.reference.exposition import Note
     from tallymark.export.openmetrics_types import Typed
     from tallymark.metric.snapshot import Snapshot
 
@@ -89,17 +92,23 @@ def _write_rows(text: Exposition, one: Typed, escaping: str, *, created: bool) -
     sample = Sample.of(name + _ENDINGS.get(one.type, ""))
     born = ((*Sample.of(f"{name}_created"), data.created),) if created else ()
     match data:
-        case SumData() if one.type == "counter" and not data.exemplars:
-            return text.write_numbers(data.tags, ((*sample, data.values), *born), escaping)
+        case SumData() if one.type == "counter" and _can_note(data.exemplars):
+            return text.write_numbers(data.tags, ((*sample, data.values), *born), escaping, _notes(data.exemplars, _no_place))
         case SumData() | GaugeData() if one.type != "counter":
             return text.write_numbers(data.tags, ((*sample, data.values),), escaping)
         case InfoData():
             return text.write_numbers(data.tags, ((*sample, "1.0"),), escaping)
-        case HistogramData() if not data.exemplars:
+        case HistogramData() if _can_note(data.exemplars):
             count, total = (*Sample.of(f"{name}_count"), data.bucket_counts), (*Sample.of(f"{name}_sum"), data.sums)
             lines = (count, total, *born) if _has_sum(data.bounds) else born
             start, edges = Sample.of(f"{name}_bucket").labelled, bucket_edges(data.bounds, _edge)
-            return text.write_buckets(data.tags, data.bucket_counts, start, edges, lines, escaping, True)
+            notes = _notes(data.exemplars, partial(bisect_left, data.bounds))
+            return text.write_buckets(data.tags, data.bucket_counts, start, edges, lines, escaping, True, notes)
+        case ExponentialHistogramData() if _can_note(data.exemplars):
+            start = Sample.of(f"{name}_bucket").labelled
+            both = (*Sample.of(f"{name}_count"), data.positives), (*Sample.of(f"{name}_sum"), data.sums)
+            notes = _notes(data.exemplars, float)
+            return text.write_exponential_buckets(data.tags, data.positives, start, (*both, *born), escaping, True, notes)
     return False
 
 
@@ -212,6 +221,27 @@ def _bucket_notes(exemplars: list[Exemplar], bounds: Sequence[float]) -> list[st
     """Return the newest exemplar of each bucket; nothing at all if no bucket has one."""
     newest = {bisect_left(bounds, one.value): one for one in sorted(exemplars, key=_time) if one.value == one.value}
     return [_note(newest[i]) if i in newest else "" for i in range(len(bounds) + 1)] if newest else []
+
+
+def _can_note(exemplars: Sequence[Sequence[Exemplar]]) -> bool:
+    """Return True if it is known which rows have exemplars."""
+    return not exemplars or isinstance(exemplars, SparseColumn)
+
+
+def _notes(exemplars: Sequence[Sequence[Exemplar]], place: Callable[[float], float]) -> tuple[Note, ...]:
+    """Return exemplars as an `Exposition` takes them: what `_bucket_notes` returns for all rows."""
+    if not isinstance(exemplars, SparseColumn):
+        return ()
+    notes = []
+    for row, some in exemplars.rows.items():
+        ranked = sorted(some, key=_time) if len(some) > 1 else some
+        found = [(row, place(one.value), rank, _note(one)) for rank, one in enumerate(ranked)]
+        notes += sorted(found) if len(found) > 1 else found
+    return tuple(notes)
+
+
+def _no_place(value: float) -> float:
+    return 0.0
 
 
 def _note(exemplar: Exemplar) -> str:

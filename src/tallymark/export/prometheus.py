@@ -86,6 +86,10 @@ def _write_rows(text: Exposition, name: str, data: Data, escaping: str) -> bool:
             total, count = (*Sample.of(f"{name}_sum"), data.sums), (*Sample.of(f"{name}_count"), data.bucket_counts)
             start, edges = Sample.of(f"{name}_bucket").labelled, bucket_edges(data.bounds, repr)
             return text.write_buckets(data.tags, data.bucket_counts, start, edges, (total, count), escaping, False)
+        case ExponentialHistogramData():
+            start = Sample.of(f"{name}_bucket").labelled
+            both = (*Sample.of(f"{name}_sum"), data.sums), (*Sample.of(f"{name}_count"), data.positives)
+            return text.write_exponential_buckets(data.tags, data.positives, start, both, escaping, False)
     return False
 
 

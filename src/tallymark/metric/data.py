@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tallymark.engine import Exposition
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
+from tallymark.engine.sparse_column import SparseColumn
 from tallymark.frozen import Frozen
 
 TYPE_CHECKING = False
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     Exemplars: TypeAlias = Sequence[Sequence[Exemplar]]
 
 __all__ = [
-    "DATA_TYPES", "ExponentialHistogramData", "Exposition", "GaugeData", "HistogramData", "InfoData", "StateSetData", "SumData",
-    "SummaryData", "data_of",
+    "DATA_TYPES", "ExponentialHistogramData", "Exposition", "GaugeData", "HistogramData", "InfoData", "SparseColumn",
+    "StateSetData", "SumData", "SummaryData", "data_of",
 ]  # fmt: skip
 
 

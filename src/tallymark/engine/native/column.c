@@ -1,6 +1,7 @@
 #include "column.h"
 
 #include "cell.h"
+#include "exponential_rows.h"
 
 static PyObject *
 bucket_counts(const Rows *rows, const uint64_t *words)
@@ -40,8 +41,11 @@ item(const Rows *rows, int which, const Portion *portion, uint32_t row)
         return bucket_counts(rows, words);
     case SUMS:
         return PyFloat_FromDouble(double_of(words[SUM_WORD(rows)]));
-    default:
+    case MINS:
+    case MAXS:
         return PyFloat_FromDouble(extreme(rows, words, which == MINS ? MIN_WORD(rows) : MAX_WORD(rows)));
+    default:
+        return exponential_item(which, portion, words);
     }
 }
 
@@ -234,14 +238,15 @@ columns_of(State *state, Rows *rows_steal)
     if (rows_steal == NULL) {
         return NULL;
     }
-    static const int of_numbers[] = {TAGS, CREATED, VALUES};
-    static const int of_buckets[] = {TAGS, CREATED, BUCKET_COUNTS, SUMS, MINS, MAXS};
-    static const char *const names[] = {"tags", "created", "values", "bucket_counts", "sums", "mins", "maxs"};
-    const int *kinds = rows_steal->has_buckets ? of_buckets : of_numbers;
-    int n = rows_steal->has_buckets ? 6 : 3;
+    static const int of_numbers[] = {TAGS, CREATED, VALUES, N_COLUMNS};
+    static const int of_buckets[] = {TAGS, CREATED, BUCKET_COUNTS, SUMS, MINS, MAXS, N_COLUMNS};
+    static const int exponential[] = {TAGS, CREATED, SUMS, MINS, MAXS, SCALES, ZERO_COUNTS, POSITIVES, NEGATIVES, N_COLUMNS};
+    static const char *const names[] = {"tags", "created", "values", "bucket_counts", "sums", "mins", "maxs",
+                                        "scales", "zero_counts", "positives", "negatives"};
+    const int *kinds = !rows_steal->has_buckets ? of_numbers : rows_steal->is_exponential ? exponential : of_buckets;
     PyObject *result = NULL, *none = PyTuple_New(0), *columns = PyDict_New();
     int is_complete = none != NULL && columns != NULL;
-    for (int i = 0; is_complete && i < n; i++) {
+    for (int i = 0; is_complete && kinds[i] != N_COLUMNS; i++) {
         PyObject *column = column_of(state, rows_steal, kinds[i]);
         is_complete = column != NULL && PyDict_SetItemString(columns, names[kinds[i]], column) == 0;
         Py_XDECREF(column);

@@ -4,8 +4,7 @@
 
 #include "rows.h"
 
-/* In the order of the arguments of `Columns`. */
-enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, N_COLUMNS };
+enum { TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, SCALES, ZERO_COUNTS, POSITIVES, NEGATIVES, N_COLUMNS };
 
 typedef struct {
     PyObject_HEAD

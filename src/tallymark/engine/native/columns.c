@@ -3,37 +3,40 @@
 
 #include "column.h"
 #include "exemplar.h"
-#include "exponential.h"
 #include "instrument.h"
 #include "shared_family.h"
 
-static PyObject *
-read_numbers(Family *self)
+static Rows *
+read_rows(Family *self)
 {
-    if (self->is_exponential) {
-        return exponential_columns(self);
-    }
     Rows *rows = has_shares(self) ? totals_read(self) : NULL;
     if (rows == NULL && !PyErr_Occurred()) {
         rows = rows_of_table(self);
     }
-    return columns_of(self->state, rows);
+    return rows;
 }
 
 /* Numbers first: an exemplar may be of a record that came after them. */
 static PyObject *
-with_exemplars(Family *self, PyObject *columns_steal)
+with_exemplars(Family *self, Rows *rows_steal)
 {
-    PyObject *found = columns_steal == NULL ? NULL : exemplars_read(self), *result = NULL;
-    if (found == NULL && !PyErr_Occurred()) {
-        return columns_steal;
+    PyObject *found = rows_steal == NULL ? NULL : exemplars_read(self, rows_steal), *result = NULL;
+    if (PyErr_Occurred()) {
+        if (rows_steal != NULL) {
+            rows_release(rows_steal, self->state);
+        }
+        return NULL;
     }
-    PyObject *make = found == NULL ? NULL : borrowed(self->state, WITH_EXEMPLARS);
+    PyObject *columns = columns_of(self->state, rows_steal);
+    if (found == NULL) {
+        return columns;
+    }
+    PyObject *make = columns == NULL ? NULL : borrowed(self->state, WITH_EXEMPLARS);
     if (make != NULL) {
-        result = PyObject_CallFunctionObjArgs(make, columns_steal, found, NULL);
+        result = PyObject_CallFunctionObjArgs(make, columns, found, NULL);
     }
-    Py_XDECREF(columns_steal);
-    Py_XDECREF(found);
+    Py_XDECREF(columns);
+    Py_DECREF(found);
     return result;
 }
 
@@ -47,5 +50,5 @@ family_read(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Py_DECREF(expired);
-    return with_exemplars(self, read_numbers(self));
+    return with_exemplars(self, read_rows(self));
 }

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "distribution.h"
 #include "exemplar_block.h"
+#include "hold.h"
 #include "member.h"
 #include "shared_family.h"
 
@@ -323,38 +324,60 @@ read_series(const Family *family, const Series *series)
     return found;
 }
 
-/* Add the exemplars of a series to a dict, by its tags, if it has any: 0, or -1 with an exception. */
-static int
-add_series(const Family *family, const Series *series, PyObject *found)
-{
-    if (!is_live(series) || !may_have_any(family, series)) {
-        return 0;
-    }
-    PyObject *row = read_series(family, series);
-    int result = row == NULL ? -1 : PyTuple_GET_SIZE(row) == 0 ? 0 : PyDict_SetItem(found, (PyObject *)series->tags, row);
-    Py_XDECREF(row);
-    return result;
-}
-
 static int
 has_any(const Family *family)
 {
     return family->shared == NULL ? family->exemplars.used > 0 : entry_has_blocks(&family->entry);
 }
 
-PyObject *
-exemplars_read(const Family *family)
+/* Return the live series of a row; NULL if it went. It mostly is the next one of the table, after `*at`. */
+static const Series *
+series_of_row(const Family *family, const TagSet *tags, uint32_t *at)
 {
-    PyObject *found = has_any(family) ? PyDict_New() : NULL;
-    int collecting = found == NULL ? 0 : PyGC_Disable(); /* else a finaliser might move rows */
-    for (uint32_t i = 0; found != NULL && i < family->table.n_rows; i++) {
-        const Series *series = family->table.rows[i];
-        if (series != NULL && add_series(family, series, found) < 0) {
-            Py_CLEAR(found);
+    const Table *table = &family->table;
+    while (*at < table->n_rows && (table->rows[*at] == NULL || !is_live(table->rows[*at]))) {
+        ++*at;
+    }
+    if (*at < table->n_rows && table->rows[*at]->tags == tags) {
+        return table->rows[(*at)++];
+    }
+    const Series *series = table_find(table, tags);
+    return series != NULL && is_live(series) ? series : NULL;
+}
+
+/* Read the rows of a portion into a dict: 0, or -1 with an exception. */
+static int
+read_portion(const Family *family, const Portion *portion, uint32_t *at, PyObject *found)
+{
+    int result = 0, collecting = PyGC_Disable(); /* else a finaliser might end a series that is read */
+    for (uint32_t i = 0; result == 0 && i < portion->block->n; i++) {
+        const Series *series = series_of_row(family, portion->block->tags[i], at);
+        if (series == NULL || !may_have_any(family, series)) {
+            continue;
         }
+        PyObject *row = read_series(family, series), *number = PyLong_FromUnsignedLong(portion->start + i);
+        result = row == NULL || number == NULL ? -1 : PyTuple_GET_SIZE(row) == 0 ? 0 : PyDict_SetItem(found, number, row);
+        Py_XDECREF(row);
+        Py_XDECREF(number);
     }
     if (collecting) {
         PyGC_Enable();
+    }
+    return result;
+}
+
+PyObject *
+exemplars_read(const Family *family, const Rows *rows)
+{
+    PyObject *found = has_any(family) ? PyDict_New() : NULL;
+    uint32_t at = 0;
+    Hold hold;
+    hold_begin(&hold);
+    for (uint32_t i = 0; found != NULL && i < rows->n_portions; i++) {
+        if (read_portion(family, rows->portions[i], &at, found) < 0) {
+            Py_CLEAR(found);
+        }
+        hold_pause(&hold);
     }
     return found;
 }

@@ -9,6 +9,7 @@
 #define TALLYMARK_EXEMPLAR_H
 
 #include "instrument.h"
+#include "rows.h"
 
 /* Keep the exemplar of a record of `value`, just made to a live series: 0, or -1 with an exception. The caller holds an
  * instrument of the series. Labels are pairs of exact str, as Policy.labels() returns them. */
@@ -22,10 +23,10 @@ int exemplar_consider(Family *family, Series *series, double value);
 void exemplars_forget(Family *family, const Series *series);
 void exemplars_clear(Family *family);
 
-/* The exemplars of a family: a dict from the tags of the series that have any to a tuple of labels, value and time of each, in the
- * order of the places. Labels are a tuple, or the bytes of shared memory, which are to be checked. NULL without an exception if
- * there are none. */
-PyObject *exemplars_read(const Family *family);
+/* The exemplars of the series of some rows: a dict from the number of each row that has any to a tuple of labels, value and
+ * time of each, in the order of the places. Labels are a tuple, or the bytes of shared memory, which are to be checked. NULL
+ * without an exception if there are none. Other threads may run between two rows. */
+PyObject *exemplars_read(const Family *family, const Rows *rows);
 
 /* Return the number of places of a series, and the place of a value, as place_of() of engine/exemplar.py. */
 uint32_t exemplar_places(const Family *family);

@@ -2,6 +2,7 @@
 #ifndef TALLYMARK_EXPONENTIAL_H
 #define TALLYMARK_EXPONENTIAL_H
 
+#include "buckets.h"
 #include "family.h"
 
 /* The cells of a series: observations that are 0; buckets of those above 0; where buckets of those below 0 are; then, as with
@@ -17,13 +18,18 @@ void exponential_clear(const Family *family, Cell *cells);
 /* Return the number of observations. */
 uint64_t exponential_total(const Family *family, const Cell *cells);
 
-/* Return scale, zero count, positives and negatives, a tuple; or NULL with an exception. */
-PyObject *exponential_read(const Family *family, const Cell *cells);
+/* A series as it was read; both signs at one scale. */
+typedef struct {
+    uint64_t zeros;
+    Buckets above, below;
+} Exponential;
+
+void exponential_read(const Family *family, const Cell *cells, Exponential *read);
+
+/* The buckets of one sign as a snapshot has them, the index of the first and the counts: a tuple, or NULL with an exception. */
+PyObject *exponential_tuple(int64_t first, const uint64_t *counts, uint32_t size);
 
 /* The snapshot of one series; NULL with an exception. */
 PyObject *exponential_snapshot(const Family *family, const Cell *cells);
-
-/* Read a family as columns: the live series or, if there never was one, the root alone. NULL with an exception. */
-PyObject *exponential_columns(const Family *family);
 
 #endif

@@ -6,6 +6,8 @@
 
 #include "cell.h"
 
+#include <math.h>
+
 #define TOP_SCALE 8 /* the finest scale */
 #define MANTISSA 52 /* bits of a double's */
 
@@ -33,6 +35,24 @@ exponential_index(double magnitude)
     below += exponential_bounds[below] <= mantissa;
     int32_t exponent = (int32_t)(bits >> MANTISSA) - 1023;
     return (uint32_t)(exponent * (1 << TOP_SCALE)) + below + INDEX_ZERO;
+}
+
+/* Return the upper bound of a bucket, rounded down, as upper_bound() of `tallymark.engine.exponential`. The epoch tells how much
+ * coarser than the finest the scale is. */
+static inline double
+exponential_bound(uint32_t epoch, int64_t index)
+{
+    int64_t at = (index + 1) * (INT64_C(1) << epoch), exponent = at >> TOP_SCALE;
+    uint32_t part = (uint32_t)at & ((1u << TOP_SCALE) - 1);
+    uint64_t mantissa = part == 0 ? 0 : exponential_bounds[part - 1];
+    if (exponent > 1023) {
+        return HUGE_VAL;
+    }
+    if (exponent >= -1022) {
+        return double_of((uint64_t)(exponent + 1023) << MANTISSA | mantissa);
+    }
+    int64_t lost = -1022 - exponent; /* bits that a subnormal number does not have */
+    return lost > MANTISSA ? 0.0 : double_of((mantissa | UINT64_C(1) << MANTISSA) >> lost);
 }
 
 #endif

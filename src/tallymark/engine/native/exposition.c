@@ -158,6 +158,16 @@ writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines
 }
 
 int
+writing_has_le(const Writing *writing)
+{
+    int found = 0;
+    for (uint32_t i = 0; i < writing->rows->n_portions; i++) {
+        found = found || writing->labels[i]->has_le;
+    }
+    return found;
+}
+
+int
 writing_end(Writing *writing, int result)
 {
     take_gil(writing);
@@ -242,6 +252,7 @@ exposition_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     Py_XDECREF(((Exposition *)op)->bytes);
+    PyMem_Free(((Exposition *)op)->edges);
     type->tp_free(op);
     Py_DECREF(type);
 }
@@ -250,6 +261,7 @@ static PyMethodDef exposition_methods[] = {
     {"write", exposition_write, METH_O, DOC_Exposition_write},
     {"write_numbers", exposition_write_numbers, METH_VARARGS, DOC_Exposition_write_numbers},
     {"write_buckets", exposition_write_buckets, METH_VARARGS, DOC_Exposition_write_buckets},
+    {"write_exponential_buckets", exposition_write_exponential_buckets, METH_VARARGS, DOC_Exposition_write_exponential_buckets},
     {"bytes", exposition_bytes, METH_NOARGS, DOC_Exposition_bytes},
     {NULL, NULL, 0, NULL},
 };

@@ -5,10 +5,24 @@
 #include "rows.h"
 #include "words.h"
 
+/* The text of a bound of exponential buckets, with all that is between the labels and the number. */
+typedef struct {
+    uint64_t bits;        /* of the bound */
+    unsigned char format; /* UNUSED, PLAIN or CANONICAL */
+    unsigned char length; /* at most 31 */
+    char text[54];        /* with the space that to write a number needs */
+} Edge;
+
+enum { UNUSED, PLAIN, CANONICAL };
+
+#define EDGE_BITS 9
+#define N_EDGES (1u << EDGE_BITS) /* that are kept: a place for each hash */
+
 typedef struct {
     PyObject_HEAD
     PyObject *bytes; /* owned by nobody else, and longer than what is written; NULL before the first text */
     size_t size;     /* of what is written */
+    Edge *edges;     /* owned; NULL before the first exponential buckets */
     char is_busy;    /* a thread is writing to it, without the GIL */
 } Exposition;
 
@@ -42,9 +56,13 @@ writing_reserve(Writing *writing, size_t bytes)
 /* The reverse of writing_begin(): `result`, or -1 with an exception if it is less than 0. What was not completed is not kept. */
 int writing_end(Writing *writing, int result);
 
+/* Return 1 if a tag is called as the label of a bucket's bound is. Then Python code must write, which gives it another name. */
+int writing_has_le(const Writing *writing);
+
 /* Methods: write rows of numbers, and of histograms. */
 PyObject *exposition_write_numbers(PyObject *op, PyObject *args);
 PyObject *exposition_write_buckets(PyObject *op, PyObject *args);
+PyObject *exposition_write_exponential_buckets(PyObject *op, PyObject *args);
 
 extern PyType_Spec exposition_spec;
 

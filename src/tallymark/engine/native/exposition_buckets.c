@@ -3,6 +3,7 @@
 
 #include "cell.h"
 #include "lines.h"
+#include "notes.h"
 
 typedef struct {
     Word start;  /* of a line, before its labels */
@@ -10,12 +11,14 @@ typedef struct {
     uint32_t n;
     size_t most;
     Lines lines; /* that follow */
+    Notes notes;
     int only_positive;
     Words words;
 } Buckets;
 
 static inline char *
-write_buckets(char *at, const Buckets *buckets, const char *labels, size_t length, const uint64_t *words, uint64_t *count)
+write_buckets(char *at, Buckets *buckets, const char *labels, size_t length, const uint64_t *words, uint32_t row,
+              uint64_t *count)
 {
     const char *first = at;
     at = copy_word(at, buckets->start);
@@ -32,44 +35,22 @@ write_buckets(char *at, const Buckets *buckets, const char *labels, size_t lengt
         *count += words[i];
         at = copy_word(at, buckets->edges[i]);
         at = write_count(at, *count);
+        if (has_note(&buckets->notes, row)) {
+            at = notes_write(at, &buckets->notes, row, i);
+        }
         *at++ = '\n';
     }
     return at;
 }
 
-/* Write a line that follows the buckets. */
-static inline char *
-write_line(char *at, const Line *line, const char *labels, size_t length, double created, double sum, uint64_t count)
-{
-    at = write_start(at, line, labels, length);
-    switch (line->which) {
-    case BUCKET_COUNTS:
-        at = write_count(at, count);
-        break;
-    case CONSTANT:
-        at = copy_word(at, line->constant);
-        break;
-    default:
-        at = write_double(at, line->which == CREATED ? created : sum);
-        break;
-    }
-    *at++ = '\n';
-    return at;
-}
-
 static char *
-write_row(char *at, const Buckets *buckets, const char *labels, size_t length, const uint64_t *words, double created)
+write_row(char *at, Buckets *buckets, const char *labels, size_t length, const uint64_t *words, uint32_t row, double created)
 {
     uint64_t count = 0;
     double sum = double_of(words[buckets->n]);
-    at = write_buckets(at, buckets, labels, length, words, &count);
-    for (uint32_t i = 0; i < buckets->lines.n; i++) {
-        const Line *line = &buckets->lines.lines[i];
-        if (line->which == CREATED ? is_known_time(created) : sum >= 0.0 || !buckets->only_positive) {
-            at = write_line(at, line, labels, length, created, sum, count);
-        }
-    }
-    return at;
+    at = write_buckets(at, buckets, labels, length, words, row, &count);
+    int has_sum = sum >= 0.0 || !buckets->only_positive;
+    return lines_write(at, &buckets->lines, labels, length, &(Told){created, sum, count, has_sum});
 }
 
 /* About how many bytes the buckets of all rows take, beside their labels: as if all counts of a row were as long as the last. */
@@ -91,7 +72,7 @@ buckets_expected(const Buckets *buckets, const Rows *rows)
 }
 
 static int
-write_rows(Writing *writing, const Buckets *buckets)
+write_rows(Writing *writing, Buckets *buckets)
 {
     const Rows *rows = writing->rows;
     size_t most = buckets->most + buckets->lines.most;
@@ -103,26 +84,17 @@ write_rows(Writing *writing, const Buckets *buckets)
         const char *labels = writing->labels[i]->text;
         for (uint32_t row = 0; row < portion->block->n; row++) {
             size_t length = label_next(&labels);
-            if (!writing_reserve(writing, most + (buckets->n + buckets->lines.n) * length)) {
+            size_t noted = notes_size(&buckets->notes, portion->start + row);
+            if (!writing_reserve(writing, most + (buckets->n + buckets->lines.n) * length + noted)) {
                 return -1;
             }
             const uint64_t *words = portion->words + (size_t)row * rows->width;
-            writing->at = write_row(writing->at, buckets, labels, length, words, portion->block->created[row]);
+            double created = portion->block->created[row];
+            writing->at = write_row(writing->at, buckets, labels, length, words, portion->start + row, created);
             labels += length;
         }
     }
     return 1;
-}
-
-/* Histograms have a label of their own, so Python code gives a tag of that name another one. */
-static int
-has_le(const Writing *writing)
-{
-    int found = 0;
-    for (uint32_t i = 0; i < writing->rows->n_portions; i++) {
-        found = found || writing->labels[i]->has_le;
-    }
-    return found;
 }
 
 /* Read the texts of the buckets: 1; -1 with an exception. */
@@ -160,11 +132,11 @@ PyObject *
 exposition_write_buckets(PyObject *op, PyObject *args)
 {
     const State *state = state_of_type(Py_TYPE(op));
-    PyObject *tags, *counts, *start, *edges, *triples;
+    PyObject *tags, *counts, *start, *edges, *triples, *tuples = NULL;
     const char *scheme;
     Buckets buckets = {0};
-    if (!PyArg_ParseTuple(args, "OOUO!O!sp:write_buckets", &tags, &counts, &start, &PyTuple_Type, &edges, &PyTuple_Type, &triples,
-                          &scheme, &buckets.only_positive)) {
+    if (!PyArg_ParseTuple(args, "OOUO!O!sp|O!:write_buckets", &tags, &counts, &start, &PyTuple_Type, &edges, &PyTuple_Type,
+                          &triples, &scheme, &buckets.only_positive, &PyTuple_Type, &tuples)) {
         return NULL;
     }
     Writing writing;
@@ -172,16 +144,18 @@ exposition_write_buckets(PyObject *op, PyObject *args)
     int is_known = rows != NULL && rows_of_column(state, counts, BUCKET_COUNTS) == rows
                    && PyTuple_GET_SIZE(edges) == (Py_ssize_t)rows->n_bounds + 1;
     int result = is_known ? lines_read(state, rows, triples, &buckets.lines) : 0;
+    result = result > 0 ? notes_read(tuples, &buckets.notes) : result;
     result = result > 0 ? read_edges(start, edges, &buckets) : result;
     if (result > 0) {
         result = writing_begin(&writing, (Exposition *)op, rows, buckets.n + buckets.lines.n, scheme);
         if (result > 0) {
-            result = has_le(&writing) ? 0 : write_rows(&writing, &buckets);
+            result = writing_has_le(&writing) ? 0 : write_rows(&writing, &buckets);
         }
         result = writing_end(&writing, result);
     }
     words_clear(&buckets.words);
     words_clear(&buckets.lines.words);
+    notes_clear(&buckets.notes);
     PyMem_Free(buckets.edges);
     return result < 0 ? NULL : PyBool_FromLong(result);
 }

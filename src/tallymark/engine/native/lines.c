@@ -30,13 +30,13 @@ read_text(PyObject *object, Given *given)
 static int
 which_of(const State *state, const Rows *rows, PyObject *numbers)
 {
-    static const int known[] = {CREATED, VALUES, BUCKET_COUNTS, SUMS};
+    static const int known[] = {CREATED, VALUES, BUCKET_COUNTS, SUMS, POSITIVES};
     if (PyUnicode_Check(numbers)) {
         return CONSTANT;
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         if (rows_of_column(state, numbers, known[i]) == rows) {
-            return known[i];
+            return known[i] == POSITIVES ? BUCKET_COUNTS : known[i];
         }
     }
     return N_COLUMNS;
@@ -129,4 +129,35 @@ lines_expected(const Lines *lines, const Rows *rows)
         }
     }
     return size;
+}
+
+static inline char *
+write_line(char *at, const Line *line, const char *labels, size_t length, const Told *told)
+{
+    at = write_start(at, line, labels, length);
+    switch (line->which) {
+    case BUCKET_COUNTS:
+        at = write_count(at, told->count);
+        break;
+    case CONSTANT:
+        at = copy_word(at, line->constant);
+        break;
+    default:
+        at = write_double(at, line->which == CREATED ? told->created : told->sum);
+        break;
+    }
+    *at++ = '\n';
+    return at;
+}
+
+char *
+lines_write(char *at, const Lines *lines, const char *labels, size_t length, const Told *told)
+{
+    for (uint32_t i = 0; i < lines->n; i++) {
+        const Line *line = &lines->lines[i];
+        if (line->which == CREATED ? is_known_time(told->created) : told->has_sum) {
+            at = write_line(at, line, labels, length, told);
+        }
+    }
+    return at;
 }

@@ -12,7 +12,7 @@
 typedef struct {
     Word alone, labelled; /* without labels; before the first label */
     Word constant;
-    int which;            /* of the columns; CONSTANT for none; BUCKET_COUNTS for the count of all */
+    int which;            /* of the columns; CONSTANT for none; BUCKET_COUNTS for the count of all buckets */
 } Line;
 
 typedef struct {
@@ -24,6 +24,16 @@ typedef struct {
 
 /* Read lines, which must be {0} before, from triples of texts and numbers: 1; 0 if they are not of these rows; -1 with an exception. */
 int lines_read(const State *state, const Rows *rows, PyObject *triples, Lines *lines);
+
+/* What the lines after a row's buckets tell. */
+typedef struct {
+    double created, sum;
+    uint64_t count;
+    int has_sum; /* 0: neither sum nor count */
+} Told;
+
+/* Write the lines that follow the buckets of a row: where they end. */
+char *lines_write(char *at, const Lines *lines, const char *labels, size_t length, const Told *told);
 
 /* About how many bytes the lines of all rows take, beside labels. */
 size_t lines_expected(const Lines *lines, const Rows *rows);

@@ -1,5 +1,6 @@
 #include "rows.h"
 
+#include "exponential_rows.h"
 #include "hold.h"
 #include "instrument.h"
 
@@ -60,9 +61,17 @@ rows_new(const Family *family)
     }
     rows->references = 1;
     rows->has_buckets = family->has_buckets;
-    rows->n_bounds = family->n_bounds;
-    rows->width = family->has_buckets ? family->words : 1;
+    rows->is_exponential = family->is_exponential;
+    rows->n_bounds = family->is_exponential ? HEAD_BOUNDS : family->n_bounds;
+    rows->width = family->is_exponential ? HEAD_WORDS : family->has_buckets ? family->words : 1;
     return rows;
+}
+
+static void
+portion_free(Portion *portion)
+{
+    PyMem_Free(portion->counts);
+    PyMem_Free(portion);
 }
 
 void
@@ -75,7 +84,7 @@ rows_release(Rows *rows, State *state)
     hold_begin(&hold);
     for (uint32_t i = 0; i < rows->n_portions; i++) {
         block_release(rows->portions[i]->block);
-        PyMem_Free(rows->portions[i]);
+        portion_free(rows->portions[i]);
         hold_pause(&hold);
     }
     PyMem_Free(rows->portions);
@@ -89,7 +98,10 @@ portion_new(const Rows *rows, uint32_t n)
     Portion *portion = PyMem_Malloc(sizeof *portion + (size_t)n * rows->width * sizeof *portion->words);
     if (portion == NULL) {
         PyErr_NoMemory();
+        return NULL;
     }
+    portion->n_counts = portion->capacity = 0;
+    portion->counts = NULL;
     return portion;
 }
 
@@ -101,7 +113,7 @@ append(Rows *rows, Portion *portion_steal, Block *block_steal)
         uint32_t capacity = rows->capacity * 2 + 1;
         Portion **grown = PyMem_Realloc(rows->portions, capacity * sizeof *grown);
         if (grown == NULL) {
-            PyMem_Free(portion_steal);
+            portion_free(portion_steal);
             block_release(block_steal);
             PyErr_NoMemory();
             return -1;
@@ -159,22 +171,28 @@ copy_buckets(const Rows *rows, const Series *series, uint64_t *words)
     }
 }
 
-/* Copy a row whole, before the next: other processes go on to record. */
-static inline void
-copy_row(const Rows *rows, const Series *series, Portion *portion, uint32_t row)
+/* Copy a row whole, before the next, as other processes go on to record: 0, or -1 with an exception. */
+static inline int
+copy_row(const Family *family, const Rows *rows, const Series *series, Portion *portion, uint32_t row)
 {
+    uint64_t *words = portion->words + (size_t)row * rows->width;
+    if (rows->is_exponential) {
+        return exponential_copy(family, series, portion, words);
+    }
     if (rows->has_buckets) {
-        copy_buckets(rows, series, portion->words + (size_t)row * rows->width);
+        copy_buckets(rows, series, words);
     }
     else {
-        portion->words[row] = cell_count(&series->cells[0]);
+        words[0] = cell_count(&series->cells[0]);
     }
+    return 0;
 }
 
-/* Copy the live series from a row of the table on, if they are those of a block: 1, or 0 if they are not. */
+/* Copy the live series from a row of the table on, if they are those of a block: 1; 0 if they are not; -1 with an exception. */
 static int
-copy_known(const Rows *rows, const Table *table, uint32_t from, uint32_t to, const Block *block, Portion *portion)
+copy_known(const Family *family, const Rows *rows, uint32_t from, uint32_t to, const Block *block, Portion *portion)
 {
+    const Table *table = &family->table;
     uint32_t n = 0;
     for (uint32_t i = from; i < to; i++) {
         const Series *series = table->rows[i];
@@ -187,14 +205,16 @@ copy_known(const Rows *rows, const Table *table, uint32_t from, uint32_t to, con
         if (n == block->n || block->tags[n] != series->tags || block->created[n] != series->created) {
             return 0;
         }
-        copy_row(rows, series, portion, n++);
+        if (copy_row(family, rows, series, portion, n++) < 0) {
+            return -1;
+        }
     }
     return n == block->n;
 }
 
 /* Read series whose block is not known: a new reference to it, or NULL with an exception. */
 static Block *
-read_unknown(Rows *rows, Series *const *live, uint32_t n)
+read_unknown(const Family *family, Rows *rows, Series *const *live, uint32_t n)
 {
     Block *block = block_of(live, n);
     Portion *portion = block == NULL ? NULL : portion_new(rows, n);
@@ -202,7 +222,10 @@ read_unknown(Rows *rows, Series *const *live, uint32_t n)
         goto error;
     }
     for (uint32_t i = 0; i < n; i++) {
-        copy_row(rows, live[i], portion, i);
+        if (copy_row(family, rows, live[i], portion, i) < 0) {
+            portion_free(portion);
+            goto error;
+        }
     }
     block->references++;
     if (append(rows, portion, block) == 0) {
@@ -241,17 +264,21 @@ read_block(Family *family, Rows *rows)
         if (portion == NULL) {
             return -1;
         }
-        if (copy_known(rows, &family->table, from, to, block, portion)) {
+        int result = copy_known(family, rows, from, to, block, portion);
+        if (result > 0) {
             block->references++;
             return append(rows, portion, block);
         }
-        PyMem_Free(portion);
+        portion_free(portion);
+        if (result < 0) {
+            return -1;
+        }
     }
     uint32_t n = live_among(&family->table, from, to, live);
     if (n == 0) {
         return 0;
     }
-    if ((block = read_unknown(rows, live, n)) == NULL) {
+    if ((block = read_unknown(family, rows, live, n)) == NULL) {
         return -1;
     }
     if (from % BLOCK_ROWS == 0) {
@@ -270,7 +297,7 @@ family_has_lived(const Family *family)
 static int
 read_root(const Family *family, Rows *rows)
 {
-    Block *block = read_unknown(rows, &family->root, 1);
+    Block *block = read_unknown(family, rows, &family->root, 1);
     if (block != NULL) {
         block_release(block);
     }

@@ -23,8 +23,10 @@ typedef struct Block {
 
 /* The rows of one block, and their words: those of a row together. */
 typedef struct {
-    Block *block;   /* owned */
-    uint32_t start; /* the first of them, among all */
+    Block *block;     /* owned */
+    uint32_t start;   /* the first of them, among all */
+    uint32_t n_counts, capacity;
+    uint64_t *counts; /* owned: of exponential buckets (exponential_rows.h) */
     uint64_t words[];
 } Portion;
 
@@ -32,6 +34,7 @@ typedef struct Rows {
     uint32_t references, n, width; /* width: words of a row */
     uint32_t n_bounds;
     char has_buckets; /* then a row's words are those of the series' cells; else one, its value */
+    char is_exponential; /* of those that have buckets: then a row's words are others */
     uint32_t n_portions, capacity;
     Portion **portions;
     uint32_t at, end;  /* while it is read: the rows of the table that are still to be read */

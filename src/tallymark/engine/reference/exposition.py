@@ -7,9 +7,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
+    from tallymark.engine.exponential import Buckets
     from tallymark.engine.reference.tagset import TagSet
 
     Line: TypeAlias = tuple[str, str, Sequence[Any] | str]
+    Note: TypeAlias = tuple[int, float, int, str]
 
 __all__ = ["Exposition"]
 
@@ -29,9 +31,13 @@ class Exposition:
         """Append a text."""
         self._parts.append(text)
 
-    def write_numbers(self, tags: Sequence[TagSet], lines: tuple[Line, ...], scheme: str, /) -> bool:
+    def write_numbers(
+        self, tags: Sequence[TagSet], lines: tuple[Line, ...], scheme: str, notes: tuple[Note, ...] = (), /
+    ) -> bool:
         """Append the lines of each row: of each, how it begins without labels, how it begins with some, and the column of its
         number or the text of one. Labels are written under an escaping scheme of Prometheus.
+
+        A note is a text that follows the number of a row: that row, 0, 0 and the text. Notes are given in the order of rows.
 
         A line of the times of creation is left out where the time is not known. Return False, and append nothing, where the
         exporter must write the rows: this engine does not know these columns or this scheme, or two rows may have the same
@@ -48,6 +54,7 @@ class Exposition:
         lines: tuple[Line, ...],
         scheme: str,
         only_positive: bool,
+        notes: tuple[Note, ...] = (),
         /,
     ) -> bool:
         """Append the lines of each row's buckets, and then further ones as `write_numbers` does. Return False as that does.
@@ -55,6 +62,28 @@ class Exposition:
         `start` is how a bucket's line begins, and `edges` has for each bucket what is between its labels and its number. The
         number of a line that has the column of bucket counts is the count of all. If `only_positive`, a row whose sum is below
         0 has no lines but those of its buckets and its time.
+
+        A note is a row, the number of a bucket, a rank and a text; of those of one bucket, the text with the highest rank is
+        written. Notes are given in the order of rows, then of buckets.
+        """
+        return False
+
+    def write_exponential_buckets(
+        self,
+        tags: Sequence[TagSet],
+        positives: Sequence[Buckets],
+        start: str,
+        lines: tuple[Line, ...],
+        scheme: str,
+        openmetrics: bool,
+        notes: tuple[Note, ...] = (),
+        /,
+    ) -> bool:
+        """Do what `write_buckets` does, for exponential buckets, with the bounds that `ExponentialSnapshot` has.
+
+        The number of a line that has the column of positives is the count of all. If `openmetrics`, bounds are written as that
+        wants it, and a row whose sum or first bound is below 0 has no lines but those of its buckets and its time. A note has a
+        value in place of the number of a bucket.
         """
         return False
 
