@@ -3,6 +3,7 @@
 #include "buckets.h"
 #include "column.h"
 #include "distribution.h"
+#include "hold.h"
 #include "negatives.h"
 
 static Cell *
@@ -108,15 +109,18 @@ exponential_snapshot(const Family *family, const Cell *cells)
 /* Columns: those of column.h, then those of exemplars and of exponential buckets. */
 enum { NO_EXEMPLARS = N_COLUMNS, SCALES, ALL_COLUMNS = SCALES + 4 };
 
-static void
-set(PyObject *columns, int column, Py_ssize_t row, PyObject *value_steal)
+/* Append to a column: 0, or -1 with an exception. Steals; NULL passes on. */
+static int
+append(PyObject *columns, int column, PyObject *value_steal)
 {
-    PyTuple_SET_ITEM(PyTuple_GET_ITEM(columns, column), row, value_steal);
+    int result = value_steal == NULL ? -1 : PyList_Append(PyTuple_GET_ITEM(columns, column), value_steal);
+    Py_XDECREF(value_steal);
+    return result;
 }
 
 /* Copy one row whole: 0, or -1 with an exception. The buckets last, as in `columns.c`. */
 static int
-read_row(const Family *family, const Series *series, PyObject *columns, Py_ssize_t row)
+read_row(const Family *family, const Series *series, PyObject *columns)
 {
     const Cell *cells = series->cells;
     double numbers[] = {cell_get(&cells[SUM(family)]), extreme_of(family, cells, MIN(family)), extreme_of(family, cells, MAX(family)),
@@ -124,84 +128,112 @@ read_row(const Family *family, const Series *series, PyObject *columns, Py_ssize
     static const int places[] = {SUMS, MINS, MAXS, CREATED};
     atomic_thread_fence(memory_order_acquire);
     PyObject *read = exponential_read(family, cells);
-    for (int i = 0; read != NULL && i < 4; i++) {
-        PyObject *number = PyFloat_FromDouble(numbers[i]);
-        if (number == NULL) {
-            Py_CLEAR(read);
-            break;
-        }
-        set(columns, places[i], row, number);
-        set(columns, SCALES + i, row, Py_NewRef(PyTuple_GET_ITEM(read, i)));
+    int result = read == NULL ? -1 : append(columns, TAGS, Py_NewRef((PyObject *)series->tags));
+    for (int i = 0; result == 0 && i < 4; i++) {
+        result = append(columns, places[i], PyFloat_FromDouble(numbers[i])) < 0
+                         || append(columns, SCALES + i, Py_NewRef(PyTuple_GET_ITEM(read, i))) < 0
+                     ? -1
+                     : 0;
     }
-    if (read == NULL) {
-        return -1;
-    }
-    set(columns, TAGS, row, Py_NewRef((PyObject *)series->tags));
-    Py_DECREF(read);
-    return 0;
+    Py_XDECREF(read);
+    return result;
 }
 
-static int
-is_read(int column)
-{
-    return column != VALUES && column != BUCKET_COUNTS && column != NO_EXEMPLARS;
-}
-
-/* Read rows into a tuple of tuples; NULL with an exception. */
+/* Return a list of instruments, which hold the series that are to be read; NULL with an exception. */
 static PyObject *
-read_rows(const Family *family, const Series *const *rows, Py_ssize_t n)
+hold_rows(Family *family)
+{
+    PyObject *held = PyList_New(0);
+    for (uint32_t i = 0; held != NULL && i < family->table.n_rows; i++) {
+        Series *series = family->table.rows[i];
+        PyObject *one = series != NULL && is_live(series) ? (PyObject *)instrument_of(family, series) : NULL;
+        if ((one != NULL && PyList_Append(held, one) < 0) || PyErr_Occurred()) {
+            Py_CLEAR(held);
+        }
+        Py_XDECREF(one);
+    }
+    return held;
+}
+
+/* Read a row, while no finaliser can run that moves rows or records: 0, or -1 with an exception. */
+static int
+read_alone(const Family *family, const Series *series, PyObject *columns)
+{
+    int collecting = PyGC_Disable();
+    int result = read_row(family, series, columns);
+    if (collecting) {
+        PyGC_Enable();
+    }
+    return result;
+}
+
+#define AT_ONCE 128 /* rows that are read before other threads may run: a millisecond */
+
+/* Read rows, and let other threads run now and then: 0, or -1 with an exception. What ended meanwhile is left out. */
+static int
+read_held(Family *family, PyObject *held, PyObject *columns)
+{
+    Hold hold;
+    hold_begin(&hold);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(held); i++) {
+        const Series *series = ((Instrument *)PyList_GET_ITEM(held, i))->series;
+        if (is_live(series) && read_alone(family, series, columns) < 0) {
+            return -1;
+        }
+        if (i % AT_ONCE == AT_ONCE - 1) {
+            hold_pause(&hold);
+        }
+    }
+    int is_none = PyList_GET_SIZE(held) == 0 && !family_has_lived(family);
+    return is_none ? read_alone(family, family->root, columns) : 0;
+}
+
+/* Return a list for each column, in a tuple; NULL with an exception. */
+static PyObject *
+make_columns(void)
 {
     PyObject *columns = PyTuple_New(ALL_COLUMNS);
     for (int i = 0; columns != NULL && i < ALL_COLUMNS; i++) {
-        PyObject *column = PyTuple_New(is_read(i) ? n : 0);
+        PyObject *column = PyList_New(0);
         if (column == NULL) {
             Py_CLEAR(columns);
             break;
         }
         PyTuple_SET_ITEM(columns, i, column);
     }
-    for (Py_ssize_t i = 0; columns != NULL && i < n; i++) {
-        if (read_row(family, rows[i], columns, i) < 0) {
-            Py_CLEAR(columns);
-        }
-    }
     return columns;
 }
 
-/* Rows may come and go only while Python code runs. None runs before the columns are complete: tuples of floats, ints and tag
- * sets are made, which only a garbage collection that they trigger can interrupt. So the collector is off meanwhile. */
+/* Turn each column into a tuple. Steals; NULL with an exception, which it passes on. */
 static PyObject *
-read_table(const Family *family)
+as_tuples(PyObject *columns_steal)
 {
-    const Series **rows = PyMem_Malloc((family->table.n_rows + 1) * sizeof *rows);
-    if (rows == NULL) {
-        return PyErr_NoMemory();
-    }
-    Py_ssize_t n = 0;
-    for (uint32_t i = 0; i < family->table.n_rows; i++) {
-        const Series *series = family->table.rows[i];
-        if (series != NULL && is_live(series)) {
-            rows[n++] = series;
+    PyObject *tuples = columns_steal == NULL ? NULL : PyTuple_New(ALL_COLUMNS);
+    for (int i = 0; tuples != NULL && i < ALL_COLUMNS; i++) {
+        PyObject *column = PyList_AsTuple(PyTuple_GET_ITEM(columns_steal, i));
+        if (column == NULL) {
+            Py_CLEAR(tuples);
+            break;
         }
+        PyTuple_SET_ITEM(tuples, i, column);
     }
-    if (n == 0 && !family_has_lived(family)) {
-        rows[n++] = family->root;
-    }
-    int collecting = PyGC_Disable();
-    PyObject *columns = read_rows(family, rows, n);
-    if (collecting) { /* before any Python code runs, which may turn it off itself */
-        PyGC_Enable();
-    }
-    PyMem_Free(rows);
-    return columns;
+    Py_XDECREF(columns_steal);
+    return tuples;
 }
 
 PyObject *
-exponential_columns(const Family *family)
+exponential_columns(Family *family)
 {
-    PyObject *columns = read_table(family);
+    PyObject *held = hold_rows(family), *columns = held == NULL ? NULL : make_columns(), *result = NULL;
+    if (columns != NULL && read_held(family, held, columns) < 0) {
+        Py_CLEAR(columns);
+    }
+    Py_XDECREF(held);
+    columns = as_tuples(columns);
     PyObject *make = columns == NULL ? NULL : borrowed(family->state, COLUMNS);
-    PyObject *result = make == NULL ? NULL : PyObject_CallObject(make, columns);
+    if (make != NULL) {
+        result = PyObject_CallObject(make, columns);
+    }
     Py_XDECREF(columns);
     return result;
 }

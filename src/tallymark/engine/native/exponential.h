@@ -23,7 +23,8 @@ PyObject *exponential_read(const Family *family, const Cell *cells);
 /* The snapshot of one series; NULL with an exception. */
 PyObject *exponential_snapshot(const Family *family, const Cell *cells);
 
-/* Read a family as columns: the live series or, if there never was one, the root alone. NULL with an exception. */
-PyObject *exponential_columns(const Family *family);
+/* Read a family as columns: the live series or, if there never was one, the root alone. NULL with an exception. Other threads may
+ * run meanwhile. */
+PyObject *exponential_columns(Family *family);
 
 #endif
