@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -125,6 +126,18 @@ def test_one_that_is_too_long_is_rejected_and_the_one_before_stays(registry: tm.
         counter.inc(exemplar={"trace_id": value})
     assert counter.value == 2
     assert ids(registry) == ["é" * 120]
+
+
+def test_one_that_is_given_while_its_module_is_imported_is_rejected(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a signal handler, in the first record that has an exemplar."""
+    counter = registry.counter("n")
+    monkeypatch.setitem(sys.modules, "tallymark.engine.exemplar", ModuleType("tallymark.engine.exemplar"))
+    counter.inc(exemplar=A)
+    monkeypatch.undo()
+    assert counter.value == 1
+    assert registry.snapshot().find("tallymark_rejected", metric="n", reason="exemplar").value == 1  # type: ignore[union-attr]
 
 
 def test_an_empty_one_is_not_kept(registry: tm.Registry) -> None:

@@ -6,7 +6,9 @@ Each series that lives all the time is read once, and none is read twice.
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -100,6 +102,31 @@ def test_series_come_and_go_while_they_are_read(kind: str) -> None:
 
     with Meanwhile(work) as during:
         read_often(registry, during)
+
+
+def test_other_threads_run_while_exponential_buckets_are_read() -> None:
+    """No thread takes the GIL here that is not let have it."""
+    histogram = tm.Registry(engine="native", limits=tm.TagLimits(max_series=SERIES)).histogram("n", exponential=True)
+    for i in range(2_000):
+        histogram.observe(1, i=i)
+        histogram.observe(1.4, i=i)
+
+    def work() -> Iterator[None]:
+        time.sleep(0)
+        yield
+
+    interval = sys.getswitchinterval()
+    with Meanwhile(work) as during:
+        while during.steps == 0:
+            time.sleep(0.001)
+        sys.setswitchinterval(1000)
+        try:
+            before = during.steps
+            read = histogram._family.read()
+            assert during.steps > before
+        finally:
+            sys.setswitchinterval(interval)
+    assert len(read.tags) == 2_000
 
 
 def test_so_many_go_while_they_are_read_that_the_rows_move() -> None:

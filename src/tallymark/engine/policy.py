@@ -146,9 +146,9 @@ class Policy:
         return self._checked_labels(exemplar)
 
     def _checked_labels(self, exemplar: Mapping[Any, Any]) -> Labels:
-        from tallymark.engine.exemplar import checked_labels  # most services have no exemplars
-
         try:
+            from tallymark.engine.exemplar import checked_labels  # most services have none. It fails amid its own import
+
             return checked_labels(exemplar)
         except Exception as error:
             self.reject("exemplar", "an exemplar cannot be kept: {}", _failure_text(error))

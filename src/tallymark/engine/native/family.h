@@ -130,9 +130,6 @@ void family_lose(Family *family, Series *series);
 /* Make cells those of an empty series. */
 void family_init_cells(const Family *family, Cell *cells);
 
-/* Return 1 if there ever was a live series, in any process. */
-int family_has_lived(const Family *family);
-
 /* Free what cells of private memory keep elsewhere. */
 void family_free_cells(const Family *family, Series *series);
 

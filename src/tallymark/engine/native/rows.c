@@ -288,8 +288,9 @@ read_block(Family *family, Rows *rows)
     return 0;
 }
 
-int
-family_has_lived(const Family *family)
+/* Return 1 if there ever was a live series, in any process. */
+static int
+has_lived(const Family *family)
 {
     return family->has_lived || (family->entry.record != NULL && atomic_load(&family->entry.record->born) != 0);
 }
@@ -315,7 +316,7 @@ read_all(Family *family, Rows *rows)
         }
         hold_pause(&hold);
     }
-    return rows->n == 0 && !family_has_lived(family) ? read_root(family, rows) : 0;
+    return rows->n == 0 && !has_lived(family) ? read_root(family, rows) : 0;
 }
 
 /* While it is read, the table knows of it: so it goes on at the same series if rows move meanwhile. (In a child that another
