@@ -6,7 +6,7 @@ from tallymark.export.escaping import metric_names
 from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
 from tallymark.export.protobuf_messages import MetricFamily
 from tallymark.export.protobuf_numbers import counters, gauges
-from tallymark.export.protobuf_series import column_of_labels, labels_beside
+from tallymark.export.protobuf_series import labels_beside
 from tallymark.export.protobuf_wire import varint
 from tallymark.metric.data import (
     ExponentialHistogramData,
@@ -61,6 +61,6 @@ def _metrics(data: Data, escaping: str, classic: bool) -> tuple[int, list[bytes]
         case SummaryData():
             return _SUMMARY, summaries(labels_beside("quantile", data.tags, escaping), data)
         case SumData(monotonic=True):
-            return _COUNTER, counters(column_of_labels(data.tags, escaping), data, escaping)
+            return _COUNTER, counters(data, escaping)
         case SumData() | GaugeData() | InfoData() | StateSetData():
-            return _GAUGE, gauges(column_of_labels(data.tags, escaping), data)
+            return _GAUGE, gauges(data, escaping)

@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from tallymark.engine.exemplar import Exemplar as RecordedExemplar
 
 __all__ = [
-    "column_of_labels", "exemplar_message", "label_fields", "labels_beside", "newest", "oldest", "set_time", "twins",
+    "column_of_labels", "exemplar_message", "label_fields", "labels_beside", "may_repeat", "newest", "oldest", "set_time",
+    "twins",
 ]  # fmt: skip
 
 _KEPT = ("underscores", "allow-utf-8")
 """The schemes that scrapers use; for others, labels are made each time."""
+
+_exact = True
+"""True if all labels that are kept with tags so far equal them, so that no two can be the same."""
 
 _pairs, _names, _values = Heads(b"\x0a"), Heads(b"\x0a"), Heads(b"\x12")
 """The field `label` of a message, and the fields of a message `LabelPair`."""
@@ -33,6 +37,11 @@ def column_of_labels(column: Sequence[TagSet], escaping: str) -> list[bytes]:
         return [label_fields(tags.items(), escaping) for tags in column]
     # What is kept is seen here, rather than by a call for each series.
     return [kept if type(kept := tags._label_pairs) is bytes else _kept_labels(tags, escaping) for tags in column]
+
+
+def may_repeat(escaping: str) -> bool:
+    """Return True if labels that `column_of_labels` returned for different tags may be the same."""
+    return not (_exact and escaping in _KEPT)
 
 
 def labels_beside(reserved: str, column: Sequence[TagSet], escaping: str) -> list[bytes]:
@@ -54,7 +63,9 @@ def _kept_labels(tags: TagSet, escaping: str) -> bytes:
 
 def _both_labels(tags: TagSet) -> bytes | tuple[bytes, bytes]:
     """Return the labels in the two schemes that scrapers use; once if these are the same."""
+    global _exact
     names = [_plain_name(key) for key in tags]
+    _exact = _exact and None not in names and "" not in tags.values()
     if None in names:
         return label_fields(tags.items(), _KEPT[0]), label_fields(tags.items(), _KEPT[1])
     # The keys are names as they are, and sorted.
