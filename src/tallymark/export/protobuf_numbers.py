@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from struct import pack
 
-from tallymark.export.portions import portions
 from tallymark.export.protobuf_series import column_of_labels, exemplar_message, may_repeat, newest, oldest, twins
 from tallymark.export.protobuf_wire import METRIC, Heads, created_fields, varint
+from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
