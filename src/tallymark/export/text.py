@@ -88,10 +88,11 @@ def number_rows(
 
 
 def _without_twins(texts: list[str], values: Sequence[float], *, adds_up: bool) -> tuple[list[str], list[float]]:
-    merged: dict[str, float] = {}
+    merged: dict[str, list[float]] = {}
     for text, value in zip(texts, values, strict=True):
-        merged[text] = merged.get(text, 0.0) + value if adds_up else value
-    return list(merged), list(merged.values())
+        merged.setdefault(text, []).append(value)
+    # By `sum`, in all formats: from Python 3.12 on, it loses less than `+` does.
+    return list(merged), [sum(some) if adds_up else some[-1] for some in merged.values()]
 
 
 def groups(texts: Iterable[str]) -> dict[str, list[int]]:
