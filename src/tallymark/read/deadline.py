@@ -33,7 +33,7 @@ class Deadline:
 
 
 class DeadlineSocket:
-    """What `http.client` needs of a socket."""
+    """What `http.client` needs of a socket. It does not own the one that it is given."""
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self._sock = sock
@@ -49,8 +49,7 @@ class DeadlineSocket:
         return io.BufferedReader(_Arriving(self._sock, self._deadline))
 
     def close(self) -> None:
-        """Close the socket."""
-        self._sock.close()
+        """Do nothing: the connection is closed when its page has been read, and this is called before."""
 
 
 class _Arriving(io.RawIOBase):

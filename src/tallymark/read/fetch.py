@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 import ssl
-from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
 from tallymark.frozen import Frozen
@@ -83,7 +82,9 @@ class Fetcher:
     def _answer(self, address: Address, trusted: tuple[str, str, int], deadline: Deadline) -> Page | str:
         """Return the page, or where it redirects to."""
         try:
-            with closing(self._connected(address, deadline)) as connection:
+            with self._connected(address, deadline) as sock:
+                connection = HTTPConnection(address.host, address.port)
+                connection.sock = cast("Any", DeadlineSocket(sock, deadline))
                 connection.request("GET", address.target or "/", headers=self._fields(address, trusted))
                 with connection.getresponse() as response:
                     return self._read(address, response)
@@ -94,7 +95,7 @@ class Fetcher:
         except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for some broken answers
             raise ReadError(f"{address.url} {_trouble(address, error)}") from None
 
-    def _connected(self, address: Address, deadline: Deadline) -> HTTPConnection:
+    def _connected(self, address: Address, deadline: Deadline) -> socket.socket:
         sock = socket.create_connection((address.host, address.port), timeout=deadline.left())
         try:
             if address.scheme == "https":
@@ -104,10 +105,7 @@ class Fetcher:
         except BaseException:
             sock.close()
             raise
-        connection = HTTPConnection(address.host, address.port)
-        wrapped: Any = DeadlineSocket(sock, deadline)
-        connection.sock = wrapped
-        return connection
+        return sock
 
     def _fields(self, address: Address, trusted: tuple[str, str, int]) -> dict[str, str]:
         fields = {
@@ -133,6 +131,8 @@ def _status(response: HTTPResponse) -> str:
 
 def _remedy(status: int) -> str:
     match status:
+        case 400:
+            return ": it does not understand what it is asked; should it be https://?"
         case 401:
             return ": it asks for credentials; give a user and a password, or a bearer token"
         case 403:
