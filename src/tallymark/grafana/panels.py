@@ -49,6 +49,7 @@ def graph(
     steps: Steps = (),
     stacked: bool = False,
     exemplars: bool = False,
+    colors: Sequence[tuple[str, str]] = (),
 ) -> timeseries.Panel:
     """Return lines over time.
 
@@ -56,6 +57,7 @@ def graph(
         steps: beyond the first, lines to stay below.
         stacked: put the series on top of each other.
         exemplars: show them as points, each with a link to its trace.
+        colors: of lines whose legends match regular expressions.
     """
     panel = timeseries.Panel().title(title).description(description).datasource(DATASOURCE).unit(unit).height(8).span(width)
     panel = panel.min(0).line_width(1).fill_opacity(40 if stacked else 8).show_points(shapes.VisibilityMode.NEVER)
@@ -68,6 +70,9 @@ def graph(
     if steps:
         style = common.GraphThresholdsStyleConfig().mode(shapes.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds(_thresholds([(None, "transparent"), *steps[1:]])).thresholds_style(style)
+    for pattern, color in colors:
+        fixed = dashboard.FieldColor().mode(model.FieldColorModeId.FIXED).fixed_color(color).build()
+        panel = panel.override_by_regexp(f"/{pattern}/", [model.DynamicConfigValue("color", fixed)])
     for place, (expression, legend_format) in enumerate(queries):
         panel = panel.with_target(_query(place, expression, legend_format).range().exemplar(exemplars))
     return panel

@@ -106,9 +106,8 @@ class RuntimeRows:
         return [(f"topk(20, {expression})", legend)]
 
     def _of_targets(self) -> Iterator[Builder[Panel]]:
-        conditions = [one for one in self._view.target if one.startswith(("job", "instance"))]
         for name, title, unit in _ALWAYS_THERE:
-            expression = self._view.spelling.selector(name, conditions)
+            expression = self._view.spelling.selector(name, self._view.scraped)
             yield graph(title, "As Prometheus tells.", unit, [(expression, "{{instance}}")], width=8)
 
 

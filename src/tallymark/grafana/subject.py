@@ -27,7 +27,9 @@ class Kind:
         stem: what the names of recording rules begin with.
         by: the tags by which it is broken down, the most telling first; what the dashboard's user chooses is a value of that.
         variable: the name of that choice.
+        unit: of how many there are per second, as Grafana calls it.
         outcome: the tag that tells how one ended.
+        colors: of outcomes, by regular expressions.
         failures: the conditions, each of which makes one a failure.
         in_progress: the gauge of those under way, and its tag; may be missing.
         errors: the counter that tells what went wrong, and its tag; may be missing.
@@ -43,7 +45,9 @@ class Kind:
     stem: str
     by: tuple[str, ...]
     variable: str
+    unit: str
     outcome: str
+    colors: tuple[tuple[str, str], ...]
     failures: tuple[Condition, ...]
     in_progress: tuple[str, str]
     errors: tuple[str, str] | None = None
@@ -60,7 +64,9 @@ HTTP = Kind(
     stem="http_server_requests",
     by=("http.route", "http.request.method"),
     variable="route",
+    unit="reqps",
     outcome="http.response.status_code",
+    colors=(("^[12]..$", "green"), ("^3..$", "blue"), ("^4..$", "yellow"), ("^5..$", "red")),
     failures=(("http.response.status_code", "=~", "5.."), ("error.type", "!=", "")),
     in_progress=("http.server.active_requests", "http.request.method"),
     others=(
@@ -79,7 +85,9 @@ OPERATIONS = Kind(
     stem="operations",
     by=("operation",),
     variable="operation",
+    unit="ops",
     outcome="status",
+    colors=(("^success$", "green"), ("^cancelled$", "blue"), ("^timeout$", "orange"), ("^error$", "red")),
     failures=(("status", "=~", "error|timeout"),),
     in_progress=("operations_in_flight", "operation"),
     errors=("operation_errors", "error_type"),
@@ -96,7 +104,9 @@ TASKS = Kind(
     stem="celery_tasks",
     by=("task",),
     variable="task",
+    unit="ops",
     outcome="state",
+    colors=(("^SUCCESS$", "green"), ("^REVOKED$", "blue"), ("^RETRY$", "yellow"), ("^FAILURE$", "red")),
     failures=(("state", "=", "FAILURE"),),
     in_progress=("celery.worker.tasks.active", "instance"),
     errors=("celery.task.failed", "exception"),

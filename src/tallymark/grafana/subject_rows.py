@@ -19,6 +19,7 @@ __all__ = ["SubjectRows"]
 Row = tuple[str, list[Builder[Panel]]]
 
 QUANTILES = (("0.5", "p50"), ("0.95", "p95"), ("0.99", "p99"))
+_COLORS = (("^p50$", "green"), ("^p95$", "orange"), ("^p99$", "red"), ("^mean$", "blue"))
 _MOST = 15
 """Lines in one graph. The table has them all."""
 
@@ -76,7 +77,9 @@ class SubjectRows:
 
     def _now(self) -> Iterator[Builder[Panel]]:
         per_second = self._duration.count([], WINDOW, self._chosen)
-        yield number(self._many.capitalize(), f"{self._many.capitalize()} that ended, per second.", "reqps", per_second)
+        yield number(
+            self._many.capitalize(), f"{self._many.capitalize()} that ended, per second.", self._subject.kind.unit, per_second
+        )
         about = f"Share of {self._many} that failed."
         yield number("Errors", about, "percentunit", self._share([]), steps=self._failed_share())
         for q, name in QUANTILES:
@@ -93,12 +96,14 @@ class SubjectRows:
     def _traffic(self) -> Iterator[Builder[Panel]]:
         by_key = f"topk({_MOST}, {self._duration.count(self._labels, WINDOW, self._chosen)})"
         about = f"{self._many.capitalize()} per second: the {_MOST} most frequent."
-        yield graph(f"By {self._subject.kind.variable}", about, "reqps", [(by_key, self._legend)])
+        yield graph(f"By {self._subject.kind.variable}", about, self._subject.kind.unit, [(by_key, self._legend)])
         outcome = self._subject.label(self._subject.kind.outcome)
         legend = f"{{{{{self._subject.bare_label(self._subject.kind.outcome)}}}}}"
         expression = self._duration.count([outcome], WINDOW, self._chosen)
         name = self._subject.kind.outcome.rpartition(".")[2].replace("_", " ")
-        yield graph(f"By {name}", "How they ended, per second.", "reqps", [(expression, legend)], stacked=True)
+        colors = self._subject.kind.colors
+        about = "How they ended, per second."
+        yield graph(f"By {name}", about, self._subject.kind.unit, [(expression, legend)], stacked=True, colors=colors)
 
     def _errors(self) -> Iterator[Builder[Panel]]:
         share = f"topk({_MOST}, {self._share(self._labels)} > 0)"
@@ -115,13 +120,13 @@ class SubjectRows:
             labels = [self._subject.label(key) for key in keys]
             expression = self._duration.count(labels, WINDOW, *self._subject.failed(self._chosen))
             legend = " ".join([f"{{{{{self._subject.bare_label(key)}}}}}" for key in keys])
-        yield graph("What went wrong", "Failures per second.", "reqps", [(expression, legend)], stacked=True)
+        yield graph("What went wrong", "Failures per second.", self._subject.kind.unit, [(expression, legend)], stacked=True)
 
     def _durations(self) -> Iterator[Builder[Panel]]:
         queries = [(self._duration.quantile(q, [], WINDOW, self._chosen), name) for q, name in QUANTILES]
         mean = f"{self._duration.total([], WINDOW, self._chosen)} / {self._duration.count([], WINDOW, self._chosen)}"
         about = "Quantiles and mean. Points are exemplars: a click leads to the trace."
-        yield graph("Quantiles", about, "s", [*queries, (mean, "mean")], steps=self._slow(), exemplars=True)
+        yield graph("Quantiles", about, "s", [*queries, (mean, "mean")], steps=self._slow(), exemplars=True, colors=_COLORS)
         about = f"How many {self._many} per second took how long."
         yield heat_map("Distribution", about, "s", self._duration.buckets(WINDOW, self._chosen))
         slowest = f"topk({_MOST}, {self._duration.quantile('0.95', self._labels, WINDOW, self._chosen)})"
@@ -133,7 +138,7 @@ class SubjectRows:
         per_second = self._duration.count(by, window, self._chosen)
         failed = self._subject.failures(by, window, self._chosen)
         columns: list[Column] = [
-            ("Per second", per_second, "reqps", ()),
+            ("Per second", per_second, self._subject.kind.unit, ()),
             ("Errors", f"{failed} / {per_second}", "percentunit", self._failed_share()),
         ]
         for q, name in QUANTILES:

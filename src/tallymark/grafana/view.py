@@ -27,20 +27,32 @@ class View:
 
     Attributes:
         conditions: of the whole source.
+        scraping: those of them that hold for what Prometheus itself tells of its targets, too.
     """
 
     spelling: Spelling
     conditions: tuple[str, ...]
+    scraping: tuple[str, ...]
 
     @classmethod
     def of(cls, spelling: Spelling, selector: Sequence[Condition]) -> View:
         """Return the view under the conditions of a selector."""
-        return cls(spelling, tuple([spelling.condition(*one) for one in selector]))
+        conditions = [spelling.condition(*one) for one in selector]
+        scraping = [spelling.condition(*one) for one in selector if one[0] in TARGETS]
+        return cls(spelling, tuple(conditions), tuple(scraping))
 
     @property
     def target(self) -> list[str]:
         """The conditions on all series of the chosen targets."""
-        return [*self.conditions, *[self.spelling.chosen(label, label) for label in TARGETS]]
+        return [*self.conditions, *self._chosen_target()]
+
+    @property
+    def scraped(self) -> list[str]:
+        """The conditions on what Prometheus itself tells of the chosen targets."""
+        return [*self.scraping, *self._chosen_target()]
+
+    def _chosen_target(self) -> list[str]:
+        return [self.spelling.chosen(label, label) for label in TARGETS]
 
     def chosen(self, subject: Subject) -> list[str]:
         """Return the conditions on the chosen series of a subject."""
