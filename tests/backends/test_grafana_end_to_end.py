@@ -20,6 +20,8 @@ from prometheus_server import Prometheus, is_version_3, job, running_prometheus
 
 import tallymark as tm
 from tallymark import cli
+from tallymark.grafana.distribution import Native
+from tallymark.grafana.promql import Spelling
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -45,6 +47,8 @@ class Service:
         self.lag, self.pauses = registry.timer("asyncio.eventloop.lag"), registry.timer("cpython.gc.duration")
         registry.gauge("asyncio.tasks", aggregate="sum").set(4)
         self.logged = registry.counter("logging.records")
+
+        self.operations.record_operation("idle", "success", 0.01)  # and never again
 
     def work(self) -> None:
         for route in ROUTES:
@@ -216,6 +220,13 @@ def test_the_alerts_of_a_service_that_fails_tell_what_is_wrong(scraped: Scraped,
         "HTTPServerErrorBudgetBurn", "HTTPServerLatencyBudgetBurn", "OperationsErrorBudgetBurn", "CeleryTasksErrorBudgetBurn",
         "MetricsRejected",
     }  # fmt: skip
+
+
+def test_native_histograms_without_traffic_spoil_no_sum(scraped: Scraped) -> None:
+    native = Native(Spelling(), "operation_duration_seconds", "seconds")
+    idle = ['job="native"', 'operation="idle"']
+    assert scraped.prometheus.values(native.count(["operation"], "5s", idle), "operation") == {("idle",): 0.0}
+    assert scraped.prometheus.query(native.above("0.25", ["operation"], "5s", idle)) is None
 
 
 def test_no_rule_failed(scraped: Scraped) -> None:

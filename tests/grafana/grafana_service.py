@@ -77,13 +77,25 @@ def check_firing(
         firing: the labels of the alerts that must fire then, and no others.
         alert: a regular expression for the names of alerts that count.
     """
-    (folder / "rules.yml").write_text(rules)
     expression = f'sort(count without (alertstate) (ALERTS{{alertname=~"{alert}",alertstate="firing"}}))'
-    expected = [{"labels": _selector(labels), "value": 1} for labels in firing]
+    check(folder, rules, series, at, expression, [(labels, 1) for labels in firing])
+
+
+def check(
+    folder: Path,
+    rules: str,
+    series: Mapping[str, str],
+    at: str,
+    expression: str,
+    expected: Sequence[tuple[Mapping[str, str], float]],
+) -> None:
+    """Have `promtool` check what an expression evaluates to: labels and values."""
+    (folder / "rules.yml").write_text(rules)
+    samples = [{"labels": _selector(labels), "value": value} for labels, value in expected]
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": [{"expr": expression, "eval_time": at, "exp_samples": expected}],
+        "promql_expr_test": [{"expr": expression, "eval_time": at, "exp_samples": samples}],
     }
     whole = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
     (folder / "test.yml").write_text(json.dumps(whole))

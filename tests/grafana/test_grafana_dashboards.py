@@ -148,6 +148,16 @@ def test_a_prefix_makes_dashboards_of_its_own() -> None:
     assert "job:billing_operations_failed:ratio_rate1h{" in asked
 
 
+@pytest.mark.parametrize("uid", BOARDS)
+def test_choices_are_queries_that_the_editor_of_grafana_leaves_as_they_are(uid: str) -> None:
+    datasource, *choices = ALL[uid]["templating"]["list"]
+    assert (datasource["type"], datasource["query"]) == ("datasource", "prometheus")
+    for choice in choices:
+        assert choice["query"]["qryType"] == 5
+        assert choice["query"]["classicQuery"] == choice["query"]["query"]
+        assert (choice["multi"], choice["includeAll"], choice["allValue"]) == (True, True, ".*")
+
+
 def test_only_what_is_there_is_asked_for() -> None:
     def bare(registry: tm.Registry) -> None:
         registry.timer("http.server.request.duration").record(0.1, **{"http.route": "/"})

@@ -14,6 +14,7 @@ from tallymark.grafana.distribution import Classic, Native
 from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.promql import Spelling, parse_selector
+from tallymark.integrations.http_metrics import HTTPMetrics
 from tallymark.metric.data import SummaryData
 
 
@@ -45,6 +46,31 @@ def test_names_are_those_that_the_scraper_sees(escaping: str, name: str, label: 
     assert subject.by == ("http.route", "http.request.method")
     # No request has failed yet: how the tag will be spelled is known all the same.
     assert Spelling(escaping).condition("error.type", "!=", "") in subject.failed([])[1]
+
+
+def test_what_the_integrations_of_web_servers_record_is_found_with_all_that_belongs_to_it() -> None:
+    def record(registry: tm.Registry) -> None:
+        line = HTTPMetrics(registry).line("GET", "http", "1.1")
+        line.begin()
+        series = line.series("/orders", 200, "")
+        assert series is not None
+        for record_one in (series.duration, series.received, series.sent):
+            record_one(0.5)
+
+    (subject,) = endpoint(record).subjects()
+    assert (subject.slug, subject.by) == ("http", ("http.route", "http.request.method"))
+    assert 0.5 in subject.duration.bounds
+    assert subject.in_progress == "http_server_active_requests"
+    assert {title: size.name for title, size in subject.others.items()} == {
+        "Size of request bodies": "http_server_request_body_size_bytes",
+        "Size of response bodies": "http_server_response_body_size_bytes",
+    }
+
+
+def test_a_server_that_has_no_routes_is_one_too() -> None:
+    (subject,) = endpoint(_timer("http.server.request.duration", **{"http.request.method": "GET"})).subjects()
+    assert subject.by == ("http.request.method",)
+    assert subject.label("http.route") == "http_route"
 
 
 @pytest.mark.parametrize("kind", ["http", "operations", "celery"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from grafana_service import HTTP_BOUNDS, celery, check_firing, endpoint, http, operations, run_promtool
+from grafana_service import HTTP_BOUNDS, celery, check, check_firing, endpoint, http, operations, run_promtool
 
 import tallymark as tm
 from tallymark.grafana.errors import GrafanaError
@@ -78,13 +78,26 @@ def errors(*severities: str) -> list[dict[str, str]]:
         ({OK: "0+10000x90", BROKEN: "0+20x90"}, "1h", ["ticket"]),  # twice
         ({OK: "0+10000x90", BROKEN: "0+100x90"}, "1h", ["ticket", "page"]),  # ten times: the window of 6 hours
         ({OK: "0+10000x400", BROKEN: "0x290 0+3000x100"}, "5h", ["ticket", "page"]),  # an outage after hours without errors
-        ({OK: "0+10000x400", BROKEN: "0x200 0+3000x5 15000x190"}, "5h", ["ticket"]),  # one that is over
+        ({OK: "0+10000x400", BROKEN: "0x200 0+12000x5 60000x190"}, "5h", ["ticket"]),  # one that is over
+        ({OK: "0+10000x150", BROKEN: "0x117 0+2000x2 4000x30"}, "2h", ["ticket"]),  # a short one
         ({OK: "0+1000x90", GONE: "0+1000x90"}, "1h", ["ticket", "page"]),  # without any status
         ({BROKEN: "0+1000x90"}, "1h", ["ticket", "page"]),  # nothing else
         ({OK: "100x90", BROKEN: "100x90"}, "1h", []),  # no traffic
         ({OK: "100x90 0+1000x60", BROKEN: "100x90 0x60"}, "2h", []),  # a restart
     ],
-    ids=["no errors", "few", "twice too many", "ten times", "outage", "over", "no status", "all fail", "no traffic", "restart"],
+    ids=[
+        "no errors",
+        "few",
+        "twice too many",
+        "ten times",
+        "outage",
+        "over",
+        "blip",
+        "no status",
+        "all fail",
+        "no traffic",
+        "restart",
+    ],
 )
 def test_errors_alert_who_must_know_and_nobody_else(
     series: dict[str, str], at: str, severities: list[str], tmp_path: Path
@@ -121,6 +134,20 @@ def test_what_fails_is_not_slow_too(tmp_path: Path) -> None:
 def test_each_job_has_its_own_budget(tmp_path: Path) -> None:
     series = {OK: "0+1000x90", BROKEN: "0+1000x90", OK.replace('"api"', '"web"'): "0+1000x90"}
     check_firing(tmp_path, text(http), series, "1h", errors("ticket", "page"))
+
+
+@pytest.mark.server
+def test_each_route_may_have_its_own_budget(tmp_path: Path) -> None:
+    other, other_fast = OK.replace('route="/"', 'route="/b"'), FAST.replace('route="/"', 'route="/b"')
+    series = {OK: "0+1000x90", FAST: "0+1000x90", other: "0+1000x90", other_fast: "0+500x90"}
+    expected = [one | {"http_route": "/b"} for one in burns(QUICK, "HTTPServerLatencyBudgetBurn", "ticket", "page")]
+    check_firing(tmp_path, text(http, latency="0.5:99", by=("job", "http_route")), series, "1h", expected)
+
+
+@pytest.mark.server
+def test_without_errors_the_share_is_zero_and_the_whole_budget_is_left(tmp_path: Path) -> None:
+    labels = {"__name__": "job:http_server_requests_failed:ratio_rate30d", "job": "api", "objective": ALWAYS}
+    check(tmp_path, text(http), {OK: "0+1000x90"}, "1h", "job:http_server_requests_failed:ratio_rate30d", [(labels, 0)])
 
 
 @pytest.mark.server

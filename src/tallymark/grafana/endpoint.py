@@ -81,7 +81,7 @@ class Endpoint:
                 continue
             labels = {underscored(key): key for tags in metric.family.data.tags for key in tags}
             duration = self.distribution(metric)
-            if duration is not None and underscored(kind.by[0]) in labels:
+            if duration is not None and not labels.keys().isdisjoint(map(underscored, kind.by)):
                 yield self._subject(kind, prefix, duration, labels)
 
     def _subject(self, kind: Kind, prefix: str, duration: Distribution, labels: dict[str, str]) -> Subject:
@@ -126,4 +126,4 @@ def _stem(family: FamilySnapshot, name: str) -> str:
 
 
 def _shown(kind: Kind) -> str:
-    return f"{underscored(kind.duration)}_seconds with the tag {underscored(kind.by[0])}"
+    return f"{underscored(kind.duration)}_seconds with the tag {' or '.join(map(underscored, kind.by))}"

@@ -108,7 +108,7 @@ def overview_table(
     Args:
         keys: the labels that tell rows apart, and their titles; the first has the link.
         columns: what is told of each.
-        link: where a click on a row leads to.
+        link: where a click on a row leads to; may be empty.
     """
     panel = table.Panel().title(title).description(description).datasource(DATASOURCE).height(10).span(24)
     renamed = {f"Value #{chr(ord('A') + place)}": column[0] for place, column in enumerate(columns)} | dict(keys)
@@ -122,8 +122,9 @@ def overview_table(
     for place, (name, expression, unit, steps) in enumerate(columns):
         panel = panel.with_target(_query(place, expression).instant().format(PromQueryFormat.TABLE))
         panel = panel.override_by_name(name, _cell(unit, steps))
-    links = [{"title": "Show only this", "url": link}]
-    panel = panel.override_by_name(keys[0][1], [model.DynamicConfigValue("links", links)])
+    if link:
+        links = [{"title": "Show only this", "url": link}]
+        panel = panel.override_by_name(keys[0][1], [model.DynamicConfigValue("links", links)])
     panel = panel.footer(common.TableFooterOptions().enable_pagination(True).show(False).reducer([]))
     return panel.sort_by([common.TableSortByFieldState().display_name(columns[0][0]).desc(True)]).filterable(True)
 

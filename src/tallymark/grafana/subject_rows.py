@@ -148,10 +148,11 @@ class SubjectRows:
             (self._subject.bare_label(key), key.rpartition(".")[2].rpartition("_")[2].capitalize()) for key in self._subject.by
         ]
         variable = self._subject.kind.variable
+        is_chosen_by = self._subject.by[0] == self._subject.key(self._subject.kind.by[0])
         link = f"/d/{self._uid}?${{__url_time_range}}&${{datasource:queryparam}}&${{job:queryparam}}&${{instance:queryparam}}"
         link += f"&var-{variable}=${{__value.raw:percentencode}}"
         about = "In the chosen range of time. The last column tells where the service spends its time."
-        return overview_table(f"{self._many.capitalize()} by {variable}", about, keys, columns, link)
+        return overview_table(f"{self._many.capitalize()} by {variable}", about, keys, columns, link if is_chosen_by else "")
 
     def _others(self) -> Iterator[Builder[Panel]]:
         if self._subject.in_progress:
