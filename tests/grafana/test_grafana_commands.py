@@ -112,6 +112,24 @@ def test_a_source_that_cannot_be_read_is_one_line(
     assert message in line
 
 
+@pytest.mark.parametrize(
+    ("command", "output", "path"), [("rules", "folder", "folder"), ("dashboards", "file", "file/tallymark-http.json")]
+)
+def test_what_cannot_be_written_is_one_line(
+    command: str, output: str, path: str, shared: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert run(command, shared, "--objective", "99", "--only", "http", "--output", str(tmp_path / output)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"tallymark {command}: {tmp_path / path} cannot be written: ")
+
+
+def test_a_device_is_written_to_not_replaced(shared: str) -> None:
+    assert run("rules", shared, "--objective", "99", "--output", "/dev/null") == 0
+    assert not Path("/dev/null").is_file()
+
+
 def test_a_latency_without_an_objective_is_told(shared: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("dashboards", shared, "--latency", "0.5") == 1
     assert "tallymark dashboards: --latency needs --objective" in capsys.readouterr().err

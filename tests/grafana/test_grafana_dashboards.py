@@ -120,6 +120,7 @@ def test_the_table_leads_to_its_rows() -> None:
     assert link["url"].endswith("&var-route=${__value.raw:percentencode}")
 
 
+@pytest.mark.slow
 def test_the_same_metrics_give_the_same_text_in_each_process() -> None:
     code = (
         "from grafana_service import endpoint; from tallymark.grafana.dashboards import DashboardsBuilder;"

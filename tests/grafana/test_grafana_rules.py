@@ -77,9 +77,9 @@ def errors(*severities: str) -> list[dict[str, str]]:
         ({OK: "0+10000x90", BROKEN: "0+5x90"}, "1h", []),  # half of what the budget allows
         ({OK: "0+10000x90", BROKEN: "0+20x90"}, "1h", ["ticket"]),  # twice
         ({OK: "0+10000x90", BROKEN: "0+100x90"}, "1h", ["ticket", "page"]),  # ten times: the window of 6 hours
-        ({OK: "0+10000x400", BROKEN: "0x290 0+3000x100"}, "5h", ["ticket", "page"]),  # an outage after hours without errors
-        ({OK: "0+10000x400", BROKEN: "0x200 0+12000x5 60000x190"}, "5h", ["ticket"]),  # one that is over
-        ({OK: "0+10000x150", BROKEN: "0x117 0+2000x2 4000x30"}, "2h", ["ticket"]),  # a short one
+        ({OK: "0+10000x90", BROKEN: "0x65 0+3000x30"}, "75m", ["ticket", "page"]),  # an outage after hours without errors
+        ({OK: "0+10000x90", BROKEN: "0x30 0+12000x5 60000x60"}, "75m", ["ticket"]),  # one that is over
+        ({OK: "0+10000x90", BROKEN: "0x87 0+2000x2 4000x10"}, "90m", ["ticket"]),  # a short one
         ({OK: "0+1000x90", GONE: "0+1000x90"}, "1h", ["ticket", "page"]),  # without any status
         ({BROKEN: "0+1000x90"}, "1h", ["ticket", "page"]),  # nothing else
         ({OK: "100x90", BROKEN: "100x90"}, "1h", []),  # no traffic

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from tallymark.cli.grafana_options import add_objective, add_source, latencies, objective, read_endpoint, reported
+from tallymark.cli.grafana_options import add_objective, add_source, latencies, objective, read_endpoint, reported, write
 from tallymark.grafana.errors import GrafanaError
 
 __all__ = ["configure"]
@@ -42,18 +41,7 @@ def _run(options: argparse.Namespace) -> None:
         by=options.by,
         only=options.only,
     )
-    options.output.mkdir(parents=True, exist_ok=True)
     for uid, text in builder.dashboards().items():
         path = options.output / f"{uid}.json"
-        write_whole(path, text)
+        write(path, text)
         print(path)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that who reads it meanwhile, as Grafana and Prometheus do, finds the old one or the new one."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tallymark.bench.result.files import write_whole
 from tallymark.export.escaping import UNDERSCORES
 from tallymark.grafana.endpoint import HISTOGRAMS, Endpoint
 from tallymark.grafana.errors import GrafanaError
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["add_objective", "add_source", "latencies", "objective", "read_endpoint", "reported"]
+__all__ = ["add_objective", "add_source", "latencies", "objective", "read_endpoint", "reported", "write"]
 
 _UTF_8 = {"Accept": "text/plain;version=1.0.0;escaping=allow-utf-8, text/plain;q=0.5"}
 
@@ -96,6 +98,19 @@ def read_endpoint(options: argparse.Namespace) -> Endpoint:
     with open_source(options.source, headers=headers) as source:
         snapshot = source.snapshot()
         return Endpoint(snapshot, source.name, escaping=options.escaping, histograms=options.histograms)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a file, and the folder that it is in. Who reads it meanwhile, as Prometheus does, finds the old text or the new.
+
+    Raises:
+        GrafanaError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise GrafanaError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def reported(command: str, run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], int]:

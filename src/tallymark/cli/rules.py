@@ -6,8 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tallymark.cli.dashboards import write_whole
-from tallymark.cli.grafana_options import add_objective, add_source, latencies, objective, read_endpoint, reported
+from tallymark.cli.grafana_options import add_objective, add_source, latencies, objective, read_endpoint, reported, write
 from tallymark.grafana.rules import RulesBuilder
 from tallymark.grafana.rules_file import rules_text
 
@@ -47,4 +46,4 @@ def _run(options: argparse.Namespace) -> None:
     if options.output is None:
         sys.stdout.buffer.write(text.encode())
     else:
-        write_whole(options.output, text)
+        write(options.output, text)
