@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import pytest
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
-from grafana_service import celery, endpoint, http, operations
+from grafana_service import celery, endpoint, http, operations, run_promtool
 
 import tallymark as tm
 from tallymark.grafana.dashboards import DashboardsBuilder
@@ -118,6 +119,39 @@ def test_the_table_leads_to_its_rows() -> None:
     (link,) = override["properties"][0]["value"]
     assert link["url"].startswith("/d/tallymark-http?")
     assert link["url"].endswith("&var-route=${__value.raw:percentencode}")
+
+
+def test_the_process_and_its_interpreter_are_shown_if_they_are_there() -> None:
+    def record(registry: tm.Registry) -> None:
+        http(registry)
+        tm.process_metrics(registry)
+        registry.timer("asyncio.eventloop.lag").record(0.1)
+        registry.timer("cpython.gc.duration").record(0.1)
+        registry.counter("logging.records", unit="{record}").inc(level="ERROR")
+
+    own = {"Cardinality: live series", "Rejected data, per second", "Samples in a scrape"}
+    more = {"CPU: seconds per second", "Memory", "Threads", "Event loop lag", "Pauses for garbage collection", "Log records"}
+    titles = [{panel["title"] for panel in panels(built(one)["tallymark-runtime"])} for one in (http, record)]
+    assert own <= titles[0]
+    assert titles[0].isdisjoint(more)
+    assert own | more <= titles[1]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("histograms", ["classic", "native"])
+def test_promtool_takes_each_query(histograms: str, tmp_path: Path) -> None:
+    found = endpoint(http, lambda registry: operations(registry, "billing"), celery, histograms=histograms)
+    selector = [("env", "=~", "a'|\"b\\\\")]
+    builder = DashboardsBuilder(found, objective=OBJECTIVE, latencies=[LATENCY], selector=selector)
+    asked = [
+        re.sub(r"\$__\w+", "5m", target["expr"])
+        for text in builder.dashboards().values()
+        for panel in panels(json.loads(text))
+        for target in panel["targets"]
+    ]
+    rules = [{"record": f"query:{place}", "expr": expression} for place, expression in enumerate(asked)]
+    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "queries", "rules": rules}]}))
+    assert f"{len(asked)} rules found" in run_promtool("check", "rules", tmp_path / "rules.yml")
 
 
 @pytest.mark.slow

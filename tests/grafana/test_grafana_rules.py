@@ -9,11 +9,15 @@ import pytest
 from grafana_service import HTTP_BOUNDS, celery, check, check_firing, endpoint, http, operations, run_promtool
 
 import tallymark as tm
+from tallymark.export.prometheus import render_prometheus
+from tallymark.grafana.distribution import Classic
+from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.objective import Objective, parse_latency, parse_percent
 from tallymark.grafana.promql import parse_selector
 from tallymark.grafana.rules import RulesBuilder
 from tallymark.grafana.rules_file import rules_text
+from tallymark.read.text import TextReader
 
 GOLDEN = Path(__file__).parent / "golden" / "rules.yml"
 
@@ -214,6 +218,22 @@ def test_exponential_buckets_take_any_threshold_if_they_are_stored_as_such() -> 
     assert "histogram_fraction(-Inf, 0.3," in text(exponential, latency="0.3")
     with pytest.raises(GrafanaError, match=r"have no fixed bounds.*native histograms"):
         rules(exponential, latency="0.3", histograms="classic")
+
+
+def test_a_page_of_text_does_not_make_bounds_of_exponential_buckets() -> None:
+    registry = tm.Registry(exponential=True)
+    http(registry, exponential=True)
+    http(registry, exponential=True)
+    page = render_prometheus(registry.snapshot()).decode()
+    found = Endpoint(tm.Snapshot(TextReader().families(page), 0.0), "here")
+    (subject,) = found.subjects()
+    assert (type(subject.duration), subject.duration.bounds) == (Classic, ())
+
+
+@pytest.mark.parametrize("bounds", [HTTP_BOUNDS, (0.25, 0.5, 1, 2, 4), (-2, -1, 0, 1, 2), (0.1,), (1.5, 3, 6), (10, 100, 1000)])
+def test_bounds_that_people_choose_are_not_taken_for_exponential_ones(bounds: tuple[float, ...]) -> None:
+    (subject,) = endpoint(lambda registry: http(registry, buckets=bounds)).subjects()
+    assert subject.duration.bounds == bounds
 
 
 def test_an_objective_that_is_too_low_for_an_alert_is_told() -> None:

@@ -69,7 +69,8 @@ class DashboardsBuilder:
         for row in SubjectRows(subject, self._view, found, uid).rows():
             _add(board, row)
         if found:
-            alerts = f'ALERTS{{alertname=~"{subject.alert}.*",alertstate="firing"}}'
+            conditions = ['alertstate="firing"', f'alertname=~"{subject.alert}.*"', *found[0].chosen(self._view.spelling)]
+            alerts = self._view.spelling.selector("ALERTS", conditions)
             board.annotation(_annotation("Alerts", alerts, "red"))
         return board
 

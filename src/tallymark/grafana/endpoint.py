@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import log2
 
 from tallymark.export.escaping import UNDERSCORES, metric_names
 from tallymark.grafana.distribution import Classic, Distribution, Native
@@ -17,6 +18,10 @@ __all__ = ["HISTOGRAMS", "Endpoint", "Metric"]
 
 HISTOGRAMS = ("auto", "classic", "native")
 """How histograms are stored: `auto` takes those with exponential buckets for native ones."""
+
+
+_MOST_SCALE = 20
+"""The finest buckets that there are have this scale."""
 
 
 @dataclass(frozen=True)
@@ -108,12 +113,22 @@ class Endpoint:
         family = metric.family
         match family.data:
             case HistogramData(bounds=bounds) if self._histograms != "native":
-                return Classic(self.spelling, metric.name, family.unit, bounds)
+                return Classic(self.spelling, metric.name, family.unit, () if _are_exponential(bounds) else bounds)
             case ExponentialHistogramData() if self._histograms == "classic":
                 return Classic(self.spelling, metric.name, family.unit)
             case HistogramData() | ExponentialHistogramData():
                 return Native(self.spelling, metric.name, family.unit)
         return None
+
+
+def _are_exponential(bounds: Sequence[float]) -> bool:
+    """Return True for what a page of text shows of exponential buckets: powers of `2 ** 2 ** -scale`, which move with the data.
+
+    At scale 0 and below they are powers of 2, as people choose bounds too. Those are not taken for exponential ones.
+    """
+    exponents = [log2(abs(bound)) for bound in bounds if bound]
+    fractions = [abs(exponent * 2**_MOST_SCALE - round(exponent * 2**_MOST_SCALE)) for exponent in exponents]
+    return max(fractions, default=1) < 1e-6 and exponents != list(map(round, exponents))
 
 
 def _stem(family: FamilySnapshot, name: str) -> str:

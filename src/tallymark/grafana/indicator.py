@@ -62,6 +62,10 @@ class Indicator:
     def __str__(self) -> str:
         return str(self.latency or self.objective)
 
+    def chosen(self, spelling: Spelling) -> list[str]:
+        """Return the conditions on what is recorded for the jobs that the user of a dashboard chose, if jobs are apart."""
+        return [spelling.chosen("job", "job")] if "job" in self.level.split("_") else []
+
     def ratio(self, window: str) -> str:
         """Return the fraction over a window, from what is recorded every minute."""
         bad, every = f"{self.bad}:rate5m", f"{self.all}:rate5m"

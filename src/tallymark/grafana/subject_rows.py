@@ -166,7 +166,7 @@ class SubjectRows:
 
     def _objectives(self) -> Iterator[Builder[Panel]]:
         for one in self._indicators:
-            conditions = [self._view.spelling.chosen("job", "job")] if "job" in one.level.split("_") else []
+            conditions = one.chosen(self._view.spelling)
             budget = one.objective.budget
             used = f"{one.recorded(one.objective.window, conditions)} / {budget}"
             steps: Steps = ((None, "red"), (0.0, "orange"), (0.25, "green"))
