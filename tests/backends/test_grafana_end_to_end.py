@@ -29,6 +29,8 @@ HTML, QUOTED = "/<script>alert(1)</script>&amp;", "/q\"uo\\te's/{id}/$1.*|ü"
 ROUTES = ["/orders/{id}", HTML, QUOTED]
 JOBS = ["classic", "native"]
 MACROS = {"$__rate_interval": "10s", "$__range": "60s", "$__interval": "2s"}
+BURNS = ["HTTPServerErrorBudgetBurn", "HTTPServerLatencyBudgetBurn", "OperationsErrorBudgetBurn", "CeleryTasksErrorBudgetBurn"]
+ALERTS = {(alert, severity) for alert in BURNS for severity in ("page", "ticket")} | {("MetricsRejected", "ticket")}
 REGEX_SPECIAL = re.compile(r"[\\^$*+?.()|\[\]{}/]")
 
 
@@ -204,22 +206,26 @@ def escaped_label(label: str) -> str:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_the_alerts_of_a_service_that_fails_tell_what_is_wrong(scraped: Scraped, name: str) -> None:
-    alerts = scraped.prometheus.get("alerts")["alerts"]
-    told = {
-        (one["labels"]["alertname"], one["labels"]["severity"]): one["annotations"]
-        for one in alerts
-        if one["labels"].get("job") == name
-    }
+    told: dict[tuple[str, str], dict[str, str]] = {}
+
+    def all_fire() -> bool | None:
+        for one in scraped.prometheus.get("alerts")["alerts"]:
+            if one["labels"].get("job") == name:
+                told[one["labels"]["alertname"], one["labels"]["severity"]] = one["annotations"]
+        return set(told) >= ALERTS or None
+
+    scraped.prometheus.wait(all_fire, "alerts")
+    assert set(told) == ALERTS
     page = told["HTTPServerErrorBudgetBurn", "page"]
     assert page["summary"] == f"HTTP server, job {name}: too many requests fail"
-    assert re.match(r"33\.\d+% of requests fail\. The objective is 99\.9% over 30d\.", page["description"])
     assert page["dashboard_url"] == f"https://grafana/d/tallymark-http?var-job={name}"
-    slow = told["HTTPServerLatencyBudgetBurn", "ticket"]["description"]
-    assert re.match(r"50(\.\d+)?% of requests take longer than 0\.25s\.", slow)
-    assert {alert for alert, _ in told} == {
-        "HTTPServerErrorBudgetBurn", "HTTPServerLatencyBudgetBurn", "OperationsErrorBudgetBurn", "CeleryTasksErrorBudgetBurn",
-        "MetricsRejected",
-    }  # fmt: skip
+    # A scrape comes while the service records, so it may see a few of one kind more than of the other.
+    failing = re.match(r"([\d.]+)% of requests fail\. The objective is 99\.9% over 30d\.", page["description"])
+    assert failing is not None
+    assert float(failing[1]) == pytest.approx(100 / 3, abs=10)
+    slow = re.match(r"([\d.]+)% of requests take longer", told["HTTPServerLatencyBudgetBurn", "ticket"]["description"])
+    assert slow is not None
+    assert float(slow[1]) == pytest.approx(50, abs=15)
 
 
 def test_native_histograms_without_traffic_spoil_no_sum(scraped: Scraped) -> None:
