@@ -117,7 +117,9 @@ def _compact(value: float) -> str:
     """Return a number in no more than about ten characters."""
     if isnan(value):
         return "-"
-    return f"{value:,.0f}" if abs(value) >= 1000 and abs(value) < 1e12 else number_text(float(f"{value:.4g}"))
+    if 1e3 <= abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:.3e}" if abs(value) >= 1e12 else number_text(float(f"{value:.4g}"))
 
 
 def _size(count: float) -> str:
