@@ -8,7 +8,7 @@ from tallymark.frozen import Frozen
 from tallymark.metric.validation import CENSUS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tallymark.engine import TagSet
     from tallymark.metric.snapshot import Snapshot
@@ -34,14 +34,17 @@ class Cardinality(Frozen):
 
 def read_cardinality(snapshot: Snapshot) -> list[Cardinality]:
     """Return all metrics, those with the most series first."""
-    found = []
+    found: dict[str, list[TagSet]] = {}
     for family in snapshot.families:
-        if family.name == CENSUS:  # it counts the series of the others
-            continue
-        values = _values(family.data.tags)
-        tag = max(values, key=lambda key: len(values[key]), default="")
-        found.append(Cardinality(family.exposition_name or family.name, len(family), tag, len(values.get(tag, ()))))
-    return sorted(found, key=lambda one: -one.series)
+        if family.name != CENSUS:  # it counts the series of the others
+            found.setdefault(family.exposition_name or family.name, []).extend(family.data.tags)
+    return sorted([_cardinality(name, tags) for name, tags in found.items()], key=lambda one: -one.series)
+
+
+def _cardinality(name: str, tags: Sequence[TagSet]) -> Cardinality:
+    values = _values(tags)
+    tag = max(values, key=lambda key: len(values[key]), default="")
+    return Cardinality(name, len(tags), tag, len(values.get(tag, ())))
 
 
 def _values(tags: Iterable[TagSet]) -> dict[str, set[str]]:

@@ -26,7 +26,7 @@ _SCALES = {
 }  # fmt: skip
 _DURATION = re.compile(r"(^|_)(duration|latency|latencies|time)$")
 _STATUSES = ("status", "status_code", "code", "http_status", "http_status_code", "http_response_status_code", "outcome",
-             "result", "state", "success", "error_type", "exception", "error", "le")  # fmt: skip
+             "result", "state", "error_type", "exception", "error")  # fmt: skip
 """Keys that tell how something ended, in metrics of any library: they do not tell rows apart."""
 _PLACES = ("method", "http_method", "http_request_method", "verb", "service", "job", "handler", "route", "http_route", "path",
            "uri", "url", "endpoint", "view", "operation", "task")  # fmt: skip
@@ -71,12 +71,13 @@ def convention_of(family: FamilySnapshot) -> Convention | None:
     keys = {key.replace(".", "_") for tags in family.data.tags for key in tags}
     if stem.endswith("operation_duration") and "operation" in keys:
         prefix = stem.removesuffix("operation_duration").strip("_")
-        return Convention("operation", scale, lambda tags: _prefixed(prefix, tags["operation"]), _operation_failed)
+        return Convention("operation", scale, lambda tags: _prefixed(prefix, tags.get("operation", "")), _operation_failed)
     if stem.endswith("http_server_request_duration") and "http_request_method" in keys:
         return Convention("route", scale, _route, _request_failed)
     if stem.endswith("celery_task_duration") and "task" in keys:
         return Convention("task", scale, lambda tags: tags.get("task", ""), _task_failed)
-    return Convention(exposed, scale, _place, _failed)
+    varying = _varying(family)
+    return Convention(exposed, scale, lambda tags: _place(tags, varying), _failed)
 
 
 def _prefixed(prefix: str, name: str) -> str:
@@ -99,9 +100,18 @@ def _task_failed(tags: Tags) -> bool:
     return tags.get("state", "").lower() in ("failure", "failed", "error", "timeout")
 
 
-def _place(tags: Tags) -> str:
+def _varying(family: FamilySnapshot) -> set[str]:
+    """Return the keys that tell series apart, other than by how something ended."""
+    values: dict[str, set[str]] = {}
+    for tags in family.data.tags:
+        for key, value in underscored(tags).items():
+            values.setdefault(key, set()).add(value)
+    return {key for key, found in values.items() if len(found) > 1 and key not in _STATUSES}
+
+
+def _place(tags: Tags, varying: set[str]) -> str:
     named = [tags[key] for key in _PLACES if tags.get(key)]
-    others = [f"{key}={value}" for key, value in tags.items() if key not in _PLACES and key not in _STATUSES]
+    others = [f"{key}={value}" for key, value in tags.items() if key in varying and key not in _PLACES]
     return " ".join([*named, *others])
 
 

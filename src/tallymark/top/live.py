@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -14,10 +14,11 @@ from tallymark.frozen import replace
 from tallymark.top.controls import press
 from tallymark.top.keyboard import Keyboard
 from tallymark.top.screen import draw
+from tallymark.top.watcher import Reading
 
 if TYPE_CHECKING:
     from tallymark.top.controls import Controls
-    from tallymark.top.watcher import Reading, Watcher
+    from tallymark.top.watcher import Watcher
 
 __all__ = ["run_live"]
 
@@ -55,7 +56,7 @@ class _Feed:
     def __init__(self, watcher: Watcher, first: Reading) -> None:
         self._watcher = watcher
         self._latest = first
-        self._readings: SimpleQueue[Reading] = SimpleQueue()
+        self._readings: SimpleQueue[Reading | Exception] = SimpleQueue()
         self._ended = threading.Event()
         self.signal, self._signalled = os.pipe()
         # It may wait for an endpoint when the user has had enough.
@@ -67,19 +68,27 @@ class _Feed:
 
     def __exit__(self, *exc_info: object) -> None:
         self._ended.set()
+        self._thread.join(_GLANCE)
+        if not self._thread.is_alive():
+            os.close(self.signal)
+            os.close(self._signalled)
 
     def latest(self) -> Reading:
         """Return the last reading."""
-        try:
-            while True:
-                self._latest = self._readings.get_nowait()
-                os.read(self.signal, 1)
-        except Empty:
-            return self._latest
+        while not self._readings.empty():
+            os.read(self.signal, 1)
+            found = self._readings.get()
+            if isinstance(found, Exception):
+                raise found
+            self._latest = found
+        return self._latest
 
     def _read(self) -> None:
-        reading = self._latest
-        while not self._ended.wait(reading.every):
-            reading = self._watcher.read()
-            self._readings.put(reading)
+        found: Reading | Exception = self._latest
+        while isinstance(found, Reading) and not self._ended.wait(found.every):
+            try:
+                found = self._watcher.read()
+            except Exception as error:  # a mistake of ours must not pass for a service in which nothing happens
+                found = error
+            self._readings.put(found)
             os.write(self._signalled, b"\n")

@@ -25,6 +25,8 @@ __all__ = ["draw", "rich_table"]
 
 _STYLES = {"errors/s": "red", "errors": "red", "kind": "dim", "reason": "yellow", "tag with the most values": "yellow"}
 
+_NOTHING = ("0.0", "0.0%", "-", "0")
+
 
 def draw(reading: Reading, controls: Controls, columns: int, height: int) -> Group:
     """Return a picture of `height` lines, or fewer."""
@@ -72,5 +74,5 @@ def rich_table(table: Table, columns: int, most: int | None = None) -> RichTable
         justify: JustifyMethod = "left" if column < fitted.left else "right"
         drawn.add_column(Text(heading), justify=justify, style=style, no_wrap=True, overflow="ellipsis", width=columns)
     for row in fitted.rows:
-        drawn.add_row(*map(Text, row))
+        drawn.add_row(*[Text(cell, style="dim" if cell in _NOTHING else "") for cell in row])
     return drawn

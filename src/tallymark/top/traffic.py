@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tallymark.engine import TagSet
 from tallymark.frozen import Frozen
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
+from tallymark.read.families import QUANTILES_OF
 from tallymark.top.conventions import convention_of, underscored
 from tallymark.top.observations import observations
 
@@ -85,5 +86,5 @@ def _told(now: Snapshot, family: FamilySnapshot) -> Mapping[TagSet, float]:
     """Return the quantiles that a summary tells of itself."""
     if not isinstance(family.data, SummaryData):
         return {}
-    told = [one for one in now.families if one.name == f"{family.name}.quantile"]
+    told = [one for one in now.families if one.name == QUANTILES_OF.format(family.name)]
     return {tags: value for one in told for tags, value in zip(one.data.tags, one.columns.values, strict=True)}

@@ -35,6 +35,9 @@ WINDOW = 10.0
 _SHARE = 5
 """Of one processor, reading takes no more than one part in so many."""
 
+_MOST_KEPT = 20
+"""Snapshots: they may be large."""
+
 
 class Reading(Frozen):
     """What is known after a reading.
@@ -97,10 +100,12 @@ class Watcher:
 
     def _look(self) -> View:
         now = self._source.snapshot()
-        before = self._snapshots[0] if self._snapshots else None
-        view = read_view(before, now)
-        self._snapshots.append(now)
-        # One that is as old as the window stays until another one is.
-        while len(self._snapshots) > 2 and self._snapshots[1].time <= now.time - self._window:
+        if self._snapshots and now.time <= self._snapshots[-1].time:
+            self._snapshots.clear()  # the clock was set back
+        # The oldest stays until another one is as old as the window.
+        while len(self._snapshots) > 1 and self._snapshots[1].time <= now.time - self._window:
             self._snapshots.popleft()
+        view = read_view(self._snapshots[0] if self._snapshots else None, now)
+        if not self._snapshots or now.time - self._snapshots[-1].time >= self._window / _MOST_KEPT:
+            self._snapshots.append(now)
         return view
