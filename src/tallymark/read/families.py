@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     Add: TypeAlias = Callable[[TagSet, str, float], None]
 
-__all__ = ["Families"]
+__all__ = ["QUANTILES_OF", "Families"]
+
+QUANTILES_OF = "{}.quantile"
+"""The name of the gauges that a summary tells its quantiles in. To their endpoint, both have the summary's name."""
 
 _SUFFIXES = {
     "counter": ("_total", "_created"),
@@ -147,5 +150,5 @@ class _Summaries:
         quantiles = self._parts[""]
         if quantiles:
             gauges = GaugeData(tuple(quantiles), (0.0,) * len(quantiles), tuple(quantiles.values()))
-            name = f"{self._name}.quantile" if tags else self._name  # names in a snapshot differ
+            name = QUANTILES_OF.format(self._name) if tags else self._name  # names in a snapshot differ
             yield replace(family_of(name, "gauge", self._header, gauges), exposition_name=self._name)
