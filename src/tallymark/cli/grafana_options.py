@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tallymark.bench.result.files import write_whole
+from tallymark.cli import source_options
 from tallymark.export.escaping import UNDERSCORES
 from tallymark.grafana.endpoint import HISTOGRAMS, Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.objective import Latency, Objective, parse_latency, parse_percent, parse_window
 from tallymark.grafana.promql import ESCAPINGS, parse_selector
 from tallymark.grafana.subject import KINDS
-from tallymark.read import ReadError, open_source
+from tallymark.read import ReadError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -24,13 +25,12 @@ T = TypeVar("T")
 
 __all__ = ["add_objective", "add_source", "latencies", "objective", "read_endpoint", "reported", "write"]
 
-_UTF_8 = {"Accept": "text/plain;version=1.0.0;escaping=allow-utf-8, text/plain;q=0.5"}
+_UTF_8 = "Accept: text/plain;version=1.0.0;escaping=allow-utf-8, text/plain;q=0.5"
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """Add the options that tell whose metrics, and what its scraper makes of them."""
-    source_help = "the URL of the service's metrics, or the path of a file that its processes share"
-    parser.add_argument("source", metavar="SOURCE", help=source_help)
+    """Add the options that tell whose metrics, and what their scraper makes of them."""
+    source_options.add_source(parser)
     selector_help = "only series that meet these conditions, such as 'job=\"api\"'"
     parser.add_argument("--selector", type=_checked(parse_selector), default=[], metavar="CONDITIONS", help=selector_help)
     only_help = "only this kind of work: %(choices)s; may be given again (default: all that the service has)"
@@ -45,10 +45,6 @@ def add_source(parser: argparse.ArgumentParser) -> None:
         " that processes share tells (default: auto)"
     )
     parser.add_argument("--histograms", choices=HISTOGRAMS, default="auto", help=histograms_help)
-    header_help = "a header for the request to the URL, such as 'Authorization: Bearer TOKEN'; may be given again"
-    parser.add_argument(
-        "--header", type=_checked(_parse_header), action="append", default=[], metavar="HEADER", help=header_help
-    )
 
 
 def add_objective(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -93,9 +89,9 @@ def read_endpoint(options: argparse.Namespace) -> Endpoint:
     Raises:
         ReadError: it cannot be read.
     """
-    # Names with dots are shown to who asks for them. One who did not would take the underscores for the names.
-    headers = ({} if options.escaping == UNDERSCORES else _UTF_8) | dict(options.header)
-    with open_source(options.source, headers=headers) as source:
+    if options.escaping != UNDERSCORES:  # names with dots are shown to who asks for them
+        options.header.insert(0, _UTF_8)
+    with source_options.opened_source(options) as source:
         snapshot = source.snapshot()
         return Endpoint(snapshot, source.name, escaping=options.escaping, histograms=options.histograms)
 
@@ -146,10 +142,3 @@ def _check_latency(text: str) -> str:
 
 def _labels(text: str) -> tuple[str, ...]:
     return tuple([label.strip() for label in text.split(",") if label.strip()])
-
-
-def _parse_header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise GrafanaError(f"header {text!r} is not one; write it as 'Name: value'")
-    return name.strip(), value.strip()

@@ -13,7 +13,6 @@ from tallymark.export.escaping import (
     SCHEMES,
     UNDERSCORES,
     check_scheme,
-    escape_value,
     is_label_name,
     is_metric_name,
     label_name,
@@ -127,8 +126,3 @@ def _unescaped(text: str) -> str:
 def underscored(name: str) -> str:
     """Return a name as all spellings of it are compared: with `_` for what is not a letter or digit."""
     return re.sub(r"[^a-zA-Z0-9_]", "_", name)
-
-
-def escaped(text: str) -> str:
-    """Return a text as it stands between double quotes."""
-    return escape_value(text)
