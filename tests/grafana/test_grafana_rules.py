@@ -211,6 +211,18 @@ def test_a_threshold_must_be_a_bound_and_the_message_tells_which_there_are() -> 
     assert ", ".join([f"{bound:g}" for bound in HTTP_BOUNDS]) in str(told.value)
 
 
+def test_each_bound_that_the_message_tells_can_be_chosen() -> None:
+    def record(registry: tm.Registry) -> None:
+        http(registry, buckets=tm.exponential_buckets(0.0005, 1.3, 20))
+
+    with pytest.raises(GrafanaError) as told:
+        rules(record, latency="0.05")
+    bounds = str(told.value).split("which are ")[1].split(":")[0].split(", ")
+    assert len(bounds) == 20
+    for bound in bounds:
+        assert f'le="{bound}"' in text(record, latency=bound)
+
+
 def test_exponential_buckets_take_any_threshold_if_they_are_stored_as_such() -> None:
     def exponential(registry: tm.Registry) -> None:
         http(registry, exponential=True)

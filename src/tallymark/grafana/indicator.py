@@ -111,8 +111,8 @@ def _check_threshold(subject: Subject, latency: Latency) -> None:
             f"latency {latency.threshold}: the buckets of {distribution.name} have no fixed bounds, so classic histograms do"
             " not tell how many were faster; let Prometheus store native histograms, or give the timer buckets"
         )
-    bounds = ", ".join([f"{bound:g}" for bound in distribution.bounds])
+    bounds = ", ".join([repr(bound).removesuffix(".0") for bound in distribution.bounds])
     raise GrafanaError(
         f"latency {latency.threshold} is no bound of the buckets of {distribution.name}, which are {bounds}: choose one of"
-        " them, or give the timer that bucket"
+        " them, give the timer that bucket, or leave these metrics out with --only"
     )
