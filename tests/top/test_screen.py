@@ -153,7 +153,7 @@ def test_hostile_names_are_shown_and_never_interpreted() -> None:
 def test_the_head_says_what_is_wrong_and_which_keys_there_are() -> None:
     found = reading("auth", trouble="http://localhost/metrics cannot be reached", pids=(17, 18))
     text = "\n".join(picture(found, Controls("p99", "au", False, False), 100, 30))
-    assert "cannot be reached; trying again every 1 s" in text
+    assert "cannot be read, trying again every 1 s: http://localhost/metrics cannot be reached" in text
     assert "processes 2" in text
     assert "pids 17 18" in text
     assert "sort: p99" in text

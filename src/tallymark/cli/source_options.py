@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +11,6 @@ from typing import TYPE_CHECKING
 from tallymark.read import ReadError, open_source
 
 if TYPE_CHECKING:
-    import argparse
-
     from tallymark.read import Source
 
 __all__ = ["add_source", "opened_source"]
@@ -28,7 +28,17 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="a further field of each request")
     group.add_argument("--ca", metavar="FILE", help="trust certificates that these have signed, in PEM")
     group.add_argument("--insecure", action="store_true", help="do not verify the certificate")
-    group.add_argument("--timeout", type=float, default=10.0, metavar="N", help="seconds for one page (default: 10)")
+    group.add_argument("--timeout", type=_seconds, default=10.0, metavar="N", help="seconds for one page (default: 10)")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be above 0, and finite: {text!r}")
+    return seconds
+
+
+_seconds.__name__ = "number of seconds"
 
 
 def opened_source(options: argparse.Namespace) -> Source:

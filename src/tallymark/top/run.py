@@ -72,7 +72,7 @@ def _run_plain(watcher: Watcher, controls: Controls) -> None:
         if not reading.trouble:
             print(plain_reading(reading, controls), end="\n\n", flush=True)
         elif reading.trouble != trouble:
-            print(f"{reading.trouble}; trying again every {reading.every:.3g} s\n", flush=True)
+            print(f"cannot be read, trying again every {reading.every:.3g} s: {reading.trouble}\n", flush=True)
         trouble = reading.trouble
         time.sleep(reading.every)
 

@@ -50,7 +50,7 @@ def _head(reading: Reading, controls: Controls) -> list[Text]:
         lines.append(Text("pids " + " ".join(map(str, reading.pids))))
     lines.append(_keys(reading, controls))
     if reading.trouble:
-        lines.append(Text(f"{reading.trouble}; trying again every {reading.every:.3g} s", style="bold red"))
+        lines.append(Text(f"cannot be read, trying again every {reading.every:.3g} s: {reading.trouble}", style="bold red"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return lines
