@@ -8,6 +8,7 @@ away, and with them the connections.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -89,6 +90,7 @@ class Feed:
         self._limits = limits
         self._most = most or (lambda: limits.viewers)
         self._is_ending = is_ending
+        self._process = os.getpid()
         self._viewers: dict[Viewer, _Seen] = {}
         self._told: _Told | None = None
         self._due = 0.0  # when the next reading is to be made
@@ -168,6 +170,8 @@ class Feed:
         present = _NEVER if self._told is None else self._told.number
         whole = any(seen.number == _NEVER or not (seen.is_busy or seen.number == present) for seen in self._viewers.values())
         self._asking = self._renderer.call(lambda: self._read(whole))
+        if not self._asking:  # there cannot be a thread now
+            self._due = self._loop.time() + self._limits.retry
         if self._timer is None:
             self._turn_at(self._loop.time() + self._limits.heartbeat)
 
@@ -231,7 +235,9 @@ class Feed:
     # Ending
 
     def close(self) -> None:
-        """End all viewers soon: the registry closes. May be called from any thread."""
+        """End all viewers soon: the registry closes. May be called from any thread; in a forked child, it does nothing."""
+        if self._process != os.getpid():  # the loop is the parent's
+            return
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._end_all, None)
 
