@@ -10,10 +10,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Literal
 
+from tallymark.serve import dashboard as package
 from tallymark.serve.dashboard import dashboard
 
+FILES = Path(package.__file__).parent
 Tags = Mapping[str, str]
 BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 SERVICE = {"name": "checkout", "host": "web-1", "pid": 4711, "python": "3.12.1", "engine": "native", "version": "0.9"}
