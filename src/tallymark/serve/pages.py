@@ -189,7 +189,7 @@ def _dashboard(request: PageRequest, registry: Registry) -> Page:
 
 def _with_slash(request: PageRequest, registry: Registry) -> Page:
     """Lead a browser to the page below a prefix: what the page names is found from there."""
-    last = quote(request.prefix.rpartition("/")[2], safe="")
+    last = quote(request.prefix.rpartition("/")[2], safe="", errors="replace")
     return error_page(307, ("Location", f"./{last}/"), *_VARY)
 
 

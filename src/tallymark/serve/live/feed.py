@@ -169,8 +169,9 @@ class Feed:
             return
         present = _NEVER if self._told is None else self._told.number
         whole = any(seen.number == _NEVER or not (seen.is_busy or seen.number == present) for seen in self._viewers.values())
-        self._asking = self._renderer.call(lambda: self._read(whole))
-        if not self._asking:  # there cannot be a thread now
+        self._asking = True
+        if not self._renderer.call(lambda: self._read(whole)):  # there cannot be a thread now
+            self._asking = False
             self._due = self._loop.time() + self._limits.retry
         if self._timer is None:
             self._turn_at(self._loop.time() + self._limits.heartbeat)
