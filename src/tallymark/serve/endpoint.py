@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tallymark.log import logger
 from tallymark.serve.connection import Connection
 from tallymark.serve.limits import most_descriptors
+from tallymark.serve.live.feed import Feed
 from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 from tallymark.serve.tls_transport import TLSTransport
@@ -63,6 +64,7 @@ class Endpoint:
         auth: what clients must give, if anything.
         loop: the event loop. Always asyncio's own, whatever policy the application sets.
         pages: the pages that take time.
+        feed: who looks at the live page.
         received: where a connection finds what it received, until the next one receives something.
     """
 
@@ -90,7 +92,9 @@ class Endpoint:
         self.loop = self._runner.get_loop()
         self.loop.set_exception_handler(self._log)
         self.loop.set_debug(False)  # in Python's development mode, each large page would be logged as a slow callback
-        self.pages = SharedPages(Renderer(registry), self.loop, limits)
+        renderer = Renderer(registry)
+        self.pages = SharedPages(renderer, self.loop, limits)
+        self.feed = Feed(renderer, self.loop, limits, most=lambda: min(limits.viewers, self._share() // 2))
 
     def run(self) -> None:
         """Serve until `stop` is called; then close everything."""
@@ -127,6 +131,7 @@ class Endpoint:
         await self._stopping.wait()
         self.loop.remove_reader(self._listener)
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # connections that are being accepted
+        self.feed.stop()
         promised = self.pages.stop()
         for connection in [connection for connection in self._connections if connection not in promised]:
             connection.abort()
@@ -199,12 +204,19 @@ class Endpoint:
         self._connections.pop(connection, None)
 
     def _evict(self) -> None:
-        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few."""
+        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few.
+
+        One that has scraped goes after all who look at the live page: they take something each second, a scraper does not.
+        """
         waiting = [connection for connection in self._connections if connection.is_waiting]
         if 2 * len(waiting) > len(self._connections):
             waiting[0].abort()
-        else:
-            next(connection for connection in self._connections if not connection.is_waiting).abort()
+            return
+        others = [connection for connection in self._connections if not connection.is_waiting]
+        first = others[0]
+        if first.has_scraped:
+            first = next((connection for connection in others if connection.is_viewer), first)
+        first.abort()
 
     def _log(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what asyncio caught; each message once, since it repeats some a hundred times a second."""

@@ -1,0 +1,242 @@
+// The tiles at the top, and the table of operations with the charts of the one that is chosen.
+
+class Tile {
+  constructor(label, tone) {
+    this.label = h("dt", { class: "tile-label" }, label);
+    this.value = h("span", { class: "tile-value" }, "–");
+    this.note = h("span", { class: "tile-note" });
+    this.spark = new Sparkline(tone);
+    this.element = h("div", { class: "tile" }, this.label, h("dd", {}, this.value, this.note), this.spark.element);
+  }
+
+  draw(label, value, note, points, values, fromZero = true) {
+    write(this.label, label);
+    write(this.value, value);
+    write(this.note, note);
+    this.spark.draw(points, values, fromZero);
+  }
+}
+
+class Tiles {
+  constructor(store, operations) {
+    this.store = store;
+    this.operations = operations;
+    this.rate = new Tile("Requests", "accent");
+    this.errors = new Tile("Errors", "bad");
+    this.latency = new Tile("p95 latency", "accent");
+    this.active = new Tile("In progress", "accent");
+    this.series = new Tile("Series", "quiet");
+    this.rejected = new Tile("Rejected", "warn");
+    const tiles = [this.rate, this.errors, this.latency, this.active, this.series, this.rejected];
+    this.element = h("dl", { class: "tiles" }, tiles.map((tile) => tile.element));
+  }
+
+  draw(points) {
+    const sort = this.operations.leading();
+    if (sort) this._drawOperations(points, sort);
+    else this._drawRecords(points);
+    this._drawActive(points);
+    this._drawSeries(points);
+    this._drawRejected(points);
+  }
+
+  _drawOperations(points, sort) {
+    const chosen = this.operations.list().filter((operation) => operation.sort === sort);
+    const family = chosen[0].family;
+    const series = chosen.filter((one) => one.family === family).flatMap((one) => one.series);
+    const failed = chosen.filter((one) => one.family === family).flatMap((one) => one.failed);
+    const all = summary(points, series, failed);
+    const [p95] = quantileLines(points, series, [0.95]);
+    const format = inUnit(family.unit);
+    this.rate.draw(sort.many, perSecond(all.rate), all.count ? `${whole(all.count)} in ${age(points.covered)}` : "none in this window", points, rateLine(points, series));
+    this.errors.draw("Errors", percent(all.errorRatio), all.errors ? `${whole(all.errors)} of ${whole(all.count)}` : "none", points, errorLine(points, series, failed));
+    this.latency.draw("p95 latency", format(all.p95), `p50 ${format(all.p50)} · p99 ${format(all.p99)}`, points, p95);
+    mark(this.errors.element, "data-alarm", all.errorRatio >= 0.05 ? "bad" : all.errorRatio >= 0.01 ? "warn" : null);
+  }
+
+  _drawRecords(points) {
+    const all = [...this.store.families.values()].filter((family) => !family.isLevel).flatMap((family) => family.rows);
+    const count = all.reduce((sum, series) => sum + recorded(points, series), 0);
+    const nothing = points.times.map(() => NaN);
+    this.rate.draw("Records", perSecond(points.covered ? count / points.covered : NaN), "of all counters and histograms", points, rateLine(points, all));
+    this.errors.draw("Errors", "–", "no operations yet", points, nothing);
+    this.latency.draw("p95 latency", "–", "no operations yet", points, nothing);
+  }
+
+  _drawActive(points) {
+    const series = [...this.store.families.values()].filter((family) => family.isLevel && ACTIVE.test(family.base)).flatMap((family) => family.rows);
+    const lines = series.map((one) => levels(points, one));
+    const sums = points.times.map((_, at) => (series.length ? lines.reduce((sum, line) => sum + (line[at] || 0), 0) : NaN));
+    const now = series.reduce((sum, one) => sum + (one.value || 0), 0);
+    const most = Math.max(...sums.filter(Number.isFinite));
+    this.active.draw("In progress", series.length ? plain(now) : "–", series.length ? (sums.length ? `at most ${plain(most)}` : "") : "no gauge of it", points, sums);
+  }
+
+  _drawSeries(points) {
+    const values = points.at.map((at) => this.store.totals.counts[at]);
+    const count = this.store.seriesCount;
+    const gained = values.length ? count - values[0] : 0;
+    const change = gained ? ` · ${gained > 0 ? "+" : "−"}${whole(Math.abs(gained))}` : "";
+    this.series.draw("Series", whole(count), `in ${whole(this.store.families.size)} metrics${change}`, points, values, false);
+  }
+
+  _drawRejected(points) {
+    const series = this.store.families.get("tallymark_rejected")?.rows ?? [];
+    const total = series.reduce((sum, one) => sum + (one.value || 0), 0);
+    const count = series.reduce((sum, one) => sum + recorded(points, one), 0);
+    const note = total ? `${whole(total)} since the start` : "nothing, ever";
+    this.rejected.draw("Rejected", whole(count), note, points, rateLine(points, series));
+    mark(this.rejected.element, "data-alarm", count ? "warn" : null);
+  }
+}
+
+/** The charts of one operation. */
+class OperationDetail {
+  constructor(operation) {
+    this.operation = operation;
+    const format = inUnit(operation.family.unit);
+    this.rate = new Chart("Rate by outcome", { format: perSecond, isFilled: true });
+    this.errors = new Chart("Errors", { format: percent, isFilled: true, most: 0.01 });
+    this.latency = new Chart("Latency", { format });
+    this.heat = new HeatMap("Latency, how many", format);
+    this.charts = [this.rate, this.errors, this.latency, this.heat];
+    this.element = h("div", { class: "detail charts" }, this.charts.map((chart) => chart.element));
+  }
+
+  draw(points) {
+    const { series, failed } = this.operation;
+    this.rate.draw(points, this._outcomes(points));
+    this.errors.draw(points, [{ name: "errors", tone: "bad", values: errorLine(points, series, failed) }]);
+    const lines = quantileLines(points, series, QUANTILES);
+    this.latency.draw(points, lines.map((values, at) => ({ name: ["p50", "p95", "p99"][at], tone: `q${at}`, values })));
+    this.heat.draw(points, series);
+  }
+
+  /** A line for all, and one for each of the ways that operations end. */
+  _outcomes(points) {
+    const { sort, series } = this.operation;
+    const by = new Map();
+    for (const one of series) by.set(sort.outcome(one), [...(by.get(sort.outcome(one)) ?? []), one]);
+    const all = { name: "all", tone: "accent", values: rateLine(points, series) };
+    if (by.size === 1) return [{ ...all, name: [...by.keys()][0] }];
+    const others = [...by].sort(([a], [b]) => (a < b ? -1 : 1)).slice(0, 7);
+    return [all, ...others.map(([name, group], at) => this._outcome(points, name, group, at))];
+  }
+
+  _outcome(points, name, group, at) {
+    const tone = this.operation.sort.isError(group[0]) ? "bad" : `s${(at % 7) + 2}`;
+    return { name: visible(name, 24), tone, values: rateLine(points, group) };
+  }
+
+  close() {
+    for (const chart of this.charts) chart.close();
+  }
+}
+
+class OperationTable {
+  constructor(operations) {
+    this.operations = operations;
+    this.chosen = null; // the id of the operation whose charts are shown
+    this.detail = null;
+    this.table = new Table({
+      caption: "Operations and routes",
+      columns: this._columns(),
+      keyOf: (row) => row.id,
+      sort: "rate",
+      onSelect: (row) => this.choose(row.id),
+    });
+    this.empty = emptyState(
+      "No operations yet",
+      h("span", {}, "Count anything: ", code('tm.counter("jobs").inc()')),
+      h("span", {}, "Measure an operation: ", code("ops = tm.OperationalMetrics()"), " ", code('with ops.operation("load"): …')),
+      h("span", {}, "Measure a whole service: ", code("tm.integrations.fastapi.instrument(app)"), " Flask, Django, aiohttp and Celery are alike."),
+    );
+    this.count = h("span", { class: "section-note" });
+    this.element = h("div", {}, this.empty, this.table.element);
+  }
+
+  _columns() {
+    const spark = (line, tone) => ({
+      make: (row, cell) => {
+        cell.spark = new Sparkline(tone);
+        cell.number = h("span", { class: "cell-number" });
+        return h("span", { class: "cell-spark" }, cell.spark.element, cell.number);
+      },
+      update: (cell, row, text = line.text(row)) => {
+        write(cell.number, text);
+        cell.spark.draw(row.points, line.values(row));
+      },
+    });
+    const time = (key) => ({ key, label: key, isNumber: true, title: `${digits(Number(key.slice(1)))} of 100 took no longer`, value: (row) => row[key] * row.operation.seconds });
+    const text = (key) => (row) => inUnit(row.operation.family.unit)(row[key]);
+    return [
+      { key: "name", label: "Operation", value: (row) => row.operation.label.toLowerCase(), make: (row) => this._name(row), update: (cell, row) => this._updateName(cell, row) },
+      { key: "rate", label: "Rate", isNumber: true, value: (row) => row.rate, ...spark({ text: (row) => perSecond(row.rate), values: (row) => row.rates }, "accent") },
+      { key: "errors", label: "Errors", isNumber: true, value: (row) => row.errorRatio, ...spark({ text: (row) => percent(row.errorRatio), values: (row) => row.errorRates }, "bad") },
+      { ...time("p50"), text: text("p50") },
+      { ...time("p95"), ...spark({ text: text("p95"), values: (row) => row.latencies }, "accent") },
+      { ...time("p99"), text: text("p99") },
+    ];
+  }
+
+  _name(row) {
+    const { prefix, label } = row.operation;
+    const method = prefix && h("span", { class: "method" }, visible(prefix, 12));
+    const button = h("button", { type: "button", class: "row-name", onclick: () => this.choose(row.id) }, icon(ICONS.chevron, 12), method, foreign(label, 90));
+    return button;
+  }
+
+  _updateName(cell, row) {
+    mark(cell.firstChild, "aria-expanded", String(row.id === this.chosen));
+    mark(cell.parentNode, "data-chosen", row.id === this.chosen ? "" : null);
+    mark(cell.parentNode, "data-none", row.errors ? null : "");
+    mark(cell.parentNode, "data-alarm", row.errorRatio >= 0.05 ? "bad" : row.errorRatio >= 0.01 ? "warn" : null);
+  }
+
+  choose(id) {
+    this.detail?.close();
+    this.table.detail?.tr.remove();
+    this.table.detail = this.detail = null;
+    this.chosen = this.chosen === id ? null : id;
+    const operation = this.operations.list().find((one) => one.id === this.chosen);
+    if (operation) {
+      this.detail = new OperationDetail(operation);
+      const cell = h("td", { colspan: this.table.columns.length }, this.detail.element);
+      this.table.detail = { key: id, tr: h("tr", { class: "detail-row" }, cell) };
+    }
+    if (this.points) this.draw(this.points);
+  }
+
+  draw(points) {
+    this.points = points;
+    const all = this.operations.list();
+    const rows = all.map((operation) => this._row(points, operation));
+    this.empty.hidden = all.length > 0;
+    write(this.empty.firstChild, this.operations.store.families.size ? "No operations yet" : "Nothing recorded yet");
+    this.table.element.hidden = !all.length;
+    write(this.count, all.length ? whole(all.length) : "");
+    this.table.draw(rows);
+    this._drawDetail(points, all);
+  }
+
+  _row(points, operation) {
+    const { series, failed } = operation;
+    return {
+      id: operation.id,
+      operation,
+      points,
+      ...summary(points, series, failed),
+      get rates() { return rateLine(points, series); },
+      get errorRates() { return errorLine(points, series, failed); },
+      get latencies() { return quantileLines(points, series, [0.95])[0]; },
+    };
+  }
+
+  _drawDetail(points, all) {
+    if (!this.detail) return;
+    const now = all.find((operation) => operation.id === this.chosen);
+    if (!now) return this.choose(this.chosen);
+    this.detail.operation = now;
+    this.detail.draw(points);
+  }
+}

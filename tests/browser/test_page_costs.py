@@ -1,0 +1,77 @@
+"""What the page costs the browser: its memory is bounded, and it is painted before anything is asked."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from fake_feed import FakeService
+from page_viewer import Viewer
+from playwright.sync_api import Page
+
+
+def many(service: FakeService, count: int) -> None:
+    for number in range(count // 4):
+        service.request(f"/route/{number}", 0.01)
+    service.families["http.server.request.duration"]["series"].extend({"n": str(n)} for n in range(count - count // 4))
+    empty = [0] * 17
+    rows = service.families["http.server.request.duration"]["rows"]
+    rows.extend([len(rows) + n, *empty] for n in range(count - count // 4))
+
+
+def test_memory_is_bounded_by_points_and_series(library: Page, service: FakeService) -> None:
+    for number in range(10):
+        service.inc("jobs", 1, worker=str(number))
+        service.observe("wait", 0.01, {"worker": str(number)})
+    script = """([first, readings]) => {
+        const store = new Store();
+        store.take(first);
+        for (let n = 1; n <= readings; n++) {
+            const rows = Array.from({ length: 10 }, (_, at) => [at, 1 + n]);
+            store.take({ ...first, time: first.time + n, complete: false, families: [{ name: "jobs", rows }] });
+        }
+        return store.columns.held;
+    }"""
+    first = service.reading(complete=True)
+    held = library.evaluate(script, [first, 10])
+    assert held == library.evaluate(script, [first, 5000]) == 10 * 660
+
+
+def test_series_that_there_is_no_room_for_have_their_value_and_no_history(library: Page, service: FakeService) -> None:
+    script = """([first, second]) => {
+        const store = new Store(3 * 660);
+        store.take(first);
+        store.take(second);
+        return [store.columns.held, store.columns.missing, store.families.get("jobs").rows.map((one) => one.value)];
+    }"""
+    for number in range(5):
+        service.inc("jobs", 1, worker=str(number))
+    first = service.reading(complete=True)
+    for number in range(5):
+        service.inc("jobs", 1, worker=str(number))
+    assert library.evaluate(script, [first, service.reading()]) == [3 * 660, 2, [2] * 5]
+
+
+def test_what_is_gone_frees_its_memory(library: Page, service: FakeService) -> None:
+    service.inc("jobs")
+    first = service.reading(complete=True)
+    service.inc("jobs")
+    second = service.reading()
+    service.drop("jobs")
+    script = "(told) => { const store = new Store(); for (const one of told) store.take(one); return store.columns.held; }"
+    assert library.evaluate(script, [first, second]) == 660
+    assert library.evaluate(script, [first, second, service.reading()]) == 0
+
+
+def test_ten_thousand_series_are_drawn(view: Callable[..., Viewer], service: FakeService) -> None:
+    random.seed(1)
+    many(service, 10_000)
+    viewer = view().open(service.reading(complete=True))
+    for number in range(2500):
+        service.families["http.server.request.duration"]["rows"][number][1:5] = [2, 0.02, 0, 2]
+    service._changed["http.server.request.duration"] = set(range(2500))
+    viewer.show(service.reading())
+    assert viewer.page.locator("#operations tbody tr").count() == 50
+    assert "10,000" in viewer.text("#tiles")
+    viewer.page.get_by_role("button", name="Show all 2,501").click()
+    assert viewer.page.locator("#operations tbody tr").count() == 2501
