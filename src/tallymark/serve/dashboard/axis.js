@@ -4,6 +4,7 @@ const FINE = 300; // readings that are kept one by one: five minutes, at one a s
 const COARSE = 360; // points of ten seconds each: an hour
 const COARSE_SECONDS = 10;
 const POINTS = FINE + COARSE; // a column's numbers: the fine ones first, then the coarse ones
+const SHORTEST = 30; // seconds that charts show at least: a page that was just opened shows what it has over all its width
 const LONGEST_FINE = 300; // seconds: the longest window that is drawn from single readings
 
 /**
@@ -54,11 +55,7 @@ class Axis {
     this.breaks[index] = span === 0 ? 1 : 0;
   }
 
-  /**
-   * Return the points of the last `seconds` before `end`, the oldest first. Windows longer than five minutes have coarse points.
-   *
-   * `step` is how many points a rate or a quantile in a chart looks back over, so that lines are calm.
-   */
+  /** Return the points of the last `seconds` before `end`, the oldest first. Windows over five minutes have coarse points. */
   window(seconds, end) {
     const isFine = seconds <= LONGEST_FINE;
     const [base, size, newest, length] = isFine
@@ -71,11 +68,16 @@ class Axis {
       if (this.times[index] <= end) at.push(index);
     }
     at.reverse();
-    return new Points(this, at, seconds, end);
+    const age = at.length && at.length === length ? end - this.times[at[0]] : seconds; // of all there is, if that is younger
+    return new Points(this, at, Math.min(seconds, Math.max(SHORTEST, age)), end);
   }
 }
 
-/** Some points of an axis, in the order of time. */
+/**
+ * Some points of an axis, in the order of time.
+ *
+ * `step` is how many of them a rate or a quantile in a chart looks back over, so that lines are calm.
+ */
 class Points {
   constructor(axis, at, seconds, end) {
     this.at = at;

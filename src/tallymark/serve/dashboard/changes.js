@@ -48,9 +48,28 @@ class Changes {
       onSelect: (row) => plot(row.series.family, row.series),
       columns: [
         { key: "series", label: "Series", make: (row) => this._name(row, plot) },
-        { key: "spark", label: "Trend", make: (row, cell) => (cell.spark = new Sparkline()).element, update: (cell, row) => this._draw(cell, row) },
-        { key: "now", label: "Now", isNumber: true, value: (row) => row.now, text: (row) => formatOf(row.series.family)(row.now) },
-        { key: "change", label: "Change", isNumber: true, title: "newer half of the window against the older one; the most significant first", value: (row) => row.score, make: () => h("span", { class: "change" }), update: (cell, row) => this._change(cell, row) },
+        {
+          key: "spark",
+          label: "Trend",
+          make: (row, cell) => (cell.spark = new Sparkline()).element,
+          update: (cell, row) => this._draw(cell, row),
+        },
+        {
+          key: "now",
+          label: "Now",
+          isNumber: true,
+          value: (row) => row.now,
+          text: (row) => formatOf(row.series.family)(row.now),
+        },
+        {
+          key: "change",
+          label: "Change",
+          isNumber: true,
+          title: "newer half of the window against the older one; the most significant first",
+          value: (row) => row.score,
+          make: () => h("span", { class: "change" }),
+          update: (cell, row) => this._change(cell, row),
+        },
       ],
     });
     this.empty = emptyState("Nothing changed", "What becomes more, less, new or silent within the window is shown here.");
@@ -58,8 +77,12 @@ class Changes {
   }
 
   _name({ series }, plot) {
-    const name = h("button", { type: "button", class: "row-name", onclick: () => plot(series.family, series) }, foreign(series.family.name, 70));
-    return [name, tagLine(series.tags)];
+    const name = h(
+      "button",
+      { type: "button", class: "row-name", onclick: () => plot(series.family, series) },
+      foreign(series.family.name, 70),
+    );
+    return [name, tagLine(tellingTags(series))];
   }
 
   _draw(cell, { series }) {

@@ -67,7 +67,12 @@ class Chart extends Plot {
     this.lines.forEach((line, at) => {
       const runs = runsOf(this.points, line.values);
       if (this.isFilled && at === 0) {
-        drawn.push(s("path", { class: `fill tone-${line.tone}`, d: runs.map((run) => closed(run, x, y, this.height - BOTTOM)).join("") }));
+        drawn.push(
+          s("path", {
+            class: `fill tone-${line.tone}`,
+            d: runs.map((run) => closed(run, x, y, this.height - BOTTOM)).join(""),
+          }),
+        );
       }
       drawn.push(s("path", { class: `line tone-${line.tone}`, d: runs.map((run) => path(run, x, y)).join("") }));
     });
@@ -81,7 +86,13 @@ class Chart extends Plot {
     this.entries = this.lines.map((line) => h("span", { class: "legend-value" }));
     this.legend.replaceChildren(
       ...this.lines.map((line, at) =>
-        h("li", {}, h("span", { class: `swatch tone-${line.tone}` }), h("span", { class: "legend-name" }, line.label?.() ?? line.name), this.entries[at]),
+        h(
+          "li",
+          {},
+          h("span", { class: `swatch tone-${line.tone}` }),
+          h("span", { class: "legend-name" }, line.label?.() ?? line.name),
+          this.entries[at],
+        ),
       ),
     );
   }
@@ -93,7 +104,9 @@ class Chart extends Plot {
       const value = line.values[at ?? line.values.length - 1];
       write(this.entries[index], this.format(value));
       if (at !== null && Number.isFinite(value)) {
-        this.over.append(s("circle", { class: `dot tone-${line.tone}`, cx: this.x(this.points.times[at]), cy: this.y(value), r: 3.5 }));
+        this.over.append(
+          s("circle", { class: `dot tone-${line.tone}`, cx: this.x(this.points.times[at]), cy: this.y(value), r: 3.5 }),
+        );
       }
     });
   }

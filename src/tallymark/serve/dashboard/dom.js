@@ -44,16 +44,25 @@ function foreign(text, most = 120, isOneLine = false) {
 
 /** The tags of a series, as small labels. */
 function tagList(pairs, most = 6) {
-  const shown = pairs.slice(0, most).map(([key, value]) =>
-    h("span", { class: "tag" }, h("span", { class: "tag-key" }, foreign(key, 40)), h("span", { class: "tag-value" }, foreign(value, 60))),
-  );
+  const shown = pairs
+    .slice(0, most)
+    .map(([key, value]) =>
+      h(
+        "span",
+        { class: "tag" },
+        h("span", { class: "tag-key" }, foreign(key, 40)),
+        h("span", { class: "tag-value" }, foreign(value, 60)),
+      ),
+    );
   if (pairs.length > most) shown.push(h("span", { class: "tag" }, `+${pairs.length - most}`));
   return h("span", { class: "tags" }, shown);
 }
 
 /** The tags of a series on one line, which ends where there is no more room. */
 function tagLine(pairs) {
-  const tags = pairs.slice(0, 8).map(([key, value]) => [foreign(key, 40, true), "=", h("span", { class: "tag-value" }, foreign(value, 60, true)), " "]);
+  const tags = pairs
+    .slice(0, 8)
+    .map(([key, value]) => [foreign(key, 40, true), "=", h("span", { class: "tag-value" }, foreign(value, 60, true)), " "]);
   return h("span", { class: "tag-line", title: tagText(pairs, 200) }, tags);
 }
 
@@ -64,7 +73,12 @@ function tagText(pairs, most = 60) {
 
 /** What is shown where there is nothing yet: what that means, and what to do. */
 function emptyState(title, ...more) {
-  return h("div", { class: "empty" }, h("p", { class: "empty-title" }, title), more.map((child) => h("p", {}, child)));
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "empty-title" }, title),
+    more.map((child) => h("p", {}, child)),
+  );
 }
 
 function code(text) {
@@ -73,7 +87,11 @@ function code(text) {
 
 /** Name an icon of the page's own; they are decoration. */
 function icon(path, size = 16) {
-  return s("svg", { viewBox: "0 0 16 16", width: size, height: size, class: "icon", "aria-hidden": "true" }, s("path", { d: path }));
+  return s(
+    "svg",
+    { viewBox: "0 0 16 16", width: size, height: size, class: "icon", "aria-hidden": "true" },
+    s("path", { d: path }),
+  );
 }
 
 const ICONS = {

@@ -9,7 +9,8 @@ class FeedError extends Error {}
 
 /** What a status says, to who can do something about it. */
 function refusal(status) {
-  if (status === 401 || status === 403) return `the endpoint wants credentials (status ${status}): reload the page to give them`;
+  if (status === 401 || status === 403)
+    return `the endpoint wants credentials (status ${status}): reload the page to give them`;
   if (status === 404) return "there is no feed at this address (status 404): is it still the same service?";
   if (status === 503) return "the endpoint has too many viewers, or is not ready (status 503)";
   return `the endpoint answered with status ${status}`;
@@ -23,7 +24,7 @@ class Feed {
   constructor(url, mode, onDocument, onState) {
     Object.assign(this, { url, mode, onDocument, onState });
     this.failures = 0;
-    this.hiddenSince = null;
+    this.hiddenSince = document.hidden ? Date.now() : null;
     this.wake = () => {}; // ends a pause early
     document.addEventListener("visibilitychange", () => this._visibility());
   }

@@ -1,6 +1,11 @@
 // The bar at the top: whose numbers these are, how fresh, and how they are shown.
 
-const WINDOWS = [["1m", 60, "1 minute"], ["5m", 300, "5 minutes"], ["15m", 900, "15 minutes"], ["1h", 3600, "1 hour"]];
+const WINDOWS = [
+  ["1m", 60, "1 minute"],
+  ["5m", 300, "5 minutes"],
+  ["15m", 900, "15 minutes"],
+  ["1h", 3600, "1 hour"],
+];
 const THEMES = ["auto", "light", "dark"];
 const THEME_ICONS = { auto: ICONS.auto, light: ICONS.sun, dark: ICONS.moon };
 
@@ -48,12 +53,32 @@ class Header {
   _makeTools() {
     const tools = document.getElementById("tools");
     this.windows = WINDOWS.map(([label, seconds, name]) =>
-      h("button", { type: "button", "aria-label": name, "aria-pressed": "false", onclick: () => this.setWindow(seconds) }, label),
+      h(
+        "button",
+        { type: "button", "aria-label": name, "aria-pressed": "false", onclick: () => this.setWindow(seconds) },
+        label,
+      ),
     );
     this.pause = h("button", { type: "button", class: "icon-button", onclick: () => this.setPaused(!this.isPaused) });
     this.theme = h("button", { type: "button", class: "icon-button", onclick: () => this._nextTheme() });
-    this.wall = h("button", { type: "button", class: "icon-button only-wide", "aria-label": "Large type, for a screen on the wall", title: "Large type (W)", onclick: () => this._toggleWall() }, icon(ICONS.wall));
-    const search = h("button", { type: "button", class: "search-button", onclick: () => this.actions.onSearch() }, icon(ICONS.search), h("span", {}, "Search"), h("kbd", { "aria-hidden": "true" }, "/"));
+    this.wall = h(
+      "button",
+      {
+        type: "button",
+        class: "icon-button only-wide",
+        "aria-label": "Large type, for a screen on the wall",
+        title: "Large type (W)",
+        onclick: () => this._toggleWall(),
+      },
+      icon(ICONS.wall),
+    );
+    const search = h(
+      "button",
+      { type: "button", class: "search-button", onclick: () => this.actions.onSearch() },
+      icon(ICONS.search),
+      h("span", {}, "Search"),
+      h("kbd", { "aria-hidden": "true" }, "/"),
+    );
     const group = h("div", { class: "segments", role: "group", "aria-label": "Window" }, this.windows);
     tools.append(search, group, this.pause, this.theme, this.wall);
     this._setTheme(settings.get("theme", "auto"));
@@ -138,7 +163,10 @@ class Header {
   tick() {
     if (this.state.name !== "lost") return;
     const left = Math.ceil((this.state.retry - Date.now()) / 1000);
-    write(this.countdown, left > 0 ? ` What is shown is kept. Next attempt in ${left}${THIN}s.` : " What is shown is kept. Trying…");
+    write(
+      this.countdown,
+      left > 0 ? ` What is shown is kept. Next attempt in ${left}${THIN}s.` : " What is shown is kept. Trying…",
+    );
   }
 
   draw(store) {
@@ -154,7 +182,13 @@ class Header {
       `Python ${service.python}`,
       `Tallymark ${service.version}, ${service.engine} engine`,
     ];
-    write(this.about, parts.filter(Boolean).map((part) => visible(part, 60)).join(" · "));
+    write(
+      this.about,
+      parts
+        .filter(Boolean)
+        .map((part) => visible(part, 60))
+        .join(" · "),
+    );
     write(this.statusTime, Number.isFinite(store.time) ? clock(store.time) : "");
     mark(this.statusTime, "datetime", Number.isFinite(store.time) ? new Date(store.time * 1000).toISOString() : null);
   }

@@ -54,7 +54,10 @@ class HeatMap extends Plot {
         }
       }
     });
-    this.rows = between([...bounds].sort(([a], [b]) => a - b), this.seriesList[0].family);
+    this.rows = between(
+      [...bounds].sort(([a], [b]) => a - b),
+      this.seriesList[0].family,
+    );
     const index = new Map(this.rows.map(([lower], row) => [lower, row]));
     this.cells = new Map(found.map(([slice, lower, count]) => [index.get(lower) * SLICES + slice, count]));
   }
@@ -85,7 +88,12 @@ class HeatMap extends Plot {
       const row = Math.floor(cell / SLICES);
       context.globalAlpha = 0.1 + 0.9 * Math.sqrt(count / this.most);
       const y = this.height - BOTTOM - (row + 1) * this.rowHeight;
-      context.fillRect(LEFT + (cell % SLICES) * width, y + gap / 2, Math.max(0.5, width - 1), Math.max(0.5, this.rowHeight - gap));
+      context.fillRect(
+        LEFT + (cell % SLICES) * width,
+        y + gap / 2,
+        Math.max(0.5, width - 1),
+        Math.max(0.5, this.rowHeight - gap),
+      );
     }
   }
 
@@ -122,7 +130,8 @@ class HeatMap extends Plot {
     const counts = this.rows.map((_, row) => this.cells.get(row * SLICES + slice) ?? 0);
     const total = counts.reduce((sum, count) => sum + count, 0);
     const row = this.rows[this.row];
-    if (!row) return `${whole(total)} recorded, the most of them ${this._range(this.rows[counts.indexOf(Math.max(...counts))] ?? [0, 0])}`;
+    if (!row)
+      return `${whole(total)} recorded, the most of them ${this._range(this.rows[counts.indexOf(Math.max(...counts))] ?? [0, 0])}`;
     const part = total ? ` (${percent(counts[this.row] / total)})` : "";
     return `${this._range(row)}: ${whole(counts[this.row])} of ${whole(total)}${part}`;
   }

@@ -8,11 +8,10 @@ class Buckets {
     this.sum = 0;
   }
 
-  add(columns, at) {
-    for (const [key, column] of columns) {
-      if (typeof key === "number") this.counts[key] += column[at];
-      else this.sum += column[at];
-    }
+  /** Add what a series' column gained. */
+  add(key, gain) {
+    if (typeof key === "number") this.counts[key] += gain;
+    else this.sum += gain;
   }
 
   get total() {
@@ -36,7 +35,11 @@ class Buckets {
 
   /** Return [lower, upper, count] of each bucket, the lowest first. */
   list() {
-    return Array.from(this.counts, (count, index) => [this.bounds[index - 1] ?? -Infinity, this.bounds[index] ?? Infinity, count]);
+    return Array.from(this.counts, (count, index) => [
+      this.bounds[index - 1] ?? -Infinity,
+      this.bounds[index] ?? Infinity,
+      count,
+    ]);
   }
 }
 
@@ -50,18 +53,15 @@ class ExponentialBuckets {
     this.sum = 0;
   }
 
-  add(columns, at, scale) {
-    const halvings = scale - this.scale;
-    for (const [key, column] of columns) {
-      const count = column[at];
-      if (!count) continue;
-      if (key === "zero") this.zero += count;
-      else if (key === "sum") this.sum += count;
-      else {
-        const map = key[0] === "p" ? this.positive : this.negative;
-        const index = Number(key.slice(1)) >> halvings;
-        map.set(index, (map.get(index) ?? 0) + count);
-      }
+  /** Add what a column of a series, whose buckets have a scale, gained. */
+  add(key, gain, scale) {
+    if (!gain) return;
+    if (key === "zero") this.zero += gain;
+    else if (key === "sum") this.sum += gain;
+    else {
+      const map = key[0] === "p" ? this.positive : this.negative;
+      const index = Number(key.slice(1)) >> (scale - this.scale);
+      map.set(index, (map.get(index) ?? 0) + gain);
     }
   }
 
@@ -75,7 +75,9 @@ class ExponentialBuckets {
 
   list() {
     const ordered = (map) => [...map].sort(([a], [b]) => a - b);
-    const negative = ordered(this.negative).reverse().map(([i, count]) => [-this.bound(i + 1), -this.bound(i), count]);
+    const negative = ordered(this.negative)
+      .reverse()
+      .map(([i, count]) => [-this.bound(i + 1), -this.bound(i), count]);
     const zero = this.zero ? [[0, 0, this.zero]] : [];
     return [...negative, ...zero, ...ordered(this.positive).map(([i, count]) => [this.bound(i), this.bound(i + 1), count])];
   }
@@ -102,14 +104,19 @@ function emptyBuckets(seriesList) {
   return new ExponentialBuckets(Math.min(...seriesList.filter((series) => series.row).map((series) => series.row[3]), 20));
 }
 
+/** Add what some series gained at one point. */
 function fill(buckets, seriesList, at) {
-  for (const series of seriesList) if (series.columns.size) buckets.add(series.columns, at, series.row?.[3]);
+  for (const series of seriesList) {
+    for (const [key, column] of series.columns) buckets.add(key, column[at], series.row[3]);
+  }
 }
 
 /** Return what the series of one family recorded, over all points together. */
 function distribution(points, seriesList) {
   const buckets = emptyBuckets(seriesList);
-  for (const at of points.at) fill(buckets, seriesList, at);
+  for (const series of seriesList) {
+    for (const [key, column] of series.columns) buckets.add(key, increase(points, column), series.row[3]);
+  }
   return buckets;
 }
 

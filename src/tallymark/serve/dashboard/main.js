@@ -14,7 +14,7 @@ class Page {
     this._makeParts();
     this.header = new Header({
       onWindow: (seconds) => this._look({ seconds }),
-      onPause: (isPaused) => this._look({ pausedAt: isPaused ? this.end : null }),
+      onPause: (isPaused) => this._look({ pausedAt: isPaused && this.drawn ? this.end : null }),
       onLook: () => this._look({}),
       onRetry: () => this.feed.retry(),
       onSearch: () => this.search.open(),
@@ -27,7 +27,12 @@ class Page {
   _makeFeed() {
     const mode = document.querySelector('meta[name="tallymark-feed"]').content === "poll" ? "poll" : "events";
     const url = `${location.pathname.replace(/\/?$/, "/")}live`; // also where the app is mounted without a slash at the end
-    this.feed = new Feed(url, mode, (told) => this._take(told), (state) => this._setState(state));
+    this.feed = new Feed(
+      url,
+      mode,
+      (told) => this._take(told),
+      (state) => this._setState(state),
+    );
   }
 
   _makeParts() {
@@ -40,7 +45,15 @@ class Page {
     this.cardinality = new Cardinality(this.store, plot);
     this.rejected = new Rejected(this.store);
     this.processes = new Processes(this.store);
-    const parts = { tiles: this.tiles, operations: this.table, plots: this.plots, changes: this.changes, cardinality: this.cardinality, rejected: this.rejected, processes: this.processes };
+    const parts = {
+      tiles: this.tiles,
+      operations: this.table,
+      plots: this.plots,
+      changes: this.changes,
+      cardinality: this.cardinality,
+      rejected: this.rejected,
+      processes: this.processes,
+    };
     for (const [id, part] of Object.entries(parts)) document.getElementById(id).append(part.element);
     document.getElementById("operations-title").append(this.table.count);
     document.body.append(this.search.element);
@@ -113,4 +126,10 @@ class Page {
   }
 }
 
-window.tallymark = new Page();
+function start() {
+  window.tallymark = new Page();
+}
+
+// The bar and the names of the sections are painted first; then there is time to make the rest. Nobody waits for a hidden page.
+if (document.hidden) start();
+else requestAnimationFrame(() => setTimeout(start));

@@ -101,7 +101,10 @@ class Operations {
     const all = this.list();
     const sorts = SORTS.filter((sort) => all.some((operation) => operation.sort === sort));
     const points = this.store.window(3600);
-    return sorts.find((sort) => all.some((one) => one.sort === sort && one.series.some((series) => recorded(points, series)))) ?? sorts[0];
+    return (
+      sorts.find((sort) => all.some((one) => one.sort === sort && one.series.some((series) => recorded(points, series)))) ??
+      sorts[0]
+    );
   }
 }
 

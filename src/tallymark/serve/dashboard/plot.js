@@ -109,7 +109,14 @@ class Plot {
     if (last < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const here = cursor.time === null ? last + 1 : this.nearest(cursor.time);
     const step = event.shiftKey ? 10 : 1;
-    const moves = { ArrowLeft: here - step, ArrowRight: here + step, PageDown: here - 10, PageUp: here + 10, Home: 0, End: last };
+    const moves = {
+      ArrowLeft: here - step,
+      ArrowRight: here + step,
+      PageDown: here - 10,
+      PageUp: here + 10,
+      Home: 0,
+      End: last,
+    };
     if (event.key === "Escape" && cursor.time !== null) cursor.set(null);
     else if (event.key in moves) cursor.set(this.points.times[Math.min(last, Math.max(0, moves[event.key]))]);
     else return;

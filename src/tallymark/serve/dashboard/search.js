@@ -13,8 +13,10 @@ function find(store, query, most = MOST_FOUND) {
     if (!words.length || (family.rows.length < 2 && !family.rows[0]?.tags.length)) continue;
     let count = 0;
     for (const series of family.rows) {
-      series.text ??= `${family.name} ${family.exposed} ${series.tags.map(([key, value]) => `${key}=${value.slice(0, 200)}`).join(" ")}`.toLowerCase();
-      if (words.every((word) => series.text.includes(word)) && ++count <= most) found.push({ family, series, rank: 1000 + series.text.length });
+      series.text ??=
+        `${family.name} ${family.exposed} ${series.tags.map(([key, value]) => `${key}=${value.slice(0, 200)}`).join(" ")}`.toLowerCase();
+      if (words.every((word) => series.text.includes(word)) && ++count <= most)
+        found.push({ family, series, rank: 1000 + series.text.length });
     }
   }
   return found.sort((a, b) => a.rank - b.rank || (a.family.name < b.family.name ? -1 : 1)).slice(0, most);
@@ -25,15 +27,41 @@ class Search {
   constructor(store, plot) {
     Object.assign(this, { store, plot, found: [], at: 0 });
     this.input = h("input", {
-      type: "text", class: "search-input", role: "combobox", "aria-expanded": "true", "aria-controls": "found", "aria-autocomplete": "list",
-      "aria-label": "Search metrics and tags", placeholder: "Metric, tag or value…", autocomplete: "off", spellcheck: "false",
-      oninput: () => this.update(), onkeydown: (event) => this._key(event),
+      type: "text",
+      class: "search-input",
+      role: "combobox",
+      "aria-expanded": "true",
+      "aria-controls": "found",
+      "aria-autocomplete": "list",
+      "aria-label": "Search metrics and tags",
+      placeholder: "Metric, tag or value…",
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => this.update(),
+      onkeydown: (event) => this._key(event),
     });
     this.list = h("ul", { id: "found", role: "listbox", class: "found", "aria-label": "Metrics and series" });
     this.count = h("p", { class: "search-count", role: "status" });
-    const hints = h("p", { class: "search-keys" }, h("kbd", {}, "↑↓"), " choose ", h("kbd", {}, "Enter"), " plot ", h("kbd", {}, "Shift Enter"), " plot more ", h("kbd", {}, "Esc"), " close");
+    const hints = h(
+      "p",
+      { class: "search-keys" },
+      h("kbd", {}, "↑↓"),
+      " choose ",
+      h("kbd", {}, "Enter"),
+      " plot ",
+      h("kbd", {}, "Shift Enter"),
+      " plot more ",
+      h("kbd", {}, "Esc"),
+      " close",
+    );
     const field = h("div", { class: "search-field" }, icon(ICONS.search), this.input);
-    this.element = h("dialog", { class: "search", "aria-label": "Search" }, field, this.list, h("div", { class: "search-foot" }, this.count, hints));
+    this.element = h(
+      "dialog",
+      { class: "search", "aria-label": "Search" },
+      field,
+      this.list,
+      h("div", { class: "search-foot" }, this.count, hints),
+    );
     this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
   }
 
@@ -49,14 +77,30 @@ class Search {
     this.at = 0;
     this.list.replaceChildren(...this.found.map((one, at) => this._item(one, at)));
     const many = this.found.length >= MOST_FOUND ? `first ${MOST_FOUND}` : whole(this.found.length);
-    write(this.count, this.found.length ? `${many} found` : this.store.families.size ? "nothing has all these words" : "nothing recorded yet");
+    write(
+      this.count,
+      this.found.length ? `${many} found` : this.store.families.size ? "nothing has all these words" : "nothing recorded yet",
+    );
     this._choose(0);
   }
 
   _item({ family, series }, at) {
     const many = family.rows.length;
-    const about = series ? tagList(series.tags, 6) : h("span", { class: "quiet" }, `${family.kind} · ${whole(many)} series${family.description ? " · " : ""}`, family.description ? foreign(family.description, 90) : null);
-    const attributes = { role: "option", id: `found-${at}`, class: "found-item", onclick: (event) => this._take(at, event.shiftKey), onpointermove: () => this._choose(at) };
+    const about = series
+      ? tagList(series.tags, 6)
+      : h(
+          "span",
+          { class: "quiet" },
+          `${family.kind} · ${whole(many)} series${family.description ? " · " : ""}`,
+          family.description ? foreign(family.description, 90) : null,
+        );
+    const attributes = {
+      role: "option",
+      id: `found-${at}`,
+      class: "found-item",
+      onclick: (event) => this._take(at, event.shiftKey),
+      onpointermove: () => this._choose(at),
+    };
     return h("li", attributes, h("span", { class: "found-name" }, foreign(family.name, 80)), about);
   }
 
@@ -94,13 +138,30 @@ class PlotCard {
     this.charts = family.isDistribution
       ? [new Chart("Latency", { format }), new Chart("Rate", { format: perSecond, isFilled: true })]
       : [new Chart(family.isLevel ? "Value" : "Rate", { format: formatOf(family), fromZero: !family.isLevel })];
-    if (family.isDistribution && family.kind !== "timer") this.charts[0].element.querySelector(".chart-title").textContent = "Quantiles";
-    const close = h("button", { type: "button", class: "icon-button", "aria-label": `Close ${visible(family.name, 60)}`, onclick: onClose }, icon(ICONS.close));
+    if (family.isDistribution && family.kind !== "timer")
+      this.charts[0].element.querySelector(".chart-title").textContent = "Quantiles";
+    const close = h(
+      "button",
+      { type: "button", class: "icon-button", "aria-label": `Close ${visible(family.name, 60)}`, onclick: onClose },
+      icon(ICONS.close),
+    );
     this.note = h("p", { class: "plot-note" });
-    const about = series ? tagList(series.tags, 8) : h("span", { class: "quiet" }, foreign(family.description || family.kind, 120));
+    const about = series
+      ? tagList(series.tags, 8)
+      : h("span", { class: "quiet" }, foreign(family.description || family.kind, 120));
     const title = h("h3", { tabindex: -1 }, foreign(family.name, 80));
     this.title = title;
-    this.element = h("article", { class: "card plot-card" }, h("header", {}, h("div", {}, title, about), close), h("div", { class: "charts" }, this.charts.map((chart) => chart.element)), this.note);
+    this.element = h(
+      "article",
+      { class: "card plot-card" },
+      h("header", {}, h("div", {}, title, about), close),
+      h(
+        "div",
+        { class: "charts" },
+        this.charts.map((chart) => chart.element),
+      ),
+      this.note,
+    );
   }
 
   draw(store, points) {
@@ -116,7 +177,10 @@ class PlotCard {
 
   _drawDistribution(points, all) {
     const lines = quantileLines(points, all, QUANTILES);
-    this.charts[0].draw(points, lines.map((values, at) => ({ name: ["p50", "p95", "p99"][at], tone: `q${at}`, values })));
+    this.charts[0].draw(
+      points,
+      lines.map((values, at) => ({ name: ["p50", "p95", "p99"][at], tone: `q${at}`, values })),
+    );
     this.charts[1].draw(points, [{ name: "rate", tone: "accent", values: rateLine(points, all) }]);
     write(this.note, all.length > 1 ? `All ${whole(all.length)} series together.` : "");
   }
@@ -132,7 +196,12 @@ class PlotCard {
       values: family.isLevel ? levels(points, series) : rateLine(points, [series]),
     }));
     this.charts[0].draw(points, lines);
-    write(this.note, all.length > MOST_LINES ? `The ${MOST_LINES} largest of ${whole(all.length)} series. Search for a tag to plot another.` : "");
+    write(
+      this.note,
+      all.length > MOST_LINES
+        ? `The ${MOST_LINES} largest of ${whole(all.length)} series. Search for a tag to plot another.`
+        : "",
+    );
   }
 
   close() {
@@ -146,7 +215,11 @@ class Plots {
   constructor(store, openSearch) {
     this.store = store;
     this.cards = [];
-    this.empty = emptyState("Plot anything", h("span", {}, "Press ", h("kbd", {}, "/"), " and choose metrics or series; several at once."), h("button", { type: "button", class: "button", onclick: openSearch }, icon(ICONS.search), "Search metrics and tags"));
+    this.empty = emptyState(
+      "Plot anything",
+      h("span", {}, "Press ", h("kbd", {}, "/"), " and choose metrics or series; several at once."),
+      h("button", { type: "button", class: "button", onclick: openSearch }, icon(ICONS.search), "Search metrics and tags"),
+    );
     this.grid = h("div", { class: "plot-grid" });
     this.element = h("div", {}, this.empty, this.grid);
   }

@@ -117,7 +117,10 @@ class Series {
     const scale = row[3];
     if (before !== null && before[3] !== scale) this._rescale(before[3] - scale);
     this._add("zero", row[4] - (base ? base[4] : 0));
-    for (const [sign, at] of [["p", 5], ["n", 6]]) {
+    for (const [sign, at] of [
+      ["p", 5],
+      ["n", 6],
+    ]) {
       const old = base ? counts(base[at], base[3] - scale) : new Map();
       for (const [index, count] of counts(row[at], 0)) this._add(sign + index, count - (old.get(index) ?? 0));
     }
@@ -199,7 +202,10 @@ class Family {
       exposed: told.exposed,
       kind: told.kind,
       type: told.type,
-      isLevel: !(["histogram", "exponential", "summary"].includes(told.type) || (told.type === "sum" && told.monotonic !== false)),
+      isLevel: !(
+        ["histogram", "exponential", "summary"].includes(told.type) ||
+        (told.type === "sum" && told.monotonic !== false)
+      ),
       isDistribution: told.type === "histogram" || told.type === "exponential",
       unit: told.unit ?? "",
       description: told.description ?? "",

@@ -15,7 +15,13 @@ class Table {
     this.body = h("tbody", {});
     this.heads = columns.map((column) => this._head(column));
     this.more = h("button", { class: "more", type: "button", onclick: () => this._showMore() });
-    const table = h("table", {}, h("caption", { class: "hidden" }, caption), h("thead", {}, h("tr", {}, this.heads)), this.body);
+    const table = h(
+      "table",
+      {},
+      h("caption", { class: "hidden" }, caption),
+      h("thead", {}, h("tr", {}, this.heads)),
+      this.body,
+    );
     const scroller = h("div", { class: "table-scroll", tabindex: -1 }, table);
     this.element = h("div", { class: "table-frame" }, scroller, this.more);
   }
@@ -23,7 +29,12 @@ class Table {
   _head(column) {
     const attributes = { scope: "col", class: this._class(column), title: column.title };
     if (!column.value) return h("th", attributes, column.label);
-    const button = h("button", { type: "button", class: "sort", onclick: () => this._sortBy(column) }, column.label, h("span", { class: "sort-mark", "aria-hidden": "true" }));
+    const button = h(
+      "button",
+      { type: "button", class: "sort", onclick: () => this._sortBy(column) },
+      column.label,
+      h("span", { class: "sort-mark", "aria-hidden": "true" }),
+    );
     return h("th", attributes, button);
   }
 
