@@ -109,14 +109,13 @@ class Line:
 
     def own_series(self, error: str, route: str | None, status: int | None, own: Mapping[str, object] | None) -> Series:
         """Return where to record a request that ended so, with the service's own tags added. Those of the convention win."""
-        series = self.series(error, route, status)
-        if not own or series is _NOWHERE:
-            return series
+        if not own or (route is not None and self._metrics.excludes(route)):
+            return self.series(error, route, status)
         try:
             return self._metrics.bind({**own, **self.tags(error, route, status)})
         except (TagError, TypeError) as wrong:
             self._metrics.failed("tags", wrong)
-            return series
+            return self.series(error, route, status)
 
 
 def _do_nothing(number: float) -> None:

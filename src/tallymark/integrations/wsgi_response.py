@@ -161,7 +161,7 @@ class Response(Exchange):
         self.finish()
 
     def own_tags(self) -> Mapping[str, object] | None:
-        return self._metrics.own_tags(self.request, None) if self._start is None else self._own
+        return super().own_tags() if self._start is None else self._own
 
 
 def _announced_size(environ: WSGIEnvironment) -> int | None:
