@@ -171,6 +171,19 @@ def _announced_size(environ: WSGIEnvironment) -> int | None:
     return int(size) if size.isascii() and size.isdigit() and len(size) <= _LONGEST_SIZE else None
 
 
-def _code(status: object) -> int | None:
-    digits = status[:3] if isinstance(status, str) else ""
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+_codes: dict[str, int | None] = {}
+"""Of texts of statuses that were seen before."""
+
+_MOST_CODES = 1000
+
+
+def _code(status: str) -> int | None:
+    """Return the code that the text of a status begins with; None if it begins with none."""
+    try:
+        return _codes[status]
+    except (KeyError, TypeError):
+        digits = status[:3] if isinstance(status, str) else ""
+        code = int(digits) if digits.isascii() and digits.isdigit() else None
+        if len(_codes) < _MOST_CODES and isinstance(status, str):
+            _codes[status] = code
+        return code
