@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -45,7 +46,8 @@ def read(reader: TextReader, page: str, time: float) -> tm.Snapshot | None:
     return None
 
 
-@settings(max_examples=200)
+@pytest.mark.slow
+@settings(max_examples=100)
 @given(pages, pages, st.floats(0.0, 10.0))
 def test_any_page(before: str, now: str, seconds: float) -> None:
     reader = TextReader()
