@@ -187,3 +187,8 @@ def test_no_rate_is_negative_whatever_is_reset(totals: list[int]) -> None:
         found = traffic(read(before, second), read(now, second + 1.0))[""]
         assert found.rate >= 0.0
         assert found.error_rate >= 0.0
+
+
+def test_counts_that_no_double_could_hold_together() -> None:
+    page = '# TYPE a_seconds summary\na_seconds_count{status="a"} 1.7e308\na_seconds_count{status="b"} 1.7e308\n'
+    assert traffic(read(page.replace("1.7e308", "1"), 1.0), read(page, 2.0))[""].rate > 1e18

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Distributions", "family_of", "whole"]
 
+_MOST = 2.0**64
+
 
 def family_of(name: str, kind: str, header: Header, data: Data) -> FamilySnapshot:
     """Return a family that is called what the endpoint calls it."""
@@ -28,8 +30,8 @@ def family_of(name: str, kind: str, header: Header, data: Data) -> FamilySnapsho
 
 
 def whole(value: float) -> int:
-    """Return a count; 0 for what can be none."""
-    return int(value) if 0.0 <= value < inf else 0
+    """Return a count; 0 for what can be none. It is not above what 64 bits hold, as that of any client."""
+    return int(min(value, _MOST)) if 0.0 <= value < inf else 0
 
 
 class Distributions:
