@@ -30,6 +30,9 @@ class Recorded:
 
 RECORDED = [
     Recorded("asgi", recorded_http.asgi),
+    Recorded("fastapi", recorded_http.fastapi),
+    Recorded("flask", recorded_http.flask),
+    Recorded("starlette", recorded_http.starlette),
     Recorded("wsgi", recorded_http.wsgi),
 ]
 """Add a line for another integration, whose page has the two comments that `BEGIN` and `END` are."""
