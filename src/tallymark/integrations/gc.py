@@ -80,7 +80,7 @@ class Generation:
         """Have the series be live again, as after a fork of a process that shares its registry."""
         instruments: tuple[Any, ...] = (self.duration, self.collections, self.collected, self.uncollectable)
         for one in instruments:
-            one.with_tags()
+            one.with_tags(one.tags)
 
 
 class Collections:
@@ -109,7 +109,6 @@ class Collections:
             generation.collections.inc()
             generation.collected.inc(info["collected"])
             generation.uncollectable.inc(info["uncollectable"])
-            self._began = 0.0
 
     def wake(self) -> None:
         """Have all series be live."""
@@ -122,7 +121,6 @@ _active: list[Collections] = []
 
 def _in_child() -> None:
     for one in _active:
-        one._began = 0.0
         one.wake()
 
 
