@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+from functools import cache
 from time import perf_counter
 
 from tallymark.metric import context
@@ -53,6 +54,8 @@ def instrument(*, registry: Registry | None = None) -> None:
     check_type("registry", target, Registry)
     begun = Collections(target)
     uninstrument()
+    if target._families.is_shared:
+        _follow_forks()
     _active.append(begun)
     gc.callbacks.append(begun)
 
@@ -124,5 +127,7 @@ def _in_child() -> None:
         one.wake()
 
 
-if hasattr(os, "register_at_fork"):
+@cache
+def _follow_forks() -> None:
+    """Have the series be live in children of this process. Called once memory is shared, whose own hook must run before."""
     os.register_at_fork(after_in_child=_in_child)
