@@ -104,7 +104,7 @@ class LoopMetrics:
     def ask_for_tasks(self, registry: Registry) -> Gauge:
         """Have a registry count the tasks when it is read; return their gauge."""
         return registry.gauge(
-            "asyncio.tasks", description="Tasks that are not done.", aggregate="sum", callback=self.count_tasks
+            "asyncio.tasks", unit="{task}", description="Tasks that are not done.", aggregate="sum", callback=self.count_tasks
         )
 
     def add(self, watch: Watch) -> None:

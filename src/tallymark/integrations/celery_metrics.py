@@ -30,7 +30,7 @@ class PublisherMetrics:
     """The metrics of a program that publishes tasks, which may be a worker too."""
 
     def __init__(self, registry: Registry) -> None:
-        self.sent = registry.counter("celery.task.sent", description="Tasks that were published.")
+        self.sent = registry.counter("celery.task.sent", unit="{task}", description="Tasks that were published.")
 
 
 class WorkerMetrics:
@@ -42,14 +42,17 @@ class WorkerMetrics:
         timer, counter, gauge = registry.timer, registry.counter, registry.gauge
         self.duration = timer("celery.task.duration", description="How long tasks ran, by how they ended.", buckets=bounds)
         self.queue_time = timer(QUEUE_TIME, description="How long tasks that were due waited to start.", buckets=bounds)
-        self.received = counter("celery.task.received", description="Tasks that the worker received.")
-        self.retried = counter("celery.task.retried", description="Tasks that are to run again.")
-        self.failed = counter("celery.task.failed", description="Tasks that failed, by exception.")
-        self.revoked = counter("celery.task.revoked", description="Tasks that were revoked, by reason.")
-        self.unknown = counter("celery.task.unknown", description="Messages that name a task which is not registered.")
-        self.rejected = counter("celery.task.rejected", description="Messages that are no task that can be run.")
-        self.active = gauge("celery.worker.tasks.active", description="Tasks that run.", aggregate="sum")
-        self.processes = gauge("celery.worker.processes", description="Processes that run tasks.", aggregate="sum")
+        task, message = "{task}", "{message}"
+        self.received = counter("celery.task.received", unit=task, description="Tasks that the worker received.")
+        self.retried = counter("celery.task.retried", unit=task, description="Tasks that are to run again.")
+        self.failed = counter("celery.task.failed", unit=task, description="Tasks that failed, by exception.")
+        self.revoked = counter("celery.task.revoked", unit=task, description="Tasks that were revoked, by reason.")
+        self.unknown = counter("celery.task.unknown", unit=message, description="Messages for tasks that are not registered.")
+        self.rejected = counter("celery.task.rejected", unit=message, description="Messages that cannot be run.")
+        self.active = gauge("celery.worker.tasks.active", unit=task, aggregate="sum", description="Tasks that run.")
+        self.processes = gauge(
+            "celery.worker.processes", unit="{process}", aggregate="sum", description="Processes that run tasks."
+        )
 
     def record_failure(self, task: str, exception: BaseException) -> None:
         """Count a task that failed, by the class of its exception."""

@@ -94,9 +94,9 @@ class Collections:
         bounds = None if registry._exponential else PAUSE_BUCKETS
         kinds = (
             registry.timer("cpython.gc.duration", description=told, buckets=bounds),
-            registry.counter("cpython.gc.collections", description="Runs of the garbage collector."),
-            registry.counter("cpython.gc.collected_objects", description="Objects that the garbage collector freed."),
-            registry.counter("cpython.gc.uncollectable_objects", description="Garbage that it found but could not free."),
+            registry.counter("cpython.gc.collections", unit="{collection}", description="Runs of the garbage collector."),
+            registry.counter("cpython.gc.collected_objects", unit="{object}", description="Objects that it found and freed."),
+            registry.counter("cpython.gc.uncollectable_objects", unit="{object}", description="Those that it could not free."),
         )
         self._generations = tuple([Generation(*kinds, number) for number in range(len(gc.get_count()))])
         self._began = 0.0  # there is one run at a time

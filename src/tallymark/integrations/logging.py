@@ -57,7 +57,7 @@ class Records:
     """Counts the records that are made. It is the factory of records, and has the factory before it make them."""
 
     def __init__(self, registry: Registry) -> None:
-        self._inc = registry.counter("logging.records", description="Records that were logged.").inc
+        self._inc = registry.counter("logging.records", unit="{record}", description="Records that were logged.").inc
         self._made_by: Factory = logging.LogRecord
         self._counts = False
 
