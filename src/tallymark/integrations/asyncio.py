@@ -170,9 +170,8 @@ class Watch:
 
     def begin(self) -> None:
         """Have the loop call back."""
-        if not self.ended:
-            self._due = self._now() + self._every
-            self.loop.call_later(self._every, self._tick)
+        self._due = self._now() + self._every
+        self.loop.call_later(self._every, self._tick)
 
     def _tick(self) -> None:
         if self.ended:
