@@ -204,9 +204,6 @@ class Uvloopish:
     def call_later(self, delay: float, callback: Any, *args: Any) -> object:
         return self.loop.call_later(delay, callback, *args)
 
-    def is_closed(self) -> bool:
-        return self.loop.is_closed()
-
 
 def test_a_loop_of_another_make_is_measured(registry: tm.Registry, loop: asyncio.AbstractEventLoop) -> None:
     other: Any = Uvloopish(loop)

@@ -131,11 +131,10 @@ class LoopMetrics:
         self._watches.clear()
 
     def count_tasks(self) -> list[tuple[dict[str, object], float]]:
-        """Return tags, and how many tasks there are in the loops of that name. A loop that closed has none."""
+        """Return tags, and how many tasks there are in the loops of that name. One that closed forgot its timers, and has none."""
         counts = dict.fromkeys(self._names, 0)
         for watch in self.watches():
-            if not watch.loop.is_closed():
-                counts[watch.name] += len(asyncio.all_tasks(watch.loop))
+            counts[watch.name] += len(asyncio.all_tasks(watch.loop))
         return [(_tags(name), count) for name, count in counts.items()]
 
     def count_in_turn(self, now: float) -> None:
