@@ -131,7 +131,7 @@ class LoopMetrics:
         self._watches.clear()
 
     def count_tasks(self) -> list[tuple[dict[str, object], float]]:
-        """Return tags, and how many tasks there are in the loops of that name. One that closed forgot its timers, and has none."""
+        """Return how many tasks the loops of each name have. One that closed forgot its timers, and so its watch."""
         counts = dict.fromkeys(self._names, 0)
         for watch in self.watches():
             counts[watch.name] += len(asyncio.all_tasks(watch.loop))
