@@ -28,7 +28,7 @@ from tallymark.integrations import celery_pool
 SIGNALS = [
     signals.before_task_publish, signals.after_task_publish, signals.task_received, signals.task_prerun, signals.task_postrun,
     signals.task_retry, signals.task_failure, signals.task_revoked, signals.task_unknown, signals.task_rejected,
-    signals.worker_init, signals.worker_process_init, signals.worker_shutdown,
+    signals.worker_init, signals.worker_ready, signals.worker_process_init, signals.worker_shutdown,
 ]  # fmt: skip
 
 

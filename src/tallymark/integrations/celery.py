@@ -128,6 +128,7 @@ class Tasks:
         yield signals.task_unknown, self._unknown
         yield signals.task_rejected, self._rejected
         yield signals.worker_init, self._worker_init
+        yield signals.worker_ready, self._ready
         yield signals.worker_process_init, self._process_init
         yield signals.worker_shutdown, self._shutdown
 
@@ -173,9 +174,9 @@ class Tasks:
         self._metrics.retried.inc(task=sender.name)
 
     def _failure(self, sender: Any, task_id: str, exception: BaseException, **_: Any) -> None:
-        self._metrics.record_failure(sender.name, exception)
-        if isinstance(exception, WorkerLostError | TimeLimitExceeded) and getattr(sender.request, STARTED, None) is None:
-            self._record_lost(sender.name, task_id, "FAILURE")
+        is_lost = isinstance(exception, WorkerLostError | TimeLimitExceeded) and not hasattr(sender.request, STARTED)
+        if not is_lost or self._record_lost(sender.name, task_id, "FAILURE"):  # of a time limit, Celery tells twice
+            self._metrics.record_failure(sender.name, exception)
 
     # In the worker's main process
 
@@ -190,11 +191,14 @@ class Tasks:
         if terminated:
             self._record_lost(sender.name, request.id, "REVOKED")
 
-    def _record_lost(self, task: str, task_id: str, state: str) -> None:
-        """Record a task whose process was killed before it could."""
-        request = None if self._requests is None else self._requests.pop(task_id, None)
+    def _record_lost(self, task: str, task_id: str, state: str) -> bool:
+        """Record a task whose process was killed before it could; return False if it was recorded before."""
+        if self._requests is None:  # no other process can have recorded it
+            return True
+        request = self._requests.pop(task_id, None)
         if request is not None and request.time_start is not None:
             self._metrics.duration.record(time.time() - request.time_start, task=task, state=state)
+        return request is not None
 
     def _unknown(self, **_: Any) -> None:
         self._metrics.unknown.inc()
@@ -213,6 +217,7 @@ class Tasks:
             self.__dict__.pop("_metrics", None)
             self._requests = WeakValueDictionary()
         self._metrics.processes.set(0 if is_forking else 1)
+        self._metrics.active.set(0)  # so that it is told while no process of the pool has ever run a task
         if self._address is not None:
             self._serve(*self._address)
 
@@ -220,7 +225,10 @@ class Tasks:
         from tallymark.serve.server import serve
 
         self._server = serve(port, host, self._registry)
-        logger().info("the metrics of Celery's tasks are at %s", self._server.url)
+
+    def _ready(self, **_: Any) -> None:
+        if self._server is not None:  # told now, as before there was no logging
+            logger().info("the metrics of Celery's tasks are at %s", self._server.url)
 
     def _process_init(self, **_: Any) -> None:
         self._requests = None  # a child's copy of what the main process has
