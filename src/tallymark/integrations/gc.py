@@ -90,13 +90,14 @@ class Collections:
     """The callback. It runs amid any allocation, in any thread: so it makes no series, takes no lock and logs nothing."""
 
     def __init__(self, registry: Registry) -> None:
-        told = "How long the garbage collector stopped the process."
         bounds = None if registry._exponential else PAUSE_BUCKETS
+        pause, runs = "How long the garbage collector stopped the process.", "Runs of the garbage collector."
+        freed, kept = "Objects that the garbage collector freed.", "Garbage that the garbage collector could not free."
         kinds = (
-            registry.timer("cpython.gc.duration", description=told, buckets=bounds),
-            registry.counter("cpython.gc.collections", unit="{collection}", description="Runs of the garbage collector."),
-            registry.counter("cpython.gc.collected_objects", unit="{object}", description="Objects that it found and freed."),
-            registry.counter("cpython.gc.uncollectable_objects", unit="{object}", description="Those that it could not free."),
+            registry.timer("cpython.gc.duration", description=pause, buckets=bounds),
+            registry.counter("cpython.gc.collections", unit="{collection}", description=runs),
+            registry.counter("cpython.gc.collected_objects", unit="{object}", description=freed),
+            registry.counter("cpython.gc.uncollectable_objects", unit="{object}", description=kept),
         )
         self._generations = tuple([Generation(*kinds, number) for number in range(len(gc.get_count()))])
         self._began = 0.0  # there is one run at a time
