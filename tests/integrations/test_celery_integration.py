@@ -80,6 +80,10 @@ def worker(app: Celery, pool: str) -> Iterator[None]:
     try:
         with start_worker(app, pool=pool, perform_ping_check=False, shutdown_timeout=30.0):
             yield
+            integration.uninstrument()
+            # A worker that waits for a message looks every two seconds whether it is to end.
+            threading.Timer(0.05, app.send_task, ["wakes"]).start()
+            threading.Timer(0.3, app.send_task, ["wakes"]).start()
     finally:
         signals.setup_logging.disconnect(keep)
 
@@ -365,6 +369,15 @@ def test_a_registry_that_is_shared_already_is_kept(app: Celery, tmp_path: Path) 
     registry = tm.Registry(shared=tmp_path / "metrics")
     integration.instrument(app, registry=registry)
     begin_worker("prefork")
+    assert integration._active[0]._registry is registry
+
+
+def test_no_metrics_are_no_metrics_in_a_worker_too(app: Celery) -> None:
+    registry = tm.NullRegistry()
+    integration.instrument(app, registry=registry)
+    begin_worker("prefork")
+    app.tasks["works"].apply()
+    app.tasks["works"].delay()
     assert integration._active[0]._registry is registry
 
 

@@ -146,7 +146,8 @@ class Tasks:
     # Publishing
 
     def _before_publish(self, headers: Any, **_: Any) -> None:
-        headers[PUBLISHED] = time.time()
+        if headers is not None:  # as a message of somebody else's making may have none
+            headers[PUBLISHED] = time.time()
 
     def _after_publish(self, sender: str, **_: Any) -> None:
         is_known = any(sender in app.tasks for app in _apps)

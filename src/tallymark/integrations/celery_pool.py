@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from celery.concurrency import get_implementation
 
 from tallymark.log import logger
+from tallymark.metric.null import NullRegistry
 from tallymark.metric.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ def forks(pool: Any) -> bool:
 def shared_registry(registry: Registry) -> Registry:
     """Return a registry that forked children share: this one if it is shared, else a new one with the same tags and limits.
 
-    Where this platform has none, return the registry itself, and log what that means.
+    Where this platform has none, return the registry itself, and log what that means. A null registry has nothing to share.
     """
     families = registry._families
-    if families.is_shared:
+    if families.is_shared or isinstance(registry, NullRegistry):
         return registry
     try:
         return Registry(
@@ -39,6 +40,6 @@ def shared_registry(registry: Registry) -> Registry:
             self_metrics=registry._self_metrics, exponential=registry._exponential,
             exemplars=None if registry._exemplars is None else registry._exemplars.source,
         )  # fmt: skip
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         logger().warning("each process of Celery's pool counts for itself, and nobody reads that: %s", error)
         return registry
