@@ -30,3 +30,11 @@ def test_the_examples_of_a_page_run(page: str) -> None:
         for example in examples:
             exec(example, names)
     assert examples
+
+
+@pytest.mark.parametrize("name", ["asyncio", "celery", "gc", "logging"])
+def test_the_front_door_leads_to_an_integration(name: str) -> None:
+    module: Any = getattr(tm.integrations, name)
+    assert module.__name__ == f"tallymark.integrations.{name}"
+    assert sorted(module.__all__) == ["instrument", "uninstrument"]
+    assert name in dir(tm.integrations)
