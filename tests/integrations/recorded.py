@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import recorded_http
+import recorded_workers
 
 import tallymark as tm
 from tallymark.metric.names import exposition_name
@@ -34,6 +35,10 @@ RECORDED = [
     Recorded("flask", recorded_http.flask),
     Recorded("starlette", recorded_http.starlette),
     Recorded("wsgi", recorded_http.wsgi),
+    Recorded("asyncio", recorded_workers.asyncio),
+    Recorded("celery", recorded_workers.celery),
+    Recorded("gc", recorded_workers.gc),
+    Recorded("logging", recorded_workers.logging),
 ]
 """Add a line for another integration, whose page has the two comments that `BEGIN` and `END` are."""
 
