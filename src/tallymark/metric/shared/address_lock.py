@@ -38,6 +38,7 @@ class AddressLock:
 
     def __init__(self, shared: Any) -> None:
         self._file = os.fdopen(shared.open_again(), "r+b", buffering=0)
+        self._network = os.stat("/proc/self/ns/net").st_ino  # in another one, as containers have them, it is another address
         _open.add(self)
 
     @contextmanager
@@ -53,11 +54,11 @@ class AddressLock:
 
     def hold(self, address: Address) -> None:
         """Tell other processes that this one listens at `address`, until it ends, or the lock is closed."""
-        self._set(_byte(address), fcntl.F_RDLCK)
+        self._set(self._byte(address), fcntl.F_RDLCK)
 
     def is_held(self, address: Address) -> bool:
         """Return True if another process, or another lock of this one, tells that it listens at `address`."""
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _byte(address), 1, 0)
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, self._byte(address), 1, 0)
         return bool(struct.unpack(_FLOCK, fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, asked))[0] != fcntl.F_UNLCK)
 
     def close(self) -> None:
@@ -70,11 +71,8 @@ class AddressLock:
             return True
         return False
 
-
-def _byte(address: Address) -> int:
-    """Return the byte of an address. What is another network's, as containers have them, is another address."""
-    network = os.stat("/proc/self/ns/net").st_ino
-    return _DECIDING + 1 + zlib.crc32(f"{network} {address[0]} {address[1]}".encode())
+    def _byte(self, address: Address) -> int:
+        return _DECIDING + 1 + zlib.crc32(f"{self._network} {address[0]} {address[1]}".encode())
 
 
 _open: WeakSet[AddressLock] = WeakSet()
