@@ -12,9 +12,6 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from recipes import PATIENCE, poll
 
-from tallymark.engine import load_engine
-from tallymark.metric.shared.file import open_to_read
-
 DOCS = Path(__file__).parents[2] / "docs" / "servers"
 
 
@@ -47,15 +44,6 @@ class Page:
         [command] = [command for command in self.commands if part in command]
         program, *arguments = shlex.split(command)
         return [arguments[0].removesuffix(".py")] if program == "python" else [program, *arguments]
-
-    def wait_for_workers(self, count: int) -> None:
-        """Wait until so many processes share the registry: if the only one is killed, `fresh=True` begins anew."""
-
-        def look() -> bool:
-            path = self.directory / "run" / "metrics"
-            return path.exists() and len(open_to_read(load_engine("native"), path).processes()) >= count
-
-        poll(look, "all workers have started")
 
     def change(self, file: str, *changes: tuple[str, str]) -> None:
         """Change a file, as readers do."""

@@ -53,11 +53,9 @@ def test_the_whole_configuration(page: Page, how: str) -> None:
     if how != "as it is":
         page.change("gunicorn.conf.py", ("workers = 4\n", "workers = 4\npreload_app = True\n"))
     if how == "inherited":
-        page.change("service.py", (f'shared="{page.directory}/run/metrics", fresh=True', "shared=True"))
+        page.change("service.py", (f'shared="{page.directory}/run/metrics"', "shared=True"))
         (page.directory / "run" / "metrics").touch()
     with running(page.directory, *page.arguments(COMMAND), shared=None) as program:
-        if how != "inherited":
-            page.wait_for_workers(4)
         for _ in range(10):
             program.get("/")
         poll(lambda: served(page) == 11, "all are counted, with the one that found it ready")
@@ -73,7 +71,6 @@ def test_workers_that_are_recycled_and_replaced(page: Page) -> None:
         ('class = "gthread"', 'class = "sync"'), ("threads = 8", "threads = 1"),
     )  # fmt: skip
     with running(page.directory, *page.arguments(COMMAND), shared=None) as program:
-        page.wait_for_workers(4)
         first, answered = listener(page.metrics, program.process.pid), 1
         while listener(page.metrics, program.process.pid) == first:
             program.get_at_last("/")

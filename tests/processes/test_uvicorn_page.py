@@ -34,7 +34,6 @@ def end(page: Page, program: Program) -> None:
 def test_the_whole_configuration(page: Page) -> None:
     with running(page.directory, *page.arguments(" service:app"), shared=None, ready="/") as program:
         answered = 1
-        page.wait_for_workers(4)
         for _ in range(3):
             serving = listener(page.metrics, program.process.pid)
             for _ in range(5):
@@ -52,7 +51,6 @@ def test_a_worker_that_is_recycled(page: Page) -> None:
     arguments[arguments.index("10000")] = "5"
     arguments[arguments.index("4")] = "2"
     with running(page.directory, *arguments, shared=None, ready="/") as program:
-        page.wait_for_workers(2)
         first, answered = listener(page.metrics, program.process.pid), 1
         while listener(page.metrics, program.process.pid) == first:
             program.get_at_last("/")
