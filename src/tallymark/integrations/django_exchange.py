@@ -22,7 +22,7 @@ _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2
 class DjangoExchange(Exchange):
     """A request under way. It is called when its response is closed, as Django calls whatever a response holds."""
 
-    __slots__ = ("_request", "_response")
+    __slots__ = ("_is_head", "_request", "_response")
 
     def __init__(self, metrics: HTTPMetrics, request: Any) -> None:
         told = request.META
@@ -30,6 +30,7 @@ class DjangoExchange(Exchange):
         version = _VERSIONS.get(protocol, "") if protocol else getattr(request, "scope", {}).get("http_version", "")
         super().__init__(metrics, metrics.line(request.method, request.scheme, version))
         self.received = told_size(told.get("CONTENT_LENGTH"), is_chunked="HTTP_TRANSFER_ENCODING" in told)
+        self._is_head = request.method == "HEAD"
         self._request = request
         self._response: Any = None
 
@@ -60,15 +61,21 @@ class DjangoExchange(Exchange):
     def subject(self) -> tuple[object, object]:
         return self._request, self._response
 
+    def finish(self) -> None:
+        if self._is_head and self.sent:
+            self.sent = 0  # servers drop it
+        Exchange.finish(self)
+        self._request = self._response = None
+
     def __call__(self) -> None:
         self.finish()
-        self._request = self._response = None
 
     def __reduce__(self) -> str:
         return "already_ended"  # Django's cache pickles responses, with what they hold
 
     def __del__(self) -> None:  # a response that nobody closed, as in tests of views
-        self.finish()
+        if self.is_open:
+            self.finish()
 
     def _name_route(self) -> None:
         try:
