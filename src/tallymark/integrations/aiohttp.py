@@ -57,8 +57,8 @@ def instrument(
         metrics_path: serve the pages of `tm.asgi_app` at this path, such as `"/metrics"`. They are not recorded.
         registry: where to record; by default the current registry at the time of this call.
         exclude: globs of routes or paths that are not recorded.
-        tags: called with request and response (None: there was none) of each request that ended; returns further tags. If it
-            fails, the request is recorded without them.
+        tags: called with request and response (None: there was none) of each request, when its response begins; returns further
+            tags. If it fails, the request is recorded without them.
         auth: what `metrics_path` asks of clients: `tm.BasicAuth(user, password)` or `tm.BearerAuth(token)`.
 
     Raises:

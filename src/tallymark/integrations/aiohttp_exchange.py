@@ -13,6 +13,8 @@ from tallymark.integrations.body_size import told_size
 from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tallymark.integrations.http_metrics import HTTPMetrics
 
 __all__ = ["AiohttpExchange"]
@@ -23,7 +25,7 @@ _VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 class AiohttpExchange(Exchange):
     """A request under way."""
 
-    __slots__ = ("_counts", "_is_head", "_request", "_response")
+    __slots__ = ("_counts", "_own")
 
     def __init__(self, metrics: HTTPMetrics, request: web.Request) -> None:
         super().__init__(metrics, metrics.line(request.method, request.scheme, _VERSIONS.get(request.version, "")))
@@ -32,17 +34,17 @@ class AiohttpExchange(Exchange):
         resource = request.match_info.route.resource
         self.route = None if resource is None else resource.canonical
         self._counts = False
-        self._is_head = request.method == hdrs.METH_HEAD
-        self._request = None if metrics.tags is None else request
-        self._response: web.StreamResponse | None = None
+        self.request = None if metrics.tags is None else request
+        self._own: Mapping[str, object] | None = None
 
     def begin(self, response: web.StreamResponse) -> None:
         """Take note of a response whose headers are about to be sent. The request ends when its last byte was."""
         self.status = response.status
         if self.status < 500:
             self.error = ""  # it was handled
-        if self._request is not None:
-            self._response = response
+        if self.request is not None:
+            self._own = self._metrics.own_tags(self.request, response)
+            self.request = None  # lest they hold each other: a cycle would wait for the garbage collector
         if self._metrics.registry._exemplars is not None:
             self.context = copy_context()
         if isinstance(response, web.WebSocketResponse):
@@ -56,12 +58,12 @@ class AiohttpExchange(Exchange):
         if self.status is not None or not self.error:
             self.finish()
 
-    def subject(self) -> tuple[object, object]:
-        return self._request, self._response
+    def own_tags(self) -> Mapping[str, object] | None:
+        return self._own if self.request is None else super().own_tags()
 
     def finish(self) -> None:
-        Exchange.finish(self)
-        self._request = self._response = None
+        super().finish()
+        self.request = None
 
     def __del__(self) -> None:  # its client went before it was answered
         if self.is_open:
@@ -99,7 +101,7 @@ class AiohttpExchange(Exchange):
             self.sent += len(data)
 
     def _end(self, response: web.StreamResponse) -> None:
-        if self._is_head or response.status in (204, 304):
+        if response.status in (204, 304):
             self.sent = 0  # aiohttp drops it
         elif not self._counts:
             self.sent = response.content_length

@@ -55,8 +55,8 @@ class MetricsMiddleware:
     - `metrics_path`: serve the pages of `tm.wsgi_app` at this path, such as `"/metrics"`. They are not recorded.
     - `exclude`: globs of routes or paths that are not recorded, such as `("/healthz", "/internal/*")`.
     - `registry`: where to record, or a dotted path to it; by default the current registry.
-    - `tags`: a function, or a dotted path to it. It is called with each request that ended and its response (None: there was
-      none), and returns further tags. If it fails, the request is recorded without them.
+    - `tags`: a function, or a dotted path to it. It is called with each request that was answered and its response (None: there
+      was none), and returns further tags. If it fails, the request is recorded without them.
     - `auth`: what `metrics_path` asks of clients, as for `tm.wsgi_app`, or a dotted path to it.
 
     Raises:
@@ -129,7 +129,7 @@ class MetricsMiddleware:
 
 
 def _part(request: Any) -> None:
-    """Let request and exchange no longer hold each other: a cycle would wait for the garbage collector."""
+    """Let a request no longer hold its exchange."""
     request.__dict__.pop(_EXCHANGE, None)
 
 

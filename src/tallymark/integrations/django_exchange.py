@@ -10,7 +10,7 @@ from tallymark.integrations.django_routes import template
 from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from tallymark.integrations.http_metrics import HTTPMetrics
 
@@ -22,7 +22,7 @@ _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2
 class DjangoExchange(Exchange):
     """A request under way. It is called when its response is closed, as Django calls whatever a response holds."""
 
-    __slots__ = ("_is_head", "_request", "_response")
+    __slots__ = ("_own",)
 
     def __init__(self, metrics: HTTPMetrics, request: Any) -> None:
         told = request.META
@@ -30,9 +30,8 @@ class DjangoExchange(Exchange):
         version = _VERSIONS.get(protocol, "") if protocol else getattr(request, "scope", {}).get("http_version", "")
         super().__init__(metrics, metrics.line(request.method, request.scheme, version))
         self.received = told_size(told.get("CONTENT_LENGTH"), is_chunked="HTTP_TRANSFER_ENCODING" in told)
-        self._is_head = request.method == "HEAD"
-        self._request = request
-        self._response: Any = None
+        self.request = request
+        self._own: Mapping[str, object] | None = None
 
     def answered(self, response: Any) -> None:
         """Take note of a response. The request ends when that is closed, after its last byte."""
@@ -41,9 +40,8 @@ class DjangoExchange(Exchange):
             self.error = ""  # it was handled
         self._name_route()
         if self._metrics.tags is not None:
-            self._response = response
-        else:
-            self._request = None
+            self._own = self._metrics.own_tags(self.request, response)
+        self.request = None  # lest they hold each other: a cycle would wait for the garbage collector
         if self._metrics.registry._exemplars is not None:
             self.context = copy_context()  # at the close, the view's span has ended
         self.sent = self._size(response)
@@ -58,14 +56,8 @@ class DjangoExchange(Exchange):
                 self.status, self.sent = 500, None  # as Django answers
         self.finish()
 
-    def subject(self) -> tuple[object, object]:
-        return self._request, self._response
-
-    def finish(self) -> None:
-        if self._is_head and self.sent:
-            self.sent = 0  # servers drop it
-        Exchange.finish(self)
-        self._request = self._response = None
+    def own_tags(self) -> Mapping[str, object] | None:
+        return self._own if self.request is None else super().own_tags()
 
     def __call__(self) -> None:
         self.finish()
@@ -79,7 +71,7 @@ class DjangoExchange(Exchange):
 
     def _name_route(self) -> None:
         try:
-            self.route = template(self._request)
+            self.route = template(self.request)
         except Exception as error:
             self._metrics.failed("route", error)
 
