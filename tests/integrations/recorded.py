@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import recorded_frameworks
 import recorded_http
 
 import tallymark as tm
@@ -31,6 +32,8 @@ class Recorded:
 RECORDED = [
     Recorded("asgi", recorded_http.asgi),
     Recorded("wsgi", recorded_http.wsgi),
+    Recorded("django", recorded_frameworks.django),
+    Recorded("aiohttp", recorded_frameworks.aiohttp),
 ]
 """Add a line for another integration, whose page has the two comments that `BEGIN` and `END` are."""
 

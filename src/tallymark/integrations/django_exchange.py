@@ -10,7 +10,7 @@ from tallymark.integrations.django_routes import template
 from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from tallymark.integrations.http_metrics import HTTPMetrics
 
@@ -62,8 +62,8 @@ class DjangoExchange(Exchange):
     def __call__(self) -> None:
         self.finish()
 
-    def __reduce__(self) -> str:
-        return "already_ended"  # Django's cache pickles responses, with what they hold
+    def __reduce__(self) -> tuple[Callable[[], object], tuple[()]]:
+        return _ended, ()  # Django's cache pickles responses, with what they hold
 
     def __del__(self) -> None:  # a response that nobody closed, as in tests of views
         if self.is_open:
@@ -90,7 +90,7 @@ class DjangoExchange(Exchange):
             for chunk in chunks:
                 self._count(chunk)
                 yield chunk
-        except Exception as error:
+        except BaseException as error:  # also where the server closes what it has not taken all of
             self.failed(error)
             raise
 
@@ -99,7 +99,7 @@ class DjangoExchange(Exchange):
             async for chunk in chunks:
                 self._count(chunk)
                 yield chunk
-        except Exception as error:
+        except BaseException as error:  # as above
             self.failed(error)
             raise
 
@@ -108,5 +108,10 @@ class DjangoExchange(Exchange):
             self.sent += len(chunk)
 
 
-def already_ended() -> None:
-    """Stands for a request, where its response was copied by `pickle`."""
+def _ended() -> object:
+    """Return what a copy of a response holds for the request, which is over."""
+    return _do_nothing
+
+
+def _do_nothing() -> None:
+    pass
