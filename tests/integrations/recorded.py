@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import recorded_frameworks
 import recorded_http
 import recorded_workers
 
@@ -39,6 +40,8 @@ RECORDED = [
     Recorded("celery", recorded_workers.celery),
     Recorded("gc", recorded_workers.gc),
     Recorded("logging", recorded_workers.logging),
+    Recorded("django", recorded_frameworks.django),
+    Recorded("aiohttp", recorded_frameworks.aiohttp),
 ]
 """Add a line for another integration, whose page has the two comments that `BEGIN` and `END` are."""
 
