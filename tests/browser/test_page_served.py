@@ -73,8 +73,8 @@ def test_the_page_shows_what_the_feed_tells(chromium: Browser, registry: tm.Regi
     with served(registry) as url:
         viewer = Viewer(chromium, SimpleNamespace(url=url))  # type: ignore[arg-type]
         viewer.page.goto(url)
-        viewer.page.wait_for_function("document.getElementById('status').dataset.state === 'live'")
-        viewer.page.wait_for_function("document.getElementById('operations').innerText.includes('<b>pay</b>')")
+        viewer.page.wait_for_function("() => document.getElementById('status').dataset.state === 'live'")
+        viewer.page.wait_for_function("() => document.getElementById('operations').innerText.includes('<b>pay</b>')")
         first = viewer.page.evaluate("document.getElementById('status-time').dateTime")
         viewer.page.wait_for_function("first => document.getElementById('status-time').dateTime !== first", arg=first)
         viewer.context.close()
