@@ -325,6 +325,18 @@ def test_who_asks_within_a_second_shares_a_reading(registry: tm.Registry, clock:
     assert readings.get(registry, whole=False).number == first.number + 1
 
 
+def test_what_changed_is_told_only_where_somebody_watches(registry: tm.Registry, clock: dict[str, float]) -> None:
+    readings = Readings(registry)
+    for _ in range(2):
+        assert readings.get(registry, whole=True).changes == b""
+        clock["monotonic"] += 1
+    readings.watch()
+    assert readings.get(registry, whole=False).changes
+    readings.unwatch()
+    readings.watch()
+    assert readings.get(registry, whole=False).changes == b""  # since nothing is known to compare with
+
+
 def test_while_another_thread_reads_the_last_reading_will_do(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readings_module, "_PATIENCE", 0.01)
     readings = Readings(registry)
