@@ -57,7 +57,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 $(READY): EXTRA = dev
-$(DEMO_READY): EXTRA = demo
+$(DEMO_READY): EXTRA = demo,top
 $(READY) $(DEMO_READY): pyproject.toml setup.py $(C_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tallymark needs Python 3.11 or newer; this is " + sys.version)'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

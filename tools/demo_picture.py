@@ -7,7 +7,6 @@ elsewhere.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -16,13 +15,15 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tallymark.demo.display import Display, rich_table
 from tallymark.demo.run import run
-from tallymark.demo.table import Row
+from tallymark.top.display import PlainDisplay
+from tallymark.top.screen import rich_table
+from tallymark.top.table import Table
 
 PICTURE = Path(__file__).parents[1] / "docs" / "figures" / "demo.svg"
 SECONDS = 10.0
 PORT = 9464
+COLUMNS = 82
 
 THEME = TerminalTheme(
     (22, 27, 34),
@@ -68,33 +69,26 @@ FORMAT = """\
 """Rich's own, without its fonts, which would come from another site."""
 
 
-class LastTable(Display):
+class LastTable(PlainDisplay):
     """Keeps the last table that the demo showed."""
 
-    interval = 2.0  # long enough for steady rates
-
     def __init__(self) -> None:
-        self.rows: Sequence[Row] = ()
+        self.tables: list[Table] = []
 
-    def show(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+    def show(self, table: Table) -> None:
+        self.tables = [table]
 
-    def summarise(self, rows: Sequence[Row]) -> None:
-        pass
-
-    def __enter__(self) -> LastTable:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
+    def summarise(self, table: Table) -> None:
         pass
 
 
-def draw(greeting: str, rows: Sequence[Row]) -> str:
+def draw(greeting: str, table: Table) -> str:
     """Return the picture of a terminal in which the demo greets, and shows its table."""
-    console = Console(record=True, file=StringIO(), force_terminal=True, width=82, color_system="truecolor")
+    console = Console(record=True, file=StringIO(), force_terminal=True, width=COLUMNS, color_system="truecolor")
     console.print(Text("$ tallymark demo", style="bold green"))
     console.print(Text(greeting))
-    console.print(rich_table(rows))
+    console.print(Text())
+    console.print(rich_table(table, COLUMNS))
     picture = console.export_svg(title="tallymark demo", theme=THEME, code_format=FORMAT, unique_id="demo")
     # Letters fill their column in every font, so that no line of the table has gaps.
     return picture.replace(" textLength=", ' lengthAdjust="spacingAndGlyphs" textLength=')
@@ -105,11 +99,11 @@ def main() -> int:
     last = LastTable()
     with redirect_stdout(StringIO()) as printed:
         run(seconds=SECONDS, port=PORT, rate=200.0, display=last)
-    greeting = printed.getvalue().partition("\n")[0]
+    greeting = "\n".join(printed.getvalue().splitlines()[:2])
     if "in use" in greeting:
         print(f"port {PORT} is in use, and the picture would say so: try again later", file=sys.stderr)
         return 1
-    PICTURE.write_text(draw(greeting, last.rows), encoding="utf-8")
+    PICTURE.write_text(draw(greeting, *last.tables), encoding="utf-8")
     print(PICTURE)
     return 0
 

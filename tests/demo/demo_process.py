@@ -30,9 +30,9 @@ class Outcome:
     errors: str
 
     @property
-    def exposition(self) -> str:
-        """The metrics that it printed at its end."""
-        return self.output[self.output.index("# HELP ") :]
+    def end(self) -> str:
+        """What it printed when it had ended: a summary, and how to go on."""
+        return self.output[self.output.index("\nIn ") :]
 
 
 class Demo:

@@ -1,11 +1,10 @@
-"""One demo from start to Ctrl-C: what it serves meanwhile, and what it prints at its end."""
+"""One demo from start to Ctrl-C: what it serves meanwhile, and what it prints."""
 
 from __future__ import annotations
 
 import re
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ import pytest
 from demo_process import Demo, Outcome, poll, running_demo
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
+
+from tallymark.top.table import TRAFFIC_HEADINGS
 
 pytestmark = pytest.mark.slow
 
@@ -50,16 +51,16 @@ def session() -> Iterator[Session]:
         scraped = poll(lambda: complete(demo), "every operation ending in every way")
         # Blocks come every two seconds: one is certain to be there before the end.
         blocks = iter(demo.stdout.readline, "")
-        lines = [next(blocks) for _ in range(5)]
+        lines = [next(blocks) for _ in range(9)]
         ended = demo.end(signal.SIGINT)
         first, rest = ended.output.split("\n", 1)
         yield Session(scraped, Outcome(ended.status, f"{first}\n{''.join(lines)}{rest}", ended.errors))
 
 
-@pytest.fixture(params=["while it runs", "at its end"])
-def exposition(request: pytest.FixtureRequest, session: Session) -> str:
+@pytest.fixture
+def exposition(session: Session) -> str:
     """The metrics of the demo."""
-    return session.scraped if request.param == "while it runs" else session.outcome.exposition
+    return session.scraped
 
 
 def test_ctrl_c_ends_it_with_success_and_without_a_word_of_complaint(session: Session) -> None:
@@ -75,7 +76,7 @@ def test_every_kind_of_instrument_is_shown(exposition: str) -> None:
     found = families(exposition)
     kinds = {
         name: found[name].type
-        for name in ("operations", "operation_duration_seconds", "operations_in_flight", "response_size_bytes")
+        for name in ("operations", "http_server_request_duration_seconds", "operations_in_flight", "response_size_bytes")
     }
     assert list(kinds.values()) == ["counter", "histogram", "gauge", "histogram"]
     assert {"process_cpu_seconds", "process_resident_memory_bytes", "python_info"} <= set(found)
@@ -85,49 +86,51 @@ def test_nothing_is_rejected(exposition: str) -> None:
     assert "tallymark_rejected" not in families(exposition)
 
 
-def test_at_the_end_timers_and_counters_agree(session: Session) -> None:
-    timers: Counter[tuple[str, str]] = Counter()
-    sizes: Counter[str] = Counter()
-    found = families(session.outcome.exposition)
-    for sample in found["operation_duration_seconds"].samples:
-        if sample.name.endswith("_count"):
-            timers[sample.labels["operation"], sample.labels["status"]] = int(sample.value)
-    for sample in found["response_size_bytes"].samples:
-        if sample.name.endswith("_count"):
-            sizes[sample.labels["operation"]] = int(sample.value)
-    counters = outcomes(session.outcome.exposition)
-    assert timers == counters
-    for operation in OPERATIONS:
-        assert sizes[operation] == sum(counters[operation, status] for status in STATUSES)
-
-
-def test_at_the_end_nothing_is_in_flight(session: Session) -> None:
-    samples = families(session.outcome.exposition)["operations_in_flight"].samples
-    assert [sample.value for sample in samples] == [0.0] * len(OPERATIONS)
-
-
-def test_counters_never_go_back(session: Session) -> None:
-    last = outcomes(session.outcome.exposition)
-    assert all(count <= last[key] for key, count in outcomes(session.scraped).items())
+def test_it_opens_with_its_page_and_its_metrics(session: Session) -> None:
+    first, second, empty = session.outcome.output.splitlines()[:3]
+    assert re.fullmatch(r"Watch it live: (http://127\.0\.0\.1:\d+/)    Metrics: \1metrics", first)
+    assert second == "The service is under load until Ctrl-C."
+    assert empty == ""
 
 
 def test_what_is_not_a_terminal_gets_plain_lines(session: Session) -> None:
     assert "\x1b" not in session.outcome.output
-    table = session.outcome.output.splitlines()[2:6]
-    assert table[0].split() == ["operation", "requests/s", "errors", "timeouts", "p50", "ms", "p95", "ms", "p99", "ms"]
-    number = r"\d+(?:\.\d)?"
-    for operation, line in zip(OPERATIONS, table[1:], strict=True):
-        assert re.fullmatch(rf"{operation}(?: +{number}){{6}}", line)
+    check_table(session.outcome.output.splitlines()[3:])
 
 
-def test_the_summary_shows_what_the_metrics_show(session: Session) -> None:
-    last = outcomes(session.outcome.exposition)
-    summary = session.outcome.output.split("\nIn ")[1]
-    assert re.match(rf"[\d.]+ seconds, {sum(last.values()):.0f} operations:", summary)
-    for operation in OPERATIONS:
-        _, _, errors, timeouts, p50, p95, p99 = re.findall(rf"^{operation} .*", summary, re.MULTILINE)[0].split()
-        assert (int(errors), int(timeouts)) == (last[operation, "error"], last[operation, "timeout"])
-        assert 0 < float(p50) <= float(p95) <= float(p99)
+def check_table(lines: list[str]) -> None:
+    assert lines[0].split() == [word for heading in TRAFFIC_HEADINGS for word in heading.split()]
+    rows = [*[f"{one}  +operation" for one in sorted(OPERATIONS)], *[f"GET /{one}  +route" for one in sorted(OPERATIONS)]]
+    number = r"  +[\d,]+\.\d"
+    for row, line in zip(rows, lines[1:], strict=False):
+        assert re.fullmatch(rf"{row}(?:{number}){{2}}  +[\d.]+%(?:{number}){{3}}", line), line
+
+
+def test_it_ends_with_the_table_and_a_summary(session: Session) -> None:
+    summary, empty, *lines = session.outcome.end.strip().splitlines()
+    found = re.fullmatch(r"In [\d.]+ seconds, ([\d,]+) operations ended, ([\d,]+) of them in an error or too late:", summary)
+    assert found
+    ended, failed = [int(number.replace(",", "")) for number in found.groups()]
+    counts = outcomes(session.scraped)
+    assert ended >= sum(counts.values())
+    assert failed >= sum([count for (_, status), count in counts.items() if status != "success"])
+    assert empty == ""
+    check_table(lines)
+
+
+def test_it_ends_with_how_to_look_at_it_again(session: Session) -> None:
+    *_, ended, again, meanwhile, page, curl, top = session.outcome.end.splitlines()
+    assert ended.startswith("It has ended, and http://127.0.0.1:")
+    assert again.endswith("-m tallymark demo --seconds 0")
+    assert meanwhile == "and to look at it meanwhile:"
+    assert re.fullmatch(r"  open http://127.0.0.1:\d+/ in a browser", page)
+    assert re.fullmatch(r"  curl http://127.0.0.1:\d+/metrics", curl)
+    assert re.search(r"-m tallymark top http://127.0.0.1:\d+/$", top)
+
+
+def test_it_leaves_no_exposition_on_the_screen(session: Session) -> None:
+    assert "# HELP" not in session.outcome.output
+    assert len(session.outcome.end.splitlines()) < 24
 
 
 def test_promtool_finds_no_fault(exposition: str, promtool: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from http.client import HTTPConnection
 from typing import Any
@@ -11,13 +10,11 @@ from typing import Any
 import pytest
 
 import tallymark as tm
-from tallymark.demo import display
 from tallymark.demo.backend import WORKLOADS, Backend, BackendError
 from tallymark.demo.load import Load
 from tallymark.demo.server import HOST, serve_operations
 from tallymark.demo.service import Service
 from tallymark.demo.stop import stop_on_signals
-from tallymark.demo.table import HEADINGS, plain_text, read_rows
 
 
 class ScriptedBackend(Backend):
@@ -79,7 +76,7 @@ def test_the_backend_s_draws_are_the_same_in_every_run() -> None:
 
 
 def test_an_unknown_path_is_not_found_and_makes_no_series(registry: tm.Registry) -> None:
-    with serve_operations(Service(registry, ScriptedBackend())) as port:
+    with serve_operations(Service(registry, ScriptedBackend()), registry) as port:
         connection = HTTPConnection(HOST, port, timeout=10)
         for path, status in (("/auth", 200), ("/admin.php", 404)):
             connection.request("GET", path)
@@ -88,11 +85,13 @@ def test_an_unknown_path_is_not_found_and_makes_no_series(registry: tm.Registry)
             assert response.status == status
         connection.close()
     assert [series.tags["operation"] for series in registry.snapshot()["operations"]] == ["auth"]
+    routes = {series.tags.get("http.route") for series in registry.snapshot()["http.server.request.duration"]}
+    assert routes == {"/auth", None}
 
 
 def test_a_client_that_stays_connected_does_not_keep_the_server_from_ending(registry: tm.Registry) -> None:
     threads = set(threading.enumerate())
-    with serve_operations(Service(registry, ScriptedBackend())) as port:
+    with serve_operations(Service(registry, ScriptedBackend()), registry) as port:
         connection = HTTPConnection(HOST, port, timeout=10)
         connection.request("GET", "/auth")
         assert connection.getresponse().read() == b"done"
@@ -114,11 +113,16 @@ def test_at_the_end_of_the_load_all_requests_were_answered(registry: tm.Registry
                 enough.set()
             return b"done"
 
-    with serve_operations(Service(registry, Counting())) as port, Load(port, rate=10_000):
+    with serve_operations(Service(registry, Counting()), registry) as port, Load(port, rate=10_000):
         assert enough.wait(60)
     assert set(threading.enumerate()) == threads
-    assert sum(series.value for series in registry.snapshot()["operations"]) >= 20
-    assert all(series.value == 0 for series in registry.snapshot()["operations_in_flight"])
+    snapshot = registry.snapshot()
+    counts = {tuple(series.tags.items()): series.value for series in snapshot["operations"]}
+    assert sum(counts.values()) >= 20
+    assert {tuple(series.tags.items()): series.count for series in snapshot["operation_duration"]} == counts
+    assert sum(series.count for series in snapshot["http.server.request.duration"]) == sum(counts.values())
+    for gauge in ("operations_in_flight", "http.server.active_requests"):
+        assert all(series.value == 0 for series in snapshot[gauge])
 
 
 # The wish to end
@@ -134,47 +138,3 @@ def test_a_signal_is_a_wish_that_stays(number: signal.Signals) -> None:
         assert stop.wait(60)
         assert stop.wait(60)
     assert signal.getsignal(number) is former
-
-
-# The table
-
-
-def test_before_the_first_request_the_table_is_empty_but_whole(registry: tm.Registry) -> None:
-    Service(registry, ScriptedBackend())
-    snapshot = registry.snapshot()
-    rows = read_rows(snapshot, snapshot)
-    assert [row.cells() for row in rows] == [(name, "0.0", "0", "0", "-", "-", "-") for name in WORKLOADS]
-
-
-def test_quantiles_are_of_all_statuses_together(registry: tm.Registry) -> None:
-    Service(registry, ScriptedBackend())
-    before = registry.snapshot()
-    operations, durations = registry.counter("operations"), registry.timer("operation_duration")
-    for status, seconds in (("success", 0.001), ("success", 0.001), ("error", 0.001), ("timeout", 0.2)):
-        operations.inc(operation="auth", status=status)
-        durations.record(seconds, operation="auth", status=status)
-    auth = read_rows(registry.snapshot(), before)[0]
-    assert (auth.operation, auth.errors, auth.timeouts) == ("auth", 1, 1)
-    assert auth.rate > 0
-    p50, p95, p99 = auth.quantiles
-    assert p50 == pytest.approx(0.001, rel=0.3)  # as far as its bucket is wide
-    assert 0.1 < p95 < p99 <= 0.2
-
-
-def test_plain_lines_are_aligned(registry: tm.Registry) -> None:
-    Service(registry, ScriptedBackend())
-    snapshot = registry.snapshot()
-    lines = plain_text(read_rows(snapshot, snapshot)).splitlines()
-    assert len(lines) == 1 + len(WORKLOADS)
-    assert len({len(line) for line in lines}) == 1
-    assert all(heading in lines[0] for heading in HEADINGS)
-
-
-@pytest.mark.parametrize("rich_is_there", [True, False])
-def test_a_terminal_has_a_live_table_if_rich_is_installed(rich_is_there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("TERM", "xterm-256color")
-    if not rich_is_there:
-        monkeypatch.setitem(sys.modules, "rich.console", None)
-    expected = display.LiveDisplay if rich_is_there else display.PlainDisplay
-    assert type(display.make_display()) is expected

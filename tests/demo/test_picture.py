@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 
 from tallymark.demo.backend import WORKLOADS
-from tallymark.demo.table import HEADINGS, Row
+from tallymark.top.table import TRAFFIC_HEADINGS, Table
 
 ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "figures" / "demo.svg"
@@ -34,18 +34,21 @@ def text(picture: str) -> str:
 
 def test_the_picture_shows_the_table() -> None:
     shown = text(PICTURE.read_text(encoding="utf-8"))
-    assert all(word in shown for word in (*HEADINGS, *WORKLOADS))
-    assert "Metrics: http://127.0.0.1:9464/metrics. The service is under load for 10 seconds." in shown
+    assert all(word in shown for word in (*TRAFFIC_HEADINGS, *WORKLOADS, *[f"GET /{one}" for one in WORKLOADS]))
+    assert "Watch it live: http://127.0.0.1:9464/ " in shown
+    assert "The service is under load for 10 seconds." in shown
 
 
 def test_a_browser_fetches_nothing_for_the_picture() -> None:
     picture = PICTURE.read_text(encoding="utf-8")
-    assert set(re.findall(r"\bhttps?://[\w.:/]+\w", picture)) == {"http://www.w3.org/2000/svg", "http://127.0.0.1:9464/metrics"}
+    assert set(re.findall(r"\bhttps?://[\w.:/]+\w", picture)) == {
+        "http://www.w3.org/2000/svg", "http://127.0.0.1:9464", "http://127.0.0.1:9464/metrics",
+    }  # fmt: skip
     assert not re.search(r"url\((?!#)", picture)
 
 
 def test_a_picture_of_other_rows(tool: ModuleType) -> None:
-    picture = tool.draw("Metrics: somewhere.", [Row("auth", 61.25, 7, 5, (0.0081, 0.0154, 0.0169))])
+    picture = tool.draw("Watch it somewhere.", Table(("operation", "per s"), 1, [("auth", "61.2")], "", ()))
     shown = text(picture)
-    assert re.search(r"auth\s+61.2\s+7\s+5\s+8.1\s+15.4\s+16.9", shown)
-    assert "Metrics: somewhere." in shown
+    assert re.search(r"auth\s+61.2", shown)
+    assert "Watch it somewhere." in shown

@@ -51,7 +51,7 @@ def clash(one: str, other: str, name: str, *, keeps: str, number: str) -> str:
         ("http.server/time", "histogram", "s", "http_server_time_s"),
         ("a:b", "gauge", "", "a:b"),
         ("a-b", "gauge", "req/s", "a_b_req_s"),
-        ("a", "gauge", "{requests}", "a_requests"),
+        ("a", "gauge", "{requests}", "a"),
         ("a", "gauge", "%", "a"),
         ("build", "info", "", "build_info"),
         ("build_info", "info", "", "build_info"),

@@ -68,7 +68,12 @@ def _parts(name: str, kind: str, unit: str) -> tuple[str, str]:
 
 
 def unit_ending(unit: str) -> str:
-    """Return how a name ends that tells a unit: `_seconds`. It is empty if nothing of the unit is allowed in a name."""
+    """Return how a name ends that tells a unit: `_seconds`. It is empty if nothing of the unit is allowed in a name.
+
+    What is in braces, such as `{request}`, tells what is counted, and is no unit: so say UCUM and OpenTelemetry.
+    """
+    if unit[:1] == "{" and unit[-1:] == "}":
+        return ""
     words = [part for part in _mangled(unit, "").split("_") if part] if unit else []
     return "_".join(["", *words])
 

@@ -1,0 +1,112 @@
+"""`Address`: where a Prometheus endpoint is, from what people write: a URL, or a host and a port."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from tallymark.frozen import Frozen
+from tallymark.metric.shared.printable import printable
+from tallymark.read.errors import ReadError
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+__all__ = ["Address", "basic_credentials", "looks_like_host"]
+
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]*):\d{1,5}(/.*)?", re.ASCII)
+_SCHEMES = {"http": 80, "https": 443}
+
+
+def looks_like_host(text: str) -> bool:
+    """Return True for a host and a port, without a scheme: `localhost:9464`, `:9464`, `[::1]:9464/metrics`."""
+    return _HOST_AND_PORT.fullmatch(text) is not None
+
+
+class Address(Frozen):
+    """A URL in parts.
+
+    Attributes:
+        target: path and query, as a request has them.
+        credentials: the value of the field `Authorization` for a user and password that the URL named; "" if it named none.
+    """
+
+    __slots__ = ("credentials", "host", "port", "scheme", "target")
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    credentials: str
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Return the address that a URL means. `:9464` is on this machine.
+
+        Raises:
+            ReadError: it is not the URL of an HTTP server.
+        """
+        if looks_like_host(text):
+            text = f"http://{'127.0.0.1' if text.startswith(':') else ''}{text}"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ReadError(f"{_without_password(text)} is not a URL: {error}") from None
+        if parts.scheme not in _SCHEMES:
+            raise ReadError(f"{_without_password(text)}: only http:// and https:// can be read, or the path of a shared file")
+        if not parts.hostname or not _is_sendable(text):
+            raise ReadError(f"{_without_password(text)} is not a URL: write it as http://HOST:PORT/metrics")
+        target = urlunsplit(("", "", parts.path, parts.query, ""))
+        return cls(parts.scheme, parts.hostname, _SCHEMES[parts.scheme] if port is None else port, target, _basic(parts))
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """To whom credentials may be sent: they are not for another host."""
+        return self.scheme, self.host, self.port
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as a URL has them; the port only if it is not that of the scheme."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _SCHEMES[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The address for people: without credentials."""
+        return printable(f"{self.scheme}://{self.netloc}{self.target}")
+
+    def at(self, target: str) -> Address:
+        """Return the same server at another path."""
+        return Address(self.scheme, self.host, self.port, target, self.credentials)
+
+    def candidates(self) -> list[Address]:
+        """Return where metrics are looked for, in order: most endpoints have them at `/metrics`, as people need not say."""
+        path, _, query = self.target.partition("?")
+        ending = f"?{query}" if query else ""
+        if path.strip("/") == "":
+            return [self.at(f"/metrics{ending}"), self.at(f"/{ending}")]
+        if path.rstrip("/").endswith("/metrics"):
+            return [self]
+        return [self, self.at(f"{path.rstrip('/')}/metrics{ending}")]
+
+
+def _is_sendable(text: str) -> bool:
+    return text.isascii() and text.isprintable() and " " not in text
+
+
+def _basic(parts: SplitResult) -> str:
+    if parts.username is None:
+        return ""
+    return basic_credentials(unquote(parts.username), unquote(parts.password or ""))
+
+
+def basic_credentials(user: str, password: str) -> str:
+    """Return the value of the field `Authorization` (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _without_password(text: str) -> str:
+    return printable(re.sub(r"//[^/@]*@", "//…@", text))

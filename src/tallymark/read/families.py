@@ -1,0 +1,154 @@
+"""Samples as Prometheus text has them, put together to families with the data types of snapshots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tallymark.engine import TagSet
+from tallymark.frozen import replace
+from tallymark.metric.data import GaugeData, InfoData, SumData, SummaryData
+from tallymark.read.distributions import Distributions, family_of, whole
+from tallymark.read.headers import UNTYPED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeAlias
+
+    from tallymark.metric.snapshot import FamilySnapshot
+    from tallymark.read.headers import Header
+
+    Add: TypeAlias = Callable[[TagSet, str, float], None]
+
+__all__ = ["QUANTILES_OF", "Families"]
+
+QUANTILES_OF = "{}.quantile"
+"""The name of the gauges that a summary tells its quantiles in. To their endpoint, both have the summary's name."""
+
+_SUFFIXES = {
+    "counter": ("_total", "_created"),
+    "histogram": ("_bucket", "_count", "_sum", "_created"),
+    "summary": ("_count", "_sum", "_created"),
+    "info": ("_info",),
+}
+"""What the samples of a type add to the name of their metric."""
+
+
+class Builder(Protocol):
+    """Takes the samples of one metric, and makes families of them."""
+
+    def adder(self, suffix: str) -> Add:
+        """Return what takes the samples whose name ends so."""
+
+    def built(self) -> Iterator[FamilySnapshot]:
+        """Yield the families: of summaries with quantiles two, else one."""
+
+
+class Families:
+    """The families of one page, in the order of their first samples.
+
+    Args:
+        headers: what the page tells of each metric.
+    """
+
+    def __init__(self, headers: Mapping[str, Header]) -> None:
+        self._headers = headers
+        self._builders: dict[str, Builder] = {}
+        self._adders: dict[str, Add] = {}
+
+    def adder(self, sample: str) -> Add:
+        """Return what takes samples with this name."""
+        found = self._adders.get(sample)
+        if found is None:
+            found = self._adders[sample] = self._found(sample)
+        return found
+
+    def built(self) -> tuple[FamilySnapshot, ...]:
+        """Return all families."""
+        return tuple([family for builder in self._builders.values() for family in builder.built()])
+
+    def _found(self, sample: str) -> Add:
+        name, suffix = self._metric(sample)
+        builder = self._builders.get(name)
+        if builder is None:
+            builder = self._builders[name] = _builder(name, self._headers.get(name, UNTYPED))
+        return builder.adder(suffix)
+
+    def _metric(self, sample: str) -> tuple[str, str]:
+        if sample not in self._headers:
+            stem, line, word = sample.rpartition("_")
+            suffix = line + word
+            if stem in self._headers and suffix in _SUFFIXES.get(self._headers[stem].type, ()):
+                return stem, suffix
+        return sample, ""
+
+
+def _builder(name: str, header: Header) -> Builder:
+    match header.type:
+        case "histogram":
+            return Distributions(name, header)
+        case "summary":
+            return _Summaries(name, header)
+    return _Numbers(name, header)
+
+
+class _Numbers:
+    """Series of one number each. What has no type is taken for a counter if its name ends as theirs do, else for a gauge."""
+
+    def __init__(self, name: str, header: Header) -> None:
+        self._name = self._header_name = name
+        self._header = header
+        self._values: dict[TagSet, float] = {}
+        self._created: dict[TagSet, float] = {}
+
+    def adder(self, suffix: str) -> Add:
+        into = self._created if suffix == "_created" else self._values
+        if suffix in ("_total", "_info"):  # OpenMetrics names a metric without it
+            self._name = self._header_name + suffix
+
+        def add(tags: TagSet, edge: str, value: float) -> None:
+            into[TagSet({**tags, "le": edge}) if edge else tags] = value
+
+        return add
+
+    def built(self) -> Iterator[FamilySnapshot]:
+        tags, values = tuple(self._values), tuple(self._values.values())
+        created = tuple([self._created.get(one, 0.0) for one in tags])
+        told = self._header.type
+        if not tags:  # only times of creation
+            return
+        if told == "counter" or (told not in ("gauge", "info", "stateset") and self._name.endswith("_total")):
+            yield family_of(self._name, "counter", self._header, SumData(tags, created, values, True))
+        elif told == "info":
+            yield family_of(self._name, "info", self._header, InfoData(tags, created))
+        else:
+            yield family_of(self._name, "gauge", self._header, GaugeData(tags, created, values))
+
+
+class _Summaries:
+    """Summaries. The quantiles that some of them tell are gauges, in a family of their own."""
+
+    def __init__(self, name: str, header: Header) -> None:
+        self._name = name
+        self._header = header
+        self._parts: dict[str, dict[TagSet, float]] = {suffix: {} for suffix in ("", *_SUFFIXES["summary"])}
+
+    def adder(self, suffix: str) -> Add:
+        into = self._parts[suffix]
+
+        def add(tags: TagSet, edge: str, value: float) -> None:
+            into[tags] = value
+
+        return add
+
+    def built(self) -> Iterator[FamilySnapshot]:
+        counts, sums, created = self._parts["_count"], self._parts["_sum"], self._parts["_created"]
+        tags = tuple(counts | sums)
+        if tags:
+            columns = [tuple([column.get(one, 0.0) for one in tags]) for column in (created, counts, sums)]
+            data = SummaryData(tags, columns[0], tuple(map(whole, columns[1])), columns[2])
+            yield family_of(self._name, "summary", self._header, data)
+        quantiles = self._parts[""]
+        if quantiles:
+            gauges = GaugeData(tuple(quantiles), (0.0,) * len(quantiles), tuple(quantiles.values()))
+            name = QUANTILES_OF.format(self._name) if tags else self._name  # names in a snapshot differ
+            yield replace(family_of(name, "gauge", self._header, gauges), exposition_name=self._name)
