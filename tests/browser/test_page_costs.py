@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 from fake_feed import FakeService
@@ -63,8 +62,14 @@ def test_what_is_gone_frees_its_memory(library: Page, service: FakeService) -> N
     assert library.evaluate(script, [first, second, service.reading()]) == 0
 
 
+def test_the_page_is_painted_before_any_reading_comes(view: Callable[..., Viewer]) -> None:
+    viewer = view()  # its feed answers, and says nothing
+    viewer.page.goto(viewer.feed.url)
+    viewer.page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length === 1")
+    assert viewer.text("#service") == "Tallymark"
+
+
 def test_ten_thousand_series_are_drawn(view: Callable[..., Viewer], service: FakeService) -> None:
-    random.seed(1)
     many(service, 10_000)
     viewer = view().open(service.reading(complete=True))
     for number in range(2500):

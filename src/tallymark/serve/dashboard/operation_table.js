@@ -41,7 +41,7 @@ class OperationDetail {
   }
 
   _outcome(points, name, group, at) {
-    const tone = this.operation.sort.isError(group[0]) ? "bad" : `s${(at % 7) + 2}`;
+    const tone = this.operation.sort.isError(group[0]) ? ["bad", "s3", "s7"][at % 3] : `s${(at % 7) + 2}`;
     return { name: visible(name, 24), tone, values: rateLine(points, group) };
   }
 
@@ -139,7 +139,7 @@ class OperationTable {
     const button = h(
       "button",
       { type: "button", class: "row-name", onclick: () => this.choose(row.id) },
-      icon(ICONS.chevron, 12),
+      icon(ICONS.chevron),
       method,
       foreign(label, 90),
     );
