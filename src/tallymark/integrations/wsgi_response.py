@@ -31,11 +31,10 @@ class Response(Exchange):
         body: the application's iterable.
     """
 
-    __slots__ = ("_find_route", "_notes_more", "_own", "_start", "_start_response", "_write", "body")
+    __slots__ = ("_find_route", "_own", "_start", "_start_response", "_write", "body")
 
     body: Iterable[bytes] | None
     _find_route: RouteOf
-    _notes_more: bool
     _own: Mapping[str, object] | None
     _start: Any
     _start_response: StartResponse
@@ -51,12 +50,12 @@ class Response(Exchange):
         self._line = line
         self._find_route = route
         self._route_of = None
-        self._notes_more = metrics.notes_more
         self.request = environ
         self._start_response = start_response
         self._start = self._own = self._write = self.body = self.context = self.route = self.status = None
         self.error = ""
-        self.received = _announced_size(environ)
+        has_body = environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")
+        self.received = _announced_size(environ) if has_body else 0
         self.sent = 0
         line.begin()
         self.is_open = True
@@ -80,7 +79,7 @@ class Response(Exchange):
                 self._metrics.failed("route", error)
             if code is not None and code >= 500:
                 self.error = error_type(exc_info[1]) if exc_info else self.request.get(ERROR, "")
-            if self._notes_more:
+            if self._metrics.notes_more:
                 self._note_more(status, headers)
         # A server that does not know of exc_info must not have to.
         self._write = self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
