@@ -67,26 +67,27 @@ def test_every_run_ends_once_however_it_ends(folder: Path) -> None:
 def test_the_example_counts_all_while_its_processes_are_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_PORT", "0")
     monkeypatch.delenv("BROKER", raising=False)
-    tasks = loaded(EXAMPLES / "celery_tasks.py")
+    monkeypatch.syspath_prepend(EXAMPLES)
+    tasks, more = loaded(EXAMPLES / "celery_tasks.py"), loaded(APPS / "example_tasks.py")
     kills = 2
     with working(folder, APPS / "example_tasks.py", "--concurrency", "2", "--max-tasks-per-child", "25") as worker:
         for kill in range(1, kills + 1):
             for _ in range(2):
-                tasks.resize.delay("cat", 40_000)
-            # A process that is killed while it waits for a task would leave Celery's pool locked.
+                more.wait.delay(f"go{kill}")
             poll(lambda: worker.scrape()["celery_worker_tasks_active",] == 2, "both run a task")
             os.kill(worker.children()[0], signal.SIGKILL)
+            poll(lambda lost=kill: worker.ended("test.wait").get("FAILURE") == lost, "one was lost")
+            Path(f"go{kill}").touch()
             for order in range(40):
                 tasks.pay.delay(order)
-            poll(lambda enough=2 * kill: sum(worker.ended("shop.resize").values()) == enough, "those end")
-            poll(lambda enough=44 * kill: sum(worker.ended("shop.pay").values()) == enough, "and the others")
-        poll(lambda: worker.scrape()["celery_worker_processes",] == 2, "the sum is of those that live")
+            tasks.resize.delay("cat", 100)
+            poll(lambda enough=44 * kill: sum(worker.ended("shop.pay").values()) == enough, "all that were paid for")
+            poll(lambda enough=kill: worker.ended("shop.resize") == {"SUCCESS": enough}, "and the picture")
+            poll(lambda: worker.scrape()["celery_worker_processes",] == 2, "the sum is of those that live")
         samples = worker.scrape()
-        assert worker.ended("shop.resize") == {"SUCCESS": kills, "FAILURE": kills}
+        assert worker.ended("test.wait") == {"SUCCESS": kills, "FAILURE": kills}
         assert worker.ended("shop.pay") == {"SUCCESS": 36 * kills, "FAILURE": 4 * kills, "RETRY": 4 * kills}
-    resized = ("task", "shop.resize")
-    assert samples["celery_task_failed_total", ("exception", "WorkerLostError"), resized] == kills
-    assert (
-        samples["celery_task_received_total", resized] == samples["celery_task_queue_time_seconds_count", resized] == 2 * kills
-    )
+    waits = ("task", "test.wait")
+    assert samples["celery_task_failed_total", ("exception", "WorkerLostError"), waits] == kills
+    assert samples["celery_task_received_total", waits] == samples["celery_task_queue_time_seconds_count", waits] == 2 * kills
     assert samples["celery_worker_tasks_active",] == 0
