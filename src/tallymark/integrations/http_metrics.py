@@ -137,6 +137,7 @@ class HTTPMetrics:
     Attributes:
         registry: where they are.
         tags: as given.
+        notes_more: True if there are own tags, or exemplars: a WSGI response notes for them what is gone at its end.
         excludes: returns True for a route or path that is not recorded.
         lines: those that were found before, by version, scheme and method: see `line`.
 
@@ -152,6 +153,7 @@ class HTTPMetrics:
             raise TypeError(f"tags must be a function of request and response that returns tags, not a {type(tags).__name__}")
         self.registry = registry
         self.tags = tags
+        self.notes_more = tags is not None or registry._exemplars is not None
         self.excludes = Globs(exclude)
         bounds = None if registry._exponential else DURATION_BOUNDS
         self._duration = registry.timer(DURATION, description="Duration of HTTP server requests.", buckets=bounds)
