@@ -8,6 +8,7 @@ from pathlib import Path
 from celery_tasks import app
 
 app.conf.worker_lost_wait = 0.2  # for what a process that was killed may have left; it is 10 seconds by default
+app.conf.broker_transport_options["data_folder_out"] = "outbox"  # celery_worker.py
 
 
 @app.task(name="test.wait")
