@@ -1,12 +1,18 @@
-"""A worker of Celery as users start it, with a forked pool, over folders instead of a broker."""
+"""A worker of Celery as users start it, with a forked pool, over folders instead of a broker.
+
+Kombu's folders have a race: a reader that finds a file before there is a message in it ends the worker. So messages are written to
+`outbox`, and moved to `queue` when they are complete.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +21,7 @@ from typing import Any, TypeVar
 from urllib.request import urlopen
 
 import pytest
+from celery import Celery
 from prometheus_client.parser import text_string_to_metric_families
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -69,6 +76,26 @@ class Worker:
         return [int(one) for thread in threads for one in thread.read_text().split()]
 
 
+def client(control: str) -> Celery:
+    """Return an app that sends tasks by their names, and knows none of them."""
+    app = Celery("client", broker="filesystem://", backend="file://results", set_as_current=False)
+    app.conf.broker_transport_options = {
+        "data_folder_in": "inbox", "data_folder_out": "outbox", "control_folder": control, "polling_interval": 0.02,
+    }  # fmt: skip
+    for name in ("inbox", "outbox", "queue", "control", "results"):
+        Path(name).mkdir(exist_ok=True)
+    return app
+
+
+def move_messages(directory: Path, done: threading.Event) -> None:
+    """Move messages that are complete to where the worker looks for them."""
+    while not done.wait(0.01):
+        for file in sorted((directory / "outbox").iterdir()):
+            with suppress(ValueError):  # it is being written
+                json.loads(file.read_text())
+                file.rename(directory / "queue" / file.name)
+
+
 @contextmanager
 def working(directory: Path, module: Path, *options: str, **environment: str) -> Iterator[Worker]:
     """Run a worker in a directory for the duration of a `with` block. Nothing of it is left, whatever happens."""
@@ -81,12 +108,17 @@ def working(directory: Path, module: Path, *options: str, **environment: str) ->
         process = subprocess.Popen(
             command, cwd=directory, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
+    done = threading.Event()
+    mover = threading.Thread(target=move_messages, args=(directory, done))
+    mover.start()
     try:
         yield Worker(process, log)
     except BaseException:
         print(log.read_text()[-10_000:])
         raise
     finally:
+        done.set()
+        mover.join()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

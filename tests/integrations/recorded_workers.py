@@ -33,7 +33,7 @@ async def _measured(registry: tm.Registry, name: str) -> None:
 def logging(registry: tm.Registry) -> None:
     """Log a record."""
     logging_integration.instrument()
-    logger = python_logging.getLogger("recorded")
+    logger = python_logging.getLogger("shop.payments")
     logger.propagate = False
     logger.addHandler(python_logging.NullHandler())
     logger.warning("heard by nobody")

@@ -18,6 +18,7 @@ from celery import Celery, signals
 from celery.concurrency import prefork
 from celery.contrib.testing.worker import start_worker
 from celery.exceptions import Ignore, Reject, SoftTimeLimitExceeded
+from celery.local import Proxy
 from kombu import Connection
 
 import tallymark as tm
@@ -274,6 +275,12 @@ def test_another_call_replaces_the_first_and_all_apps_stay_known(app: Celery, re
     assert counts(registry, "celery.task.sent") == {("works",): 1, ("of.second",): 1}
     assert counts(registry, "celery.task.duration") == {("SUCCESS", "works"): 1, ("SUCCESS", "of.second"): 1}
     assert "celery.task.sent" not in other.snapshot()
+
+
+def test_an_app_may_be_a_proxy(app: Celery, registry: tm.Registry) -> None:
+    integration.instrument(Proxy(lambda: app), registry=registry)
+    app.tasks["works"].delay()
+    assert counts(registry, "celery.task.sent") == {("works",): 1}
 
 
 def test_a_program_that_only_publishes_has_the_one_metric_for_that(app: Celery, registry: tm.Registry) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from celery_worker import EXAMPLES, poll, working
+from celery_worker import client, poll, working
 
 from tallymark.integrations import celery as integration
 
@@ -19,32 +17,23 @@ pytestmark = pytest.mark.slow
 APPS = Path(__file__).parent / "apps"
 
 
-def loaded(path: Path) -> Any:
-    """Return a module that is a file."""
-    found: Any = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, with those in which messages and results are kept."""
-    for name in ("queue", "results"):
-        (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     integration.uninstrument()
 
 
 def test_every_run_ends_once_however_it_ends(folder: Path) -> None:
-    tasks = loaded(APPS / "trouble_tasks.py")
+    app = client("control")
+    integration.instrument(app)
     hows = ["well", "killed", "fails", "exits", "retried", "killed", "well"]
-    results = [tasks.trouble.delay(how) for how in hows]
-    results.append(tasks.trouble.apply_async(("hangs",), time_limit=1))
+    results = [app.send_task("trouble", (how,)) for how in hows]
+    results.append(app.send_task("trouble", ("hangs",), time_limit=1))
     with working(folder, APPS / "trouble_tasks.py", "--concurrency", "2", "--max-tasks-per-child", "3") as worker:
         poll(lambda: all(result.ready() for result in results), "all tasks end")
-        endless = tasks.trouble.delay("hangs")
+        endless = app.send_task("trouble", ("hangs",))
         poll(lambda: endless.state == "STARTED", "a task hangs")
         endless.revoke(terminate=True, signal="SIGKILL")
         poll(lambda: endless.ready(), "it is killed")
@@ -67,26 +56,27 @@ def test_every_run_ends_once_however_it_ends(folder: Path) -> None:
 def test_the_example_counts_all_while_its_processes_are_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("METRICS_PORT", "0")
     monkeypatch.delenv("BROKER", raising=False)
-    tasks = loaded(EXAMPLES / "celery_tasks.py")
+    app = client("queue")
+    integration.instrument(app)
     kills = 2
     with working(folder, APPS / "example_tasks.py", "--concurrency", "2", "--max-tasks-per-child", "25") as worker:
         for kill in range(1, kills + 1):
             for _ in range(2):
-                tasks.resize.delay("cat", 40_000)
-            # A process that is killed while it waits for a task would leave Celery's pool locked.
+                app.send_task("test.wait", (f"go{kill}",))
             poll(lambda: worker.scrape()["celery_worker_tasks_active",] == 2, "both run a task")
             os.kill(worker.children()[0], signal.SIGKILL)
+            poll(lambda lost=kill: worker.ended("test.wait").get("FAILURE") == lost, "one was lost")
+            Path(f"go{kill}").touch()
             for order in range(40):
-                tasks.pay.delay(order)
-            poll(lambda enough=2 * kill: sum(worker.ended("shop.resize").values()) == enough, "those end")
-            poll(lambda enough=44 * kill: sum(worker.ended("shop.pay").values()) == enough, "and the others")
-        poll(lambda: worker.scrape()["celery_worker_processes",] == 2, "the sum is of those that live")
+                app.send_task("shop.pay", (order,))
+            app.send_task("shop.resize", ("cat", 100))
+            poll(lambda enough=44 * kill: sum(worker.ended("shop.pay").values()) == enough, "all that were paid for")
+            poll(lambda enough=kill: worker.ended("shop.resize") == {"SUCCESS": enough}, "and the picture")
+            poll(lambda: worker.scrape()["celery_worker_processes",] == 2, "the sum is of those that live")
         samples = worker.scrape()
-        assert worker.ended("shop.resize") == {"SUCCESS": kills, "FAILURE": kills}
+        assert worker.ended("test.wait") == {"SUCCESS": kills, "FAILURE": kills}
         assert worker.ended("shop.pay") == {"SUCCESS": 36 * kills, "FAILURE": 4 * kills, "RETRY": 4 * kills}
-    resized = ("task", "shop.resize")
-    assert samples["celery_task_failed_total", ("exception", "WorkerLostError"), resized] == kills
-    assert (
-        samples["celery_task_received_total", resized] == samples["celery_task_queue_time_seconds_count", resized] == 2 * kills
-    )
+    waits = ("task", "test.wait")
+    assert samples["celery_task_failed_total", ("exception", "WorkerLostError"), waits] == kills
+    assert samples["celery_task_received_total", waits] == samples["celery_task_queue_time_seconds_count", waits] == 2 * kills
     assert samples["celery_worker_tasks_active",] == 0

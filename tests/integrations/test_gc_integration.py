@@ -158,6 +158,22 @@ def test_a_run_makes_no_series_and_calls_no_python_of_ours(registry: tm.Registry
     assert values(registry, 2)[0] == 1
 
 
+def test_a_run_asks_for_no_exemplar(engine: Any) -> None:
+    """What is asked for one may wait for a lock that its thread has: a collection begins at any of its allocations."""
+    asked: list[str] = []
+
+    def source() -> dict[str, object]:
+        asked.append("asked")
+        return {"trace_id": "1"}
+
+    registry = tm.Registry(engine=engine.name, exemplars=source)
+    integration.instrument(registry=registry)
+    for _ in range(3):
+        gc.collect()
+    assert values(registry, 2)[0] == pauses(registry, 2).count == 3
+    assert asked == []
+
+
 def test_a_run_allocates_nothing() -> None:
     integration.instrument(registry=tm.Registry(engine="native"))
     (callback,) = integration._active

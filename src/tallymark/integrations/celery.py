@@ -81,7 +81,8 @@ def instrument(
         check_type("app", app, Celery)
     begun = Tasks(target, metrics_port, metrics_host)
     _end()
-    _apps.add(current_app._get_current_object() if app is None else app)
+    app = current_app if app is None else app
+    _apps.add(getattr(app, "_get_current_object", lambda: app)())  # what a proxy stands for, if it is one
     _active.append(begun)
     begun.begin()
 

@@ -29,6 +29,7 @@ PAUSE_BUCKETS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 
 """Seconds. A young generation takes microseconds; a full collection of a large service takes a good part of a second."""
 
 GENERATION = "cpython.gc.generation"
+NO_EXEMPLAR: dict[str, object] = {}
 
 
 def instrument(*, registry: Registry | None = None) -> None:
@@ -79,11 +80,31 @@ class Generation:
         self.collected = collected.with_tags(tags)
         self.uncollectable = uncollectable.with_tags(tags)
 
+    def record(self, pause: float, collected: int, uncollectable: int) -> None:
+        """Record a run."""
+        self.duration.record(pause)
+        self.collections.inc()
+        self.collected.inc(collected)
+        self.uncollectable.inc(uncollectable)
+
     def wake(self) -> None:
         """Have the series be live again, as after a fork of a process that shares its registry."""
         instruments: tuple[Any, ...] = (self.duration, self.collections, self.collected, self.uncollectable)
         for one in instruments:
             one.with_tags(one.tags)
+
+
+class GenerationWithoutExemplars(Generation):
+    """One of a registry that asks for exemplars. It must not be asked amid an allocation: it may hold a lock that it wants."""
+
+    __slots__ = ()
+
+    def record(self, pause: float, collected: int, uncollectable: int) -> None:
+        """Record a run, with an exemplar that says nothing, and is not kept."""
+        self.duration.record(pause, exemplar=NO_EXEMPLAR)
+        self.collections.inc(exemplar=NO_EXEMPLAR)
+        self.collected.inc(collected, exemplar=NO_EXEMPLAR)
+        self.uncollectable.inc(uncollectable, exemplar=NO_EXEMPLAR)
 
 
 class Collections:
@@ -99,7 +120,8 @@ class Collections:
             registry.counter("cpython.gc.collected_objects", unit="{object}", description=freed),
             registry.counter("cpython.gc.uncollectable_objects", unit="{object}", description=kept),
         )
-        self._generations = tuple([Generation(*kinds, number) for number in range(len(gc.get_count()))])
+        made = Generation if registry._exemplars is None else GenerationWithoutExemplars
+        self._generations = tuple([made(*kinds, number) for number in range(len(gc.get_count()))])
         self._began = 0.0  # there is one run at a time
         self._now: Callable[[], float] = perf_counter
 
@@ -108,11 +130,8 @@ class Collections:
         if phase == "start":
             self._began = self._now()
         elif self._began:  # else it began before there was this callback
-            generation = self._generations[info["generation"]]
-            generation.duration.record(self._now() - self._began)
-            generation.collections.inc()
-            generation.collected.inc(info["collected"])
-            generation.uncollectable.inc(info["uncollectable"])
+            pause = self._now() - self._began
+            self._generations[info["generation"]].record(pause, info["collected"], info["uncollectable"])
 
     def wake(self) -> None:
         """Have all series be live."""

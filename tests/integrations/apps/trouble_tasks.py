@@ -15,7 +15,7 @@ import tallymark.integrations.celery
 app = Celery("trouble_tasks", broker="filesystem://", backend="file://results")
 app.conf.update(
     broker_transport_options={
-        **dict.fromkeys(("data_folder_in", "data_folder_out", "control_folder"), "queue"), "polling_interval": 0.02,
+        "data_folder_in": "queue", "data_folder_out": "outbox", "control_folder": "control", "polling_interval": 0.02,
     },
     worker_lost_wait=0.2, task_track_started=True, worker_prefetch_multiplier=1,
 )  # fmt: skip
