@@ -169,6 +169,12 @@ def test_an_exception_that_is_handed_on_is_recorded_and_handed_on(server: Ask, r
     assert active(registry) == 0
 
 
+def test_an_exception_that_another_middleware_answers_is_no_error(server: Ask, registry: tm.Registry) -> None:
+    with override_settings(MIDDLEWARE=[FIRST, "django_site.forgiving"]):
+        assert server("/fails/") == (400, b"forgiven")
+    assert ended(registry) == {("GET", "/fails/", "400", None): 1}
+
+
 # Bodies
 
 
