@@ -360,6 +360,21 @@ def test_a_client_that_leaves_amid_a_response_is_no_error(registry: tm.Registry,
     assert ended(registry) == {("GET", "/long", "200", None): 1}
 
 
+def test_nor_is_one_that_leaves_at_its_end(registry: tm.Registry) -> None:
+    class Gone(web.Response):
+        async def write_eof(self, data: bytes = b"") -> None:
+            raise ConnectionResetError
+
+    async def gone(request: web.Request) -> web.Response:
+        return Gone(text="hello")
+
+    app = web.Application()
+    app.add_routes([web.get("/gone", gone)])
+    instrument(app, registry=registry)
+    assert ask(app, "/gone") == (0, b"")
+    assert ended(registry) == {("GET", "/gone", "200", None): 1}
+
+
 def test_a_request_that_was_never_answered_ends_when_it_is_forgotten(registry: tm.Registry) -> None:
     request = make_mocked_request("GET", "/")
     request.match_info.route.resource = None
