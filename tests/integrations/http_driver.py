@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing, nullcontext, suppress
@@ -27,17 +28,21 @@ def scope_of(path: str = "/", method: str = "GET", **more: Any) -> Message:
 
 
 class Exchange:
-    """What a server and an application say to each other. The client leaves once its messages are at an end.
+    """What a server and an application say to each other.
+
+    Args:
+        messages: the client's, after which it leaves. By default one request, after which it waits for the response.
 
     Attributes:
         sent: the messages of the application.
         error: what it raised.
     """
 
-    def __init__(self, messages: Iterable[Message] = ({"type": "http.request", "body": b"", "more_body": False},)) -> None:
+    def __init__(self, messages: Iterable[Message] | None = None) -> None:
         self.sent: list[Message] = []
         self.error: BaseException | None = None
-        self._messages = iter(messages)
+        self._waits = messages is None
+        self._messages = iter([{"type": "http.request", "body": b"", "more_body": False}] if messages is None else messages)
 
     @property
     def status(self) -> int | None:
@@ -48,7 +53,10 @@ class Exchange:
         return b"".join([one.get("body", b"") for one in self.sent])
 
     async def receive(self) -> Message:
-        return next(self._messages, {"type": "http.disconnect"})
+        message = next(self._messages, None)
+        if message is None and self._waits:
+            await asyncio.Event().wait()
+        return message or {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
         self.sent.append(message)

@@ -31,6 +31,9 @@ class Recorded:
 
 RECORDED = [
     Recorded("asgi", recorded_http.asgi),
+    Recorded("fastapi", recorded_http.fastapi),
+    Recorded("flask", recorded_http.flask),
+    Recorded("starlette", recorded_http.starlette),
     Recorded("wsgi", recorded_http.wsgi),
     Recorded("django", recorded_frameworks.django),
     Recorded("aiohttp", recorded_frameworks.aiohttp),

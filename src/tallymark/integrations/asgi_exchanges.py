@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
     from tallymark.integrations.exchange import RouteOf
     from tallymark.integrations.http_metrics import HTTPMetrics, Line
@@ -103,8 +103,8 @@ class Request(Exchange):
             self.error = "incomplete_response"
         self.finish()
 
-    def own_tags(self) -> Mapping[str, object] | None:
-        return self._metrics.own_tags(self.request, self._start)
+    def subject(self) -> tuple[object, object]:
+        return self.request, self._start
 
 
 class Handshake(Request):

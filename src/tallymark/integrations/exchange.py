@@ -80,12 +80,13 @@ class Exchange:
         line.end()
         error, status = self.error, self.status
         route = self.route if self._route_of is None else self._route_of(self.request)
-        try:
-            record, receive, send = line.known[error][route][status]
-        except (KeyError, TypeError):
-            record, receive, send = line.series(error, route, status)
         if self._metrics.tags is not None:
             record, receive, send = line.own_series(error, route, status, self.own_tags())
+        else:
+            try:
+                record, receive, send = line.known[error][route][status]
+            except (KeyError, TypeError):
+                record, receive, send = line.series(error, route, status)
         if self.context is None:
             record(seconds)
         else:
@@ -97,7 +98,11 @@ class Exchange:
 
     def own_tags(self) -> Mapping[str, object] | None:
         """Return what the service's own function makes of request and response; None: nothing."""
-        return self._metrics.own_tags(self.request, None)
+        return self._metrics.own_tags(*self.subject())
+
+    def subject(self) -> tuple[object, object]:
+        """Return the request and the response that the service's own function is given."""
+        return self.request, None
 
 
 def error_type(error: BaseException) -> str:

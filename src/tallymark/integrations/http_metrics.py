@@ -109,14 +109,13 @@ class Line:
 
     def own_series(self, error: str, route: str | None, status: int | None, own: Mapping[str, object] | None) -> Series:
         """Return where to record a request that ended so, with the service's own tags added. Those of the convention win."""
-        series = self.series(error, route, status)
-        if not own or series is _NOWHERE:
-            return series
+        if not own or (route is not None and self._metrics.excludes(route)):
+            return self.series(error, route, status)
         try:
             return self._metrics.bind({**own, **self.tags(error, route, status)})
         except (TagError, TypeError) as wrong:
             self._metrics.failed("tags", wrong)
-            return series
+            return self.series(error, route, status)
 
 
 def _do_nothing(number: float) -> None:
@@ -138,6 +137,7 @@ class HTTPMetrics:
     Attributes:
         registry: where they are.
         tags: as given.
+        notes_more: True if there are own tags, or exemplars: a WSGI response notes for them what is gone at its end.
         excludes: returns True for a route or path that is not recorded.
         lines: those that were found before, by version, scheme and method: see `line`.
 
@@ -153,6 +153,7 @@ class HTTPMetrics:
             raise TypeError(f"tags must be a function of request and response that returns tags, not a {type(tags).__name__}")
         self.registry = registry
         self.tags = tags
+        self.notes_more = tags is not None or registry._exemplars is not None
         self.excludes = Globs(exclude)
         bounds = None if registry._exponential else DURATION_BOUNDS
         self._duration = registry.timer(DURATION, description="Duration of HTTP server requests.", buckets=bounds)

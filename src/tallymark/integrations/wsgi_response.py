@@ -31,10 +31,11 @@ class Response(Exchange):
         body: the application's iterable.
     """
 
-    __slots__ = ("_find_route", "_own", "_start", "_start_response", "_write", "body")
+    __slots__ = ("_find_route", "_notes_more", "_own", "_start", "_start_response", "_write", "body")
 
     body: Iterable[bytes] | None
     _find_route: RouteOf
+    _notes_more: bool
     _own: Mapping[str, object] | None
     _start: Any
     _start_response: StartResponse
@@ -48,7 +49,9 @@ class Response(Exchange):
         self = cls.__new__(cls)
         self._metrics = metrics
         self._line = line
-        self._find_route = self._route_of = route
+        self._find_route = route
+        self._route_of = None
+        self._notes_more = metrics.notes_more
         self.request = environ
         self._start_response = start_response
         self._start = self._own = self._write = self.body = self.context = self.route = self.status = None
@@ -65,21 +68,25 @@ class Response(Exchange):
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
         """Begin the response; return what sends a part of it."""
         if self.is_open:
-            self._note(status, headers)
-            if exc_info:
-                self.error = error_type(exc_info[1])
+            # Noted now, as it may be gone at the end: the framework's request, and the application's span.
+            self._start = headers
+            try:
+                self.status = code = _codes[status]
+            except (KeyError, TypeError):
+                self.status = code = _code(status)
+            try:
+                self.route = self._find_route(self.request)
+            except Exception as error:
+                self._metrics.failed("route", error)
+            if code is not None and code >= 500:
+                self.error = error_type(exc_info[1]) if exc_info else self.request.get(ERROR, "")
+            if self._notes_more:
+                self._note_more(status, headers)
         # A server that does not know of exc_info must not have to.
         self._write = self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
         return self.write
 
-    def _note(self, status: str, headers: Any) -> None:
-        """Note all that may be gone at the end of the response: the framework's request, and the span of the application."""
-        self._start = headers
-        self.status = code = _code(status)
-        self.route = self._find_route(self.request)
-        self._route_of = None
-        if code is not None and code >= 500:
-            self.error = self.request.get(ERROR, "")
+    def _note_more(self, status: str, headers: Any) -> None:
         metrics = self._metrics
         if metrics.tags is not None:
             self._own = metrics.own_tags(self.request, (status, headers))
@@ -125,7 +132,8 @@ class Response(Exchange):
             for chunk in self.body:  # type: ignore[union-attr]  # whatever the application has returned
                 self.sent += len(chunk)  # type: ignore[operator]  # only of a file it is not known
                 yield chunk
-        except GeneratorExit:  # the server closes what it has not taken all of
+        except GeneratorExit:  # the server closes what it has not taken all of, or forgets it
+            self.finish()
             raise
         except BaseException as error:
             self.failed(error)
@@ -142,26 +150,27 @@ class Response(Exchange):
 
     def close(self) -> None:
         """End the request, if the server has not taken all of it, and close the application's body."""
-        self.finish()
+        if self.is_open:
+            self.finish()
         close = getattr(self.body, "close", None)
         if close is not None:
             close()
-
-    def __del__(self) -> None:  # some servers, and clients of tests, do not close what they do not want
-        if self.is_open:
-            self.finish()
 
     # Its end
 
     def failed(self, error: BaseException) -> None:
         """End the request: the application raised before it had answered."""
+        if not self.is_open:
+            return
         self.error = error_type(error)
         if self.status is None and self.error:
             self.status, self.sent = 500, None  # as the server answers now
+        if self._start is None:
+            self._route_of = self._metrics.guarded(self._find_route)
         self.finish()
 
     def own_tags(self) -> Mapping[str, object] | None:
-        return self._metrics.own_tags(self.request, None) if self._start is None else self._own
+        return super().own_tags() if self._start is None else self._own
 
 
 def _announced_size(environ: WSGIEnvironment) -> int | None:
@@ -171,6 +180,16 @@ def _announced_size(environ: WSGIEnvironment) -> int | None:
     return int(size) if size.isascii() and size.isdigit() and len(size) <= _LONGEST_SIZE else None
 
 
+_codes: dict[str, int | None] = {}
+"""Of texts of statuses that were seen before."""
+
+_MOST_CODES = 1000
+
+
 def _code(status: object) -> int | None:
+    """Return the code that the text of a status begins with; None if it begins with none."""
     digits = status[:3] if isinstance(status, str) else ""
-    return int(digits) if digits.isascii() and digits.isdigit() else None
+    code = int(digits) if digits.isascii() and digits.isdigit() else None
+    if isinstance(status, str) and len(_codes) < _MOST_CODES:
+        _codes[status] = code
+    return code
