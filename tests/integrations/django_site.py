@@ -82,6 +82,16 @@ def failing(get_response: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
+def forgiving(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer for what failed below, as some middlewares do."""
+
+    def answer(request: Any) -> HttpResponse:
+        get_response(request).close()
+        return HttpResponse("forgiven", status=400)
+
+    return answer
+
+
 def hello(request: Any, **kwargs: Any) -> HttpResponse:
     return HttpResponse("hello")
 

@@ -17,12 +17,13 @@ pytest.importorskip("aiohttp")
 
 import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from http_driver import active, ended, received, sent, series_of
 
 import tallymark as tm
 from tallymark.integrations.aiohttp import instrument, uninstrument
-from tallymark.integrations.http_metrics import DURATION
+from tallymark.integrations.aiohttp_exchange import AiohttpExchange
+from tallymark.integrations.http_metrics import DURATION, HTTPMetrics
 
 PATIENCE = 30.0
 
@@ -104,7 +105,7 @@ async def nothing(request: web.Request) -> None:
 
 
 async def empty(request: web.Request) -> web.Response:
-    return web.Response(status=204)
+    return web.Response(status=304, text="which is not sent")
 
 
 @asynccontextmanager
@@ -259,7 +260,7 @@ def test_sizes(app: web.Application, registry: tm.Registry) -> None:
     instrument(app, registry=registry)
     file = Path(__file__).read_bytes()
     answers = ask_all(app, ("/sent", "POST", None, b"x" * 1000), ("/static/test_aiohttp.py",), ("/", "HEAD"), ("/empty",))
-    assert answers == [(201, b"x" * 1000), (200, file), (200, b""), (204, b"")]
+    assert answers == [(201, b"x" * 1000), (200, file), (200, b""), (304, b"")]
     assert received(registry) == (4, 1000)
     assert sent(registry) == (4, 1000 + len(file))
 
@@ -331,26 +332,57 @@ def test_a_client_that_leaves_cancels_the_handler(registry: tm.Registry, is_begu
     assert active(registry) == 0
 
 
-def test_a_client_that_leaves_amid_a_response_is_no_error(registry: tm.Registry) -> None:
-    async def endless(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(b"x" * 100_000)
+async def endless(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * 100_000)
 
+
+async def large(request: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 50_000_000)
+
+
+@pytest.mark.parametrize("handler", [endless, large])
+def test_a_client_that_leaves_amid_a_response_is_no_error(registry: tm.Registry, handler: Any) -> None:
     async def main() -> None:
         app = web.Application()
-        app.add_routes([web.get("/endless", endless)])
+        app.add_routes([web.get("/long", handler)])
         instrument(app, registry=registry)
         async with client_of(app) as client:
-            answer = await client.get("/endless")
+            answer = await client.get("/long")
             await answer.content.read(10)
             answer.close()
             while active(registry):  # until the server has seen it
                 await asyncio.sleep(0.01)
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
-    assert [key[:3] for key in ended(registry)] == [("GET", "/endless", "200")]
+    assert ended(registry) == {("GET", "/long", "200", None): 1}
+
+
+def test_nor_is_one_that_leaves_at_its_end(registry: tm.Registry) -> None:
+    class Gone(web.Response):
+        async def write_eof(self, data: bytes = b"") -> None:
+            raise ConnectionResetError
+
+    async def gone(request: web.Request) -> web.Response:
+        return Gone(text="hello")
+
+    app = web.Application()
+    app.add_routes([web.get("/gone", gone)])
+    instrument(app, registry=registry)
+    assert ask(app, "/gone") == (0, b"")
+    assert ended(registry) == {("GET", "/gone", "200", None): 1}
+
+
+def test_a_request_that_was_never_answered_ends_when_it_is_forgotten(registry: tm.Registry) -> None:
+    request = make_mocked_request("GET", "/")
+    request.match_info.route.resource = None
+    exchange = AiohttpExchange(HTTPMetrics(registry), request)
+    assert active(registry) == 1
+    del exchange
+    assert active(registry) == 0
+    assert ended(registry) == {("GET", None, None, None): 1}
 
 
 # Options
@@ -367,6 +399,16 @@ def test_the_metrics_are_served_at_a_path(app: web.Application, registry: tm.Reg
     assert (refused[0], page[0], b"hits_total 1.0" in page[1], other[0]) == (401, 200, True, 404)
     assert (health, head) == ((200, b"ok\n"), (200, b""))
     assert ended(registry) == {("GET", None, "404", None): 1}
+
+
+def test_a_page_that_breaks_off_is_not_taken_for_whole(app: web.Application, registry: tm.Registry) -> None:
+    async def half(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    instrument(app, registry=registry, metrics_path="/metrics")
+    app.middlewares[0]._pages._app = half  # type: ignore[attr-defined]
+    assert ask(app, "/metrics") == (0, b"")
 
 
 def test_routes_and_paths_are_left_out(app: web.Application, registry: tm.Registry) -> None:

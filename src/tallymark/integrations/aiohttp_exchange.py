@@ -88,11 +88,15 @@ class AiohttpExchange(Exchange):
         async def write(data: Any) -> None:
             of = weakly()
             assert of is not None  # noqa: S101 - as above
-            await type(of).write(of, data)
+            try:
+                await type(of).write(of, data)
+            except OSError:  # the client has gone
+                self.finish()
+                raise
             self._count(data)
 
         response.write_eof = write_eof  # type: ignore[method-assign, assignment]
-        if type(response) is web.StreamResponse:  # others know their size
+        if not isinstance(response, web.Response | web.FileResponse):  # these know their size
             response.write = write  # type: ignore[method-assign]
             self._counts = True
 
