@@ -216,6 +216,16 @@ def test_old_documents_are_taken_from_those_that_are_stuck(stage: Stage) -> None
     assert len(held) == 2 + 5
 
 
+def test_who_is_stuck_for_very_long_makes_room_for_others(stage: Stage) -> None:
+    quick, stuck = Viewer(stage.feed).join(), Viewer(stage.feed, stuck=True).join()
+    stage.loop.advance(59)
+    assert not stuck.aborted
+    stage.loop.advance(3)
+    assert stuck.aborted
+    assert not quick.aborted
+    assert list(stage.feed._viewers) == [quick]
+
+
 def test_viewers_are_bounded(stage: Stage) -> None:
     viewers = [Viewer(stage.feed).join() for _ in range(100)]
     late = Viewer(stage.feed)
