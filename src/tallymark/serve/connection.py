@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from tallymark.serve.auth import refusal
 from tallymark.serve.hosts import is_loopback
-from tallymark.serve.pages import EVENTS, TOO_MANY_VIEWERS, error_page, is_for_events, page, variant
+from tallymark.serve.pages import EVENTS, LIVE, TOO_MANY_VIEWERS, error_page, is_for_events, page, variant
 from tallymark.serve.wire import HeadReader, RequestError, encode_head, parse_head
 
 if TYPE_CHECKING:
@@ -136,7 +136,8 @@ class Connection(asyncio.BufferedProtocol):
         elif is_for_events(request.asked):
             self._watch()
         elif kind := variant(request.asked):
-            self.is_waiting = self.has_scraped = True
+            self.is_waiting = True
+            self.has_scraped = kind != LIVE
             self._pause()
             self._allow(self._endpoint.limits.page, self._give_up)
             self._endpoint.pages.ask(kind, request.asked, self)

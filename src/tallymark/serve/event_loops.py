@@ -45,7 +45,7 @@ class HostLoop(EventLoop, Protocol):
         """Let other tasks run."""
 
     def first(self, *works: Callable[[], Awaitable[object]]) -> Awaitable[object]:
-        """Run some works at the same time until one of them ends; cancel the others. They raise nothing."""
+        """Run some works at the same time until one of them ends, cancel the others, and raise what one of them raised."""
 
 
 def is_stopping() -> bool:
@@ -88,7 +88,10 @@ class _Asyncio:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
 
 class _Trio:
@@ -121,10 +124,17 @@ class _Trio:
         return cast("Awaitable[object]", self._trio.lowlevel.checkpoint())
 
     async def first(self, *works: Callable[[], Awaitable[object]]) -> None:
+        errors = []
+
         async def run(work: Callable[[], Awaitable[object]]) -> None:
-            await work()
+            try:
+                await work()
+            except Exception as error:
+                errors.append(error)
             nursery.cancel_scope.cancel()
 
         async with self._trio.open_nursery() as nursery:
             for work in works:
                 nursery.start_soon(run, work)
+        if errors:
+            raise errors[0]

@@ -24,16 +24,19 @@ if TYPE_CHECKING:
     from tallymark.metric.registry import Registry
 
 __all__ = [
-    "EVENTS", "ROUTES", "TOO_MANY_VIEWERS", "Page", "PageRequest", "error_page", "is_for_events", "log_failure", "page",
+    "EVENTS", "LIVE", "ROUTES", "TOO_MANY_VIEWERS", "Page", "PageRequest", "error_page", "is_for_events", "log_failure", "page",
     "variant",
 ]  # fmt: skip
 
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 """Tells browsers to take a page for what it says it is. Else one may take text that users can write into tags for a script."""
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"), _NO_SNIFFING)
-_OF_FEED = (_NO_SNIFFING, ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), ("Vary", "Accept"))
+_VARY = (("Vary", "Accept"),)
+_OF_FEED = (_NO_SNIFFING, ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), *_VARY)
 _PIECE = 64 * 1024
 """Bytes that are compressed at once. Between two pieces, another thread may be where it needs what this one has."""
+LIVE = "live"
+"""The variant of the document that tells everything."""
 _MOST = 1000
 """Parts of a query, and items of `Accept-Encoding`, that are looked at."""
 
@@ -118,7 +121,7 @@ def variant(request: PageRequest) -> str | None:
     if request.method not in ("GET", "HEAD") or route not in (_metrics, _live) or is_for_events(request):
         return None
     if route is _live:
-        return "live"
+        return LIVE
     encoding = "gzip" if _wants_gzip(request.headers.get("accept-encoding", "")) else "identity"
     content_type = negotiate(request.headers.get("accept", "")).content_type
     names = _names(request.query)
@@ -181,13 +184,13 @@ def _dashboard(request: PageRequest, registry: Registry) -> Page:
     from tallymark.serve.dashboard import dashboard
 
     made = dashboard(request.feed)
-    return Page(200, (*made.headers, ("Vary", "Accept")), made.body)
+    return Page(200, (*made.headers, *(_VARY if request.prefix else ())), made.body)
 
 
 def _with_slash(request: PageRequest, registry: Registry) -> Page:
     """Lead a browser to the page below a prefix: what the page names is found from there."""
-    last = quote(request.prefix.rpartition("/")[2], safe="")
-    return error_page(307, ("Location", f"./{last}/"), ("Vary", "Accept"))
+    last = quote(request.prefix.rpartition("/")[2], safe="", errors="replace")
+    return error_page(307, ("Location", f"./{last}/"), *_VARY)
 
 
 def _live(request: PageRequest, registry: Registry) -> Page:

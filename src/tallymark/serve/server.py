@@ -37,8 +37,8 @@ def serve(
 ) -> Server:
     """Serve a registry's metrics at `http://host:port/metrics`, from a thread of its own, until the server is closed.
 
-    There is also `/healthz`, which answers `ok` while the thread lives. Without `auth`, whoever reaches the port can read the
-    metrics. A forked child does not serve; its parent goes on.
+    At `http://host:port/` is a page that shows them live, in a browser; `/healthz` answers `ok` while the thread lives. Without
+    `auth`, whoever reaches the port can read the metrics. A forked child does not serve; its parent goes on.
 
     Args:
         port: the TCP port; 0 takes a free one, which `Server.port` holds.
@@ -126,6 +126,11 @@ class Server:
         """The URL of the metrics, such as `"http://127.0.0.1:9464/metrics"`."""
         host = _ANY_HOST.get(self.host, self.host)
         return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/metrics"
+
+    @property
+    def page_url(self) -> str:
+        """The URL of the live page, such as `"http://127.0.0.1:9464/"`."""
+        return self.url.removesuffix("metrics")
 
     def close(self) -> None:
         """Stop serving: close all connections and the port, and wait for the thread. May be called again, from any thread.

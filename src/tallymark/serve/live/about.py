@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import socket
+import sys
 import time
 from math import isnan
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ def service(registry: Registry) -> str:
     tags = registry._tags
     named = next((tags[key] for key in _NAME_KEYS if tags.get(key)), os.environ.get("OTEL_SERVICE_NAME", ""))
     told = {
-        "name": named, "host": socket.gethostname(), "pid": os.getpid(), "python": platform.python_version(),
+        "name": named, "host": socket.gethostname(), "pid": os.getpid(), "python": ".".join(map(str, sys.version_info[:3])),
         "engine": registry._engine.name, "version": __version__,
     }  # fmt: skip
     return dump(told)

@@ -12,16 +12,18 @@ series could be told; then the document is marked `"cut": true`.
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
+from tallymark.metric.data import ExponentialHistogramData, HistogramData
+from tallymark.metric.portions import portions
 from tallymark.serve.live.about import Processes, service
 from tallymark.serve.live.family_text import FamilyText
 from tallymark.serve.live.json_text import dump, number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from tallymark.metric.data import Data
     from tallymark.metric.registry import Registry
     from tallymark.metric.snapshot import FamilySnapshot
 
@@ -47,22 +49,27 @@ class Documents:
         self._families: dict[str, FamilyText] = {}
         self._start = self._told_processes = b""
 
-    def read(self, registry: Registry, every: float) -> bytes:
+    def read(self, registry: Registry, every: float, *, tells: bool = True) -> bytes:
         """Read the registry, and return what changed since it was read before.
 
         Args:
+            registry: the one that the documents are of.
             every: seconds from this reading to the next.
+            tells: False if nobody needs what changed; it is empty then.
         """
         snapshot = registry.snapshot()
-        families = {family.name: family for family in islice(snapshot.families, self._most)}
+        families = snapshot.families[: self._most]
         cut = ',"cut":true' if len(families) < len(snapshot.families) else ""
-        most = _most_of_each(families.values(), self._most)
         before = self._families
-        self._families = {name: self._text(family, most, before.get(name)) for name, family in families.items()}
+        self._families = self._texts(families, before)
         self._start = f'{{"time":{number(snapshot.time)},"every":{number(every)},"complete":'.encode()
         self._told_processes = f',"processes":{self._processes.text()}{cut}'.encode()
-        gone = [name for name in before if name not in families]
-        parts = self._changes(before)
+        if not tells:
+            return b""
+        gone = [name for name in before if name not in self._families]
+        parts = _joined(
+            text.changes(name, before[name]) if text.is_same else text.whole() for name, text in self._families.items()
+        )
         ending = f'],"gone":{dump(gone)}}}' if gone else "]}"
         return b"".join([self._start, b"false", self._told_processes, b',"families":[', *parts, _encoded(ending)])
 
@@ -75,26 +82,35 @@ class Documents:
         """Forget what was read. The next reading has nothing to compare with."""
         self._families = {}
 
-    def _text(self, family: FamilySnapshot, most: int, before: FamilyText | None) -> FamilyText:
-        made = self._all.find(family.name)
-        limit = None if made is None else made.options.limits.max_series
-        return FamilyText(family, limit, most, before)
-
-    def _changes(self, before: dict[str, FamilyText]) -> list[bytes]:
-        return _joined(
-            text.changes(name, before[name]) if text.is_same else text.whole() for name, text in self._families.items()
-        )
+    def _texts(self, families: Sequence[FamilySnapshot], before: dict[str, FamilyText]) -> dict[str, FamilyText]:
+        most = _most_of_each(families, self._most)
+        texts = {}
+        for portion in portions(len(families)):
+            for family in families[portion]:
+                made = self._all.find(family.name)
+                limit = None if made is None else made.options.limits.max_series
+                texts[family.name] = FamilyText(family, limit, most, before.get(family.name))
+        return texts
 
 
 def _most_of_each(families: Iterable[FamilySnapshot], most: int) -> int:
     """Return how many series of a family are told, so that there are no more than `most` of all: a power of two, if not all."""
-    sizes = [len(family) for family in families]
-    if sum(sizes) <= most:
-        return max(sizes, default=0) + 1
-    each = 1 << most.bit_length()
-    while each > 1 and sum([min(size, each) for size in sizes]) > most:
+    sizes = [(len(family), _weight(family.data)) for family in families]
+    each = 1 << max([size for size, _ in sizes], default=0).bit_length()
+    while each > 1 and sum([min(size, each) * weight for size, weight in sizes]) > most:
         each //= 2
     return each
+
+
+def _weight(data: Data) -> int:
+    """Return as how many series one counts: more if it has very many buckets."""
+    match data:
+        case HistogramData():
+            return 1 + len(data.bounds) // 32
+        case ExponentialHistogramData():
+            return 4
+        case _:
+            return 1
 
 
 def _joined(texts: Iterable[list[bytes]]) -> list[bytes]:

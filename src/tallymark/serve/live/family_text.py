@@ -82,7 +82,8 @@ def _are_same(tags: Sequence[TagSet], before: Sequence[TagSet], most: int) -> bo
     """Return True if two readings told the same series."""
     if len(tags) <= most:
         return tags is before or tags == before
-    return all(tags[portion] == before[portion] for portion in portions(most, 1024))
+    shown = [slice(portion.start, min(portion.stop, most)) for portion in portions(most, 1024)]
+    return all(tags[portion] == before[portion] for portion in shown)
 
 
 def _head_text(family: FamilySnapshot, limit: int | None) -> str:

@@ -8,6 +8,7 @@ away, and with them the connections.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -89,6 +90,7 @@ class Feed:
         self._limits = limits
         self._most = most or (lambda: limits.viewers)
         self._is_ending = is_ending
+        self._process = os.getpid()
         self._viewers: dict[Viewer, _Seen] = {}
         self._told: _Told | None = None
         self._due = 0.0  # when the next reading is to be made
@@ -167,7 +169,10 @@ class Feed:
             return
         present = _NEVER if self._told is None else self._told.number
         whole = any(seen.number == _NEVER or not (seen.is_busy or seen.number == present) for seen in self._viewers.values())
-        self._asking = self._renderer.call(lambda: self._read(whole))
+        self._asking = True
+        if not self._renderer.call(lambda: self._read(whole)):  # there cannot be a thread now
+            self._asking = False
+            self._due = self._loop.time() + self._limits.retry
         if self._timer is None:
             self._turn_at(self._loop.time() + self._limits.heartbeat)
 
@@ -217,21 +222,22 @@ class Feed:
         viewer.show(event)
 
     def _take_away(self) -> None:
-        """Take old documents away from those that are stuck, if they hold too many different ones."""
+        """Take old documents away from those that are stuck, if they hold too many different ones, or one for very long."""
         now = self._loop.time()
-        stuck: dict[int, list[Viewer]] = {}
-        for viewer, seen in self._viewers.items():
-            if seen.is_busy and now - seen.last > self._limits.hold:
-                stuck.setdefault(seen.number, []).append(viewer)
-        for number in sorted(stuck)[: -self._limits.pages]:
-            for viewer in stuck[number]:
+        stuck = {viewer: seen for viewer, seen in self._viewers.items() if seen.is_busy and now - seen.last > self._limits.hold}
+        numbers = sorted({seen.number for seen in stuck.values()})
+        too_old = numbers[: -self._limits.pages]
+        for viewer, seen in stuck.items():
+            if seen.number in too_old or now - seen.last > self._limits.page:
                 self.leave(viewer)
                 viewer.abort()
 
     # Ending
 
     def close(self) -> None:
-        """End all viewers soon: the registry closes. May be called from any thread."""
+        """End all viewers soon: the registry closes. May be called from any thread; in a forked child, it does nothing."""
+        if self._process != os.getpid():  # the loop is the parent's
+            return
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._end_all, None)
 
