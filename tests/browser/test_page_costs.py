@@ -62,6 +62,15 @@ def test_what_is_gone_frees_its_memory(library: Page, service: FakeService) -> N
     assert library.evaluate(script, [first, second, service.reading()]) == 0
 
 
+def test_what_the_feed_leaves_out_is_told(view: Callable[..., Viewer], service: FakeService) -> None:
+    service.request("/pay", 0.01)
+    service.families["http.server.request.duration"] |= {"cut": True, "count": 12_000, "total": None}
+    viewer = view().open(service.reading(complete=True))
+    assert "only 1 of 12,000 series are told" in viewer.text("#operations-title")
+    assert viewer.row("http.server.request.duration", "#cardinality")["series"] == "12,000 of 2,000"
+    assert "12,000" in viewer.text("#tiles")
+
+
 def test_the_page_is_painted_before_any_reading_comes(view: Callable[..., Viewer]) -> None:
     viewer = view()  # its feed answers, and says nothing
     viewer.page.goto(viewer.feed.url)
