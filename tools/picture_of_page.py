@@ -18,7 +18,7 @@ from playwright.sync_api import Page, sync_playwright
 
 FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 SECONDS = 75
-SIZE = {"width": 1280, "height": 1000}
+SIZE = {"width": 1280, "height": 950}
 COLOURS = 200
 """More than the page has, but for the edges of letters."""
 MOST_BYTES = 250_000

@@ -174,7 +174,8 @@ class OperationTable {
     this.empty.hidden = all.length > 0;
     write(this.empty.firstChild, this.operations.store.families.size ? "No operations yet" : "Nothing recorded yet");
     this.table.element.hidden = !all.length;
-    write(this.count, all.length ? whole(all.length) : "");
+    const cut = [...new Set(all.map((operation) => operation.family))].filter((family) => family.isCut).map(toldOf);
+    write(this.count, all.length ? [whole(all.length), ...cut].join(" · ") : "");
     this.table.draw(rows);
     this._drawDetail(points, all);
   }

@@ -91,7 +91,7 @@ class Search {
   }
 
   _item({ family, series }, at) {
-    const many = family.rows.length;
+    const many = family.count;
     const about = series
       ? tagList(series.tags, 6)
       : h(
@@ -189,7 +189,11 @@ class PlotCard {
       lines.map((values, at) => ({ name: ["p50", "p95", "p99"][at], tone: `q${at}`, values })),
     );
     this.charts[1].draw(points, [{ name: "rate", tone: "accent", values: rateLine(points, all) }]);
-    write(this.note, all.length > 1 ? `All ${whole(all.length)} series together.` : "");
+    const isCut = this.key === null && all[0].family.isCut;
+    write(
+      this.note,
+      isCut ? `Together: ${toldOf(all[0].family)}.` : all.length > 1 ? `All ${whole(all.length)} series together.` : "",
+    );
   }
 
   _drawLines(points, all, family) {
