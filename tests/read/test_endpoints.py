@@ -181,6 +181,7 @@ GOOD = {
     "without a length": b"HTTP/1.0 200 OK\r\n\r\nx_total 5\n",
     "chunked": chunked(b"x_total 5\n") + b"0\r\n\r\n",
     "gzip": page(gzip.compress(b"x_total 5\n"), "Content-Encoding: gzip"),
+    "gzip in two members": page(gzip.compress(b"# x\n") + gzip.compress(b"x_total 5\n"), "Content-Encoding: gzip"),
     "large gzip": page(gzip.compress(b"x_total 5\n" + b"# comment\n" * 200_000), "Content-Encoding: gzip"),
     "an unknown type": page(b"x_total 5\n", "Content-Type: application/octet-stream"),
 }
@@ -198,6 +199,7 @@ BAD = {
     "cut off chunk": (chunked(b"x_total 5\n")[:-8], "before its page was complete"),
     "cut off chunks": (chunked(b"x_total 5\n"), "before its page was complete"),
     "cut off gzip": (page(gzip.compress(b"x_total 5\n" * 10)[:-9], "Content-Encoding: gzip"), "before its page was complete"),
+    "gzip and more": (page(gzip.compress(b"x_total 5\n") + b"more", "Content-Encoding: gzip"), "which it is not"),
     "no gzip": (page(b"x_total 5\n", "Content-Encoding: gzip"), "which it is not"),
     "brotli": (page(b"x_total 5\n", "Content-Encoding: br"), "compressed by br"),
     "no http": (b"SSH-2.0-OpenSSH_9.2\r\n", "does not answer in HTTP"),

@@ -64,14 +64,14 @@ def test_keys_and_sizes(service: tm.Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("end", ["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_it_ends_cleanly(service: tm.Server, end: str) -> None:
     with terminal("top", service.url) as screen:
         screen.wait_for("q quit")
         if end == "Ctrl-C":
             screen.press("\x03")
         else:
-            screen.process.send_signal(signal.SIGTERM)
+            screen.process.send_signal(signal.Signals[end])
         assert screen.end() == 0
         assert screen.written.rindex(SHOWN) > screen.written.rindex(HIDDEN)
         assert LEFT in screen.written
@@ -172,7 +172,8 @@ def test_a_shared_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     "arguments",
     [
         ["top"], ["top", "a", "--every", "0"], ["top", "a", "--every", "nan"], ["top", "a", "--sort", "size"],
-        ["top", "a", "--timeout", "0"], ["top", "a", "--timeout", "inf"],
+        ["top", "a", "--timeout", "0"], ["top", "a", "--timeout", "inf"], ["top", "a", "--timeout", "1e300"],
+        ["top", "a", "--every", "1e300"],
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -188,7 +189,8 @@ def test_options_that_make_no_sense_are_status_2(arguments: list[str], capsys: p
         (["localhost:1"], "nobody listens there"), (["ftp://localhost"], "only http://"), (["/no/such"], "no such file"),
         (["localhost:1", "--user", "me"], "a colon"), (["localhost:1", "--user", "a:b", "--bearer", "c"], "both"),
         (["localhost:1", "--header", "x"], "a colon"), (["localhost:1", "--bearer", "@/no/such"], "/no/such"),
-        (["https://localhost:1", "--ca", "/no/such"], "/no/such"),
+        (["localhost:1", "--bearer", f"@{sys.executable}"], "is not UTF-8"), (["localhost:1", "--header", ":x"], "the field"),
+        (["localhost:1", "--header", "a b:x"], "the field"), (["https://localhost:1", "--ca", "/no/such"], "/no/such"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_status_1(arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:

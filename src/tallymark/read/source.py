@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Source", "open_source"]
 
 MAX_BYTES = 64 * 2**20
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 
 
 class Source(Protocol):
@@ -87,8 +89,8 @@ def open_source(
     address = Address.parse(given)
     fields = {**(headers or {}), **_authorization(address, basic_auth, bearer_token)}
     for name, value in fields.items():
-        if not (name.isascii() and value.isascii() and name.isprintable() and value.isprintable()):
-            raise ReadError(f"the field {printable(name)} of the request has characters that HTTP cannot carry")
+        if not (_FIELD_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
+            raise ReadError(f"the field {printable(name)!r} of the request has characters that HTTP cannot carry, or no name")
     return _Endpoint(address, Fetcher(fields, tls, timeout, max_bytes), clock)
 
 
