@@ -1,7 +1,7 @@
 """A worker of Celery as users start it, with a forked pool, over folders instead of a broker.
 
-Kombu's folders have a race: a reader that finds a file before there is a message in it ends the worker. So messages are written to
-`outbox`, and moved to `queue` when they are complete.
+Kombu's folders have a race: a reader that finds a file before there is a message in it ends the worker. So messages are written
+to `outbox`, and moved to `queue` when they are complete.
 """
 
 from __future__ import annotations
