@@ -1,7 +1,7 @@
 """Tasks of Celery that are measured, by one line. The worker's main process serves the metrics of its whole pool.
 
-    mkdir queue && celery --app celery_tasks worker --loglevel info     # in this folder: messages are files in ./queue
-    python celery_tasks.py                                              # publishes some tasks
+    mkdir queue && python celery_tasks.py                    # in this folder: publishes some tasks, as files in ./queue
+    celery --app celery_tasks worker --loglevel info
     curl http://127.0.0.1:9464/metrics
 
 Use a broker of yours: `BROKER=redis://localhost` in the environment of both.

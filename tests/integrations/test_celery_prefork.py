@@ -14,7 +14,7 @@ from tallymark.integrations import celery as integration
 
 pytestmark = pytest.mark.slow
 
-APPS = Path(__file__).parent / "apps"
+APPS = Path(__file__).parent / "celery_apps"
 
 
 @pytest.fixture(autouse=True)
