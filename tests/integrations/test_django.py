@@ -52,16 +52,6 @@ def registry() -> Iterator[tm.Registry]:
         yield made
 
 
-class Patient(Exchange):
-    """A client that stays until it has the whole response."""
-
-    async def receive(self) -> Any:
-        message = await super().receive()
-        if message["type"] == "http.disconnect":
-            await asyncio.sleep(PATIENCE)
-        return message
-
-
 def wsgi(path: str, method: str = "GET", **more: Any) -> Answer:
     """Send a request to the project below `get_wsgi_application()`."""
     path, _, query = path.partition("?")
@@ -73,7 +63,7 @@ def asgi(path: str, method: str = "GET", **more: Any) -> Answer:
     """Send a request to the project below `get_asgi_application()`."""
     path, _, query = path.partition("?")
     headers = [(name[5:].replace("_", "-").lower().encode(), value.encode()) for name, value in more.items()]
-    exchange = Patient()
+    exchange = Exchange()
     scope = {"headers": headers, "query_string": query.encode()}
     asyncio.run(ask(ASGIHandler(), path, method, exchange, **scope))
     return exchange.status, exchange.body
@@ -206,7 +196,7 @@ def test_the_clock_stops_when_the_server_has_the_last_byte(registry: tm.Registry
 
 
 def test_a_client_that_leaves_amid_a_stream_ends_its_request(registry: tm.Registry) -> None:
-    class Leaving(Patient):
+    class Leaving(Exchange):
         async def send(self, message: Any) -> None:
             await super().send(message)
             if message.get("body"):
@@ -275,7 +265,7 @@ def test_a_client_that_leaves_while_a_view_works_cancels_it(registry: tm.Registr
                     assert active(registry) == 1
                 return message
 
-        await ask(ASGIHandler(), "/hang/", exchange=Leaving())
+        await ask(ASGIHandler(), "/hang/", exchange=Leaving([{"type": "http.request"}]))
         await cancelled.wait()
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
@@ -443,7 +433,7 @@ def test_random_requests_make_no_series_of_their_own(registry: tm.Registry) -> N
 
 def test_a_scope_that_lacks_what_servers_may_leave_out(registry: tm.Registry) -> None:
     scope = {key: value for key, value in scope_of("/").items() if key not in ("scheme", "http_version", "client", "server")}
-    exchange = Patient()
+    exchange = Exchange()
     asyncio.run(ASGIHandler()(scope, exchange.receive, exchange.send))
     assert exchange.status == 200
     assert ended(registry) == {("GET", "/", "200", None): 1}
