@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tallymark.integrations.asgi_exchanges import Handshake, Request
-from tallymark.integrations.http_metrics import HTTPMetrics
+from tallymark.integrations.http_metrics import CLAIM, HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
 from tallymark.integrations.starlette_routes import StarletteRoutes, routed_app
 
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["MetricsMiddleware"]
 
 _begin = Request.begin
-
-_SEEN = "tallymark.http"
-"""In a scope: the middleware that has this request already, as the application is within another one that is instrumented."""
 
 
 class MetricsMiddleware:
@@ -71,10 +68,9 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._registry = self.metrics.registry
         self._lines = self.metrics.lines
         self._route = self._first_route if route is None else self.metrics.guarded(route)
-        self._pages = _Pages(metrics_path, self._registry, auth) if metrics_path is not None else None
+        self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
 
@@ -82,14 +78,15 @@ class MetricsMiddleware:
         if (scope["type"] != "http" or self._asks_first) and (instead := self._instead(scope)) is not None:
             await instead(scope, receive, send)
             return
-        if scope.setdefault(_SEEN, self) is not self and self._is_seen(scope):
+        metrics = self.metrics
+        if scope.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(scope):
             await self.app(scope, receive, send)
             return
         try:
             line = self._lines[scope["http_version"]][scope["scheme"]][scope["method"]]
         except (KeyError, TypeError):
-            line = self.metrics.line(scope["method"], scope.get("scheme", "http"), scope.get("http_version", ""))
-        request = _begin(self.metrics, line, self._route, scope, receive, send)
+            line = metrics.line(scope["method"], scope.get("scheme", "http"), scope.get("http_version", ""))
+        request = _begin(metrics, line, self._route, scope, receive, send)
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
@@ -115,11 +112,12 @@ class MetricsMiddleware:
         return None if kind == "http" else self._shake_hands
 
     async def _shake_hands(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope.setdefault(_SEEN, self) is not self and self._is_seen(scope):
+        metrics = self.metrics
+        if scope.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(scope):
             await self.app(scope, receive, send)
             return
-        line = self.metrics.line("GET", scope.get("scheme", "ws"), scope.get("http_version", ""))
-        handshake = Handshake.begin(self.metrics, line, self._route, scope, receive, send)
+        line = metrics.line("GET", scope.get("scheme", "ws"), scope.get("http_version", ""))
+        handshake = Handshake.begin(metrics, line, self._route, scope, receive, send)
         try:
             await self.app(scope, handshake.receive, handshake.send)
         except BaseException as error:
@@ -128,14 +126,6 @@ class MetricsMiddleware:
             raise
         if handshake.is_open:
             handshake.returned()
-
-    def _is_seen(self, scope: Message) -> bool:
-        """Return True if the middleware that has this scope already records to the same registry; else this one has it now."""
-        first = scope[_SEEN]
-        if isinstance(first, MetricsMiddleware) and first._registry is self._registry:
-            return True
-        scope[_SEEN] = self
-        return False
 
     def _first_route(self, scope: Message) -> str | None:
         """Name the first route. Only now it is known whose routes they are."""
