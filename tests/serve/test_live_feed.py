@@ -224,6 +224,14 @@ def test_viewers_are_bounded(stage: Stage) -> None:
     assert stage.feed.join(late)
 
 
+def test_a_viewer_is_told_soon_after_a_thread_could_not_be_started(stage: Stage) -> None:
+    stage.renderer.call = lambda work: False  # type: ignore[method-assign]
+    viewer = Viewer(stage.feed).join()
+    stage.renderer.call = stage._call  # type: ignore[method-assign]
+    stage.loop.advance(Limits().retry)
+    assert viewer.kinds == "w"
+
+
 def test_heartbeats_while_there_is_nothing_to_tell(stage: Stage) -> None:
     viewer, stuck = Viewer(stage.feed).join(), Viewer(stage.feed).join()
     stuck.stuck = True

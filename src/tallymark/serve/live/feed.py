@@ -174,7 +174,7 @@ class Feed:
             self._asking = False
             self._due = self._loop.time() + self._limits.retry
         if self._timer is None:
-            self._turn_at(self._loop.time() + self._limits.heartbeat)
+            self._turn_at(self._loop.time() + self._limits.heartbeat if self._asking else self._due)
 
     def _read(self, whole: bool) -> None:
         """Read the registry, in the renderer's thread."""
@@ -188,9 +188,8 @@ class Feed:
             log_failure(self._renderer.registry, error)
         try:
             self._loop.call_soon_threadsafe(self._deliver, told)
-        except RuntimeError:  # the loop has ended, and so have all viewers
-            self._viewers.clear()
-            self._let_go()
+        except RuntimeError:
+            self.abandon()
 
     def _deliver(self, told: _Told | None) -> None:
         self._asking = False
@@ -254,6 +253,11 @@ class Feed:
         """End all viewers now, and take no more."""
         self._stopped = True
         self._end()
+
+    def abandon(self) -> None:
+        """Forget all viewers: the loop has ended, and they with it."""
+        self._viewers.clear()
+        self._let_go()
 
     def _let_go(self) -> None:
         self._cancel()
