@@ -224,6 +224,21 @@ def test_viewers_are_bounded(stage: Stage) -> None:
     assert stage.feed.join(late)
 
 
+def test_a_reading_of_long_ago_is_nobodys_while_another_is_made(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = Readings(registry)
+    now = 100.0
+    monkeypatch.setattr(readings_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(readings_module, "_MOMENT", 0.001)
+    last = readings.get(registry, whole=True)
+    with readings._reading:  # another thread makes one
+        now += 59
+        assert readings.get(registry, whole=True) is last
+        now += 2
+        with pytest.raises(TimeoutError):
+            readings.get(registry, whole=True)
+    assert readings.get(registry, whole=True).number == last.number + 1
+
+
 def test_a_viewer_is_told_soon_after_a_thread_could_not_be_started(stage: Stage) -> None:
     stage.renderer.call = lambda work: False  # type: ignore[method-assign]
     viewer = Viewer(stage.feed).join()
