@@ -62,6 +62,8 @@ class Endpoint:
     def subjects(self, only: Sequence[str] = ()) -> list[Subject]:
         """Return what the service is asked for.
 
+        Of two whose names differ only in what those of files and alerts cannot have, the first is taken.
+
         Args:
             only: the slugs of kinds; by default all.
 
@@ -69,14 +71,17 @@ class Endpoint:
             GrafanaError: there is none.
         """
         kinds = [kind for kind in KINDS if not only or kind.slug in only]
-        found = [subject for kind in kinds for subject in self._of_kind(kind)]
+        found: dict[str, Subject] = {}
+        for kind in kinds:
+            for subject in self._of_kind(kind):
+                found.setdefault(subject.slug.lower(), subject)
         if not found:
             names = " nor ".join([_shown(kind) for kind in kinds])
             raise GrafanaError(
                 f"{self.source} has {'neither ' if len(kinds) > 1 else 'no '}{names}: it shows each after the first record;"
                 " is this the service, and has it worked yet?"
             )
-        return found
+        return list(found.values())
 
     def _of_kind(self, kind: Kind) -> Iterator[Subject]:
         wanted = underscored(kind.duration)
@@ -86,7 +91,11 @@ class Endpoint:
                 continue
             labels = {underscored(key): key for tags in metric.family.data.tags for key in tags}
             duration = self.distribution(metric)
-            if duration is not None and not labels.keys().isdisjoint(map(underscored, kind.by)):
+            if (
+                duration is not None
+                and duration.unit in ("seconds", "")
+                and not labels.keys().isdisjoint(map(underscored, kind.by))
+            ):
                 yield self._subject(kind, prefix, duration, labels)
 
     def _subject(self, kind: Kind, prefix: str, duration: Distribution, labels: dict[str, str]) -> Subject:
