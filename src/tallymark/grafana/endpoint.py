@@ -59,6 +59,14 @@ class Endpoint:
         """Return the metric that is recognised by a name, however it is spelled."""
         return next((metric for metric in self.metrics if metric.stem == underscored(stem)), None)
 
+    @property
+    def rejected(self) -> str:
+        """The name of the counter of rejected data, which is not there before the first; empty if nobody counts them."""
+        metric = self.find("tallymark_rejected")
+        if metric is not None:
+            return metric.name
+        return self.spelling.metric("tallymark_rejected_total") if self.find("tallymark_series") else ""
+
     def subjects(self, only: Sequence[str] = ()) -> list[Subject]:
         """Return what the service is asked for.
 

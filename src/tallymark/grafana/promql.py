@@ -58,6 +58,10 @@ class Spelling:
         name = label_name(key, self.escaping)
         return name if is_label_name(name) else quoted(name)
 
+    def metric(self, name: str) -> str:
+        """Return what a scraper makes of the name of a metric."""
+        return SCHEMES[self.escaping](name, ":")
+
     def bare_label(self, key: str) -> str:
         """Return the name of the label that a tag becomes, without quotes: for legends, and for lists of labels' values."""
         return label_name(key, self.escaping)

@@ -170,9 +170,9 @@ class RulesBuilder:
             }
 
     def _rejected(self) -> Iterator[Rule]:
-        if self._endpoint.find("tallymark_rejected") is None and self._endpoint.find("tallymark_series") is None:
+        if not self._endpoint.rejected:
             return
-        rejected = self._endpoint.spelling.selector("tallymark_rejected_total", self._conditions)
+        rejected = self._endpoint.spelling.selector(self._endpoint.rejected, self._conditions)
         total = sum_by(["job", "metric", "reason"], f"increase({rejected}[1h])")
         first = sum_by(["job", "metric", "reason"], f"{rejected} unless {rejected} offset 1h")
         yield {
