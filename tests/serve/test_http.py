@@ -12,6 +12,7 @@ from raw_http import Client, get, parse
 
 import tallymark as tm
 from tallymark.export.prometheus import CONTENT_TYPE
+from tallymark.serve.dashboard import dashboard
 from tallymark.serve.server import Server, serve
 
 
@@ -59,10 +60,10 @@ def test_health(server: Server) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/?x", "http://example.org"])
-def test_the_index_links_to_the_metrics(server: Server, target: str) -> None:
+def test_the_live_page_is_at_the_root(server: Server, target: str) -> None:
     response = get(server, target)
     assert response.status == 200
-    assert b'href="/metrics"' in response.body
+    assert response.body == dashboard("events").body
 
 
 @pytest.mark.parametrize("target", ["/nothing", "/metrics/x", "/metricsx", "//metrics", "*", "metrics", "/%6detrics", "/\xff"])

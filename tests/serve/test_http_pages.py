@@ -12,12 +12,28 @@ import pytest
 import tallymark as tm
 from tallymark.export import PROTOBUF_CONTENT_TYPE, render_protobuf
 from tallymark.export.prometheus import CONTENT_TYPE
+from tallymark.serve.dashboard import dashboard
 from tallymark.serve.pages import ROUTES, Page, PageRequest, error_page, page, variant
 
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 TEXT = (("Content-Type", "text/plain; charset=utf-8"), NO_SNIFFING)
 METRICS = (("Content-Type", CONTENT_TYPE), NO_SNIFFING, ("Vary", "Accept, Accept-Encoding"))
 PATHS = ["/", "/metrics", "/metrics/", "/healthz"]
+BROWSERS = [
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "text/html", "text/html;charset=utf-8", "text/html, */*;q=0.1", "TEXT/HTML",
+]  # fmt: skip
+SCRAPERS = [
+    "", "*/*", "text/plain", "application/json", "text/html;q=0, */*", "text/html;q=0.5,text/plain", "text/*, text/html",
+    "nonsense", "text/html, */*",
+    "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",  # Prometheus 2
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;q=0.4,*/*;q=0.2",
+    "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;q=0.3",
+    "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",  # Java's HttpURLConnection, until version 20
+    "text/html, image/gif, image/jpeg, */*; q=0.2",  # and from there on
+]  # fmt: skip
+"""What scrapers send, and other programs: `curl`, `requests`, Java."""
 
 
 def get(registry: tm.Registry, path: str, method: str = "GET", query: str = "", **headers: str) -> Page:
@@ -31,7 +47,7 @@ def counted(registry: tm.Registry) -> tm.Registry:
 
 
 def test_there_are_these_routes() -> None:
-    assert list(ROUTES) == PATHS
+    assert list(ROUTES) == ["/", "/live", "/metrics", "/metrics/", "/healthz"]
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/"])
@@ -41,12 +57,43 @@ def test_metrics_are_rendered_from_the_registry_at_that_moment(counted: tm.Regis
     assert b'requests_total{route="/"} 7.0\n' in get(counted, path).body
 
 
-def test_health_says_ok_and_the_index_leads_to_the_metrics(counted: tm.Registry) -> None:
-    assert get(counted, "/healthz") == Page(200, TEXT, b"ok\n")
-    index = get(counted, "/")
-    assert (index.status, index.headers) == (200, (("Content-Type", "text/html; charset=utf-8"), NO_SNIFFING))
-    assert index.body.startswith(b"<!doctype html>")
-    assert b'<a href="/metrics">' in index.body
+@pytest.mark.parametrize("accept", BROWSERS + SCRAPERS)
+def test_health_says_ok_and_the_live_page_is_at_the_root_whoever_asks(counted: tm.Registry, accept: str) -> None:
+    assert get(counted, "/healthz", accept=accept) == Page(200, TEXT, b"ok\n")
+    assert get(counted, "/", accept=accept) == dashboard("events")
+
+
+# Below a prefix
+
+
+def below(registry: tm.Registry, path: str, accept: str, prefix: str = "/a/metrics") -> Page:
+    return page(PageRequest("GET", path, "", {"accept": accept}, prefix, "poll"), registry)
+
+
+@pytest.mark.parametrize("accept", BROWSERS)
+def test_a_browser_finds_the_live_page_at_the_prefix(counted: tm.Registry, accept: str) -> None:
+    found = below(counted, "/", accept)
+    assert (found.status, found.body) == (200, dashboard("poll").body)
+    assert found.headers == (*dashboard("poll").headers, ("Vary", "Accept"))
+    assert variant(PageRequest("GET", "/", "", {"accept": accept}, "/m")) is None
+
+
+@pytest.mark.parametrize("path", ["", "/"])
+@pytest.mark.parametrize("accept", SCRAPERS)
+def test_nothing_that_scrapes_gets_html_at_the_prefix(counted: tm.Registry, path: str, accept: str) -> None:
+    assert below(counted, path, accept) == get(counted, "/metrics", accept=accept)
+    request = PageRequest("GET", path, "", {"accept": accept}, "/m")
+    assert variant(request) == variant(PageRequest("GET", "/metrics", "", {"accept": accept}))
+
+
+@pytest.mark.parametrize(
+    ("prefix", "target"),
+    [("/metrics", "./metrics/"), ("/a/b", "./b/"), ("/a:b", "./a%3Ab/"), ("/x\r\ny", "./x%0D%0Ay/"), ("/\udc80", "./%3F/")],
+)
+def test_a_browser_is_led_to_where_the_page_finds_its_feed(counted: tm.Registry, prefix: str, target: str) -> None:
+    found = below(counted, "", BROWSERS[0], prefix)
+    assert found.status == 307
+    assert {"Location": target, "Vary": "Accept"}.items() <= dict(found.headers).items()
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tallymark.metric.snapshot import Snapshot
 
-__all__ = ["Format", "negotiate", "weight"]
+__all__ = ["Format", "negotiate", "weight", "weights"]
 
 _MOST = 32
 """Items of a header, and parameters of an item, that are looked at. Prometheus sends six. Without a limit, a long header would
@@ -76,6 +76,14 @@ def _items(header: str) -> Iterator[tuple[float, str, dict[str, str]]]:
         wanted = weight(parameters.get("q", "1"))
         if wanted > 0:
             yield wanted, kind.strip().lower(), parameters
+
+
+def weights(header: str) -> dict[str, float]:
+    """Return how much each media type is wanted that an `Accept` header names; those that are not accepted are left out."""
+    found: dict[str, float] = {}
+    for wanted, kind, _ in _items(header):
+        found[kind] = max(wanted, found.get(kind, 0.0))
+    return found
 
 
 def weight(text: str) -> float:

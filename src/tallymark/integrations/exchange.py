@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 from tallymark.operational.classify import class_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from contextvars import Context
+    from typing import Any, TypeAlias
 
     from tallymark.integrations.http_metrics import HTTPMetrics, Line
+
+    RouteOf: TypeAlias = Callable[[Any], str | None]
 
 __all__ = ["Exchange", "error_type"]
 
@@ -33,26 +37,35 @@ class Exchange:
         received: bytes of the request's body; None: not known.
         sent: bytes of the response's body; None: not known.
         route: the framework's template; None: none matched.
+        request: what the integration knows the request by.
         context: what was current when the response began, if that must be asked for an exemplar; None: what is current now.
         is_open: True until it ends.
     """
 
-    __slots__ = ("_line", "_metrics", "_started", "context", "error", "is_open", "received", "route", "sent", "status")
+    __slots__ = (
+        "_line", "_metrics", "_route_of", "_started", "context", "error", "is_open", "received", "request", "route", "sent",
+        "status",
+    )  # fmt: skip
 
+    context: Context | None
+    error: str
+    is_open: bool
     received: int | None
+    request: Any
+    route: str | None
     sent: int | None
+    status: int | None
+    _route_of: RouteOf | None
+    """Returns the route of a request; None: `route` is it."""
 
     def __init__(self, metrics: HTTPMetrics, line: Line) -> None:
         self._metrics = metrics
         self._line = line
-        self.context: Context | None = None
+        self._route_of = self.context = self.request = self.route = self.status = None
         self.error = ""
-        self.received = 0
-        self.route: str | None = None
-        self.sent = 0
-        self.status: int | None = None
-        self.is_open = True
+        self.received = self.sent = 0
         line.begin()
+        self.is_open = True
         self._started = perf_counter()
 
     def finish(self) -> None:
@@ -62,32 +75,29 @@ class Exchange:
         self.is_open = False
         seconds = perf_counter() - self._started
         line = self._line
-        if line.is_stale:  # it began in the process that this one was forked from, and ends there
-            return
         line.end()
-        status = self.status
-        error = self.error or (str(status) if status is not None and status >= 500 else "")
-        series = line.series(self.find_route(), status, error)
-        if series is None:
-            return
-        if self._metrics.tags is not None:
-            series = self._metrics.tagged(series, *self.subject())
+        error, status = self.error, self.status
+        route = self.route if self._route_of is None else self._route_of(self.request)
+        try:
+            record, receive, send = line.known[error][route][status]
+        except (KeyError, TypeError):
+            record, receive, send = line.series(error, route, status, self)
         if self.context is None:
-            series.duration(seconds)
+            record(seconds)
         else:
-            self.context.run(series.duration, seconds)
+            self.context.run(record, seconds)
         if self.received is not None:
-            series.received(self.received)
+            receive(self.received)
         if self.sent is not None:
-            series.sent(self.sent)
+            send(self.sent)
 
-    def find_route(self) -> str | None:
-        """Return the framework's template; None if none matched."""
-        return self.route
+    def own_tags(self) -> Mapping[str, object] | None:
+        """Return what the service's own function makes of request and response; None: nothing."""
+        return self._metrics.own_tags(*self.subject())
 
     def subject(self) -> tuple[object, object]:
-        """Return what the service's own function is given: request and response."""
-        return None, None
+        """Return the request and the response that the service's own function is given."""
+        return self.request, None
 
 
 def error_type(error: BaseException) -> str:

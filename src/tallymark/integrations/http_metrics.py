@@ -6,9 +6,10 @@ Source: OpenTelemetry's semantic conventions for HTTP metrics (servers), which n
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
+from tallymark.errors import TagError
 from tallymark.integrations.globs import Globs
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
@@ -17,9 +18,10 @@ from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, TypeAlias
+    from typing import Any
 
     from tallymark.engine import Gauge
+    from tallymark.integrations.exchange import Exchange
 
     OwnTags: TypeAlias = Callable[[Any, Any], Mapping[str, object] | None]
 
@@ -47,13 +49,8 @@ _MOST_KEPT = 10_000
 """Series that are found without making their tags again. It is a bound on memory: what is recorded has limits of its own."""
 
 
-class Series(NamedTuple):
-    """The series of requests that ended alike, and the calls that record to them."""
-
-    tags: dict[str, str]
-    duration: Callable[[float], None]
-    received: Callable[[float], None]
-    sent: Callable[[float], None]
+Series: TypeAlias = "tuple[Callable[[float], None], Callable[[float], None], Callable[[float], None]]"
+"""The calls that record to the series of requests that ended alike: the duration, and the sizes of the two bodies."""
 
 
 class Line:
@@ -63,9 +60,10 @@ class Line:
         begin: counts a request as active.
         end: counts it no longer.
         is_stale: True in a process that was forked since: what began before is the parent's.
+        known: the series that were found before, by error, route and status: see `series`. None with own tags.
     """
 
-    __slots__ = ("_metrics", "_series", "_tags", "active", "begin", "end", "is_stale")
+    __slots__ = ("_metrics", "_tags", "active", "begin", "end", "is_stale", "known")
 
     def __init__(self, metrics: HTTPMetrics, active: Gauge, tags: dict[str, str]) -> None:
         self.active = active
@@ -74,37 +72,61 @@ class Line:
         self.is_stale = False
         self._metrics = metrics
         self._tags = tags
-        self._series: dict[str | None, dict[int | None, dict[str, Series | None]]] = {}
+        self.known: dict[str, dict[str | None, dict[int | None, Series]]] = {}
 
-    def series(self, route: str | None, status: int | None, error: str) -> Series | None:
-        """Return where to record requests that ended so; None if the route is excluded.
+    def series(self, error: str, route: str | None, status: int | None, exchange: Exchange | None = None) -> Series:
+        """Return where to record requests that ended so.
 
         Args:
+            error: the convention's `error.type`; empty: the status tells.
             route: the template; None if none matched.
-            status: of the response; None if none was begun.
-            error: the convention's `error.type`; empty if there was no error.
+            status: of the response; None if none was begun. What is no status counts as none.
+            exchange: the request, whose own tags are added.
         """
-        try:
-            return self._series[route][status][error]
-        except KeyError:
-            return self._add(route, status, error)
-
-    def _add(self, route: str | None, status: int | None, error: str) -> Series | None:
         metrics = self._metrics
-        made = None if route is not None and metrics.excludes(route) else metrics.bind(self._end_tags(route, status, error))
-        if metrics.may_keep_another():
-            self._series.setdefault(route, {}).setdefault(status, {})[error] = made
+        if self.is_stale or (route is not None and metrics.excludes(route)):
+            return _NOWHERE
+        if metrics.tags is not None:
+            return self._own_series(self.tags(error, route, status), exchange)
+        made = metrics.bind(self.tags(error, route, status))
+        if isinstance(status, int | None) and metrics.may_keep_another():
+            self.known.setdefault(error, {}).setdefault(route, {})[status] = made
         return made
 
-    def _end_tags(self, route: str | None, status: int | None, error: str) -> dict[str, str]:
+    def _own_series(self, tags: dict[str, str], exchange: Exchange | None) -> Series:
+        """Return the series with the service's own tags added. Those of the convention win."""
+        own = None if exchange is None else exchange.own_tags()
+        try:
+            return self._metrics.bind({**own, **tags} if own else tags)
+        except (TagError, TypeError) as wrong:
+            self._metrics.failed("tags", wrong)
+            return self._metrics.bind(tags)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: record nothing of the requests that are under way."""
+        self.is_stale = True
+        self.known.clear()
+        self.end = _do_nothing
+
+    def tags(self, error: str, route: str | None, status: int | None) -> dict[str, str]:
+        """Return the tags of requests that ended so."""
         tags = self._tags.copy()
         if route is not None:
             tags["http.route"] = route
-        if status is not None:
-            tags["http.response.status_code"] = str(status)
+        if isinstance(status, int) and 100 <= status <= 999:
+            tags["http.response.status_code"] = str(int(status))
+            if status >= 500:
+                error = error or str(int(status))
         if error:
             tags["error.type"] = error
         return tags
+
+
+def _do_nothing(number: float = 0.0) -> None:
+    pass
+
+
+_NOWHERE: Series = (_do_nothing, _do_nothing, _do_nothing)
 
 
 class HTTPMetrics:
@@ -119,7 +141,9 @@ class HTTPMetrics:
     Attributes:
         registry: where they are.
         tags: as given.
+        notes_more: True if there are own tags, or exemplars: a WSGI response notes for them what is gone at its end.
         excludes: returns True for a route or path that is not recorded.
+        lines: those that were found before, by version, scheme and method: see `line`.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -133,6 +157,7 @@ class HTTPMetrics:
             raise TypeError(f"tags must be a function of request and response that returns tags, not a {type(tags).__name__}")
         self.registry = registry
         self.tags = tags
+        self.notes_more = tags is not None or registry._exemplars is not None
         self.excludes = Globs(exclude)
         bounds = None if registry._exponential else DURATION_BOUNDS
         self._duration = registry.timer(DURATION, description="Duration of HTTP server requests.", buckets=bounds)
@@ -143,13 +168,13 @@ class HTTPMetrics:
         )
         self._methods = _known_methods()
         self._kept = 0
-        self._lines: dict[str, dict[str, dict[str, Line]]] = {}
+        self.lines: dict[str, dict[str, dict[str, Line]]] = {}
         _all.add(self)
 
     def line(self, method: str, scheme: str, version: str) -> Line:
         """Return the line of a request that has this method, scheme and version of HTTP (`"1.1"`), as its client says."""
         try:
-            return self._lines[version][scheme][method]
+            return self.lines[version][scheme][method]
         except (KeyError, TypeError):
             return self._find_line(method, scheme, version)
 
@@ -157,7 +182,7 @@ class HTTPMetrics:
         method = method if method in self._methods else OTHER
         scheme = scheme if scheme in SCHEMES else OTHER
         version = version if version in VERSIONS else OTHER
-        lines = self._lines.setdefault(version, {}).setdefault(scheme, {})
+        lines = self.lines.setdefault(version, {}).setdefault(scheme, {})
         found = lines.get(method)
         return found or lines.setdefault(method, self._make_line(method, scheme, version))
 
@@ -168,24 +193,37 @@ class HTTPMetrics:
             tags["network.protocol.version"] = version
         return Line(self, active, tags)
 
-    def bind(self, tags: dict[str, str]) -> Series:
-        """Return the series with these tags."""
-        return Series(
-            tags,
+    def bind(self, tags: Mapping[str, object]) -> Series:
+        """Return the calls that record to the series with these tags."""
+        sent = self._sent.with_tags(tags).observe
+        is_bodiless = tags["http.request.method"] == "HEAD"  # servers drop what an application sends
+        return (
             self._duration.with_tags(tags).record,
             self._received.with_tags(tags).observe,
-            self._sent.with_tags(tags).observe,
+            (lambda size: sent(0.0)) if is_bodiless else sent,
         )
 
-    def tagged(self, series: Series, request: object, response: object) -> Series:
-        """Return the series of a request with the service's own tags added. Those of the convention win."""
+    def own_tags(self, request: object, response: object) -> Mapping[str, object] | None:
+        """Return the service's own tags for a request; None if there are none."""
         assert self.tags is not None  # noqa: S101 - the caller has looked
         try:
             own = self.tags(request, response)
-            return self.bind({**own, **series.tags}) if own else series  # type: ignore[dict-item]  # texts are made of all
+            return None if own is None else dict(own)
         except Exception as error:
             self.failed("tags", error)
-            return series
+            return None
+
+    def guarded(self, route: Callable[[Any], str | None]) -> Callable[[Any], str | None]:
+        """Return a function that names routes, and never raises: where `route` does, there is none."""
+
+        def name(request: Any) -> str | None:
+            try:
+                return route(request)
+            except Exception as error:
+                self.failed("route", error)
+                return None
+
+        return name
 
     def failed(self, what: str, error: Exception) -> None:
         """Count and log what a function of the service's raised, that was called for a request. It never breaks the request."""
@@ -199,11 +237,11 @@ class HTTPMetrics:
 
     def _leave_to_parent(self) -> None:
         """In a forked child: no request is active. Those that were will end in the parent, or are its own to count."""
-        lines = [line for schemes in self._lines.values() for methods in schemes.values() for line in methods.values()]
-        self._lines = {}
+        lines = [line for schemes in self.lines.values() for methods in schemes.values() for line in methods.values()]
+        self.lines.clear()  # middlewares hold it
         self._kept = 0
         for line in lines:
-            line.is_stale = True
+            line.leave_to_parent()
             if not self.registry._families.is_shared and line.active.value != 0:  # shared, each process has a value of its own
                 line.active.set(0)
 

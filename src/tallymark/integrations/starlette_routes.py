@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tallymark.integrations.metrics_path import is_below
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from re import Pattern
 
 __all__ = ["StarletteRoutes", "routed_app"]
@@ -30,23 +30,32 @@ class StarletteRoutes:
 
     Args:
         app: what has `routes`.
+        failed: called with what went wrong, which nobody could foresee: routes may be of any class.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, failed: Callable[[Exception], None]) -> None:
         self._app = app
+        self._failed = failed
         self._count = -1
         self._places: dict[int, list[_Place]] = {}
+        self._templates: dict[int, str] = {}  # of endpoints that are at one place
         self._unknown: dict[int, object] = {}  # the endpoint is kept, lest another one gets its id
 
     def template(self, scope: Mapping[str, Any]) -> str | None:
         """Return the template of the route that a scope was routed to; None if there was none."""
         endpoint = scope.get("endpoint")
-        if endpoint is None:
+        try:
+            return self._templates[id(endpoint)]
+        except KeyError:
+            return None if endpoint is None else self._search(scope, endpoint)
+
+    def _search(self, scope: Mapping[str, Any], endpoint: object) -> str | None:
+        try:
+            places = self._places.get(id(endpoint)) or self._look_again(endpoint)
+            return _place_of(scope, places) if places else None
+        except Exception as error:
+            self._failed(error)
             return None
-        places = self._places.get(id(endpoint)) or self._look_again(endpoint)
-        if len(places) == 1:
-            return places[0].template
-        return _place_of(scope, places) if places else None
 
     def _look_again(self, endpoint: object) -> list[_Place]:
         if id(endpoint) in self._unknown:
@@ -55,6 +64,7 @@ class StarletteRoutes:
         if len(places) != self._count:  # else nothing was added
             self._count = len(places)
             self._places = _by_endpoint(places)
+            self._templates = {key: some[0].template for key, some in self._places.items() if len(some) == 1}
         found = self._places.get(id(endpoint), [])
         if not found and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown[id(endpoint)] = endpoint

@@ -62,6 +62,8 @@ class TextReader:
         for number, line in enumerate(lines, 1):
             if not line or line[0] == "#" or line.isspace():
                 continue
+            if len(line) > _LONGEST:
+                raise ReadError(f"line {number} is longer than {_LONGEST:,} characters: {_cut(line)}")
             end = line.rfind("} ") + 1 or line.find(" ")
             start = line[: max(end, 0)]
             subject = known.get(start)
@@ -79,8 +81,6 @@ class TextReader:
         return families.built()
 
     def _parsed(self, line: str) -> tuple[Subject, float]:
-        if len(line) > _LONGEST:
-            raise ValueError
         ((sample,),) = [family.samples for family in self._parse(f"{line}\n")]
         labels = dict(sample.labels)
         edge = labels.pop("le", "") if sample.name.endswith("_bucket") else ""

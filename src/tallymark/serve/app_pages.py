@@ -1,4 +1,4 @@
-"""`AppPages`: the pages of an app, which any number of event loops may serve, in a process and in those that it forks."""
+"""`AppPages`: what an app serves, in any number of event loops, in a process and in those that it forks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import os
 from typing import TYPE_CHECKING
 from weakref import WeakSet, finalize
 
+from tallymark.serve.event_loops import is_stopping
 from tallymark.serve.limits import Limits
+from tallymark.serve.live.feed import Feed
 from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 
@@ -21,7 +23,7 @@ _renderers: WeakSet[Renderer] = WeakSet()
 
 
 class AppPages:
-    """The shared pages of each event loop. All are made by one renderer, whose thread ends when the app is forgotten.
+    """The shared pages and the feed of each event loop. All use one renderer, whose thread ends when the app is forgotten.
 
     Attributes:
         limits: what clients may cost.
@@ -36,20 +38,31 @@ class AppPages:
         self._process = os.getpid()
         self._renderer = Renderer(self._registry)
         self._loops: dict[object, SharedPages] = {}
+        self._feeds: dict[object, Feed] = {}
         _renderers.add(self._renderer)
         finalize(self, self._renderer.stop).atexit = False
 
     def of(self, loop: HostLoop) -> SharedPages:
         """Return the pages of a loop, which runs in this thread."""
+        self._begin_in_child()
+        return self._loops.setdefault(loop.key, SharedPages(self._renderer, loop, self.limits))
+
+    def feed_of(self, loop: HostLoop) -> Feed:
+        """Return the feed of a loop, which runs in this thread."""
+        self._begin_in_child()
+        return self._feeds.setdefault(loop.key, Feed(self._renderer, loop, self.limits, is_ending=is_stopping))
+
+    def _begin_in_child(self) -> None:
         if self._process != os.getpid():  # a forked child has neither the thread nor the clients
             self._begin()
-        return self._loops.setdefault(loop.key, SharedPages(self._renderer, loop, self.limits))
 
     def forget_idle(self) -> None:
         """Forget the loops that nobody uses; some of them have ended."""
-        for key, pages in list(self._loops.items()):
-            if pages.is_idle():
-                self._loops.pop(key, None)
+        loops: dict[object, SharedPages | Feed]
+        for loops in (self._loops, self._feeds):  # type: ignore[assignment]
+            for key, used in list(loops.items()):
+                if used.is_idle():
+                    loops.pop(key, None)
 
 
 @atexit.register

@@ -13,8 +13,9 @@ from tallymark.metric.validation import check_type
 from tallymark.serve.app_pages import AppPages
 from tallymark.serve.auth import check_auth, refusal
 from tallymark.serve.event_loops import running_loop
+from tallymark.serve.live.app_viewer import AppViewer, head_of
 from tallymark.serve.mount import path_below
-from tallymark.serve.pages import PageRequest, error_page, page, variant
+from tallymark.serve.pages import EVENTS, TOO_MANY_VIEWERS, PageRequest, error_page, is_for_events, page, variant
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -33,10 +34,10 @@ _TOO_LATE = error_page(503)
 
 
 def asgi_app(registry: Registry | None = None, auth: Auth | None = None) -> ASGIApp:
-    """Return an ASGI application that has the pages of `serve`: `/metrics`, `/healthz`, and an index that links to the metrics.
+    """Return an ASGI application that has the pages of `serve`: the live page at `/`, `/metrics` and `/healthz`.
 
-    Below a prefix (`root_path`), the metrics are at the prefix itself too. Metrics are read and rendered in a thread of the
-    app's own, so that the event loop goes on. asyncio and trio are supported.
+    Below a prefix (`root_path`), browsers find the live page at the prefix itself, all others the metrics. Metrics are read
+    and rendered in a thread of the app's own, so that the event loop goes on. asyncio and trio are supported.
 
     Args:
         registry: whose metrics; by default the current registry at the time of this call.
@@ -62,7 +63,7 @@ class ASGIApp:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         if kind == "http":
-            await self._answer(scope, send)
+            await self._answer(scope, receive, send)
         elif kind == "lifespan":
             await _live(receive, send)
         elif kind == "websocket":
@@ -74,12 +75,15 @@ class ASGIApp:
     def __repr__(self) -> str:
         return f"<ASGIApp of {self._registry!r}>"
 
-    async def _answer(self, scope: Message, send: Send) -> None:
+    async def _answer(self, scope: Message, receive: Receive, send: Send) -> None:
         request, loop = _request_of(scope), running_loop()
         client = _Client(send, loop, self._pages.limits.piece, is_bodiless=request.method == "HEAD")
         try:
             if refused := refusal(self._auth, request):
                 client.respond(refused)
+            elif is_for_events(request):
+                await self._watch(client, receive, send, loop)
+                return
             elif kind := variant(request):
                 await self._scrape(kind, request, client, loop)
                 return
@@ -103,12 +107,26 @@ class ASGIApp:
             pages.leave(client)
             self._pages.forget_idle()
 
+    async def _watch(self, client: _Client, receive: Receive, send: Send, loop: HostLoop) -> None:
+        feed = self._pages.feed_of(loop)
+        viewer = AppViewer(feed, send, loop, self._pages.limits.piece)
+        if client.is_bodiless or not feed.join(viewer):
+            client.respond(EVENTS if client.is_bodiless else TOO_MANY_VIEWERS)
+            await client.send_page()
+            return
+        try:
+            await loop.first(lambda: viewer.send_events(head_of(EVENTS)), lambda: _disconnected(receive))
+        finally:  # also if the task is cancelled
+            feed.leave(viewer)
+            self._pages.forget_idle()
+
 
 class _Client:
     """Who asked: waits for a page, and is then sent it in pieces, between which others have their turn.
 
     Attributes:
         made: set when there is a page to send.
+        is_bodiless: whether only the head is sent.
     """
 
     def __init__(self, send: Send, loop: HostLoop, piece: int, *, is_bodiless: bool) -> None:
@@ -116,7 +134,7 @@ class _Client:
         self._send = send
         self._loop = loop
         self._piece = piece
-        self._is_bodiless = is_bodiless
+        self.is_bodiless = is_bodiless
         self._page: Page | None = None
         self._begun = False
 
@@ -138,10 +156,10 @@ class _Client:
         """Send the page. If it is let go of in the midst, the server sees that the rest is missing, and ends the connection."""
         assert self._page is not None  # noqa: S101 - it was made
         self._begun = True
-        await self._send(_head_of(self._page))
+        await self._send(head_of(self._page))
         start, more = 0, True
         while more and self._page is not None:
-            piece = b"" if self._is_bodiless else self._page.body[start : start + self._piece]
+            piece = b"" if self.is_bodiless else self._page.body[start : start + self._piece]
             start += len(piece)
             more = bool(piece) and start < len(self._page.body)
             await self._send({"type": "http.response.body", "body": piece, "more_body": more})
@@ -153,14 +171,13 @@ def _request_of(scope: Message) -> PageRequest:
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
-    path = path_below(scope.get("root_path", ""), scope["path"])
-    return PageRequest(scope["method"], path, scope.get("query_string", b"").decode("latin-1"), headers)
+    prefix, path = path_below(scope.get("root_path", ""), scope["path"])
+    return PageRequest(scope["method"], path, scope.get("query_string", b"").decode("latin-1"), headers, prefix)
 
 
-def _head_of(page: Page) -> Message:
-    headers = [*page.headers, ("Content-Length", str(len(page.body)))]
-    encoded = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in headers]
-    return {"type": "http.response.start", "status": page.status, "headers": encoded}
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":  # the body of a request is not read
+        pass
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -2,11 +2,14 @@
 
     awaiting a head -> awaiting the page -> sending the response -> awaiting a head ...
                                          -> sending the last response -> awaiting the client's end
+                    -> sending an event -> awaiting the next -> sending an event ...
 
 With TLS, the handshake is a part of awaiting the first head. Each state has one deadline, set on entry. Nothing that the client
 does meanwhile moves it, so sending slowly gains no time. While a request is being answered nothing is read, so that pipelined
 requests wait in the kernel's buffers, not in ours. A page is handed to the kernel in pieces: what a connection holds for itself
 is one of them.
+
+Who looks at the live page stays until it leaves: each piece of an event has a deadline, the wait for the next one has none.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, cast
 
 from tallymark.serve.auth import refusal
 from tallymark.serve.hosts import is_loopback
-from tallymark.serve.pages import error_page, page, variant
+from tallymark.serve.pages import EVENTS, LIVE, TOO_MANY_VIEWERS, error_page, is_for_events, page, variant
 from tallymark.serve.wire import HeadReader, RequestError, encode_head, parse_head
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class Connection(asyncio.BufferedProtocol):
 
     Attributes:
         is_waiting: whether the client waits for its page to be made.
+        is_viewer: whether it is sent events.
+        has_scraped: whether it was sent metrics.
     """
 
     _transport: asyncio.Transport
@@ -51,7 +56,7 @@ class Connection(asyncio.BufferedProtocol):
         self._socket = accepted
         self._heads = HeadReader(endpoint.limits.head_bytes)
         self._unsent = _NOTHING  # of the page that is being sent
-        self.is_waiting = False
+        self.is_waiting = self.is_viewer = self.has_scraped = False
         self._made = self._aborted = False
         self._idle = False  # between two requests
         self._last = False  # no request is read any more
@@ -84,6 +89,7 @@ class Connection(asyncio.BufferedProtocol):
     def _let_go(self) -> None:
         self._unsent = _NOTHING
         self._endpoint.pages.leave(self)
+        self._endpoint.feed.leave(self)
         self._endpoint.forget(self)
 
     def _allow(self, seconds: float, otherwise: Callable[[], None] | None = None) -> None:
@@ -127,8 +133,11 @@ class Connection(asyncio.BufferedProtocol):
             self.respond(_NOT_OUR_NAME)
         elif refused := refusal(self._endpoint.auth, request.asked):
             self.respond(refused)
+        elif is_for_events(request.asked):
+            self._watch()
         elif kind := variant(request.asked):
             self.is_waiting = True
+            self.has_scraped = kind != LIVE
             self._pause()
             self._allow(self._endpoint.limits.page, self._give_up)
             self._endpoint.pages.ask(kind, request.asked, self)
@@ -144,6 +153,25 @@ class Connection(asyncio.BufferedProtocol):
     def _give_up(self) -> None:
         self._endpoint.pages.leave(self)
         self.respond(_TOO_LATE)
+
+    def _watch(self) -> None:
+        """Begin to send events. What the client sends from now on is discarded."""
+        self._last = True
+        self._heads.clear()
+        if self._bodiless:
+            self.respond(EVENTS)
+        elif self._endpoint.feed.join(self):
+            self.is_viewer = True
+            self.show(encode_head(EVENTS, keep_alive=False) + EVENTS.body)
+        else:
+            self.respond(TOO_MANY_VIEWERS)
+
+    def show(self, event: bytes) -> None:
+        """Begin to send an event."""
+        self._allow(self._endpoint.limits.response)
+        size = self._endpoint.limits.piece
+        self._unsent = memoryview(event)[size:]
+        self._write(memoryview(event)[:size])
 
     def respond(self, page: Page) -> None:
         """Begin to send a page."""
@@ -181,7 +209,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._unsent:
             size = self._endpoint.limits.piece
             piece, self._unsent = self._unsent[:size], self._unsent[size:]
+            if self.is_viewer:
+                self._allow(self._endpoint.limits.response)
             self._write(piece)
+        elif self.is_viewer:
+            self._unsent = _NOTHING
+            self._deadline.cancel()
+            self._endpoint.feed.is_ready(self)
         else:
             self._complete()
 

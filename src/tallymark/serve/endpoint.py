@@ -10,11 +10,12 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tallymark.log import logger
 from tallymark.serve.connection import Connection
 from tallymark.serve.limits import most_descriptors
+from tallymark.serve.live.feed import Feed
 from tallymark.serve.renderer import Renderer
 from tallymark.serve.shared_pages import SharedPages
 from tallymark.serve.tls_transport import TLSTransport
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tallymark.serve.limits import Limits
     from tallymark.serve.tls import TLS
 
-__all__ = ["Endpoint", "listen"]
+__all__ = ["Endpoint"]
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 1.0
@@ -35,22 +36,6 @@ _TURNS = 16
 """Turns of the loop in which as many connections could be accepted as may be open."""
 _ALWAYS = 4
 """Connections that may be open however few descriptors are free."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        OSError: the address cannot be used. The message names it, and a remedy if the port is in use.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(cast("tuple[str, int]", address), family=family, backlog=128)
-    except OSError as error:
-        remedy = "; choose another port, or port=0 for one that is free" if error.errno == errno.EADDRINUSE else ""
-        code = error.errno or 0  # below 0 from getaddrinfo
-        reason = os.strerror(code) if code > 0 else error.strerror
-        raise OSError(code, f"cannot serve metrics on host {host!r}, port {port}: {reason}{remedy}") from error
 
 
 class Endpoint:
@@ -63,6 +48,7 @@ class Endpoint:
         auth: what clients must give, if anything.
         loop: the event loop. Always asyncio's own, whatever policy the application sets.
         pages: the pages that take time.
+        feed: who looks at the live page.
         received: where a connection finds what it received, until the next one receives something.
     """
 
@@ -90,7 +76,9 @@ class Endpoint:
         self.loop = self._runner.get_loop()
         self.loop.set_exception_handler(self._log)
         self.loop.set_debug(False)  # in Python's development mode, each large page would be logged as a slow callback
-        self.pages = SharedPages(Renderer(registry), self.loop, limits)
+        renderer = Renderer(registry)
+        self.pages = SharedPages(renderer, self.loop, limits)
+        self.feed = Feed(renderer, self.loop, limits, most=lambda: min(limits.viewers, self._share() // 2))
 
     def run(self) -> None:
         """Serve until `stop` is called; then close everything."""
@@ -127,6 +115,7 @@ class Endpoint:
         await self._stopping.wait()
         self.loop.remove_reader(self._listener)
         await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # connections that are being accepted
+        self.feed.stop()
         promised = self.pages.stop()
         for connection in [connection for connection in self._connections if connection not in promised]:
             connection.abort()
@@ -199,12 +188,19 @@ class Endpoint:
         self._connections.pop(connection, None)
 
     def _evict(self) -> None:
-        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few."""
+        """Close the connection whose client has done nothing for longest. Who waits for us goes last, while those are few.
+
+        One that has scraped goes after all who look at the live page: they take something each second, a scraper does not.
+        """
         waiting = [connection for connection in self._connections if connection.is_waiting]
         if 2 * len(waiting) > len(self._connections):
             waiting[0].abort()
-        else:
-            next(connection for connection in self._connections if not connection.is_waiting).abort()
+            return
+        others = [connection for connection in self._connections if not connection.is_waiting]
+        first = others[0]
+        if first.has_scraped:
+            first = next((connection for connection in others if connection.is_viewer), first)
+        first.abort()
 
     def _log(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Log what asyncio caught; each message once, since it repeats some a hundred times a second."""

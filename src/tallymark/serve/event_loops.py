@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from tallymark.serve.shared_pages import EventLoop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tallymark.serve.pages import Page
     from tallymark.serve.shared_pages import Timer
 
-__all__ = ["HostLoop", "running_loop"]
+__all__ = ["HostLoop", "is_stopping", "running_loop"]
+
+T = TypeVar("T")
 
 
 class Event(Protocol):
@@ -42,6 +44,18 @@ class HostLoop(EventLoop, Protocol):
     def give_way(self) -> Awaitable[object]:
         """Let other tasks run."""
 
+    def first(self, *works: Callable[[], Awaitable[object]]) -> Awaitable[object]:
+        """Run some works at the same time until one of them ends, cancel the others, and raise what one of them raised."""
+
+
+def is_stopping() -> bool:
+    """Return True if this process was asked to end by a signal, and its server waits for clients to leave.
+
+    uvicorn does that, and tells nobody: what it has is the handler of the signal.
+    """
+    handlers = (signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT))
+    return any(getattr(getattr(handler, "__self__", None), "should_exit", False) is True for handler in handlers)
+
 
 def running_loop() -> HostLoop:
     """Return the event loop that runs in this thread.
@@ -67,6 +81,18 @@ class _Asyncio:
     def give_way(self) -> Awaitable[object]:
         return asyncio.sleep(0)
 
+    async def first(self, *works: Callable[[], Awaitable[object]]) -> None:
+        tasks = [asyncio.ensure_future(work()) for work in works]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
+
 
 class _Trio:
     def __init__(self, trio: Any) -> None:
@@ -88,11 +114,27 @@ class _Trio:
         self._trio.lowlevel.spawn_system_task(wait)
         return cast("Timer", scope)
 
-    def call_soon_threadsafe(self, callback: Callable[[Page], object], page: Page, /) -> object:
-        return self._token.run_sync_soon(callback, page)
+    def call_soon_threadsafe(self, callback: Callable[[T], object], argument: T, /) -> object:
+        return self._token.run_sync_soon(callback, argument)
 
     def event(self) -> Event:
         return cast(Event, self._trio.Event())
 
     def give_way(self) -> Awaitable[object]:
         return cast("Awaitable[object]", self._trio.lowlevel.checkpoint())
+
+    async def first(self, *works: Callable[[], Awaitable[object]]) -> None:
+        errors = []
+
+        async def run(work: Callable[[], Awaitable[object]]) -> None:
+            try:
+                await work()
+            except Exception as error:
+                errors.append(error)
+            nursery.cancel_scope.cancel()
+
+        async with self._trio.open_nursery() as nursery:
+            for work in works:
+                nursery.start_soon(run, work)
+        if errors:
+            raise errors[0]

@@ -33,6 +33,11 @@ class Limits:
         hold: how long a client may certainly receive a page. After that, a new page may take the place of the oldest.
         piece: how many bytes of a response a connection holds for itself. The rest is in a page that many may share.
         close: how long closing waits for a page that is being made.
+        viewers: how many may look at the live page. They are no more than half of the connections. What they are being sent is
+            at most `pages` documents, and those of `hold` seconds. A viewer who takes nothing for as long as a `response` may
+            take loses the connection; one that takes longer than `page` for one document is no longer sent any.
+        heartbeat: after how long without anything to send viewers are sent a comment, so that proxies keep the connection.
+        retry: how long a browser waits before it connects again.
     """
 
     head: float = 10.0
@@ -46,6 +51,9 @@ class Limits:
     hold: float = 5.0
     piece: int = 64 * 1024
     close: float = 5.0
+    viewers: int = 100
+    heartbeat: float = 15.0
+    retry: float = 2.0
 
 
 def most_descriptors() -> float:

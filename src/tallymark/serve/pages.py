@@ -8,28 +8,35 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
-from urllib.parse import unquote_plus
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote, unquote_plus
 from weakref import WeakKeyDictionary
 
 from tallymark.export.negotiate import negotiate, weight
 from tallymark.export.selection import only
 from tallymark.log import logger
 from tallymark.metric.rejections import failure_text
+from tallymark.serve.accept import prefers_html, wants_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tallymark.metric.registry import Registry
 
-__all__ = ["ROUTES", "Page", "PageRequest", "error_page", "log_failure", "page", "variant"]
+__all__ = [
+    "EVENTS", "LIVE", "ROUTES", "TOO_MANY_VIEWERS", "Page", "PageRequest", "error_page", "is_for_events", "log_failure", "page",
+    "variant",
+]  # fmt: skip
 
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 """Tells browsers to take a page for what it says it is. Else one may take text that users can write into tags for a script."""
 _TEXT = (("Content-Type", "text/plain; charset=utf-8"), _NO_SNIFFING)
-_INDEX = b'<!doctype html><html lang="en"><title>Tallymark</title><p><a href="/metrics">Metrics</a></p></html>\n'
+_VARY = (("Vary", "Accept"),)
+_OF_FEED = (_NO_SNIFFING, ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"), *_VARY)
 _PIECE = 64 * 1024
 """Bytes that are compressed at once. Between two pieces, another thread may be where it needs what this one has."""
+LIVE = "live"
+"""The variant of the document that tells everything."""
 _MOST = 1000
 """Parts of a query, and items of `Accept-Encoding`, that are looked at."""
 
@@ -46,12 +53,16 @@ class PageRequest:
         path: of the target, without the query.
         query: what follows the question mark; may be empty.
         headers: the header fields by lower-case name; those of one name are joined with commas.
+        prefix: where the app is in a server that it is a part of; empty if it has all of it. The path is what follows.
+        feed: how the live page can be told what changes: by events that the server sends, or by asking again and again.
     """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
+    prefix: str = ""
+    feed: Literal["events", "poll"] = "events"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +73,13 @@ class Page:
         status: the HTTP status code.
         headers: names and values, without `Content-Length`, which follows from the body.
         body: of the response to GET; HEAD gets the headers alone.
+        is_open: whether more follows the body, until the connection ends.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    is_open: bool = False
 
 
 def page(request: PageRequest, registry: Registry) -> Page:
@@ -75,7 +88,7 @@ def page(request: PageRequest, registry: Registry) -> Page:
     Raises:
         BaseException: what is no `Exception`, such as `KeyboardInterrupt`. It is meant for whoever owns the thread.
     """
-    route = ROUTES.get(request.path)
+    route = _route(request)
     if request.method not in ("GET", "HEAD"):
         return error_page(405, ("Allow", "GET, HEAD"))
     if route is None:
@@ -104,12 +117,22 @@ def variant(request: PageRequest) -> str | None:
     At any one moment, all requests of a variant have the same page: a variant is an encoding, a format, and what the query asks
     for.
     """
-    if request.method not in ("GET", "HEAD") or ROUTES.get(request.path) is not _metrics:
+    route = _route(request)
+    if request.method not in ("GET", "HEAD") or route not in (_metrics, _live) or is_for_events(request):
         return None
+    if route is _live:
+        return LIVE
     encoding = "gzip" if _wants_gzip(request.headers.get("accept-encoding", "")) else "identity"
     content_type = negotiate(request.headers.get("accept", "")).content_type
     names = _names(request.query)
     return f"{encoding} {content_type} {_wants_classic(request.query)} {'' if names is None else sorted(names)}"
+
+
+def is_for_events(request: PageRequest) -> bool:
+    """Return True for a request for the feed of the live page, from a client that wants events and can get them."""
+    if request.feed != "events" or request.method not in ("GET", "HEAD") or _route(request) is not _live:
+        return False
+    return wants_events(request.headers.get("accept", ""))
 
 
 def error_page(status: int, *headers: tuple[str, str], remedy: str = "") -> Page:
@@ -157,17 +180,51 @@ def _health(request: PageRequest, registry: Registry) -> Page:
     return Page(200, _TEXT, b"ok\n")
 
 
-def _index(request: PageRequest, registry: Registry) -> Page:
-    return Page(200, (("Content-Type", "text/html; charset=utf-8"), _NO_SNIFFING), _INDEX)
+def _dashboard(request: PageRequest, registry: Registry) -> Page:
+    from tallymark.serve.dashboard import dashboard
+
+    made = dashboard(request.feed)
+    return Page(200, (*made.headers, *(_VARY if request.prefix else ())), made.body)
+
+
+def _with_slash(request: PageRequest, registry: Registry) -> Page:
+    """Lead a browser to the page below a prefix: what the page names is found from there."""
+    last = quote(request.prefix.rpartition("/")[2], safe="", errors="replace")
+    return error_page(307, ("Location", f"./{last}/"), *_VARY)
+
+
+def _live(request: PageRequest, registry: Registry) -> Page:
+    from tallymark.serve.live.readings import readings_of
+
+    try:
+        document = readings_of(registry).get(registry, whole=True).whole
+    except TimeoutError:
+        return error_page(503, ("Retry-After", "5"))
+    return Page(200, (("Content-Type", "application/json"), *_OF_FEED), document or b"")
 
 
 ROUTES: dict[str, Callable[[PageRequest, Registry], Page]] = {
-    "/": _index,
+    "/": _dashboard,
+    "/live": _live,
     "/metrics": _metrics,
     "/metrics/": _metrics,
     "/healthz": _health,
 }
 """The page at each path."""
+
+
+def _route(request: PageRequest) -> Callable[[PageRequest, Registry], Page] | None:
+    """Return the page for a request. At a prefix, it is the metrics, but for who prefers HTML."""
+    if request.prefix and request.path in ("", "/"):
+        if not prefers_html(request.headers.get("accept", "")):
+            return _metrics
+        return _dashboard if request.path else _with_slash
+    return ROUTES.get(request.path)
+
+
+EVENTS = Page(200, (("Content-Type", "text/event-stream"), *_OF_FEED), b"retry: 2000\n\n", is_open=True)
+"""The response to who looks at the live page; events follow."""
+TOO_MANY_VIEWERS = error_page(503, ("Retry-After", "10"), remedy="too many look at the live page. Close some, or try again")
 
 
 def _wants_gzip(accept_encoding: str) -> bool:

@@ -25,11 +25,14 @@ class Renderer:
 
     Args:
         registry: whose pages.
+
+    Attributes:
+        registry: the same.
     """
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._requests: SimpleQueue[tuple[PageRequest, Callable[[Page], None]] | list[Page] | None] = SimpleQueue()
+        self.registry = registry
+        self._requests: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
@@ -38,20 +41,25 @@ class Renderer:
 
         If there cannot be a thread, that is logged, and the page is that of a status 500.
         """
+        if not self.call(lambda: made(self._page(request))):
+            made(error_page(500))
+
+    def call(self, work: Callable[[], object]) -> bool:
+        """Do some work soon, in the renderer's thread; it raises nothing. Return False if there cannot be a thread."""
         try:
             self._start()
         except RuntimeError as error:
             logger().error("the metrics endpoint could not start a thread to render in: %s", error)
-            made(error_page(500))
-        else:
-            self._requests.put((request, made))
+            return False
+        self._requests.put(work)
+        return True
 
     def free(self, held: list[Page]) -> None:
         """Empty a list of pages soon. To give megabytes back to the system takes milliseconds."""
         if self._thread is None:
             held.clear()
         else:
-            self._requests.put(held)
+            self._requests.put(held.clear)
 
     def _start(self) -> None:
         with self._starting:
@@ -75,16 +83,13 @@ class Renderer:
         return threading.current_thread() is self._thread
 
     def _run(self) -> None:
-        while (asked := self._requests.get()) is not None:
-            if isinstance(asked, list):
-                asked.clear()
-            else:
-                request, made = asked
-                made(self._page(request))
+        while (work := self._requests.get()) is not None:
+            work()
+            del work  # what it holds is not held while there is nothing to do
 
     def _page(self, request: PageRequest) -> Page:
         try:
-            return page(request, self._registry)
+            return page(request, self.registry)
         except BaseException as error:  # a callback's sys.exit() ends neither this thread nor the process
-            log_failure(self._registry, error)
+            log_failure(self.registry, error)
             return error_page(500)

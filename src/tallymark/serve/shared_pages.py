@@ -8,7 +8,7 @@ not for long, since after a while a new page takes the place of the oldest.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tallymark.serve.renderer import Renderer
 
 __all__ = ["SharedPages"]
+
+T = TypeVar("T")
 
 
 class Timer(Protocol):
@@ -36,7 +38,7 @@ class EventLoop(Protocol):
     def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
         """Call back at some time, in the loop's thread."""
 
-    def call_soon_threadsafe(self, callback: Callable[[Page], object], page: Page, /) -> object:
+    def call_soon_threadsafe(self, callback: Callable[[T], object], argument: T, /) -> object:
         """Call back soon, in the loop's thread, from any thread. RuntimeError if the loop has ended."""
 
 

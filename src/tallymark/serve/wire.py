@@ -172,7 +172,7 @@ def encode_head(page: Page, *, keep_alive: bool) -> bytes:
     fields = [
         ("Date", formatdate(usegmt=True)),
         *page.headers,
-        ("Content-Length", str(len(page.body))),
+        *(() if page.is_open else (("Content-Length", str(len(page.body))),)),
         ("Connection", "keep-alive" if keep_alive else "close"),
     ]
     lines = [f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}", *[f"{name}: {value}" for name, value in fields]]

@@ -24,9 +24,10 @@ __all__ = ["WSGIApp", "wsgi_app"]
 
 
 def wsgi_app(registry: Registry | None = None, auth: Auth | None = None) -> WSGIApp:
-    """Return a WSGI application that has the pages of `serve`: `/metrics`, `/healthz`, and an index that links to the metrics.
+    """Return a WSGI application that has the pages of `serve`: the live page at `/`, `/metrics` and `/healthz`.
 
-    Below a prefix (`SCRIPT_NAME`), the metrics are at the prefix itself too. A page is made in the thread that asks for it.
+    Below a prefix (`SCRIPT_NAME`), browsers find the live page at the prefix itself, all others the metrics. A page is made
+    in the thread that asks for it. The live page asks once a second for what there is, so that it keeps no thread occupied.
 
     Args:
         registry: whose metrics; by default the current registry at the time of this call.
@@ -61,5 +62,5 @@ class WSGIApp:
 
 def _request_of(environ: WSGIEnvironment) -> PageRequest:
     headers = {key[5:].replace("_", "-").lower(): value for key, value in environ.items() if key.startswith("HTTP_")}
-    path = path_below(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
-    return PageRequest(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
+    prefix, path = path_below(environ.get("SCRIPT_NAME", ""), environ.get("PATH_INFO", ""))
+    return PageRequest(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, prefix, "poll")

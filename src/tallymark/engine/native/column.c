@@ -129,6 +129,17 @@ column_subscript(PyObject *op, PyObject *key)
     return column_item(op, i < 0 ? i + column_length(op) : i);
 }
 
+/* Return 1 if rows are of the same series because they share their blocks, as two readings between which no series came or went. */
+static int
+have_same_blocks(const Rows *a, const Rows *b)
+{
+    int are_same = a->n_portions == b->n_portions;
+    for (uint32_t i = 0; are_same && i < a->n_portions; i++) {
+        are_same = a->portions[i]->block == b->portions[i]->block;
+    }
+    return are_same;
+}
+
 static PyObject *
 column_richcompare(PyObject *a, PyObject *b, int op)
 {
@@ -138,6 +149,10 @@ column_richcompare(PyObject *a, PyObject *b, int op)
     }
     if (other != NULL && other->rows == self->rows && other->which == self->which && (op == Py_EQ || op == Py_NE)) {
         return PyBool_FromLong(op == Py_EQ); /* a tuple too is equal to itself, though it may hold NaN */
+    }
+    if (other != NULL && self->which == TAGS && other->which == TAGS && (op == Py_EQ || op == Py_NE)
+        && have_same_blocks(self->rows, other->rows)) {
+        return PyBool_FromLong(op == Py_EQ);
     }
     PyObject *mine = as_tuple(self), *theirs = other != NULL ? as_tuple(other) : Py_NewRef(b);
     PyObject *result = mine == NULL || theirs == NULL ? NULL : PyObject_RichCompare(mine, theirs, op);

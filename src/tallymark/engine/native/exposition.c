@@ -124,6 +124,22 @@ find_labels(Writing *writing, Scheme scheme)
     return are_distinct(writing->labels, n, scheme);
 }
 
+/* Have the exposition, in which nobody else is writing now; without the GIL, if there are many rows. */
+static void
+begin(Writing *writing)
+{
+    Exposition *to = writing->to;
+    writing->is_begun = 1;
+    to->is_busy = 1;
+    if (to->bytes != NULL) {
+        writing->at = PyBytes_AS_STRING(to->bytes) + to->size;
+        writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
+    }
+    if (writing->rows->n >= MANY_LINES / writing->lines) {
+        release_gil(writing);
+    }
+}
+
 int
 writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines, const char *scheme)
 {
@@ -140,21 +156,24 @@ writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines
     if (writing->labels == NULL) {
         return PyErr_Occurred() ? -1 : (PyErr_NoMemory(), -1);
     }
-    writing->is_begun = 1;
-    to->is_busy = 1;
-    if (to->bytes != NULL) {
-        writing->at = PyBytes_AS_STRING(to->bytes) + to->size;
-        writing->end = PyBytes_AS_STRING(to->bytes) + capacity_of(to);
-    }
-    if (rows->n >= MANY_LINES / lines) {
-        release_gil(writing);
-    }
+    begin(writing);
     int result = find_labels(writing, (Scheme)which);
     if (result < 0) {
         take_gil(writing);
         PyErr_NoMemory();
     }
     return result;
+}
+
+int
+writing_begin_without_labels(Writing *writing, Exposition *to, const Rows *rows)
+{
+    *writing = (Writing){.to = to, .rows = rows, .lines = 1};
+    if (!is_free(to)) {
+        return -1;
+    }
+    begin(writing);
+    return 1;
 }
 
 int
@@ -262,6 +281,8 @@ static PyMethodDef exposition_methods[] = {
     {"write_numbers", exposition_write_numbers, METH_VARARGS, DOC_Exposition_write_numbers},
     {"write_buckets", exposition_write_buckets, METH_VARARGS, DOC_Exposition_write_buckets},
     {"write_exponential_buckets", exposition_write_exponential_buckets, METH_VARARGS, DOC_Exposition_write_exponential_buckets},
+    {"write_json_rows", exposition_write_json_rows, METH_VARARGS, DOC_Exposition_write_json_rows},
+    {"write_json_total", exposition_write_json_total, METH_O, DOC_Exposition_write_json_total},
     {"bytes", exposition_bytes, METH_NOARGS, DOC_Exposition_bytes},
     {NULL, NULL, 0, NULL},
 };

@@ -41,6 +41,9 @@ typedef struct {
  * or the escaping scheme is not known; -1 with an exception. */
 int writing_begin(Writing *writing, Exposition *to, const Rows *rows, uint32_t lines, const char *scheme);
 
+/* Begin to write rows in which there are no labels: 1, or -1 with an exception. */
+int writing_begin_without_labels(Writing *writing, Exposition *to, const Rows *rows);
+
 /* Have space for so many bytes, and SLACK: 1; 0 with an exception. */
 int writing_grow(Writing *writing, size_t bytes);
 
@@ -59,10 +62,12 @@ int writing_end(Writing *writing, int result);
 /* Return 1 if a tag is called as the label of a bucket's bound is. Then Python code must write, which gives it another name. */
 int writing_has_le(const Writing *writing);
 
-/* Methods: write rows of numbers, and of histograms. */
+/* Methods: write rows of numbers, and of histograms, as lines or as JSON. */
 PyObject *exposition_write_numbers(PyObject *op, PyObject *args);
 PyObject *exposition_write_buckets(PyObject *op, PyObject *args);
 PyObject *exposition_write_exponential_buckets(PyObject *op, PyObject *args);
+PyObject *exposition_write_json_rows(PyObject *op, PyObject *args);
+PyObject *exposition_write_json_total(PyObject *op, PyObject *numbers);
 
 extern PyType_Spec exposition_spec;
 

@@ -87,6 +87,19 @@ class Exposition:
         """
         return False
 
+    def write_json_rows(self, numbers: Sequence[Any], before: Sequence[Any] | None, most: int, /) -> bool:
+        """Append the rows of values, or of distributions with explicit buckets, as JSON: `[place,value],` each, or
+        `[place,count,sum,counts…],`; of the first `most` rows those that differ from `before`, the same column of an earlier
+        snapshot of the same series, or all if that is None. NaN is `null`, infinities are `"+Inf"` and `"-Inf"`.
+
+        Return False, and append nothing, where the exporter must write the rows: this engine does not know these columns.
+        """
+        return False
+
+    def write_json_total(self, numbers: Sequence[Any], /) -> bool:
+        """Append the total of all rows as JSON: `[value]` or `[count,sum,counts…]`. Return False as `write_json_rows` does."""
+        return False
+
     def bytes(self) -> bytes:
         """Return what was written, as UTF-8, and begin anew. A lone surrogate becomes `?`."""
         text = "".join(self._parts)

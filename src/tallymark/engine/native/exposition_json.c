@@ -1,0 +1,194 @@
+/* Rows as JSON: a list for each row, of its place and its numbers. */
+#include "exposition.h"
+
+#include "cell.h"
+#include "column.h"
+#include "number_text.h"
+
+#define AROUND 2 /* bytes of a row beside all numbers and commas: brackets */
+
+/* Which rows are told. */
+typedef struct {
+    const Rows *before; /* NULL: all */
+    uint32_t most;
+} Told;
+
+/* The numbers of a row that are told, and that come first among its words: counts and sum, or the value. */
+static uint32_t
+told_words(const Rows *rows)
+{
+    return rows->has_buckets ? rows->n_bounds + 2 : 1;
+}
+
+static char *
+write_json_double(char *at, double value)
+{
+    if (value != value) {
+        memcpy(at, "null", 4);
+        return at + 4;
+    }
+    int is_infinite = value - value != 0.0;
+    if (is_infinite) {
+        *at++ = '"';
+    }
+    at = write_double(at, value);
+    if (is_infinite) {
+        *at++ = '"';
+    }
+    return at;
+}
+
+/* Write what follows the place of a row: where it ends. */
+static char *
+write_numbers(char *at, const Rows *rows, const uint64_t *words)
+{
+    if (!rows->has_buckets) {
+        return write_json_double(at, double_of(words[0]));
+    }
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= rows->n_bounds; i++) {
+        count += words[i];
+    }
+    at = write_count(at, count);
+    *at++ = ',';
+    at = write_json_double(at, double_of(words[SUM_WORD(rows)]));
+    for (uint32_t i = 0; i <= rows->n_bounds; i++) {
+        *at++ = ',';
+        at = write_count(at, words[i]);
+    }
+    return at;
+}
+
+/* What a row takes at most: its place, its numbers, a count, and a comma after each. */
+static size_t
+most_bytes(const Rows *rows)
+{
+    return ((size_t)told_words(rows) + 2) * (LONGEST_NUMBER + 3) + AROUND + LONGEST_NUMBER;
+}
+
+static const uint64_t *
+words_of(const Portion *portion, const Rows *rows, uint32_t row)
+{
+    return portion->words + (size_t)row * rows->width;
+}
+
+/* Return the words that a row had before, as long as rows are asked for in their order. */
+static const uint64_t *
+words_before(const Rows *before, uint32_t *portion, uint32_t i)
+{
+    while (i >= before->portions[*portion]->start + before->portions[*portion]->block->n) {
+        ++*portion;
+    }
+    return words_of(before->portions[*portion], before, i - before->portions[*portion]->start);
+}
+
+/* Write the rows that are told: 1; -1 with an exception. */
+static int
+write_rows(Writing *writing, const Told *told)
+{
+    const Rows *rows = writing->rows, *before = told->before;
+    const size_t most = most_bytes(rows), size = told_words(rows) * sizeof(uint64_t);
+    uint32_t at_before = 0;
+    for (uint32_t i = 0; i < rows->n_portions && rows->portions[i]->start < told->most; i++) {
+        const Portion *portion = rows->portions[i];
+        for (uint32_t row = 0; row < portion->block->n && portion->start + row < told->most; row++) {
+            const uint64_t *words = words_of(portion, rows, row);
+            uint32_t place = portion->start + row;
+            if (before != NULL && memcmp(words, words_before(before, &at_before, place), size) == 0) {
+                continue;
+            }
+            if (!writing_reserve(writing, most)) {
+                return -1;
+            }
+            char *at = writing->at;
+            *at++ = '[';
+            at = write_count(at, place);
+            *at++ = ',';
+            at = write_numbers(at, rows, words);
+            *at++ = ']';
+            *at++ = ',';
+            writing->at = at;
+        }
+    }
+    return 1;
+}
+
+/* Return the rows of a column that can be written here; NULL, without an exception, for others. */
+static const Rows *
+known_rows(const State *state, PyObject *numbers)
+{
+    const Rows *rows = rows_of_column(state, numbers, VALUES);
+    return rows != NULL ? rows : rows_of_column(state, numbers, BUCKET_COUNTS);
+}
+
+PyObject *
+exposition_write_json_rows(PyObject *op, PyObject *args)
+{
+    const State *state = state_of_type(Py_TYPE(op));
+    PyObject *numbers, *earlier;
+    Py_ssize_t most;
+    if (!PyArg_ParseTuple(args, "OOn:write_json_rows", &numbers, &earlier, &most)) {
+        return NULL;
+    }
+    const Rows *rows = known_rows(state, numbers), *before = known_rows(state, earlier);
+    int has_before = earlier != Py_None;
+    int is_known = rows != NULL && (!has_before || (before != NULL && before->n == rows->n && before->width == rows->width
+                                                    && before->has_buckets == rows->has_buckets));
+    if (!is_known) {
+        Py_RETURN_FALSE;
+    }
+    uint32_t n = most < 0 ? 0 : (size_t)most < rows->n ? (uint32_t)most : rows->n;
+    Writing writing;
+    int result = writing_begin_without_labels(&writing, (Exposition *)op, rows);
+    result = writing_end(&writing, result > 0 ? write_rows(&writing, &(Told){before, n}) : result);
+    return result < 0 ? NULL : PyBool_FromLong(result);
+}
+
+/* Totals */
+
+static void
+add_words(uint64_t *total, const Rows *rows, const uint64_t *words)
+{
+    uint32_t last = told_words(rows) - 1;
+    for (uint32_t i = 0; i < last; i++) {
+        total[i] += words[i];
+    }
+    total[last] = bits_of(double_of(total[last]) + double_of(words[last]));
+}
+
+/* Write the total of all rows: 1; -1 with an exception. */
+static int
+write_total(Writing *writing, uint64_t *total)
+{
+    const Rows *rows = writing->rows;
+    for (uint32_t i = 0; i < rows->n_portions; i++) {
+        for (uint32_t row = 0; row < rows->portions[i]->block->n; row++) {
+            add_words(total, rows, words_of(rows->portions[i], rows, row));
+        }
+    }
+    if (!writing_reserve(writing, most_bytes(rows))) {
+        return -1;
+    }
+    *writing->at++ = '[';
+    writing->at = write_numbers(writing->at, rows, total);
+    *writing->at++ = ']';
+    return 1;
+}
+
+PyObject *
+exposition_write_json_total(PyObject *op, PyObject *numbers)
+{
+    const Rows *rows = known_rows(state_of_type(Py_TYPE(op)), numbers);
+    if (rows == NULL) {
+        Py_RETURN_FALSE;
+    }
+    uint64_t *total = PyMem_Calloc(told_words(rows), sizeof *total); /* 0.0 has no bits set */
+    if (total == NULL) {
+        return PyErr_NoMemory();
+    }
+    Writing writing;
+    int result = writing_begin_without_labels(&writing, (Exposition *)op, rows);
+    result = writing_end(&writing, result > 0 ? write_total(&writing, total) : result);
+    PyMem_Free(total);
+    return result < 0 ? NULL : PyBool_FromLong(result);
+}

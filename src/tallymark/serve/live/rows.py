@@ -1,0 +1,123 @@
+"""The rows of a family as JSON: all of them, or those that changed.
+
+A row begins with its place among the tags of its family. What follows is told by the type of the family's data:
+
+* sum, gauge, info, stateset: the value
+* summary: count, sum
+* histogram: count, sum, and the count of each bucket, not cumulative
+* exponential: count, sum, scale, zero count; then positive and negative buckets, each a first index and a list of counts
+"""
+
+from __future__ import annotations
+
+from operator import ne
+from typing import TYPE_CHECKING
+
+from tallymark.metric.data import (
+    ExponentialHistogramData,
+    Exposition,
+    GaugeData,
+    HistogramData,
+    InfoData,
+    StateSetData,
+    SumData,
+    SummaryData,
+)
+from tallymark.metric.portions import portions
+from tallymark.serve.live.json_text import number, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any, TypeAlias
+
+    from tallymark.engine.exponential import Buckets
+    from tallymark.metric.data import Data
+
+    Row: TypeAlias = tuple[Any, ...]
+
+__all__ = ["rows_text", "total_text"]
+
+
+def rows_text(data: Data, before: Data | None, most: int) -> bytes:
+    """Return the rows, separated by commas.
+
+    Args:
+        data: whose rows; at most the first `most` of them.
+        before: an earlier state of the same series: then only rows that changed since are returned.
+        most: rows beyond which none is looked at.
+    """
+    text = Exposition()
+    columns, write = _columns(data)
+    earlier = None if before is None else _columns(before)[0]
+    if not text.write_json_rows(columns[0], None if earlier is None else earlier[0], most):
+        count = min(most, len(data.tags))
+        for portion in portions(count):
+            text.write(_portion(columns, earlier, write, slice(portion.start, min(portion.stop, count))))
+    return text.bytes().removesuffix(b",")
+
+
+def _portion(
+    columns: Sequence[Sequence[Any]], earlier: Sequence[Sequence[Any]] | None, write: Callable[[Row], str], portion: slice
+) -> str:
+    rows = list(zip(*[column[portion] for column in columns], strict=True))
+    places = range(portion.start, portion.stop)
+    if earlier is None:
+        return "".join([f"[{place},{write(row)}]," for place, row in zip(places, rows, strict=True)])
+    before = list(zip(*[column[portion] for column in earlier], strict=True))
+    differ = zip(places, rows, before, map(ne, rows, before), strict=True)
+    found = [(place, write(row), write(was)) for place, row, was, is_other in differ if is_other]
+    return "".join([f"[{place},{now}]," for place, now, was in found if now != was])  # NaN is never equal to itself
+
+
+def _columns(data: Data) -> tuple[Sequence[Sequence[Any]], Callable[[Row], str]]:
+    """Return the columns that rows are made of, and how one is written after its place."""
+    match data:
+        case SumData() | GaugeData() | StateSetData() | InfoData():
+            return (data.values,), numbers
+        case SummaryData():
+            return (data.counts, data.sums), numbers
+        case HistogramData():
+            return (data.bucket_counts, data.sums), _histogram
+        case ExponentialHistogramData():
+            return (data.positives, data.negatives, data.scales, data.zero_counts, data.sums), _exponential
+
+
+def _histogram(row: Row) -> str:
+    counts, total = row
+    return f"{sum(counts)},{number(total)},{','.join(map(str, counts))}"
+
+
+def _exponential(row: Row) -> str:
+    positives, negatives, scale, zero_count, total = row
+    count = zero_count + sum(positives[1]) + sum(negatives[1])
+    return f"{count},{number(total)},{scale},{zero_count},{_buckets(positives)},{_buckets(negatives)}"
+
+
+def _buckets(buckets: Buckets) -> str:
+    first, counts = buckets
+    return f"[{first},[{','.join(map(str, counts))}]]"
+
+
+def total_text(data: Data) -> str:
+    """Return what all rows add up to, as a row without its place; `null` for what does not add up."""
+    text = Exposition()
+    match data:
+        case SumData() if text.write_json_total(data.values):
+            return text.bytes().decode()
+        case HistogramData() if text.write_json_total(data.bucket_counts):
+            return text.bytes().decode()
+        case SumData():
+            return f"[{number(_sum(data.values))}]"
+        case SummaryData():
+            return f"[{_sum(data.counts)},{number(_sum(data.sums))}]"
+        case HistogramData():
+            counts = [0] * (len(data.bounds) + 1)
+            for portion in portions(len(data.tags)):
+                counts = [sum(column) for column in zip(counts, *data.bucket_counts[portion], strict=True)]
+            return f"[{_histogram((counts, _sum(data.sums)))}]"
+        case _:
+            return "null"
+
+
+def _sum(column: Sequence[Any]) -> Any:
+    return sum([sum(column[portion]) for portion in portions(len(column), 4096)])
