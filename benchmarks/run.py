@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from plan import event_loops, lifetimes, memory, original, scrapes, tables
+from plan import event_loops, lifetimes, memory, middlewares, original, scrapes, tables
 from plan import figures as measured
 from plan.criteria import FAIL, UNDECIDED, criteria
 from plan.figures import Figures
@@ -38,6 +38,7 @@ def gather(options: argparse.Namespace) -> Figures:
     if not options.quick:
         made = replace(made, held=memory.measure_held(), lifetimes=lifetimes.measure_lifetimes())
         made = replace(made, scrapes=scrapes.measure_scrapes(), event_loops=event_loops.measure_event_loops())
+        made = replace(made, middlewares=middlewares.measure_middlewares())
     return replace(made, original=theirs, original_ratios=ratios, post_mortem=post_mortem, suite=measured.run_suite())
 
 

@@ -42,6 +42,8 @@ def criteria(figures: Figures) -> list[Criterion]:
         _lifetimes(figures),
         *_scrapes(figures),
         _event_loops(figures),
+        _middleware(figures, "fastapi", 10.0, "prometheus-fastapi-instrumentator: a request of FastAPI"),
+        _middleware(figures, "flask", 5.0, "prometheus-flask-exporter: a request of Flask"),
     ]
 
 
@@ -138,3 +140,15 @@ def _event_loops(figures: Figures) -> Criterion:
         return _unmeasured(text)
     longer = live["held_up"] - constant["held_up"]
     return Criterion(text, f"{longer * 1000:.1f} ms", _decided(longer <= 0.001))
+
+
+def _middleware(figures: Figures, framework: str, least: float, peer: str) -> Criterion:
+    """Compare what metrics add to a request."""
+    text = f">= {least:g} times cheaper than {peer}"
+    found = figures.middlewares.get(framework)
+    if not found:
+        return _unmeasured(text)
+    without = min(found["without"], found["without again"])
+    ours, theirs = (found[kind] - without for kind in ("tallymark", "peer"))
+    figure = f"{theirs / ours:.1f} times ({ours * 1e6:.1f} µs, {theirs * 1e6:.1f} µs)"
+    return Criterion(text, figure, _decided(theirs >= least * ours))

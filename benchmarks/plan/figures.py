@@ -71,6 +71,7 @@ class Figures:
     lifetimes: dict[str, dict[str, Any]] = field(default_factory=dict)  # what workers leave behind: see lifetimes.py
     scrapes: dict[str, dict[str, float]] = field(default_factory=dict)  # what one over HTTP costs: see scrapes.py
     event_loops: dict[str, dict[str, float]] = field(default_factory=dict)  # what one under uvicorn costs: see event_loops.py
+    middlewares: dict[str, dict[str, float]] = field(default_factory=dict)  # what an HTTP request costs: see middlewares.py
     ratios: dict[str, list[float]] = field(default_factory=dict)  # of rows whose processes took turns: see ratios.py
     original: dict[str, dict[str, float]] = field(default_factory=dict)  # the Go original; a time only if it was run here
     original_ratios: dict[str, list[float]] = field(default_factory=dict)  # its time / ours, one a round

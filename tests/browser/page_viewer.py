@@ -38,7 +38,7 @@ class Viewer:
         return self.see(documents[-1])
 
     def see(self, document: dict[str, Any]) -> Viewer:
-        shown = "time => window.tallymark && Date.parse(document.getElementById('status-time').dateTime) === Math.floor(time * 1000)"
+        shown = "time => Date.parse(document.getElementById('status-time').dateTime) === Math.floor(time * 1000)"
         self.page.wait_for_function(shown, arg=document["time"])
         return self
 

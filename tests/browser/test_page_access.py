@@ -40,8 +40,9 @@ def opened(viewer: Viewer, service: FakeService) -> Viewer:
 
 def test_axe_finds_nothing(view: Callable[..., Viewer], service: FakeService) -> None:
     viewer = opened(view(), service)
-    for scheme, state in (("light", "page"), ("dark", "page"), ("dark", "search")):
+    for scheme, state, width in (("light", "page", 1280), ("dark", "page", 360), ("dark", "search", 360)):
         viewer.page.emulate_media(color_scheme=scheme)
+        viewer.page.set_viewport_size({"width": width, "height": 900})
         if state == "search":
             viewer.page.keyboard.press("/")
         found = Axe().run(viewer.page).response["violations"]

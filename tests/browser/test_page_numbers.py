@@ -19,6 +19,10 @@ LIBRARY = """([documents, script]) => {
 }"""
 
 
+TILES = "() => [...document.querySelectorAll('.tile')].map((tile) => tile.innerText.split('\\n').slice(0, 2))"
+"""The name and the number of each tile."""
+
+
 def histogram_quantile(q: float, bounds: Sequence[float], counts: Sequence[float]) -> float:
     """As Prometheus' documentation tells it."""
     rank = q * sum(counts)
@@ -65,6 +69,22 @@ def test_a_route_has_the_rate_errors_and_quantiles_that_were_recorded(
     tiles = viewer.text("#tiles")
     assert "600 in 1 min" in tiles.replace("\u2009", " ")
     assert "30 of 600" in tiles
+
+
+def test_the_tiles_are_about_requests_where_there_are_any(view: Callable[..., Viewer], service: FakeService) -> None:
+    service.set("http.server.active_requests", 3)
+    service.set("operations_in_flight", 4, operation="charge")
+    service.request("/pay", 0.01)
+    service.observe("operation_duration", 0.1, {"operation": "charge", "status": "success"})
+    viewer = view().open(service.reading(complete=True))
+    service.observe("operation_duration", 0.1, {"operation": "charge", "status": "success"}, times=7)
+    viewer.show(service.reading())
+    tiles = viewer.page.evaluate(TILES)
+    assert [*tiles[0], *tiles[3]] == ["Operations", "7/s", "In progress", "4"]
+    service.request("/pay", 0.01, times=2)
+    viewer.show(service.reading())
+    tiles = viewer.page.evaluate(TILES)
+    assert [*tiles[0], *tiles[3]] == ["Requests", "1/s", "In progress", "3"]
 
 
 def test_a_restart_is_never_a_negative_rate(view: Callable[..., Viewer], service: FakeService) -> None:

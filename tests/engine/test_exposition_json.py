@@ -1,134 +1,173 @@
-"""Rows as JSON: what the native engine writes is what Python code writes, whatever rows it is given to compare with."""
+"""Rows as JSON: what an engine writes itself, and what it leaves to the exporter."""
 
 from __future__ import annotations
 
 import json
 import math
 import threading
-from itertools import pairwise, product
 from typing import Any
-from unittest import mock
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import tallymark as tm
 from tallymark.engine import load_engine
-from tallymark.engine.reference.exposition import Exposition as ReferenceExposition
-from tallymark.serve.live import rows
 
-MANY = 1500  # rows, which are written without the GIL
-VALUES = [0.0, -0.0, 1.5, math.nan, math.inf, -math.inf, 1e300, 5e-324, 2.0**53, 1e16, 1e22, 1e-5, 0.1]
+BOUNDS = [0.5, 1, 5]
 
 
-def exposition() -> Any:
+@pytest.fixture
+def registry() -> tm.Registry:
+    """A registry on the engine that writes rows."""
+    return tm.Registry(engine="native", limits=tm.TagLimits(max_series=10_000))
+
+
+@pytest.fixture
+def text() -> Any:
     return load_engine("native").Exposition()
 
 
-def recorded(registry: tm.Registry, series: int = 3) -> None:
-    for place in range(series):
-        limits = tm.TagLimits(max_series=MANY)
-        registry.gauge("level", limits=limits).inc(place + 0.5, a=place)
-        registry.histogram("size", buckets=[1, 10], limits=limits).observe(place, a=place)
-        registry.histogram("spread", exponential=True, limits=limits).observe(place, a=place)
+def rows(text: Any, now: Any, before: Any = None, most: int = 2**40) -> Any:
+    assert text.write_json_rows(now, before, most)
+    return json.loads(f"[{text.bytes().decode().removesuffix(',')}]")
 
 
-def columns(registry: tm.Registry) -> dict[str, Any]:
-    """Return the column of each family by which its rows are known."""
-    data = {family.name: family.data for family in registry.snapshot().families}
-    return {name: rows._columns(data[name])[0][0] for name in ("level", "size", "spread")}
+def values(registry: tm.Registry) -> Any:
+    return registry.snapshot()["level"].columns.values
 
 
-def by_python(write: Any, *arguments: Any) -> Any:
-    with mock.patch.object(rows, "Exposition", ReferenceExposition):
-        return write(*arguments)
+def counts(registry: tm.Registry) -> Any:
+    return registry.snapshot()["size"].columns.bucket_counts
 
 
-def test_nothing_is_written_where_no_row_is_told() -> None:
-    registry = tm.Registry(engine="native")
-    recorded(registry)
-    earlier, now = columns(registry), columns(registry)
-    for name in ("level", "size"):
-        text = exposition()
-        assert text.write_json_rows(now[name], earlier[name], 5)
-        assert text.write_json_rows(now[name], None, 0)
-        assert text.write_json_rows(now[name], None, -1)
+def test_the_reference_engine_leaves_all_to_the_exporter() -> None:
+    text = load_engine("reference").Exposition()
+    assert not text.write_json_rows((1.0,), None, 1)
+    assert not text.write_json_total((1.0,))
+    assert text.bytes() == b""
+
+
+@given(st.lists(st.floats(), max_size=30), st.integers(-2, 40))
+def test_numbers_are_written_as_repr_does(numbers: list[float], most: int) -> None:
+    registry, text = tm.Registry(engine="native"), load_engine("native").Exposition()
+    gauge = registry.gauge("level")
+    for place, number in enumerate(numbers):
+        gauge.set(number, a=place)
+    wanted = numbers if numbers else [0.0]  # the untagged series
+    special = {math.inf: '"+Inf"', -math.inf: '"-Inf"'}
+    told = ["null" if number != number else special.get(number, repr(number)) for number in wanted]
+    assert text.write_json_rows(values(registry), None, most)
+    expected = "".join([f"[{place},{number}]," for place, number in enumerate(told[: max(most, 0)])])
+    assert text.bytes() == expected.encode()
+
+
+def test_rows_that_changed_wherever_they_are(registry: tm.Registry, text: Any) -> None:
+    gauge, size = registry.gauge("level"), registry.histogram("size", buckets=BOUNDS)
+    for place in range(5000):  # in several blocks
+        gauge.set(place, a=place)
+        size.observe(1, a=place)
+    before = values(registry), counts(registry)
+    changed = [0, 1023, 1024, 2500, 4999]
+    for place in changed:
+        gauge.set(-1, a=place)
+        size.observe(7, a=place)
+    assert rows(text, values(registry), before[0]) == [[place, -1.0] for place in changed]
+    assert rows(text, counts(registry), before[1]) == [[place, 2, 8.0, 0, 1, 0, 1] for place in changed]
+    assert rows(text, counts(registry), before[1], 1024) == [[place, 2, 8.0, 0, 1, 0, 1] for place in changed[:2]]
+    assert rows(text, before[0], before[0]) == []
+
+
+def test_rows_whose_blocks_differ(registry: tm.Registry, text: Any) -> None:
+    gauge = registry.gauge("level")
+    for place in range(3000):
+        gauge.set(place, a=place)
+    before = values(registry)
+    for place in range(10):
+        gauge.with_tags(a=place).remove()
+        gauge.set(place, b=place)
+    now = values(registry)
+    assert len(now) == len(before)
+    assert dict(rows(text, now, before)) == {place: now[place] for place in range(3000) if now[place] != before[place]}
+
+
+def test_what_is_left_to_the_exporter(registry: tm.Registry, text: Any) -> None:
+    gauge = registry.gauge("level")
+    gauge.set(1, a=1)
+    registry.histogram("size", buckets=BOUNDS).observe(1)
+    registry.histogram("other", buckets=[1]).observe(1)
+    registry.histogram("wide", exponential=True).observe(1)
+    one, size = values(registry), counts(registry)
+    gauge.set(1, a=2)
+    snapshot = registry.snapshot()
+    for now, before in [
+        (values(registry), one),  # another number of rows
+        (one, size), (size, one), (one, (1.0,)), (size, snapshot["other"].columns.bucket_counts),
+        ((1.0,), None), (None, None), ("text", None), (snapshot["level"].columns.tags, None),
+        (snapshot["size"].columns.sums, None), (snapshot["wide"].columns.positives, None),
+    ]:  # fmt: skip
+        assert not text.write_json_rows(now, before, 10)
         assert text.bytes() == b""
-        text.write("more")
-        assert text.write_json_rows(now[name], earlier[name], 5)
-        assert text.bytes() == b"more"
+    for column in ((1.0,), None, snapshot["level"].columns.tags, snapshot["wide"].columns.positives):
+        assert not text.write_json_total(column)
+    with pytest.raises(TypeError):
+        text.write_json_rows(one)
+    with pytest.raises(TypeError):
+        text.write_json_rows(one, None, "many")
 
 
-def test_rows_of_anything_else_are_left_to_python() -> None:
-    registry, other = tm.Registry(engine="native"), tm.Registry(engine="native")
-    recorded(registry)
-    recorded(other, series=4)
-    other.histogram("fine", buckets=[1, 2, 3]).observe(1, a=1)
-    now, others = columns(registry), columns(other)
-    fine = other.snapshot()["fine"].columns
-    reference = tm.Registry(engine="reference")
-    recorded(reference)
-    wrong = [*others.values(), fine.bucket_counts, fine.sums, fine.tags, *columns(reference).values(), (1.0,), "level", 3]
-    for column, before in product((now["level"], now["size"]), wrong):
-        text = exposition()
-        assert text.write_json_rows(column, before, 5) is False
-        assert text.bytes() == b""
-    for column in (now["spread"], fine.sums, fine.tags, (1.0,), None):
-        assert exposition().write_json_rows(column, None, 5) is False
-        assert exposition().write_json_total(column) is False
+def test_totals(registry: tm.Registry, text: Any) -> None:
+    for place in range(3000):
+        registry.gauge("level").set(place, a=place)
+        registry.histogram("size", buckets=BOUNDS).observe(place % 8, a=place)
+    assert text.write_json_total(values(registry))
+    assert json.loads(text.bytes()) == [sum(range(3000))]
+    assert text.write_json_total(counts(registry))
+    assert json.loads(text.bytes()) == [3000, 10500.0, 375, 375, 1500, 750]
 
 
-@pytest.mark.parametrize("arguments", [(), ((), None), ((), None, "1"), ((), None, 2**70)])
-def test_wrong_arguments(arguments: tuple[Any, ...]) -> None:
-    with pytest.raises((TypeError, OverflowError)):
-        exposition().write_json_rows(*arguments)
+def test_it_is_written_after_what_is_there(registry: tm.Registry, text: Any) -> None:
+    registry.gauge("level").set(1)
+    text.write("é")
+    assert text.write_json_rows(values(registry), None, 1)
+    assert text.write_json_total(values(registry))
+    assert text.bytes().decode() == "é[0,1.0],[1.0]"
 
 
-RECORDS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(VALUES) | st.floats()), max_size=12)
+def test_other_threads_record_meanwhile(registry: tm.Registry, text: Any) -> None:
+    size = registry.histogram("size", buckets=BOUNDS)
+    for place in range(5000):
+        size.observe(1, a=place)
+    done = threading.Event()
 
+    def record() -> None:
+        while not done.is_set():
+            for place in range(0, 5000, 100):
+                size.observe(1, a=place)
 
-@given(st.lists(RECORDS, min_size=2, max_size=3), st.integers(0, 6))
-@settings(max_examples=60)
-def test_both_ways_write_the_same(readings: list[list[tuple[str, float]]], most: int) -> None:
-    registry = tm.Registry(engine="native")
-    level = registry.gauge("level")
-    taken = []
-    for records in readings:
-        for tag, value in records:
-            level.set(value, a=tag)
-            registry.histogram("size", buckets=[-1, 0.5, 1e6]).observe(value if math.isfinite(value) else 1, a=tag)
-        taken.append(registry.snapshot())
-    for before, now in pairwise([None, *taken]):
-        for family in now.families if now else ():
-            was = next((one.data for one in before.families if one.name == family.name), None) if before else None
-            comparable = was if was is not None and was.tags == family.data.tags else None
-            told = rows.rows_text(family.data, comparable, most)
-            assert told == by_python(rows.rows_text, family.data, comparable, most)
-            json.loads(b"[%b]" % told)
-            assert rows.total_text(family.data) == by_python(rows.total_text, family.data)
-
-
-def test_many_rows_are_written_while_others_record_and_remove() -> None:
-    registry = tm.Registry(engine="native")
-    recorded(registry, MANY)
-    data = registry.snapshot()["level"].data
-    wanted = by_python(rows.rows_text, data, None, MANY)
-    ended = threading.Event()
-
-    def disturb() -> None:
-        level = registry.gauge("level")
-        while not ended.is_set():
-            for place in range(0, MANY, 7):
-                level.with_tags(a=place).remove()
-                level.set(1, a=place)
-
-    other = threading.Thread(target=disturb)
-    other.start()
+    thread = threading.Thread(target=record)
+    thread.start()
     try:
-        for _ in range(20):
-            assert rows.rows_text(data, None, MANY) == wanted
-            json.loads(b"[%b]" % rows.rows_text(registry.snapshot()["level"].data, data, MANY))
+        before = None
+        for _ in range(5):
+            now = counts(registry)
+            for row in rows(text, now, before):
+                assert row[1] == sum(row[3:])
+            before = now
     finally:
-        ended.set()
-        other.join()
+        done.set()
+        thread.join()
+
+
+def test_tags_of_two_readings_are_the_same_where_no_series_came_or_went(registry: tm.Registry) -> None:
+    gauge = registry.gauge("level")
+    for place in range(3000):
+        gauge.set(place, a=place)
+    first, second = (registry.snapshot()["level"].columns.tags for _ in range(2))
+    assert first == second
+    assert not (first != second)  # noqa: SIM202 - another operator
+    gauge.set(1, a="more")
+    third = registry.snapshot()["level"].columns.tags
+    assert first != third
+    gauge.with_tags(a=0).remove()
+    assert registry.snapshot()["level"].columns.tags != first

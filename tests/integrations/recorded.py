@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import recorded_frameworks
 import recorded_http
+import recorded_workers
 
 import tallymark as tm
 from tallymark.metric.names import exposition_name
@@ -30,7 +32,16 @@ class Recorded:
 
 RECORDED = [
     Recorded("asgi", recorded_http.asgi),
+    Recorded("fastapi", recorded_http.fastapi),
+    Recorded("flask", recorded_http.flask),
+    Recorded("starlette", recorded_http.starlette),
     Recorded("wsgi", recorded_http.wsgi),
+    Recorded("asyncio", recorded_workers.asyncio),
+    Recorded("celery", recorded_workers.celery),
+    Recorded("gc", recorded_workers.gc),
+    Recorded("logging", recorded_workers.logging),
+    Recorded("django", recorded_frameworks.django),
+    Recorded("aiohttp", recorded_frameworks.aiohttp),
 ]
 """Add a line for another integration, whose page has the two comments that `BEGIN` and `END` are."""
 

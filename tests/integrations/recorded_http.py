@@ -8,7 +8,14 @@ from contextlib import suppress
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
+from fastapi import FastAPI
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
 import tallymark as tm
+from tallymark import integrations
 from tallymark.integrations.asgi import MetricsMiddleware
 from tallymark.integrations.wsgi import MetricsMiddleware as WSGIMetricsMiddleware
 
@@ -42,6 +49,40 @@ async def ask_asgi(app: Any, paths: Iterable[str]) -> None:
         }  # fmt: skip
         with suppress(RuntimeError):
             await app(scope, receive, send)
+
+
+def starlette(registry: tm.Registry) -> None:
+    """Have a Starlette application answer, and fail."""
+
+    async def hello(request: Any) -> PlainTextResponse:
+        return PlainTextResponse("hello")
+
+    app = Starlette(routes=[Route("/hello", hello), Route("/fails", fail)])
+    integrations.starlette.instrument(app, registry=registry)
+    asyncio.run(ask_asgi(app, ["/hello", "/fails"]))
+
+
+def fastapi(registry: tm.Registry) -> None:
+    """Have a FastAPI application answer, and fail."""
+    app = FastAPI()
+    app.get("/hello")(lambda: "hello")
+    app.get("/fails")(lambda: fail(None))
+    integrations.fastapi.instrument(app, registry=registry)
+    asyncio.run(ask_asgi(app, ["/hello", "/fails"]))
+
+
+def flask(registry: tm.Registry) -> None:
+    """Have a Flask application answer, and fail."""
+    app = Flask("recorded")
+    app.logger.disabled = True
+    app.add_url_rule("/hello", view_func=lambda: "hello", endpoint="hello")
+    app.add_url_rule("/fails", view_func=lambda: fail(None), endpoint="fails")
+    integrations.flask.instrument(app, registry=registry)
+    ask_wsgi(app, ["/hello", "/fails"])
+
+
+def fail(request: Any) -> Any:
+    raise RuntimeError
 
 
 def wsgi(registry: tm.Registry) -> None:

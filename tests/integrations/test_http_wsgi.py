@@ -121,7 +121,8 @@ def test_the_clock_stops_when_the_last_byte_was_taken(registry: tm.Registry, clo
 def test_a_generator_that_is_abandoned_in_the_midst_is_closed_and_ends(registry: tm.Registry, clock: Any) -> None:
     body = Body(b"a", b"b", b"c")
     response = MetricsMiddleware(answers(body), registry=registry)(environ_of(), ignore)
-    assert next(iter(response)) == b"a"
+    iterator = iter(response)
+    assert next(iterator) == b"a"
     assert active(registry) == 1
     clock.now += 2
     response.close()
@@ -132,11 +133,9 @@ def test_a_generator_that_is_abandoned_in_the_midst_is_closed_and_ends(registry:
     assert ended(registry) == {("GET", None, "200", None): 1}
 
 
-@pytest.mark.parametrize("begun", [False, True])
-def test_a_response_that_nobody_closes_ends_when_it_is_forgotten(registry: tm.Registry, begun: bool) -> None:
+def test_a_response_that_nobody_closes_ends_when_it_is_forgotten(registry: tm.Registry) -> None:
     response = MetricsMiddleware(answers(Body(b"a", b"b")), registry=registry)(environ_of(), ignore)
-    if begun:
-        next(iter(response))
+    next(iter(response))
     del response
     gc.collect()
     assert active(registry) == 0

@@ -55,11 +55,11 @@ class Outcome:
 class Program:
     """A program that runs, and has logged where it serves HTTP. It may lose workers, but must not end itself."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, ready: str) -> None:
         self.process = process
         self.port = int(poll(lambda: self._look(log), "the program logs where it serves")[1])
         self._before: Samples = {}
-        self.get_at_last("/metrics")  # uvicorn logs it before it listens
+        self.get_at_last(ready)  # uvicorn logs it before it listens
 
     def _look(self, log: Path) -> re.Match[str] | None:
         assert self.process.poll() is None, "the program has ended"
@@ -149,8 +149,11 @@ class Program:
 
 
 @contextmanager
-def running(directory: Path, *arguments: str, shared: Path | None) -> Iterator[Program]:
-    """Run a Python program in `directory` for the duration of a `with` block. Nothing of it is left, whatever happens."""
+def running(directory: Path, *arguments: str, shared: Path | None, ready: str = "/metrics") -> Iterator[Program]:
+    """Run a Python program in `directory` for the duration of a `with` block. Nothing of it is left, whatever happens.
+
+    It is ready when it answers a request for the path `ready`.
+    """
     log = directory / "log"
     environment = os.environ | {
         "SHARED": str(shared or ""), "PYTHONPATH": str(APPS), "PYTHONDONTWRITEBYTECODE": "1", "XDG_RUNTIME_DIR": str(directory),
@@ -161,7 +164,7 @@ def running(directory: Path, *arguments: str, shared: Path | None) -> Iterator[P
             cwd=directory, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
         )  # fmt: skip
     try:
-        yield Program(process, log)
+        yield Program(process, log, ready)
     except BaseException:
         print(log.read_text()[-10_000:])
         raise

@@ -181,6 +181,7 @@ GOOD = {
     "without a length": b"HTTP/1.0 200 OK\r\n\r\nx_total 5\n",
     "chunked": chunked(b"x_total 5\n") + b"0\r\n\r\n",
     "gzip": page(gzip.compress(b"x_total 5\n"), "Content-Encoding: gzip"),
+    "gzip in two members": page(gzip.compress(b"# x\n") + gzip.compress(b"x_total 5\n"), "Content-Encoding: gzip"),
     "large gzip": page(gzip.compress(b"x_total 5\n" + b"# comment\n" * 200_000), "Content-Encoding: gzip"),
     "an unknown type": page(b"x_total 5\n", "Content-Type: application/octet-stream"),
 }
@@ -198,6 +199,7 @@ BAD = {
     "cut off chunk": (chunked(b"x_total 5\n")[:-8], "before its page was complete"),
     "cut off chunks": (chunked(b"x_total 5\n"), "before its page was complete"),
     "cut off gzip": (page(gzip.compress(b"x_total 5\n" * 10)[:-9], "Content-Encoding: gzip"), "before its page was complete"),
+    "gzip and more": (page(gzip.compress(b"x_total 5\n") + b"more", "Content-Encoding: gzip"), "which it is not"),
     "no gzip": (page(b"x_total 5\n", "Content-Encoding: gzip"), "which it is not"),
     "brotli": (page(b"x_total 5\n", "Content-Encoding: br"), "compressed by br"),
     "no http": (b"SSH-2.0-OpenSSH_9.2\r\n", "does not answer in HTTP"),
@@ -318,6 +320,20 @@ def test_a_slow_page_is_given_up(answer: Answer) -> None:
 )  # fmt: skip
 def test_what_is_no_source(text: str, what: str) -> None:
     assert what in trouble(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:se/cret@host/",
+        "http://me:cret/se@host/",
+        "http://me:se@cret@ho st/",
+        "ftp://me:se/@cret@host/",
+        "http://me:se\ncret@h",
+    ],
+)
+def test_a_password_that_breaks_the_url_is_not_told(text: str) -> None:
+    assert "cret" not in trouble(text)
 
 
 @pytest.mark.parametrize("text", ["[::1]:9464", "http://[::1]:9464/metrics", "LOCALHOST:80", "https://localhost"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
@@ -88,7 +90,7 @@ def test_a_bucket_that_is_smaller_than_the_one_before_is_empty() -> None:
     assert series.histogram.bucket_counts == (5, 0, 1)
 
 
-@pytest.mark.parametrize("count", ["NaN", "-1", "+Inf"])
+@pytest.mark.parametrize("count", ["NaN", "-1", "+Inf", "1.7e308"])
 def test_a_count_that_can_be_none_is_0(count: str) -> None:
     (series,) = only(f'# TYPE h histogram\nh_bucket{{le="1"}} {count}\nh_bucket{{le="+Inf"}} 6\n')
     assert series.histogram.bucket_counts == (0, 6)
@@ -106,6 +108,31 @@ def test_a_summary_and_its_quantiles_are_two_families_with_one_name() -> None:
     assert quantiles.data == tm.GaugeData((tm.TagSet(quantile="0.5"),), (0.0,), (0.1,))
     assert summary.exposition_name == quantiles.exposition_name == "gc_seconds"
     assert summary.name != quantiles.name
+
+
+def test_a_metric_that_is_named_as_the_quantiles_of_a_summary_is_not_mixed_with_them() -> None:
+    snapshot = read('# TYPE x summary\nx{quantile="0.5"} 1\nx_count 1\n{"x.quantile"} 5\n{"x.quantile",a="b"} 5\n')
+    assert [family.name for family in snapshot.families] == ["x", "x.quantile"]
+
+
+def test_a_bucket_without_a_bound_is_passed_over() -> None:
+    (series,) = only('# TYPE h histogram\nh_bucket 9\nh_bucket{le=""} 9\nh_bucket{le="1"} 3\nh_count 4\n')
+    assert series.histogram.bucket_counts == (3, 1)
+
+
+def test_very_many_bounds_become_fewer_and_each_time_the_same() -> None:
+    def page(counts: range) -> str:
+        lines = [f'h_bucket{{a="{series}",le="{series + 0.5}"}} {counts[series]}\n' for series in range(1100)]
+        return "# TYPE h histogram\n" + "".join(lines)
+
+    family, later = only(page(range(1100))), only(page(range(1, 1101)))
+    assert len(family.bounds) * len(family) <= 2**20
+    assert len(family.bounds) > 300
+    assert family.bounds == later.bounds
+    assert [sum(one.histogram.bucket_counts) for one in family] == [*range(1100)]
+    (place,) = [place for place, bound in enumerate(family.bounds) if bound == family.bounds[7]]
+    row = int(family.bounds[7])
+    assert family.data.bucket_counts[row][place] == row  # type: ignore[union-attr]
 
 
 def test_only_a_histogram_s_le_is_a_bucket() -> None:
@@ -159,6 +186,25 @@ def test_it_can_be_written_again(registry: tm.Registry) -> None:
 
 # What is read again
 
+PARTS = [
+    "x",
+    "x_total",
+    "{",
+    "}",
+    'a="b"',
+    'a="} 1"',
+    'a=" # "',
+    'a="\\""',
+    ",",
+    " ",
+    "\t",
+    "1",
+    "1e5",
+    "NaN",
+    " # ",
+    '{t="u"}',
+]
+
 
 @pytest.mark.parametrize(
     ("line", "later"),
@@ -174,6 +220,10 @@ def test_it_can_be_written_again(registry: tm.Registry) -> None:
         ('x_total{a="b"} 1 # {t="u"} 9', 'x_total{a="b"} 2 # {t="u"} 8'),
         ('x_total 1 # {t="u"} 9 1.5', 'x_total 2 # {t="u"} 8 1.5'),
         ('x{a="b"} 1\r', 'x{a="b"} 2\r'),
+        ("x\t1 1700000000000", "x\t2 1700000000000"),
+        ('x{a="b c"}\t1', 'x{a="b c"}\t2'),
+        ('x{a="b c"}1', 'x{a="b c"}2'),
+        ('x{a="b c",d="} "}\t1 5', 'x{a="b c",d="} "}\t2 5'),
     ],
 )
 def test_a_page_that_is_read_again_is_read_as_the_first_time(line: str, later: str) -> None:
@@ -182,6 +232,17 @@ def test_a_page_that_is_read_again_is_read_as_the_first_time(line: str, later: s
     assert reader.families(f"{later}\n") == TextReader().families(f"{later}\n")
     ((value,),) = [family.data.values for family in reader.families(f"{later}\n")]  # type: ignore[union-attr]
     assert value in (2.0, 12.0)
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=2, max_size=8).map("".join))
+def test_any_line_is_read_again_as_the_first_time(line: str) -> None:
+    reader = TextReader()
+    try:
+        first = reader.families(f"{line}\n")
+    except ReadError:
+        return
+    assert repr(reader.families(f"{line}\n")) == repr(first)
+    assert [repr(family.data) for family in reader.families(f"{line}\n")] == [repr(family.data) for family in first]
 
 
 def test_lines_that_are_gone_are_forgotten() -> None:
@@ -198,7 +259,7 @@ def test_lines_that_are_gone_are_forgotten() -> None:
     "line",
     [
         "hello, world", "x", "x5", 'x{a="b"}', 'x{a="b} 5', "x{a=b} 5", "x five", 'x{a="b"} 1 # ', '{"a": 5}', "[1, 2]", "}} 5",
-        'h_bucket{le="many"} 5', '{="b"} 5', "x{" + "a" * 70_000 + "} 5", "\x1b[31m 5", "x 1 2 \x00",
+        'h_bucket{le="many"} 5', 'h_bucket{le="NaN"} 5', '{="b"} 5', "\x1b[31m 5", "x 1 2 \x00",
     ],
 )  # fmt: skip
 def test_a_line_that_is_not_valid_is_named(line: str) -> None:
@@ -208,6 +269,12 @@ def test_a_line_that_is_not_valid_is_named(line: str) -> None:
         reader.families(f"y 5\n\n{line}\n")
     assert str(raised.value).isprintable()
     assert len(str(raised.value)) < 200
+
+
+def test_a_line_without_end_is_not_parsed() -> None:
+    """The parser would take a minute for this one."""
+    with pytest.raises(ReadError, match=r"^line 2 is longer than 65,536 characters: x\{a="):
+        read('y 5\nx{a="' + '\\"' * 400_000 + '"} 5\n')
 
 
 @pytest.mark.parametrize("page", ["", "\n\n", "# EOF\n", "# a comment\n# TYPE x\n", "# HELP x\n# TYPE x counter\n"])

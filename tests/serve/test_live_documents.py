@@ -383,6 +383,17 @@ def test_a_collector_that_fails_loses_only_its_own(registry: tm.Registry, caplog
     assert page.is_right()
 
 
+def test_a_number_that_is_not_equal_to_itself_has_not_changed(registry: tm.Registry) -> None:
+    class Collector:
+        def collect(self) -> list[tm.FamilySnapshot]:
+            return [tm.family("gauge", "theirs", [({}, float("nan"))])]
+
+    registry.register(Collector())
+    page = Page(registry)
+    assert page.families["theirs"]["rows"] == [[0, None]]
+    assert page.advance()["families"] == []
+
+
 def test_what_was_forgotten_is_told_anew(registry: tm.Registry) -> None:
     registry.counter("hits").inc()
     documents = Documents(registry)

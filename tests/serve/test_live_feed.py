@@ -216,6 +216,16 @@ def test_old_documents_are_taken_from_those_that_are_stuck(stage: Stage) -> None
     assert len(held) == 2 + 5
 
 
+def test_who_is_stuck_for_very_long_makes_room_for_others(stage: Stage) -> None:
+    quick, stuck = Viewer(stage.feed).join(), Viewer(stage.feed, stuck=True).join()
+    stage.loop.advance(59)
+    assert not stuck.aborted
+    stage.loop.advance(3)
+    assert stuck.aborted
+    assert not quick.aborted
+    assert list(stage.feed._viewers) == [quick]
+
+
 def test_viewers_are_bounded(stage: Stage) -> None:
     viewers = [Viewer(stage.feed).join() for _ in range(100)]
     late = Viewer(stage.feed)
@@ -346,6 +356,18 @@ def test_who_asks_within_a_second_shares_a_reading(registry: tm.Registry, clock:
     assert readings.get(registry, whole=True) is first
     clock["monotonic"] += 0.1
     assert readings.get(registry, whole=False).number == first.number + 1
+
+
+def test_what_changed_is_told_only_where_somebody_watches(registry: tm.Registry, clock: dict[str, float]) -> None:
+    readings = Readings(registry)
+    for _ in range(2):
+        assert readings.get(registry, whole=True).changes == b""
+        clock["monotonic"] += 1
+    readings.watch()
+    assert readings.get(registry, whole=False).changes
+    readings.unwatch()
+    readings.watch()
+    assert readings.get(registry, whole=False).changes == b""  # since nothing is known to compare with
 
 
 def test_while_another_thread_reads_the_last_reading_will_do(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,11 +180,19 @@ def test_viewers_make_room_for_scrapers(registry: tm.Registry) -> None:
 @pytest.mark.slow
 def test_who_takes_nothing_loses_the_connection(registry: tm.Registry) -> None:
     large(registry)
-    with limited(registry, response=0.2) as server, Client(server, receive_buffer=4096) as stuck, Watcher(server) as watcher:
+    with limited(registry, response=0.2) as server, Client(server, receive_buffer=4096) as stuck:
         stuck.send(WATCH)
-        watcher.watch().event()
         assert eventually(lambda: viewers(server) == 1)
-        assert watcher.event()
+        assert eventually(lambda: viewers(server) == 0)
+        assert eventually(lambda: not server._endpoint._connections)
+
+
+@pytest.mark.slow
+def test_who_waits_for_the_next_event_has_no_deadline(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings_module, "EVERY", 0.3)
+    with limited(registry, response=0.1, head=0.1, idle=0.1, page=0.1) as server, Watcher(server) as watcher:
+        watcher.watch()
+        assert [watcher.event()["complete"] for _ in range(3)] == [True, False, False]
 
 
 @pytest.mark.slow

@@ -173,10 +173,49 @@ def test_a_summary_tells_its_own_quantiles() -> None:
 
 def test_a_family_that_has_become_another_one_has_no_rate_yet() -> None:
     before = '# TYPE a_seconds histogram\na_seconds_bucket{le="1"} 4\n'
-    other_bounds = '# TYPE a_seconds histogram\na_seconds_bucket{le="1"} 4\na_seconds_bucket{le="2"} 4000\n'
+    other_bounds = '# TYPE a_seconds histogram\na_seconds_bucket{le="2"} 4000\n'
     summary = "# TYPE a_seconds summary\na_seconds_count 4000\n"
     for page in (other_bounds, summary):
         assert traffic(read(before, 1.0), read(page, 2.0))[""].rate == 0.0
+
+
+def test_exponential_buckets_that_move_lose_nothing(registry: tm.Registry) -> None:
+    """A page shows a bucket for each that has been hit, in the finest buckets that there is room for."""
+    durations = registry.timer("operation_duration", exponential=True)
+    pages = []
+    for width in (0.01, 0.1, 1, 10, 100):
+        for step in range(200):
+            durations.record(0.001 + width * step / 200, operation="a", status="success")
+        durations.record(0.5, operation="b", status="success")
+        pages.append(as_page(registry))
+    assert len({page["operation_duration_seconds"].bounds for page in pages}) == len(pages)
+    for second, (before, now) in enumerate(pairwise(pages)):
+        found = traffic(tm.Snapshot(before.families, second), tm.Snapshot(now.families, second + 1.0))
+        assert (found["a"].rate, found["b"].rate) == (200.0, 1.0)
+        assert found["a"].quantiles[0] == pytest.approx((0.1, 1, 10, 100)[second] / 2, rel=0.1)
+
+
+def test_bounds_that_come_and_go_leave_those_that_stay() -> None:
+    page = '# TYPE a_seconds histogram\na_seconds_bucket{{le="{}"}} {}\na_seconds_bucket{{le="1"}} {}\na_seconds_count {}\n'
+    before, now = read(page.format(0.5, 2, 4, 6), 1.0), read(page.format(0.7, 9, 10, 14), 2.0)
+    found = traffic(before, now)[""]
+    assert (found.count, found.quantiles) == (8, (pytest.approx(2 / 3), 1.0, 1.0))
+
+
+def test_a_page_that_is_written_while_counts_go_on_has_not_been_reset() -> None:
+    page = '# TYPE a_seconds histogram\na_seconds_bucket{{le="1"}} {}\na_seconds_bucket{{le="+Inf"}} {}\n'
+    found = traffic(read(page.format(1000, 1004), 1.0), read(page.format(1007, 1008), 2.0))[""]
+    assert (found.count, found.quantiles[0]) == (4, pytest.approx(0.5))
+
+
+@pytest.mark.parametrize("count", ["1.7e308", "1e300", "NaN", "-5", "+Inf"])
+def test_no_count_breaks_the_sums(count: str) -> None:
+    for page in (
+        '# TYPE a_seconds histogram\na_seconds_bucket{{operation="a",status="{}",le="1"}} {}\n',
+        '# TYPE a_seconds summary\na_seconds_count{{operation="a",status="{}"}} {}\n',
+    ):
+        first, second = [page.format("success", one) + page.format("error", one).split("\n", 1)[1] for one in ("1", count)]
+        assert traffic(read(first, 1.0), read(second, 2.0))["a"].count == 0
 
 
 @given(st.lists(st.integers(0, 50), min_size=2, max_size=8))

@@ -106,6 +106,22 @@ process_open_fds 12
     assert process_text(found) == "CPU 50.0%  memory 45.2 MB  open files 12  up 15 min"
 
 
+@pytest.mark.parametrize("kind", ["histogram", "summary", "info"])
+@pytest.mark.parametrize("name", ["process_cpu_seconds_total", "process_resident_memory_bytes", "tallymark_rejected_total"])
+def test_what_is_named_as_a_number_but_is_none_is_passed_over(name: str, kind: str) -> None:
+    page = f'# TYPE {name} {kind}\n{name}_bucket{{le="1"}} 5\n{name}_count 5\n{name}_info{{a="b"}} 1\n'
+    assert view(page, page).rejected == view(page, page).processes == []
+
+
+@pytest.mark.parametrize("value", ["1e308", "-1e308", "+Inf", "-Inf", "NaN"])
+def test_absurd_numbers_are_short(value: str) -> None:
+    names = ("memory_bytes", "start_time_seconds", "open_fds", "threads", "cpu_seconds_total")
+    page = "".join([f"process_{name.replace('memory', 'resident_memory')} {{0}}\n" for name in names])
+    found = view(page.format(0), page.format(value))
+    assert all(len(process_text(one)) < 110 for one in found.processes)
+    assert all(len(cell) < 50 for table in tables_of(found, ALL) for row in table.rows for cell in row)
+
+
 def test_our_own_process(registry: tm.Registry) -> None:
     tm.process_metrics(registry)
     (found,) = read_view(registry.snapshot(), registry.snapshot()).processes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,13 @@ from typing import TYPE_CHECKING
 from tallymark.read import ReadError, open_source
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tallymark.read import Source
 
-__all__ = ["add_source", "opened_source"]
+__all__ = ["add_source", "opened_source", "seconds_from"]
+
+_DAY = 86400
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -28,17 +31,22 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="a further field of each request")
     group.add_argument("--ca", metavar="FILE", help="trust certificates that these have signed, in PEM")
     group.add_argument("--insecure", action="store_true", help="do not verify the certificate")
-    group.add_argument("--timeout", type=_seconds, default=10.0, metavar="N", help="seconds for one page (default: 10)")
+    group.add_argument(
+        "--timeout", type=seconds_from(0.001), default=10.0, metavar="N", help="seconds for one page (default: 10)"
+    )
 
 
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be above 0, and finite: {text!r}")
-    return seconds
+def seconds_from(least: float) -> Callable[[str], float]:
+    """Return what reads a number of seconds for argparse: at least so many, and no more than a day has."""
 
+    def parse(text: str) -> float:
+        seconds = float(text)
+        if not least <= seconds <= _DAY:
+            raise argparse.ArgumentTypeError(f"must be from {least:g} to {_DAY}: {text!r}")
+        return seconds
 
-_seconds.__name__ = "number of seconds"
+    parse.__name__ = "number of seconds"
+    return parse
 
 
 def opened_source(options: argparse.Namespace) -> Source:
@@ -59,7 +67,12 @@ def opened_source(options: argparse.Namespace) -> Source:
 
 
 def _secret(text: str | None) -> str:
-    return Path(text[1:]).read_text(encoding="utf-8").strip() if text and text[0] == "@" else text or ""
+    if not text or text[0] != "@":
+        return text or ""
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise ReadError(f"{text[1:]} is not UTF-8 text: a file for --user or --bearer has one line") from None
 
 
 def _field(text: str) -> tuple[str, str]:

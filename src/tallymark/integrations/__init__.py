@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-__all__ = ["asgi", "fastapi", "flask", "starlette", "wsgi"]
+__all__ = ["aiohttp", "asgi", "asyncio", "celery", "django", "fastapi", "flask", "gc", "logging", "starlette", "wsgi"]
 
 
 def __getattr__(name: str) -> object:

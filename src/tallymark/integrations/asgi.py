@@ -29,7 +29,7 @@ __all__ = ["MetricsMiddleware"]
 _begin = Request.begin
 
 _SEEN = "tallymark.http"
-"""In a scope: the registry that has this request already, as the application is within another one that is instrumented."""
+"""In a scope: the middleware that has this request already, as the application is within another one that is instrumented."""
 
 
 class MetricsMiddleware:
@@ -73,7 +73,7 @@ class MetricsMiddleware:
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
         self._registry = self.metrics.registry
         self._lines = self.metrics.lines
-        self._route = None if route is None else self.metrics.guarded(route)
+        self._route = self._first_route if route is None else self.metrics.guarded(route)
         self._pages = _Pages(metrics_path, self._registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
@@ -82,15 +82,14 @@ class MetricsMiddleware:
         if (scope["type"] != "http" or self._asks_first) and (instead := self._instead(scope)) is not None:
             await instead(scope, receive, send)
             return
-        if scope.get(_SEEN) is self._registry:
+        if scope.setdefault(_SEEN, self) is not self and self._is_seen(scope):
             await self.app(scope, receive, send)
             return
-        scope[_SEEN] = self._registry
         try:
             line = self._lines[scope["http_version"]][scope["scheme"]][scope["method"]]
         except (KeyError, TypeError):
             line = self.metrics.line(scope["method"], scope.get("scheme", "http"), scope.get("http_version", ""))
-        request = _begin(self.metrics, line, self._route or self._find_routes(scope), scope, receive, send)
+        request = _begin(self.metrics, line, self._route, scope, receive, send)
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
@@ -116,12 +115,11 @@ class MetricsMiddleware:
         return None if kind == "http" else self._shake_hands
 
     async def _shake_hands(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope.get(_SEEN) is self._registry:
+        if scope.setdefault(_SEEN, self) is not self and self._is_seen(scope):
             await self.app(scope, receive, send)
             return
-        scope[_SEEN] = self._registry
         line = self.metrics.line("GET", scope.get("scheme", "ws"), scope.get("http_version", ""))
-        handshake = Handshake.begin(self.metrics, line, self._route or self._find_routes(scope), scope, receive, send)
+        handshake = Handshake.begin(self.metrics, line, self._route, scope, receive, send)
         try:
             await self.app(scope, handshake.receive, handshake.send)
         except BaseException as error:
@@ -131,11 +129,19 @@ class MetricsMiddleware:
         if handshake.is_open:
             handshake.returned()
 
-    def _find_routes(self, scope: Message) -> RouteOf:
-        """Return how to name routes, as the application is not known before its first request."""
-        owner = scope.get("app") or routed_app(self.app)
+    def _is_seen(self, scope: Message) -> bool:
+        """Return True if the middleware that has this scope already records to the same registry; else this one has it now."""
+        first = scope[_SEEN]
+        if isinstance(first, MetricsMiddleware) and first._registry is self._registry:
+            return True
+        scope[_SEEN] = self
+        return False
+
+    def _first_route(self, scope: Message) -> str | None:
+        """Name the first route. Only now it is known whose routes they are."""
+        owner = routed_app(self.app) or scope.get("app")
         self._route = _no_route if owner is None else StarletteRoutes(owner, self._not_named).template
-        return self._route
+        return self._route(scope)
 
     def _not_named(self, error: Exception) -> None:
         self.metrics.failed("route", error)

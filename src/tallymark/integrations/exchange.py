@@ -75,18 +75,13 @@ class Exchange:
         self.is_open = False
         seconds = perf_counter() - self._started
         line = self._line
-        if line.is_stale:  # it began in the process that this one was forked from, and ends there
-            return
         line.end()
         error, status = self.error, self.status
         route = self.route if self._route_of is None else self._route_of(self.request)
-        if self._metrics.tags is not None:
-            record, receive, send = line.own_series(error, route, status, self.own_tags())
-        else:
-            try:
-                record, receive, send = line.known[error][route][status]
-            except (KeyError, TypeError):
-                record, receive, send = line.series(error, route, status)
+        try:
+            record, receive, send = line.known[error][route][status]
+        except (KeyError, TypeError):
+            record, receive, send = line.series(error, route, status, self)
         if self.context is None:
             record(seconds)
         else:

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Request, Response
 
 from tallymark.integrations.exchange import error_type
-from tallymark.integrations.werkzeug_routes import ROUTE, WerkzeugRoutes
+from tallymark.integrations.werkzeug_routes import ROUTE
 from tallymark.integrations.wsgi import MetricsMiddleware
 from tallymark.integrations.wsgi_response import ERROR
 from tallymark.metric.validation import check_type
@@ -91,11 +91,13 @@ def _note_error(app: Flask, exception: BaseException, **_: object) -> None:
 
 
 def _route_in(app: Flask) -> Callable[[WSGIEnvironment], str | None]:
-    rule_of = WerkzeugRoutes(None).template
-
     def route(environ: WSGIEnvironment) -> str | None:
-        found = rule_of(environ)
-        return found if found is not None else _rule_of_other_methods(app, environ.get("werkzeug.request"))
+        asked = environ.get("werkzeug.request")
+        rule = None if asked is None else asked.url_rule
+        if rule is not None:
+            return str(rule.rule)
+        noted: str | None = environ.get(ROUTE)
+        return noted if noted is not None else _rule_of_other_methods(app, asked)
 
     return route
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tallymark.engine import Gauge
+    from tallymark.integrations.exchange import Exchange
 
     OwnTags: TypeAlias = Callable[[Any, Any], Mapping[str, object] | None]
 
@@ -59,7 +60,7 @@ class Line:
         begin: counts a request as active.
         end: counts it no longer.
         is_stale: True in a process that was forked since: what began before is the parent's.
-        known: the series that were found before, by error, route and status: see `series`.
+        known: the series that were found before, by error, route and status: see `series`. None with own tags.
     """
 
     __slots__ = ("_metrics", "_tags", "active", "begin", "end", "is_stale", "known")
@@ -73,26 +74,39 @@ class Line:
         self._tags = tags
         self.known: dict[str, dict[str | None, dict[int | None, Series]]] = {}
 
-    def series(self, error: str, route: str | None, status: int | None) -> Series:
+    def series(self, error: str, route: str | None, status: int | None, exchange: Exchange | None = None) -> Series:
         """Return where to record requests that ended so.
 
         Args:
             error: the convention's `error.type`; empty: the status tells.
             route: the template; None if none matched.
             status: of the response; None if none was begun. What is no status counts as none.
+            exchange: the request, whose own tags are added.
         """
-        try:
-            return self.known[error][route][status]
-        except (KeyError, TypeError):  # some applications give a list
-            return self._add(error, route, status)
-
-    def _add(self, error: str, route: str | None, status: int | None) -> Series:
         metrics = self._metrics
-        excluded = route is not None and metrics.excludes(route)
-        made = _NOWHERE if excluded else metrics.bind(self.tags(error, route, status))
+        if self.is_stale or (route is not None and metrics.excludes(route)):
+            return _NOWHERE
+        if metrics.tags is not None:
+            return self._own_series(self.tags(error, route, status), exchange)
+        made = metrics.bind(self.tags(error, route, status))
         if isinstance(status, int | None) and metrics.may_keep_another():
             self.known.setdefault(error, {}).setdefault(route, {})[status] = made
         return made
+
+    def _own_series(self, tags: dict[str, str], exchange: Exchange | None) -> Series:
+        """Return the series with the service's own tags added. Those of the convention win."""
+        own = None if exchange is None else exchange.own_tags()
+        try:
+            return self._metrics.bind({**own, **tags} if own else tags)
+        except (TagError, TypeError) as wrong:
+            self._metrics.failed("tags", wrong)
+            return self._metrics.bind(tags)
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: record nothing of the requests that are under way."""
+        self.is_stale = True
+        self.known.clear()
+        self.end = _do_nothing
 
     def tags(self, error: str, route: str | None, status: int | None) -> dict[str, str]:
         """Return the tags of requests that ended so."""
@@ -107,18 +121,8 @@ class Line:
             tags["error.type"] = error
         return tags
 
-    def own_series(self, error: str, route: str | None, status: int | None, own: Mapping[str, object] | None) -> Series:
-        """Return where to record a request that ended so, with the service's own tags added. Those of the convention win."""
-        if not own or (route is not None and self._metrics.excludes(route)):
-            return self.series(error, route, status)
-        try:
-            return self._metrics.bind({**own, **self.tags(error, route, status)})
-        except (TagError, TypeError) as wrong:
-            self._metrics.failed("tags", wrong)
-            return self.series(error, route, status)
 
-
-def _do_nothing(number: float) -> None:
+def _do_nothing(number: float = 0.0) -> None:
     pass
 
 
@@ -137,6 +141,7 @@ class HTTPMetrics:
     Attributes:
         registry: where they are.
         tags: as given.
+        notes_more: True if there are own tags, or exemplars: a WSGI response notes for them what is gone at its end.
         excludes: returns True for a route or path that is not recorded.
         lines: those that were found before, by version, scheme and method: see `line`.
 
@@ -152,6 +157,7 @@ class HTTPMetrics:
             raise TypeError(f"tags must be a function of request and response that returns tags, not a {type(tags).__name__}")
         self.registry = registry
         self.tags = tags
+        self.notes_more = tags is not None or registry._exemplars is not None
         self.excludes = Globs(exclude)
         bounds = None if registry._exponential else DURATION_BOUNDS
         self._duration = registry.timer(DURATION, description="Duration of HTTP server requests.", buckets=bounds)
@@ -235,7 +241,7 @@ class HTTPMetrics:
         self.lines.clear()  # middlewares hold it
         self._kept = 0
         for line in lines:
-            line.is_stale = True
+            line.leave_to_parent()
             if not self.registry._families.is_shared and line.active.value != 0:  # shared, each process has a value of its own
                 line.active.set(0)
 

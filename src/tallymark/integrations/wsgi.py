@@ -74,7 +74,7 @@ class MetricsMiddleware:
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
         self._registry = self.metrics.registry
         self._lines = self.metrics.lines
-        self._route = self.metrics.guarded(route or WerkzeugRoutes(app).template)
+        self._route = route or WerkzeugRoutes(app).template
         self._pages = _Pages(metrics_path, self._registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)

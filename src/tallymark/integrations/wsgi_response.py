@@ -48,12 +48,14 @@ class Response(Exchange):
         self = cls.__new__(cls)
         self._metrics = metrics
         self._line = line
-        self._find_route = self._route_of = route
+        self._find_route = route
+        self._route_of = None
         self.request = environ
         self._start_response = start_response
         self._start = self._own = self._write = self.body = self.context = self.route = self.status = None
         self.error = ""
-        self.received = _announced_size(environ)
+        has_body = environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")
+        self.received = _announced_size(environ) if has_body else 0
         self.sent = 0
         line.begin()
         self.is_open = True
@@ -65,21 +67,25 @@ class Response(Exchange):
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
         """Begin the response; return what sends a part of it."""
         if self.is_open:
-            self._note(status, headers)
-            if exc_info:
-                self.error = error_type(exc_info[1])
+            # Noted now, as it may be gone at the end: the framework's request, and the application's span.
+            self._start = headers
+            try:
+                self.status = code = _codes[status]
+            except (KeyError, TypeError):
+                self.status = code = _code(status)
+            try:
+                self.route = self._find_route(self.request)
+            except Exception as error:
+                self._metrics.failed("route", error)
+            if code is not None and code >= 500:
+                self.error = error_type(exc_info[1]) if exc_info else self.request.get(ERROR, "")
+            if self._metrics.notes_more:
+                self._note_more(status, headers)
         # A server that does not know of exc_info must not have to.
         self._write = self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
         return self.write
 
-    def _note(self, status: str, headers: Any) -> None:
-        """Note all that may be gone at the end of the response: the framework's request, and the span of the application."""
-        self._start = headers
-        self.status = code = _code(status)
-        self.route = self._find_route(self.request)
-        self._route_of = None
-        if code is not None and code >= 500:
-            self.error = self.request.get(ERROR, "")
+    def _note_more(self, status: str, headers: Any) -> None:
         metrics = self._metrics
         if metrics.tags is not None:
             self._own = metrics.own_tags(self.request, (status, headers))
@@ -125,7 +131,8 @@ class Response(Exchange):
             for chunk in self.body:  # type: ignore[union-attr]  # whatever the application has returned
                 self.sent += len(chunk)  # type: ignore[operator]  # only of a file it is not known
                 yield chunk
-        except GeneratorExit:  # the server closes what it has not taken all of
+        except GeneratorExit:  # the server closes what it has not taken all of, or forgets it
+            self.finish()
             raise
         except BaseException as error:
             self.failed(error)
@@ -142,22 +149,23 @@ class Response(Exchange):
 
     def close(self) -> None:
         """End the request, if the server has not taken all of it, and close the application's body."""
-        self.finish()
+        if self.is_open:
+            self.finish()
         close = getattr(self.body, "close", None)
         if close is not None:
             close()
-
-    def __del__(self) -> None:  # some servers, and clients of tests, do not close what they do not want
-        if self.is_open:
-            self.finish()
 
     # Its end
 
     def failed(self, error: BaseException) -> None:
         """End the request: the application raised before it had answered."""
+        if not self.is_open:
+            return
         self.error = error_type(error)
         if self.status is None and self.error:
             self.status, self.sent = 500, None  # as the server answers now
+        if self._start is None:
+            self._route_of = self._metrics.guarded(self._find_route)
         self.finish()
 
     def own_tags(self) -> Mapping[str, object] | None:
@@ -177,13 +185,10 @@ _codes: dict[str, int | None] = {}
 _MOST_CODES = 1000
 
 
-def _code(status: str) -> int | None:
+def _code(status: object) -> int | None:
     """Return the code that the text of a status begins with; None if it begins with none."""
-    try:
-        return _codes[status]
-    except (KeyError, TypeError):
-        digits = status[:3] if isinstance(status, str) else ""
-        code = int(digits) if digits.isascii() and digits.isdigit() else None
-        if len(_codes) < _MOST_CODES and isinstance(status, str):
-            _codes[status] = code
-        return code
+    digits = status[:3] if isinstance(status, str) else ""
+    code = int(digits) if digits.isascii() and digits.isdigit() else None
+    if isinstance(status, str) and len(_codes) < _MOST_CODES:
+        _codes[status] = code
+    return code

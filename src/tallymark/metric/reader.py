@@ -120,7 +120,10 @@ class Reader:
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
         now = self._families.hooks.now()
         # Kept from one snapshot to the next, so that exporters find the text that they keep with them.
-        tags = {family.name: self._engine.TagSet(self._tags, metric=family.name) for family in families}
+        known = self._census_tags
+        tags = {
+            family.name: known.get(family.name) or self._engine.TagSet(self._tags, metric=family.name) for family in families
+        }
         self._census_tags = tags
         sizes = [float(len(family)) for family in families]
         data = GaugeData(tuple(tags.values()), (now,) * len(sizes), tuple(sizes))

@@ -47,13 +47,15 @@ def _arriving(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _unzipped(url: str, response: HTTPResponse) -> Iterator[bytes]:
-    """Yield what a gzip body holds, in small parts: a few bytes may stand for very many."""
+    """Yield what a gzip body holds, in small parts: a few bytes may stand for very many. It may have several members."""
     unzip = zlib.decompressobj(_GZIP)
     try:
         for part in _arriving(response):
-            while part and not unzip.eof:
+            while part:
+                if unzip.eof:
+                    unzip = zlib.decompressobj(_GZIP)
                 yield unzip.decompress(part, _CHUNK)
-                part = unzip.unconsumed_tail
+                part = unzip.unused_data if unzip.eof else unzip.unconsumed_tail
         yield unzip.flush()
     except zlib.error:
         raise ReadError(f"{url} says that its page is gzip, which it is not") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from itertools import accumulate, pairwise
 from math import inf, isinf, nan
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from tallymark.metric.data import HistogramData
 from tallymark.metric.snapshot import FamilySnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from typing import TypeAlias
 
     from tallymark.engine import TagSet
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Distributions", "family_of", "whole"]
 
+_MOST_COUNTS = 2**20
+"""Of one metric, over all series. A page of series that have each bounds of their own is small; what it stands for is not."""
+
 
 def family_of(name: str, kind: str, header: Header, data: Data) -> FamilySnapshot:
     """Return a family that is called what the endpoint calls it."""
@@ -28,8 +32,8 @@ def family_of(name: str, kind: str, header: Header, data: Data) -> FamilySnapsho
 
 
 def whole(value: float) -> int:
-    """Return a count; 0 for what can be none."""
-    return int(value) if 0.0 <= value < inf else 0
+    """Return a count; 0 for what can be none: nobody has counted to more than 64 bits hold."""
+    return int(value) if 0.0 <= value < 2.0**64 else 0
 
 
 class Distributions:
@@ -53,6 +57,8 @@ class Distributions:
         return add
 
     def _add_bucket(self, tags: TagSet, edge: str, value: float) -> None:
+        if not edge:  # a bucket of nothing that is known
+            return
         row = self._buckets.get(tags)
         if row is None:
             row = self._buckets[tags] = {}
@@ -73,20 +79,30 @@ class Distributions:
         yield family_of(self._name, "timer" if self._header.unit == "seconds" else "histogram", self._header, data)
 
 
-def _bounds(rows: Iterable[dict[str, float]]) -> tuple[float, ...]:
-    """Return all bounds that a series has: in a snapshot, the series of a metric have the same."""
+def _bounds(rows: Collection[dict[str, float]]) -> tuple[float, ...]:
+    """Return all bounds that a series has: in a snapshot, the series of a metric have the same.
+
+    Where that would be very many counts, only some of the bounds: the same ones each time, so that two pages can be compared.
+    """
     edges = {edge for row in {tuple(row): row for row in rows}.values() for edge in row}
-    return tuple(sorted({bound for edge in edges if not isinf(bound := float(edge))}))
+    bounds = {bound for edge in edges if not isinf(bound := float(edge))}
+    one_in = 1
+    while len(bounds) * len(rows) > _MOST_COUNTS:
+        one_in *= 2
+        bounds = {bound for bound in bounds if hash(bound) % one_in == 0}
+    return tuple(sorted(bounds))
 
 
 def _counts(bounds: Sequence[float], row: dict[str, float], total: float | None) -> tuple[int, ...]:
     """Return the observations in each bucket. A bucket that a series does not have is empty: the next one holds both."""
     told = {float(edge): whole(count) for edge, count in row.items()}
-    most = max(told.values(), default=0)
-    last = told.get(inf, most if total is None else whole(total))  # some endpoints leave out the last bucket
+    if inf not in told:  # some endpoints leave out the last bucket
+        told[inf] = 0 if total is None else whole(total)
+    edges = sorted(told)
     # What is counted while the page is written can make a bucket smaller than the one before.
-    cumulative = list(accumulate([*[told.get(bound, 0) for bound in bounds], last], max))
-    return tuple([upper - lower for lower, upper in pairwise([0, *cumulative])])
+    cumulative = [0, *accumulate([told[edge] for edge in edges], max)]
+    upto = [cumulative[bisect_right(edges, bound)] for bound in (*bounds, inf)]
+    return tuple([upper - lower for lower, upper in pairwise([0, *upto])])
 
 
 def _extremes(bounds: Sequence[float], counts: Sequence[int], total: float) -> tuple[float, float]:

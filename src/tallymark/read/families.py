@@ -63,8 +63,12 @@ class Families:
         return found
 
     def built(self) -> tuple[FamilySnapshot, ...]:
-        """Return all families."""
-        return tuple([family for builder in self._builders.values() for family in builder.built()])
+        """Return all families. Of two with one name, which differ in a snapshot, the first."""
+        families: dict[str, FamilySnapshot] = {}
+        for builder in self._builders.values():
+            for family in builder.built():
+                families.setdefault(family.name, family)
+        return tuple(families.values())
 
     def _found(self, sample: str) -> Add:
         name, suffix = self._metric(sample)

@@ -7,6 +7,7 @@ value tells what the line is about: endpoints send the same lines each time, wit
 from __future__ import annotations
 
 import re
+from math import isnan
 from typing import TYPE_CHECKING
 
 from tallymark.engine import TagSet
@@ -28,6 +29,10 @@ __all__ = ["TextReader"]
 
 _LONGEST = 65536
 """Characters of a line. The time that the parser takes for one grows with the square of its length."""
+
+_REPEATED = re.compile(r"(?=\S)[^\s{#]*(?:\{[^#]*\})? +[^\s{}\"#]+(?: +-?\d+)?\s*")
+"""Lines whose value is what follows the first space after name and labels. In others, a `#` may begin an exemplar with braces
+of its own, and a tab or nothing at all may stand before the value."""
 
 
 class TextReader:
@@ -57,8 +62,10 @@ class TextReader:
         for number, line in enumerate(lines, 1):
             if not line or line[0] == "#" or line.isspace():
                 continue
+            if len(line) > _LONGEST:
+                raise ReadError(f"line {number} is longer than {_LONGEST:,} characters: {_cut(line)}")
             end = line.rfind("} ") + 1 or line.find(" ")
-            start = line[:end] if end > 0 else ""
+            start = line[: max(end, 0)]
             subject = known.get(start)
             try:
                 if subject is None:
@@ -67,19 +74,18 @@ class TextReader:
                     value = _value(line[end:])
             except Exception:  # the parser raises more than ValueError
                 raise ReadError(f"line {number} is not Prometheus text: {_cut(line)}") from None
-            if start and " # " not in line:  # after which an exemplar may follow, with braces of its own
+            if start in known or _REPEATED.fullmatch(line):
                 self._subjects[start] = subject
             name, tags, edge = subject
             families.adder(name)(tags, edge, value)
         return families.built()
 
     def _parsed(self, line: str) -> tuple[Subject, float]:
-        if len(line) > _LONGEST:
-            raise ValueError
         ((sample,),) = [family.samples for family in self._parse(f"{line}\n")]
         labels = dict(sample.labels)
         edge = labels.pop("le", "") if sample.name.endswith("_bucket") else ""
-        float(edge or 0)  # ValueError where it is no number
+        if edge and isnan(float(edge)):  # ValueError where it is no number at all
+            raise ValueError
         return (sample.name, _tags(labels), edge), float(sample.value)
 
 

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from tallymark.log import logger
 from tallymark.serve.connection import Connection
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tallymark.serve.limits import Limits
     from tallymark.serve.tls import TLS
 
-__all__ = ["Endpoint", "listen"]
+__all__ = ["Endpoint"]
 
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE = 1.0
@@ -36,22 +36,6 @@ _TURNS = 16
 """Turns of the loop in which as many connections could be accepted as may be open."""
 _ALWAYS = 4
 """Connections that may be open however few descriptors are free."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens.
-
-    Raises:
-        OSError: the address cannot be used. The message names it, and a remedy if the port is in use.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(cast("tuple[str, int]", address), family=family, backlog=128)
-    except OSError as error:
-        remedy = "; choose another port, or port=0 for one that is free" if error.errno == errno.EADDRINUSE else ""
-        code = error.errno or 0  # below 0 from getaddrinfo
-        reason = os.strerror(code) if code > 0 else error.strerror
-        raise OSError(code, f"cannot serve metrics on host {host!r}, port {port}: {reason}{remedy}") from error
 
 
 class Endpoint:

@@ -35,7 +35,7 @@ class Limits:
         close: how long closing waits for a page that is being made.
         viewers: how many may look at the live page. They are no more than half of the connections. What they are being sent is
             at most `pages` documents, and those of `hold` seconds. A viewer who takes nothing for as long as a `response` may
-            take loses the connection.
+            take loses the connection; one that takes longer than `page` for one document is no longer sent any.
         heartbeat: after how long without anything to send viewers are sent a comment, so that proxies keep the connection.
         retry: how long a browser waits before it connects again.
     """

@@ -12,11 +12,14 @@ from tallymark.metric.validation import check_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
+    from tallymark.metric.shared.address_lock import AddressLock
     from tallymark.serve.auth import Auth
+    from tallymark.serve.endpoint import Endpoint
     from tallymark.serve.limits import Limits
     from tallymark.serve.tls import TLS
 
@@ -40,6 +43,9 @@ def serve(
     At `http://host:port/` is a page that shows them live, in a browser; `/healthz` answers `ok` while the thread lives. Without
     `auth`, whoever reaches the port can read the metrics. A forked child does not serve; its parent goes on.
 
+    Processes that share the registry may all call it, with the same arguments: one of them serves the metrics of all. When it
+    ends, however it ends, or closes its server, another one takes over within a second. With `port=0`, each has its own.
+
     Args:
         port: the TCP port; 0 takes a free one, which `Server.port` holds.
         host: the address or name to listen on. `"0.0.0.0"` stands for all interfaces, in IPv4.
@@ -53,7 +59,8 @@ def serve(
             `tls` they send it as plain text: that is logged as a warning, if other machines can connect.
 
     Raises:
-        OSError: the address cannot be used: the port is in use or not permitted, or the host is unknown.
+        OSError: the address cannot be used: the port is not permitted, or in use, but not by a process that shares the
+            registry; or the host is unknown.
         RuntimeError: the system cannot start another thread.
         TypeError: an argument is of the wrong type.
         ValueError: `port` is not in 0..65535, or `host` or one of `hosts` is not a valid host.
@@ -87,9 +94,10 @@ def _check_security(tls: object, auth: object) -> None:
 class Server:
     """An endpoint that is being served; made by `serve`. As a context manager, it closes itself at the end.
 
+    Where another process of a shared registry serves the same, it waits to take over. Its URL is that of the other one.
+
     Attributes:
         host: the host that it listens on, as given to `serve`.
-        port: the TCP port.
     """
 
     def __init__(
@@ -103,23 +111,41 @@ class Server:
         auth: Auth | None = None,
     ) -> None:
         from tallymark.report.background import Background
-        from tallymark.serve.endpoint import Endpoint, listen
-        from tallymark.serve.hosts import Hosts, is_loopback
+        from tallymark.serve.address import Address
+        from tallymark.serve.endpoint import Endpoint
+        from tallymark.serve.hosts import Hosts
         from tallymark.serve.limits import Limits
+        from tallymark.serve.turn import Turn
 
         limits = limits or Limits()
         known = Hosts(host, hosts)
-        listener = listen(host, port)
+
+        def endpoint(listener: socket.socket) -> Endpoint:
+            if auth and not tls:
+                _warn_of_plain_text(listener)
+            return Endpoint(listener, registry, known, limits, tls, auth)
+
         self.host = host
-        self.port: int = listener.getsockname()[1]
         self._registry = registry
         self._scheme = "http" if tls is None else "https"
-        if auth and not tls and not is_loopback(listener.getsockname()[0]):
-            logger().warning("%s: clients send their credentials as plain text; tm.serve(tls=...) encrypts them", self.url)
-        self._endpoint = Endpoint(listener, registry, known, limits, tls, auth)
-        self._background = Background(self._endpoint, name="tallymark-http", patience=limits.close)
+        self._turn = Turn(Address(host, port), _lock(registry), endpoint)
+        self._background = Background(self._turn, name="tallymark-http", patience=limits.close)
         self._background.start()
         registry.attach(self)
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return self._turn.port
+
+    @property
+    def is_serving(self) -> bool:
+        """False while another process, which shares the registry, serves the metrics at this address."""
+        return self._endpoint is not None
+
+    @property
+    def _endpoint(self) -> Endpoint | None:
+        return self._turn.endpoint
 
     @property
     def url(self) -> str:
@@ -140,7 +166,8 @@ class Server:
         In a forked child it returns at once, and the parent's server goes on.
         """
         self._registry.detach(self)
-        if not self._background.close(wait=not self._endpoint.pages.renderer.is_this_thread()):
+        endpoint = self._endpoint
+        if not self._background.close(wait=endpoint is None or not endpoint.pages.renderer.is_this_thread()):
             logger().warning("%s is still rendering a response, and closes when that is done", self.url)
 
     def __enter__(self) -> Self:
@@ -150,4 +177,26 @@ class Server:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Server {self.url}>"
+        return f"<Server {self.url}{'' if self.is_serving else ', which another process serves'}>"
+
+
+def _warn_of_plain_text(listener: socket.socket) -> None:
+    from tallymark.serve.hosts import is_loopback
+
+    host, port, *_ = listener.getsockname()
+    if not is_loopback(host):
+        logger().warning(
+            "the metrics at port %d: clients send their credentials as plain text; tm.serve(tls=...) encrypts them", port
+        )
+
+
+def _lock(registry: Registry) -> AddressLock | None:
+    """Return what tells where other processes serve a registry; None if it is not shared, or its file cannot be opened anew."""
+    if not registry._families.is_shared:
+        return None
+    from tallymark.metric.shared.address_lock import AddressLock
+
+    try:
+        return AddressLock(registry._families.memory.shared)  # type: ignore[attr-defined]
+    except OSError:  # as after setuid()
+        return None

@@ -6,6 +6,7 @@ from math import nan
 from typing import TYPE_CHECKING
 
 from tallymark.frozen import Frozen
+from tallymark.metric.data import GaugeData, SumData
 
 if TYPE_CHECKING:
     from tallymark.engine import TagSet
@@ -84,5 +85,7 @@ def read_processes(changes: Changes) -> list[Process]:
 
 def _column(snapshot: Snapshot, name: str) -> dict[TagSet, float]:
     """Return the numbers of a metric, by the name that its endpoint shows."""
-    found = [one for one in snapshot.families if (one.exposition_name or one.name) == name]
-    return dict(zip(found[0].data.tags, found[0].columns.values, strict=True)) if found else {}
+    for one in snapshot.families:
+        if (one.exposition_name or one.name) == name and isinstance(one.data, SumData | GaugeData):
+            return dict(zip(one.data.tags, one.data.values, strict=True))
+    return {}

@@ -79,15 +79,19 @@ def _run_plain(watcher: Watcher, controls: Controls) -> None:
 
 @contextmanager
 def _ending_at_signals() -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the block, as its normal end."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block, as its normal end. A signal that is ignored (`nohup`) stays so."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    former = signal.signal(signal.SIGTERM, end)
+    former = {number: signal.getsignal(number) for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
     try:
+        for number, handler in former.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, end)
         yield
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)

@@ -9,7 +9,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from tallymark.frozen import replace
-from tallymark.top.fit import GAP, fit_columns, share_lines
+from tallymark.top.fit import FURNITURE, GAP, fit_columns, share_lines
 from tallymark.top.plain import heading_text
 from tallymark.top.shown import shown
 from tallymark.top.table import process_text, tables_of
@@ -30,10 +30,10 @@ _NOTHING = ("0.0", "0.0%", "-", "0")
 
 def draw(reading: Reading, controls: Controls, columns: int, height: int) -> Group:
     """Return a picture of `height` lines, or fewer."""
-    head = _head(reading, controls)
+    head = _head(reading, controls, height - FURNITURE - 1)
     tables = tables_of(reading.view, controls)
     counts = [len(table.rows) or bool(table.absent) for table in tables]
-    shares = share_lines(counts, height - len(head) - 1)
+    shares = share_lines(counts, height - len(head))
     body: list[RenderableType] = []
     for table, rows in zip(tables, shares, strict=True):
         if rows:
@@ -41,19 +41,21 @@ def draw(reading: Reading, controls: Controls, columns: int, height: int) -> Gro
     return Group(*head, *body)
 
 
-def _head(reading: Reading, controls: Controls) -> list[Text]:
-    lines = [Text(heading_text(reading), style="bold")]
+def _head(reading: Reading, controls: Controls, most: int) -> list[Text]:
+    """Return what stands above the tables: so many lines at the most, but at least one, so that there is room for a row."""
+    heading, keys = Text(heading_text(reading), style="bold"), _keys(reading, controls)
+    processes, pids, trouble = [], [], []
     if reading.view.processes:
         first, *others = reading.view.processes
-        lines.append(Text(process_text(first) + (f"  and {len(others)} more" if others else "")))
+        processes = [Text(process_text(first) + (f"  and {len(others)} more" if others else ""))]
     if reading.pids:
-        lines.append(Text("pids " + " ".join(map(str, reading.pids))))
-    lines.append(_keys(reading, controls))
+        pids = [Text("pids " + " ".join(map(str, reading.pids)))]
     if reading.trouble:
-        lines.append(Text(f"cannot be read, trying again every {reading.every:.3g} s: {reading.trouble}", style="bold red"))
-    for line in lines:
+        trouble = [Text(f"cannot be read, trying again every {reading.every:.3g} s: {reading.trouble}", style="bold red")]
+    kept = [*trouble, keys, heading, *processes, *pids][: max(1, most)]
+    for line in kept:
         line.no_wrap, line.overflow = True, "ellipsis"
-    return lines
+    return [line for line in (heading, *processes, *pids, keys, *trouble) if any(line is one for one in kept)]
 
 
 def _keys(reading: Reading, controls: Controls) -> Text:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SeriesChange", "read_series"]
 
+_set = object.__setattr__
+
 
 class SeriesChange(Frozen):
     """One series, and how fast it changes.
@@ -33,6 +35,12 @@ class SeriesChange(Frozen):
     tags: TagSet
     value: float
     rate: float
+
+    def __init__(self, name: str, tags: TagSet, value: float, rate: float) -> None:  # written out: there may be very many
+        _set(self, "name", name)
+        _set(self, "tags", tags)
+        _set(self, "value", value)
+        _set(self, "rate", rate)
 
 
 def read_series(changes: Changes) -> list[SeriesChange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unicodedata import bidirectional, east_asian_width
+from unicodedata import bidirectional, category, east_asian_width
 
 from tallymark.metric.shared.printable import printable
 
@@ -10,6 +10,8 @@ __all__ = ["cut", "shown", "width"]
 
 _LONGEST = 200
 _RIGHT_TO_LEFT = ("R", "AL", "AN")
+_AS_EMOJI = "\ufe0f"
+"""What makes the sign before it an emoji, which is wider by a column."""
 
 
 def shown(text: str) -> str:
@@ -22,7 +24,13 @@ def shown(text: str) -> str:
 
 def width(text: str) -> int:
     """Return how many columns of a terminal a text takes."""
-    return len(text) if text.isascii() else sum([2 if east_asian_width(one) in "WF" else 1 for one in text])
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(one: str) -> int:
+    if category(one) in ("Mn", "Me") and one != _AS_EMOJI:
+        return 0
+    return 2 if east_asian_width(one) in "WF" else 1
 
 
 def cut(text: str, columns: int) -> str:
@@ -31,7 +39,7 @@ def cut(text: str, columns: int) -> str:
         return text
     taken = 1  # of the ellipsis
     for end, one in enumerate(text):
-        taken += width(one)
+        taken += _columns(one)
         if taken > columns:
             return text[:end] + "…"
     return text

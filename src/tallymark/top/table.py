@@ -22,6 +22,10 @@ __all__ = ["TRAFFIC_HEADINGS", "Table", "process_text", "tables_of", "traffic_ta
 TRAFFIC_HEADINGS = ("operation", "kind", "per s", "errors/s", "errors", "p50 ms", "p95 ms", "p99 ms")
 
 
+_ABSURD = 1e12
+"""From here on, numbers are shown with an exponent."""
+
+
 class Table(Frozen):
     """Headings and rows of as many cells. The text of a cell can be shown as it is.
 
@@ -101,8 +105,9 @@ def _rejected_table(view: View) -> Table:
 def process_text(process: Process) -> str:
     """Return a line about a process; what is not told is left out."""
     parts = [
-        (process.cpu, f"CPU {process.cpu:.1%}"), (process.memory, f"memory {_size(process.memory)}"),
-        (process.threads, f"threads {process.threads:.0f}"), (process.descriptors, f"open files {process.descriptors:.0f}"),
+        (process.cpu, f"CPU {_rounded(process.cpu * 100)}%"), (process.memory, f"memory {_size(process.memory)}"),
+        (process.threads, f"threads {_compact(process.threads)}"),
+        (process.descriptors, f"open files {_compact(process.descriptors)}"),
         (process.uptime, f"up {_duration(process.uptime)}"),
     ]  # fmt: skip
     labels = _tags_text(process.tags)
@@ -110,16 +115,16 @@ def process_text(process: Process) -> str:
 
 
 def _rounded(value: float) -> str:
-    return "-" if isnan(value) else f"{value:,.1f}"
+    return _compact(value) if isnan(value) or abs(value) >= _ABSURD else f"{value:,.1f}"
 
 
 def _compact(value: float) -> str:
     """Return a number in no more than about ten characters."""
     if isnan(value):
         return "-"
-    if 1e3 <= abs(value) < 1e12:
+    if 1e3 <= abs(value) < _ABSURD:
         return f"{value:,.0f}"
-    return f"{value:.3e}" if abs(value) >= 1e12 else number_text(float(f"{value:.4g}"))
+    return f"{value:.3e}" if abs(value) >= _ABSURD else number_text(float(f"{value:.4g}"))
 
 
 def _size(count: float) -> str:
@@ -127,11 +132,11 @@ def _size(count: float) -> str:
         if abs(count) < 1000:
             return f"{count:.3g} {unit}"
         count /= 1000
-    return f"{count:,.1f} TB"
+    return f"{_rounded(count)} TB"
 
 
 def _duration(seconds: float) -> str:
     for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
+            return f"{seconds / size:.0f} {unit}" if seconds < _ABSURD else f"{_compact(seconds / size)} {unit}"
     return f"{seconds:.0f} s"

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "member.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -129,6 +130,15 @@ shared_lock(Shared *shared, int64_t patience)
 }
 
 /* Methods */
+
+PyObject *
+shared_open_again(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Shared *self = (Shared *)op;
+    errno = EBADF;
+    int fd = lock_is_ours(self) ? open_again(self->fd) : -1;
+    return fd < 0 ? PyErr_SetFromErrno(PyExc_OSError) : PyLong_FromLong(fd);
+}
 
 PyObject *
 shared_in_child(PyObject *op, PyObject *Py_UNUSED(ignored))

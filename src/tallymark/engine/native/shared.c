@@ -243,6 +243,8 @@ static PyMethodDef shared_methods[] = {
     {"claim", shared_claim, METH_O | METH_STATIC,
      DOC("claim(fd, /)", "Lock a file, of whatever release, until it is closed; return True if no living process uses it.")},
     {"in_child", shared_in_child, METH_NOARGS, DOC("in_child($self, /)", "After a fork: get a file and a place of its own.")},
+    {"open_again", shared_open_again, METH_NOARGS,
+     DOC("open_again($self, /)", "Return a new descriptor of the file, whose locks are its own.")},
     {"bury", shared_bury, METH_NOARGS,
      DOC("bury($self, /)", "Take back what dead processes held; return True if that was possible.")},
     {"processes", shared_processes, METH_NOARGS,

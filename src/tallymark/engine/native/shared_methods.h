@@ -10,6 +10,7 @@
 PyObject *shared_claim(PyObject *type, PyObject *fd);
 PyObject *shared_processes(PyObject *op, PyObject *ignored);
 PyObject *shared_in_child(PyObject *op, PyObject *ignored);
+PyObject *shared_open_again(PyObject *op, PyObject *ignored);
 PyObject *shared_bury(PyObject *op, PyObject *ignored);
 
 /* shared_methods.c */

@@ -88,8 +88,8 @@ class Points {
     this.spans = at.map((index) => axis.spans[index]);
     this.breaks = at.map((index) => axis.breaks[index] === 1);
     this.covered = this.spans.reduce((sum, span) => sum + span, 0);
-    const mean = at.length ? this.covered / at.length : 0;
-    this.step = mean ? Math.max(1, Math.round(seconds / 30 / mean)) : 1;
+    this.meanSpan = this.covered / Math.max(1, this.spans.filter((span) => span > 0).length) || 1;
+    this.step = Math.max(1, Math.round(seconds / 30 / this.meanSpan));
   }
 
   get length() {

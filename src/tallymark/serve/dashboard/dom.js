@@ -86,12 +86,8 @@ function code(text) {
 }
 
 /** Name an icon of the page's own; they are decoration. */
-function icon(path, size = 16) {
-  return s(
-    "svg",
-    { viewBox: "0 0 16 16", width: size, height: size, class: "icon", "aria-hidden": "true" },
-    s("path", { d: path }),
-  );
+function icon(path) {
+  return s("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" }, s("path", { d: path }));
 }
 
 const ICONS = {

@@ -74,7 +74,12 @@ class Header {
     );
     const search = h(
       "button",
-      { type: "button", class: "search-button", onclick: () => this.actions.onSearch() },
+      {
+        type: "button",
+        class: "search-button",
+        "aria-label": "Search metrics and tags",
+        onclick: () => this.actions.onSearch(),
+      },
       icon(ICONS.search),
       h("span", {}, "Search"),
       h("kbd", { "aria-hidden": "true" }, "/"),

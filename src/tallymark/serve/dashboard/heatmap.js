@@ -1,6 +1,6 @@
 // How many took how long, and when: a column for each slice of time, a row for each bucket.
 
-const SLICES = 60;
+const MOST_SLICES = 60;
 const MOST_ROWS = 28;
 
 class HeatMap extends Plot {
@@ -31,10 +31,10 @@ class HeatMap extends Plot {
 
   /** Count what each cell holds. Exponential buckets are merged until they can be told apart by eye. */
   _count() {
-    const slices = Array.from({ length: SLICES }, () => emptyBuckets(this.seriesList));
+    this.slices = Math.max(1, Math.min(MOST_SLICES, Math.round(this.points.seconds / (2 * this.points.meanSpan))));
+    const slices = Array.from({ length: this.slices }, () => emptyBuckets(this.seriesList));
     this.points.at.forEach((at, position) => {
-      const slice = Math.ceil(((this.points.times[position] - this.points.begin) / this.points.seconds) * SLICES) - 1;
-      fill(slices[Math.min(SLICES - 1, Math.max(0, slice))], this.seriesList, at);
+      fill(slices[this._slice(position)], this.seriesList, at);
     });
     for (let halvings = 0; ; halvings++) {
       this._fillCells(slices, halvings);
@@ -59,7 +59,7 @@ class HeatMap extends Plot {
       this.seriesList[0].family,
     );
     const index = new Map(this.rows.map(([lower], row) => [lower, row]));
-    this.cells = new Map(found.map(([slice, lower, count]) => [index.get(lower) * SLICES + slice, count]));
+    this.cells = new Map(found.map(([slice, lower, count]) => [index.get(lower) * this.slices + slice, count]));
   }
 
   get rowHeight() {
@@ -76,20 +76,20 @@ class HeatMap extends Plot {
   }
 
   _paint() {
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = (window.devicePixelRatio || 1) * this.scale;
     this.canvas.width = Math.round(this.width * ratio);
     this.canvas.height = Math.round(this.height * ratio);
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.fillStyle = getComputedStyle(this.canvas).color;
-    const width = (this.width - LEFT - RIGHT) / SLICES;
+    const width = (this.width - LEFT - RIGHT) / this.slices;
     const gap = this.rowHeight > 6 ? 1 : 0;
     for (const [cell, count] of this.cells) {
-      const row = Math.floor(cell / SLICES);
+      const row = Math.floor(cell / this.slices);
       context.globalAlpha = 0.1 + 0.9 * Math.sqrt(count / this.most);
       const y = this.height - BOTTOM - (row + 1) * this.rowHeight;
       context.fillRect(
-        LEFT + (cell % SLICES) * width,
+        LEFT + (cell % this.slices) * width,
         y + gap / 2,
         Math.max(0.5, width - 1),
         Math.max(0.5, this.rowHeight - gap),
@@ -98,7 +98,7 @@ class HeatMap extends Plot {
   }
 
   point(event) {
-    const y = event.clientY - this.area.getBoundingClientRect().top;
+    const y = (event.clientY - this.area.getBoundingClientRect().top) / this.scale;
     this.row = Math.floor((this.height - BOTTOM - y) / this.rowHeight);
     super.point(event);
     this.drawCursor();
@@ -120,14 +120,14 @@ class HeatMap extends Plot {
   }
 
   _slice(at) {
-    const slice = Math.ceil(((this.points.times[at] - this.points.begin) / this.points.seconds) * SLICES) - 1;
-    return Math.min(SLICES - 1, Math.max(0, slice));
+    const slice = Math.ceil(((this.points.times[at] - this.points.begin) / this.points.seconds) * this.slices) - 1;
+    return Math.min(this.slices - 1, Math.max(0, slice));
   }
 
   describe(at) {
     if (at === null) return this._busiest();
     const slice = this._slice(at);
-    const counts = this.rows.map((_, row) => this.cells.get(row * SLICES + slice) ?? 0);
+    const counts = this.rows.map((_, row) => this.cells.get(row * this.slices + slice) ?? 0);
     const total = counts.reduce((sum, count) => sum + count, 0);
     const row = this.rows[this.row];
     if (!row)
@@ -144,7 +144,7 @@ class HeatMap extends Plot {
   _busiest() {
     const sums = this.rows.map((_, row) => {
       let sum = 0;
-      for (let slice = 0; slice < SLICES; slice++) sum += this.cells.get(row * SLICES + slice) ?? 0;
+      for (let slice = 0; slice < this.slices; slice++) sum += this.cells.get(row * this.slices + slice) ?? 0;
       return sum;
     });
     const total = sums.reduce((sum, count) => sum + count, 0);

@@ -41,7 +41,7 @@ class OperationDetail {
   }
 
   _outcome(points, name, group, at) {
-    const tone = this.operation.sort.isError(group[0]) ? "bad" : `s${(at % 7) + 2}`;
+    const tone = this.operation.sort.isError(group[0]) ? ["bad", "s3", "s7"][at % 3] : `s${(at % 7) + 2}`;
     return { name: visible(name, 24), tone, values: rateLine(points, group) };
   }
 
@@ -139,7 +139,7 @@ class OperationTable {
     const button = h(
       "button",
       { type: "button", class: "row-name", onclick: () => this.choose(row.id) },
-      icon(ICONS.chevron, 12),
+      icon(ICONS.chevron),
       method,
       foreign(label, 90),
     );
@@ -174,7 +174,8 @@ class OperationTable {
     this.empty.hidden = all.length > 0;
     write(this.empty.firstChild, this.operations.store.families.size ? "No operations yet" : "Nothing recorded yet");
     this.table.element.hidden = !all.length;
-    write(this.count, all.length ? whole(all.length) : "");
+    const cut = [...new Set(all.map((operation) => operation.family))].filter((family) => family.isCut).map(toldOf);
+    write(this.count, all.length ? [whole(all.length), ...cut].join(" · ") : "");
     this.table.draw(rows);
     this._drawDetail(points, all);
   }

@@ -6,6 +6,7 @@ const SORTS = [
     name: "http",
     one: "request",
     many: "Requests",
+    active: /(^|_)http_server_active_requests$/,
     matches: (family) => /(^|_)http_server_request_duration$/.test(family.base),
     label: (series) => series.tag("http_route") ?? "(no route)",
     prefix: (series) => series.tag("http_request_method") ?? "",
@@ -16,6 +17,7 @@ const SORTS = [
     name: "operation",
     one: "operation",
     many: "Operations",
+    active: /(^|_)operations_in_flight$/,
     matches: (family) => /(^|_)operation_duration$/.test(family.base),
     label: (series) => series.tag("operation"),
     prefix: () => "",
@@ -26,6 +28,7 @@ const SORTS = [
     name: "task",
     one: "task",
     many: "Tasks",
+    active: /(^|_)celery_worker_tasks_active$/,
     matches: (family) => /(^|_)celery_task_duration$/.test(family.base),
     label: (series) => series.tag("task"),
     prefix: () => "",
@@ -34,7 +37,6 @@ const SORTS = [
   },
 ];
 
-const ACTIVE = /(^|_)(http_server_active_requests|operations_in_flight|celery_tasks?_(active|in_flight|running))$/;
 const QUANTILES = [0.5, 0.95, 0.99];
 
 /** One operation, route or task: its series, by how they ended. */

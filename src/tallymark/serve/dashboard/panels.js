@@ -62,13 +62,17 @@ class Cardinality {
     this.element = h("div", {}, this.empty, this.table.element);
   }
 
-  _blame(cell, { tag }) {
-    const text = tag ? `${tag.key} ${tag.count}` : "";
+  _blame(cell, { family, tag }) {
+    const least = family.isCut ? "at least " : ""; // what the feed leaves out may have more
+    const text = tag ? `${tag.key} ${least}${tag.count}` : "";
     if (cell.dataset.shown === text) return;
     cell.dataset.shown = text;
     cell.replaceChildren(
       ...(tag
-        ? [foreign(tag.key, 30), h("span", { class: "quiet" }, ` ${whole(tag.count)} value${tag.count === 1 ? "" : "s"}`)]
+        ? [
+            foreign(tag.key, 30),
+            h("span", { class: "quiet" }, ` ${least}${whole(tag.count)} value${tag.count === 1 ? "" : "s"}`),
+          ]
         : [h("span", { class: "quiet" }, "no tags")]),
     );
   }
@@ -90,7 +94,7 @@ class Cardinality {
   draw() {
     const rows = [...this.store.families.values()].map((family) => ({
       family,
-      count: family.rows.length,
+      count: family.count,
       tag: this._tag(family),
     }));
     this.empty.hidden = rows.length > 0;

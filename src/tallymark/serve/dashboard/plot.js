@@ -73,8 +73,9 @@ class Plot {
   }
 
   _measure() {
-    this.width = this.area.clientWidth;
-    this.height = this.area.clientHeight;
+    this.scale = parseFloat(getComputedStyle(document.documentElement).fontSize) / 14; // charts grow with the type
+    this.width = this.area.clientWidth / this.scale;
+    this.height = this.area.clientHeight / this.scale;
     mark(this.svg, "viewBox", `0 0 ${this.width} ${this.height}`);
   }
 
@@ -90,7 +91,7 @@ class Plot {
   point(event) {
     if (!this.points?.length) return;
     const box = this.area.getBoundingClientRect();
-    const part = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+    const part = ((event.clientX - box.left) / this.scale - LEFT) / (this.width - LEFT - RIGHT);
     cursor.set(this.points.times[this.nearest(this.points.begin + part * this.points.seconds)]);
   }
 

@@ -62,7 +62,7 @@ class Search {
       this.list,
       h("div", { class: "search-foot" }, this.count, hints),
     );
-    this.element.addEventListener("click", (event) => event.target === this.element && this.element.close());
+    this.element.addEventListener("click", (event) => event.target === this.element && this._close());
   }
 
   open() {
@@ -70,6 +70,12 @@ class Search {
     this.element.showModal();
     this.input.select();
     this.update();
+  }
+
+  /** Close at once, and let go of the keys: else the next one is taken for text until the browser has moved the focus. */
+  _close() {
+    this.input.blur();
+    this.element.close();
   }
 
   update() {
@@ -85,7 +91,7 @@ class Search {
   }
 
   _item({ family, series }, at) {
-    const many = family.rows.length;
+    const many = family.count;
     const about = series
       ? tagList(series.tags, 6)
       : h(
@@ -116,6 +122,7 @@ class Search {
   _key(event) {
     const moves = { ArrowDown: this.at + 1, ArrowUp: this.at - 1, PageDown: this.at + 8, PageUp: this.at - 8 };
     if (event.key in moves) this._choose(moves[event.key])?.scrollIntoView({ block: "nearest" });
+    else if (event.key === "Escape") this._close();
     else if (event.key === "Enter") this._take(this.at, event.shiftKey);
     else return;
     event.preventDefault();
@@ -124,7 +131,7 @@ class Search {
   _take(at, isMore) {
     const chosen = this.found[at];
     if (!chosen) return;
-    if (!isMore) this.element.close();
+    if (!isMore) this._close();
     this.plot(chosen.family, chosen.series, !isMore);
   }
 }
@@ -182,7 +189,11 @@ class PlotCard {
       lines.map((values, at) => ({ name: ["p50", "p95", "p99"][at], tone: `q${at}`, values })),
     );
     this.charts[1].draw(points, [{ name: "rate", tone: "accent", values: rateLine(points, all) }]);
-    write(this.note, all.length > 1 ? `All ${whole(all.length)} series together.` : "");
+    const isCut = this.key === null && all[0].family.isCut;
+    write(
+      this.note,
+      isCut ? `Together: ${toldOf(all[0].family)}.` : all.length > 1 ? `All ${whole(all.length)} series together.` : "",
+    );
   }
 
   _drawLines(points, all, family) {

@@ -191,6 +191,7 @@ class Family {
     this.columns = store.columns;
     this.name = name;
     this.version = 0; // goes up when series come or go
+    this.count = 0; // of all series, told or left out
     this.rows = []; // the series, at the index by which the feed names them
     this.byKey = new Map();
   }
@@ -214,6 +215,12 @@ class Family {
     });
     this.base = withoutUnit(this.exposed.replaceAll(".", "_"), this.unit);
     this._list(told.series, time);
+    this.count = told.count ?? this.rows.length;
+  }
+
+  /** True if there are so many series that the feed leaves some out. */
+  get isCut() {
+    return this.count > this.rows.length;
   }
 
   _list(listed, time) {
@@ -236,6 +243,11 @@ class Family {
     this.byKey = new Map();
     this.rows = [];
   }
+}
+
+/** How much of a family the feed tells, in words. */
+function toldOf(family) {
+  return `only ${whole(family.rows.length)} of ${whole(family.count)} series are told`;
 }
 
 /** The name as in Prometheus, without the unit that ends it. */

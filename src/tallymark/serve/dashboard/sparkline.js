@@ -18,10 +18,11 @@ class Sparkline {
     const known = values.filter(Number.isFinite);
     const most = known.length ? Math.max(...known) : 1;
     const least = fromZero ? Math.min(0, ...known) : known.length ? Math.min(...known) : 0;
-    const range = most - least || Math.abs(most) || 1;
+    const isLevel = most === least && !fromZero; // it is drawn in the middle
+    const range = isLevel ? 2 : most - least || Math.abs(most) || 1;
     mark(this.element, "data-flat", fromZero && most === 0 ? "" : null);
     const x = (time) => ((time - points.begin) / points.seconds) * SPARK_WIDTH;
-    const y = (value) => SPARK_HEIGHT - 1.5 - ((value - least) / range) * (SPARK_HEIGHT - 4);
+    const y = (value) => SPARK_HEIGHT - 1.5 - ((value - least + (isLevel ? 1 : 0)) / range) * (SPARK_HEIGHT - 4);
     const runs = runsOf(points, values);
     mark(this.line, "d", runs.map((run) => path(run, x, y)).join(""));
     mark(this.area, "d", runs.map((run) => closed(run, x, y, SPARK_HEIGHT)).join(""));

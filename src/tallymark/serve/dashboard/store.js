@@ -20,7 +20,7 @@ class Store {
 
   get seriesCount() {
     let count = 0;
-    for (const family of this.families.values()) count += family.rows.length;
+    for (const family of this.families.values()) count += family.count;
     return count;
   }
 
@@ -62,6 +62,7 @@ class Store {
       this.version++;
     }
     if (!family) return;
+    family.count = told.count ?? family.count;
     for (const row of told.rows) family.rows[row[0]]?.take(row, isKnown);
   }
 

@@ -39,7 +39,7 @@ class Tiles {
     const sort = this.operations.leading();
     if (sort) this._drawOperations(points, sort);
     else this._drawRecords(points);
-    this._drawActive(points);
+    this._drawActive(points, sort);
     this._drawSeries(points);
     this._drawRejected(points);
   }
@@ -85,9 +85,9 @@ class Tiles {
     this.latency.draw("p95 latency", "–", "no operations yet", points, nothing);
   }
 
-  _drawActive(points) {
+  _drawActive(points, sort) {
     const series = [...this.store.families.values()]
-      .filter((family) => family.isLevel && ACTIVE.test(family.base))
+      .filter((family) => family.isLevel && sort?.active.test(family.base))
       .flatMap((family) => family.rows);
     const lines = series.map((one) => levels(points, one));
     const sums = points.times.map((_, at) => (series.length ? lines.reduce((sum, line) => sum + (line[at] || 0), 0) : NaN));

@@ -49,11 +49,13 @@ class Documents:
         self._families: dict[str, FamilyText] = {}
         self._start = self._told_processes = b""
 
-    def read(self, registry: Registry, every: float) -> bytes:
+    def read(self, registry: Registry, every: float, *, tells: bool = True) -> bytes:
         """Read the registry, and return what changed since it was read before.
 
         Args:
+            registry: the one that the documents are of.
             every: seconds from this reading to the next.
+            tells: False if nobody needs what changed; it is empty then.
         """
         snapshot = registry.snapshot()
         families = snapshot.families[: self._most]
@@ -62,6 +64,8 @@ class Documents:
         self._families = self._texts(families, before)
         self._start = f'{{"time":{number(snapshot.time)},"every":{number(every)},"complete":'.encode()
         self._told_processes = f',"processes":{self._processes.text()}{cut}'.encode()
+        if not tells:
+            return b""
         gone = [name for name in before if name not in self._families]
         parts = _joined(
             text.changes(name, before[name]) if text.is_same else text.whole() for name, text in self._families.items()

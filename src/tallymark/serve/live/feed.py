@@ -221,14 +221,13 @@ class Feed:
         viewer.show(event)
 
     def _take_away(self) -> None:
-        """Take old documents away from those that are stuck, if they hold too many different ones."""
+        """Take old documents away from those that are stuck, if they hold too many different ones, or one for very long."""
         now = self._loop.time()
-        stuck: dict[int, list[Viewer]] = {}
-        for viewer, seen in self._viewers.items():
-            if seen.is_busy and now - seen.last > self._limits.hold:
-                stuck.setdefault(seen.number, []).append(viewer)
-        for number in sorted(stuck)[: -self._limits.pages]:
-            for viewer in stuck[number]:
+        stuck = {viewer: seen for viewer, seen in self._viewers.items() if seen.is_busy and now - seen.last > self._limits.hold}
+        numbers = sorted({seen.number for seen in stuck.values()})
+        too_old = numbers[: -self._limits.pages]
+        for viewer, seen in stuck.items():
+            if seen.number in too_old or now - seen.last > self._limits.page:
                 self.leave(viewer)
                 viewer.abort()
 

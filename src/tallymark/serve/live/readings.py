@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
     Attributes:
         number: one more than that of the reading before.
-        changes: the document of what changed since.
+        changes: the document of what changed since; empty if nobody can need it.
         whole: the document of everything; None if nobody asked for it.
         every: seconds until the next reading.
         made: when it was made, on a clock that never steps.
@@ -98,7 +98,8 @@ class Readings:
 
     def _read(self, registry: Registry, *, is_first: bool) -> Reading:
         began, used = time.monotonic(), time.thread_time()
-        changes = self._documents.read(registry, self._every)
+        # Of those who ask again and again, and of those who come first, everybody needs everything.
+        changes = self._documents.read(registry, self._every, tells=self._watchers > 0 and not is_first)
         made, used = time.monotonic(), time.thread_time() - used
         self._number += 1
         if not is_first:  # which costs more than the others will
