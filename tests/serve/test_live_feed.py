@@ -249,6 +249,19 @@ def test_a_reading_of_long_ago_is_nobodys_while_another_is_made(registry: tm.Reg
     assert readings.get(registry, whole=True).number == last.number + 1
 
 
+def test_a_reading_that_was_begun_while_nobody_watched_tells_no_changes(stage: Stage, registry: tm.Registry) -> None:
+    readings = readings_of(registry)
+    readings.get(registry, whole=True)
+    viewer = Viewer(stage.feed).join()
+    readings._watchers = 0  # as it was when a poll began the next one
+    stage.loop.now += 0.8
+    readings.get(registry, whole=False)
+    readings._watchers = 1
+    stage.loop.advance(3)
+    assert viewer.kinds == "wwcc"[: len(viewer.kinds)]
+    assert len(viewer.kinds) >= 3
+
+
 def test_a_viewer_is_told_soon_after_a_thread_could_not_be_started(stage: Stage) -> None:
     stage.renderer.call = lambda work: False  # type: ignore[method-assign]
     viewer = Viewer(stage.feed).join()
