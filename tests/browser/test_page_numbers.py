@@ -87,6 +87,16 @@ def test_the_tiles_are_about_requests_where_there_are_any(view: Callable[..., Vi
     assert [*tiles[0], *tiles[3]] == ["Requests", "1/s", "In progress", "3"]
 
 
+def test_the_tiles_of_a_worker_are_about_its_tasks(view: Callable[..., Viewer], service: FakeService) -> None:
+    service.set("celery.worker.tasks.active", 2)
+    service.observe("celery.task.duration", 0.1, {"task": "mail.send", "state": "SUCCESS"})
+    viewer = view().open(service.reading(complete=True))
+    service.observe("celery.task.duration", 0.1, {"task": "mail.send", "state": "FAILURE"}, times=3)
+    viewer.show(service.reading())
+    tiles = viewer.page.evaluate(TILES)
+    assert [*tiles[0], *tiles[3]] == ["Tasks", "3/s", "In progress", "2"]
+
+
 def test_a_restart_is_never_a_negative_rate(view: Callable[..., Viewer], service: FakeService) -> None:
     service.inc("jobs", 1000)
     service.request("/pay", 0.02, times=1000)

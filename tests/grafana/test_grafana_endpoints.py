@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from wsgiref.util import setup_testing_defaults
 
 import hypothesis
 import pytest
@@ -14,9 +16,12 @@ from tallymark.grafana.distribution import Classic, Native
 from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.promql import Spelling, parse_selector
-from tallymark.integrations.http_metrics import HTTPMetrics
+from tallymark.integrations.wsgi import MetricsMiddleware
 from tallymark.metric.data import SummaryData
 from tallymark.read.text import TextReader
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 
 def found(*recorders: Any, **options: Any) -> list[tuple[str, str]]:
@@ -51,10 +56,15 @@ def test_names_are_those_that_the_scraper_sees(escaping: str, name: str, label: 
 
 def test_what_the_integrations_of_web_servers_record_is_found_with_all_that_belongs_to_it() -> None:
     def record(registry: tm.Registry) -> None:
-        line = HTTPMetrics(registry).line("GET", "http", "1.1")
-        line.begin()
-        for record_one in line.series("", "/orders", 200):
-            record_one(0.5)
+        def answer(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+            start_response("200 OK", [])
+            return [b"hello"]
+
+        app = MetricsMiddleware(answer, registry=registry, route=lambda environ: "/orders")
+        environ: WSGIEnvironment = {}
+        setup_testing_defaults(environ)
+        with closing(app(environ, lambda *args: lambda data: None)) as body:
+            assert list(body) == [b"hello"]
 
     (subject,) = endpoint(record).subjects()
     assert (subject.slug, subject.by) == ("http", ("http.route", "http.request.method"))

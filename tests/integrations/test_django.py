@@ -26,6 +26,7 @@ from django.test import RequestFactory, override_settings
 from http_driver import Exchange, active, ask, ask_wsgi, ended, environ_of, received, scope_of, seconds, sent, series_of
 
 import tallymark as tm
+from tallymark.integrations.asgi import MetricsMiddleware as ASGIMetricsMiddleware
 from tallymark.integrations.django import MetricsMiddleware
 from tallymark.integrations.http_metrics import DURATION
 from tallymark.integrations.wsgi import MetricsMiddleware as WSGIMetricsMiddleware
@@ -303,9 +304,14 @@ def test_a_response_can_still_be_cached(server: Ask, registry: tm.Registry) -> N
     assert active(registry) == 0
 
 
-def test_a_project_within_our_wsgi_middleware_counts_once(registry: tm.Registry) -> None:
-    ask_wsgi(WSGIMetricsMiddleware(WSGIHandler(), registry=registry), "/")
-    assert sum(ended(registry).values()) == 1
+@pytest.mark.parametrize("others", [False, True], ids=["same registry", "another registry"])
+def test_a_project_within_a_middleware_of_ours_counts_once_in_each_registry(registry: tm.Registry, others: bool) -> None:
+    above = tm.Registry() if others else registry
+    ask_wsgi(WSGIMetricsMiddleware(WSGIHandler(), registry=above), "/")
+    asyncio.run(ask(ASGIMetricsMiddleware(ASGIHandler(), registry=above), "/"))
+    for each in (above, registry):
+        assert sum(ended(each).values()) == 2
+        assert active(each) == 0
 
 
 # Settings

@@ -331,6 +331,20 @@ def test_of_the_largest_families_series_are_left_out(registry: tm.Registry) -> N
     assert by_name(read(documents, registry))["large"] == {"name": "large", "count": 501, "total": [502.0], "rows": []}
 
 
+def test_a_total_is_added_one_row_after_the_other(registry: tm.Registry) -> None:
+    """So engines and versions of Python tell the same: `sum` of some rows first, or without a loss, rounds otherwise."""
+    limits = tm.TagLimits(max_series=5000)
+    for place in range(5000):
+        registry.counter("hits", limits=limits).inc(0.1, a=place)
+        registry.histogram("size", limits=limits, buckets=[1]).observe(0.1, a=place)
+    total = 0.0
+    for _ in range(5000):
+        total += 0.1
+    told = by_name(first(registry, most=8))
+    assert told["hits"]["total"] == [total]
+    assert told["size"]["total"] == [5000, total, 5000, 0]
+
+
 def test_of_very_many_families_some_are_left_out(registry: tm.Registry) -> None:
     for place in range(20):
         registry.counter(f"c{place}").inc()

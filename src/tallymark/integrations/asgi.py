@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from tallymark.integrations.asgi_exchanges import Handshake, Request
-from tallymark.integrations.http_metrics import HTTPMetrics
+from tallymark.integrations.http_metrics import CLAIM, HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
 from tallymark.integrations.starlette_routes import StarletteRoutes, routed_app
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["MetricsMiddleware"]
 
 _new = object.__new__
-
-_SEEN = "tallymark.http"
-"""In a scope: the middleware that has this request already, as the application is within another one that is instrumented."""
 
 
 class MetricsMiddleware:
@@ -72,10 +69,9 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._registry = self.metrics.registry
         self._lines = self.metrics.lines
         self._route = self._first_route if route is None else self.metrics.guarded(route)
-        self._pages = _Pages(metrics_path, self._registry, auth) if metrics_path is not None else None
+        self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
 
@@ -84,7 +80,8 @@ class MetricsMiddleware:
         if (not is_http or self._asks_first) and (instead := self._instead(scope)) is not None:
             await instead(scope, receive, send)
             return
-        if scope.setdefault(_SEEN, self) is not self and self._is_seen(scope):
+        metrics = self.metrics
+        if scope.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(scope):
             await self.app(scope, receive, send)
             return
         try:
@@ -93,7 +90,7 @@ class MetricsMiddleware:
             line = self._line(scope)
         # Not by an `__init__`, which would be a third of what a request costs.
         request = _new(Request if is_http else Handshake)
-        request._metrics = self.metrics
+        request._metrics = metrics
         request._line = line
         request._route_of = self._route
         request.request = scope
@@ -133,14 +130,6 @@ class MetricsMiddleware:
         """Return the line of a scope of unknown values; a WebSocket begins with a request that has no method here: GET."""
         scheme = "http" if scope["type"] == "http" else "ws"
         return self.metrics.line(scope.get("method", "GET"), scope.get("scheme", scheme), scope.get("http_version", ""))
-
-    def _is_seen(self, scope: Message) -> bool:
-        """Return True if the middleware that has this scope already records to the same registry; else this one has it now."""
-        first = scope[_SEEN]
-        if isinstance(first, MetricsMiddleware) and first._registry is self._registry:
-            return True
-        scope[_SEEN] = self
-        return False
 
     def _first_route(self, scope: Message) -> str | None:
         """Name the first route. Only now it is known whose routes they are."""

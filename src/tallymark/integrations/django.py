@@ -37,9 +37,6 @@ __all__ = ["MetricsMiddleware"]
 _EXCHANGE = "_tallymark_exchange"
 """The attribute of a request that holds what is recorded of it, until there is a response."""
 
-_SEEN = "tallymark.http"
-"""In the environ or scope of a request: the registry that has it already, as the whole project is instrumented."""
-
 _SETTINGS = ("auth", "exclude", "metrics_path", "registry", "tags")
 _IMPORTED = ("auth", "registry", "tags")
 """Those that may be a dotted path."""
@@ -117,9 +114,8 @@ class MetricsMiddleware:
     def _begin(self, request: Any) -> DjangoExchange | None:
         """Return what is recorded of a request; None: nothing is."""
         above = getattr(request, "environ", None) or getattr(request, "scope", None) or {}
-        if above.get(_SEEN) is self.metrics.registry or self.metrics.excludes(request.path_info):
+        if self.metrics.excludes(request.path_info) or not self.metrics.claim(above):
             return None
-        above[_SEEN] = self.metrics.registry
         exchange = DjangoExchange(self.metrics, request)
         setattr(request, _EXCHANGE, exchange)
         return exchange

@@ -17,7 +17,7 @@ from tallymark.metric.rejections import failure_text
 from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, MutableMapping
     from typing import Any
 
     from tallymark.engine import Gauge
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     OwnTags: TypeAlias = Callable[[Any, Any], Mapping[str, object] | None]
 
-__all__ = ["ACTIVE", "DURATION", "RECEIVED", "SENT", "HTTPMetrics", "Line", "Series"]
+__all__ = ["ACTIVE", "CLAIM", "DURATION", "RECEIVED", "SENT", "HTTPMetrics", "Line", "Series"]
 
 DURATION = "http.server.request.duration"
 ACTIVE = "http.server.active_requests"
@@ -41,6 +41,9 @@ OTHER = "_OTHER"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 SCHEMES = ("http", "https", "ws", "wss")
 VERSIONS = ("1.0", "1.1", "2", "3")
+
+CLAIM = "tallymark.http"
+"""In the scope or environ of a request: the `HTTPMetrics` that record it. No client can write there."""
 
 _METHODS_VARIABLE = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"
 """Of the environment: names the methods that are known, instead of `METHODS`, with commas between them."""
@@ -177,6 +180,19 @@ class HTTPMetrics:
             return self.lines[version][scheme][method]
         except (KeyError, TypeError):
             return self._find_line(method, scheme, version)
+
+    def claim(self, scope: MutableMapping[str, Any]) -> bool:
+        """Claim a request. Return False if it is recorded to the same registry already: the application is within another one
+        that is instrumented.
+
+        Args:
+            scope: of the request, or its environ.
+        """
+        first = scope.get(CLAIM)
+        if isinstance(first, HTTPMetrics) and first.registry is self.registry:
+            return False
+        scope[CLAIM] = self
+        return True
 
     def _find_line(self, method: str, scheme: str, version: str) -> Line:
         method = method if method in self._methods else OTHER

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tallymark.integrations.http_metrics import HTTPMetrics
+from tallymark.integrations.http_metrics import CLAIM, HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
 from tallymark.integrations.werkzeug_routes import WerkzeugRoutes
 from tallymark.integrations.wsgi_response import Response
@@ -27,9 +27,6 @@ __all__ = ["MetricsMiddleware"]
 _begin = Response.begin
 
 _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3"}
-
-_SEEN = "tallymark.http"
-"""In an environ: the registry that has this request already, as the application is within another one that is instrumented."""
 
 
 class MetricsMiddleware:
@@ -72,24 +69,23 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._registry = self.metrics.registry
         self._lines = self.metrics.lines
         self._route = route or WerkzeugRoutes(app).template
-        self._pages = _Pages(metrics_path, self._registry, auth) if metrics_path is not None else None
+        self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._asks_first and (instead := self._instead(environ)) is not None:
             return instead(environ, start_response)
-        if environ.get(_SEEN) is self._registry:
+        metrics = self.metrics
+        if environ.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(environ):
             return self.app(environ, start_response)
-        environ[_SEEN] = self._registry
         try:
             line = self._lines[_VERSIONS[environ["SERVER_PROTOCOL"]]][environ["wsgi.url_scheme"]][environ["REQUEST_METHOD"]]
         except (KeyError, TypeError):
             line = self._find_line(environ)
-        response = _begin(self.metrics, line, self._route, environ, start_response)
+        response = _begin(metrics, line, self._route, environ, start_response)
         try:
             response.body = self.app(environ, response.start_response)
         except BaseException as error:

@@ -6,6 +6,7 @@ from contextvars import copy_context
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from tallymark.integrations.body_size import told_size
 from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
@@ -19,9 +20,6 @@ __all__ = ["ERROR", "Response"]
 
 ERROR = "tallymark.error"
 """In an environ: the `error.type` of an exception that a framework answers."""
-
-_LONGEST_SIZE = 15
-"""Digits of a size that is believed: nobody sends a petabyte."""
 
 
 class Response(Exchange):
@@ -54,8 +52,8 @@ class Response(Exchange):
         self._start_response = start_response
         self._start = self._own = self._write = self.body = self.context = self.route = self.status = None
         self.error = ""
-        has_body = environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")
-        self.received = _announced_size(environ) if has_body else 0
+        length, is_chunked = environ.get("CONTENT_LENGTH"), bool(environ.get("HTTP_TRANSFER_ENCODING"))
+        self.received = told_size(length, is_chunked=is_chunked) if length or is_chunked else 0
         self.sent = 0
         line.begin()
         self.is_open = True
@@ -170,13 +168,6 @@ class Response(Exchange):
 
     def own_tags(self) -> Mapping[str, object] | None:
         return super().own_tags() if self._start is None else self._own
-
-
-def _announced_size(environ: WSGIEnvironment) -> int | None:
-    size = environ.get("CONTENT_LENGTH")
-    if not size:
-        return None if environ.get("HTTP_TRANSFER_ENCODING") else 0
-    return int(size) if size.isascii() and size.isdigit() and len(size) <= _LONGEST_SIZE else None
 
 
 _codes: dict[str, int | None] = {}

@@ -10,7 +10,8 @@ A row begins with its place among the tags of its family. What follows is told b
 
 from __future__ import annotations
 
-from operator import ne
+from functools import reduce
+from operator import add, ne
 from typing import TYPE_CHECKING
 
 from tallymark.metric.data import (
@@ -120,4 +121,8 @@ def total_text(data: Data) -> str:
 
 
 def _sum(column: Sequence[Any]) -> Any:
-    return sum([sum(column[portion]) for portion in portions(len(column), 4096)])
+    """Return what numbers add up to, one after the other, as in C: from Python 3.12 on, `sum` rounds doubles otherwise."""
+    total: Any = 0
+    for portion in portions(len(column), 4096):
+        total = reduce(add, column[portion], total)
+    return total
