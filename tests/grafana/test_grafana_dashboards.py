@@ -19,9 +19,13 @@ from grafana_service import celery, endpoint, http, operations, run_promtool
 
 import tallymark as tm
 from tallymark.grafana.dashboards import DashboardsBuilder
+from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.objective import Latency, Objective, parse_percent
 from tallymark.grafana.promql import parse_selector
+from tallymark.grafana.rules import RulesBuilder
+from tallymark.grafana.rules_file import rules_text
+from tallymark.read.text import TextReader
 
 GOLDEN = Path(__file__).parent / "golden" / "queries.txt"
 OBJECTIVE = Objective(parse_percent("99.9"), 30)
@@ -206,6 +210,29 @@ def test_only_what_is_there_is_asked_for() -> None:
 @pytest.mark.parametrize("recorder", [http, operations, celery])
 def test_what_is_rejected_later_is_seen_though_nothing_was_yet(recorder: Any) -> None:
     assert "tallymark_rejected_total{" in summary(built(recorder)["tallymark-runtime"])
+
+
+@pytest.mark.parametrize(
+    ("escaping", "name"), [("underscores", "tallymark_rejected_total"), ("dots", "tallymark__rejected__total")]
+)
+@pytest.mark.parametrize("has_rejected", [True, False])
+def test_what_is_rejected_has_the_name_that_the_scraper_sees(escaping: str, name: str, has_rejected: bool) -> None:
+    def reject(registry: tm.Registry) -> None:
+        registry.counter("hits").inc(-1 if has_rejected else 1)
+
+    found = endpoint(http, reject, escaping=escaping)
+    assert f"increase({name}[1h])" in rules_text(RulesBuilder(found, OBJECTIVE).groups())
+    assert f"rate({name}{{" in summary(json.loads(DashboardsBuilder(found).dashboards()["tallymark-runtime"]))
+
+
+def test_metrics_of_other_libraries_are_not_described_as_rejected_data() -> None:
+    page = "process_cpu_seconds_total 5\n# TYPE asyncio_eventloop_lag_seconds gauge\nasyncio_eventloop_lag_seconds 5\n"
+    page += '# TYPE operation_duration_seconds histogram\noperation_duration_seconds_bucket{operation="a",le="1"} 1\n'
+    found = Endpoint(tm.Snapshot(TextReader().families(page), 0.0), "here")
+    runtime = json.loads(DashboardsBuilder(found).dashboards()["tallymark-runtime"])
+    described = {panel["title"]: panel.get("description", "") for panel in panels(runtime)}
+    assert described["CPU: seconds per second"] == ""
+    assert described.keys().isdisjoint({"Rejected data, per second", "Event loop lag"})
 
 
 def test_a_name_that_grafana_could_not_take_is_an_error() -> None:

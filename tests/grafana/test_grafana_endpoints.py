@@ -18,6 +18,7 @@ from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.promql import Spelling, parse_selector
 from tallymark.integrations.wsgi import MetricsMiddleware
 from tallymark.metric.data import SummaryData
+from tallymark.read.text import TextReader
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -165,6 +166,33 @@ def test_what_is_no_selector_is_told_with_the_place(text: str) -> None:
 def test_a_broken_regular_expression_is_told() -> None:
     with pytest.raises(GrafanaError, match=r"'\(' is not a regular expression"):
         parse_selector('job=~"("')
+
+
+@pytest.mark.parametrize("value", ["(?=a)", "a(?!b)", "(?<=a)b", "(?P<x>a)(?P=x)", "(a)\\\\1", "a++", "(?>a)", "a{2}+"])
+def test_what_only_python_has_in_regular_expressions_is_told(value: str) -> None:
+    with pytest.raises(GrafanaError, match=r"Prometheus knows no .* in regular expressions"):
+        parse_selector(f'job=~"{value}"')
+
+
+@pytest.mark.parametrize("value", ["a+", "[*+]+", "(?:a|b)+?", "(?i)a", "(?P<x>a)", "[^]+]+", "a\\\\++"])
+def test_what_both_have_is_taken(value: str) -> None:
+    assert parse_selector(f'job=~"{value}"') == [("job", "=~", value.replace("\\\\", "\\"))]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("a__b_operation_duration_seconds", "a_b_operation_duration_seconds"),
+        ("A_b_operation_duration_seconds", "a_b_operation_duration_seconds"),
+        ("operation_duration_seconds", "operation_duration"),
+        ("operation_duration_seconds", "operation_duration_milliseconds"),
+    ],
+)
+def test_of_what_would_have_the_same_names_the_first_is_taken(names: tuple[str, str]) -> None:
+    page = "".join([f'# TYPE {name} histogram\n{name}_bucket{{operation="a",le="1"}} 1\n' for name in names])
+    units = "".join([f"# UNIT {name} milliseconds\n" for name in names if name.endswith("milliseconds")])
+    found = Endpoint(tm.Snapshot(TextReader().families(units + page), 0.0), "here").subjects()
+    assert [subject.duration.name for subject in found] == [names[0]]
 
 
 def test_odd_tags_break_no_expression() -> None:

@@ -62,7 +62,10 @@ def test_the_budget_is_exact(text: str, budget: str) -> None:
         ("nan", "asks for nothing"),
         ("inf", "asks for nothing"),
         ("0.999", "for a fraction of 0.999, give 99.9"),
+        ("1e-9", "objective 1e-9 asks for next to nothing; give a percentage, such as 99.9"),
+        ("1e-999999", "objective 1e-999999 asks for next to nothing"),
         ("many", "'many' is not a number"),
+        ("99,9", "'99,9' is not a number"),
         ("", "'' is not a number"),
     ],
 )
@@ -88,7 +91,7 @@ def test_a_latency_may_have_an_objective_of_its_own() -> None:
     assert str(parse_latency("0.3:99", whole)) == "99% within 0.3s over 28d"
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "300ms", "", "nan", "inf", ":99"])
+@pytest.mark.parametrize("text", ["0", "-1", "300ms", "", "nan", "inf", ":99", "1e-99", "1e99999999999"])
 def test_what_is_no_latency_is_told(text: str) -> None:
     with pytest.raises(GrafanaError, match=r"latency .* is not a number of seconds"):
         parse_latency(text, Objective(parse_percent("99"), 30))

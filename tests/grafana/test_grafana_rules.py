@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ from grafana_service import HTTP_BOUNDS, celery, check, check_firing, endpoint, 
 
 import tallymark as tm
 from tallymark.export.prometheus import render_prometheus
+from tallymark.grafana.dashboards import DashboardsBuilder
 from tallymark.grafana.distribution import Classic
 from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
@@ -17,6 +21,7 @@ from tallymark.grafana.objective import Objective, parse_latency, parse_percent
 from tallymark.grafana.promql import parse_selector
 from tallymark.grafana.rules import RulesBuilder
 from tallymark.grafana.rules_file import rules_text
+from tallymark.grafana.uid import dashboard_uid
 from tallymark.read.text import TextReader
 
 GOLDEN = Path(__file__).parent / "golden" / "rules.yml"
@@ -55,6 +60,43 @@ def test_the_rules_of_a_service_are_these() -> None:
 def test_promtool_finds_nothing_wrong(options: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "rules.yml").write_text(text(**options))
     assert "SUCCESS" in run_promtool("check", "rules", tmp_path / "rules.yml")
+
+
+@pytest.mark.server
+def test_no_names_break_the_file(tmp_path: Path) -> None:
+    """Prefixes, labels, values and names as nobody should choose them; `promtool` reads them all at once."""
+    parts = ['"', "\\", "\n", "{{", "}}", "$x", "`", "'", "a", "B", "1", "_", ":", "é", "日", "%", "#", " ", "|", "<b>", "\x85"]
+    chance = random.Random(18)
+    for number in range(12):
+        label, value = ["".join(chance.choices(parts, k=chance.randint(1, 6))) for _ in range(2)]
+        name = f"{''.join(chance.choices('aB_:', k=chance.randint(1, 30)))}_operation_duration_seconds"
+        page = f'# TYPE {name} histogram\n{name}_bucket{{operation="a",le="0.5"}} 1\n'
+        source = Endpoint(tm.Snapshot(TextReader().families(page), 0.0), "here")
+        whole, selector = Objective(parse_percent("99.9"), 30), [("path", chance.choice(["=", "!="]), value)]
+        builder = RulesBuilder(
+            source, whole, [parse_latency("0.5", whole)], selector=selector, by=("job", label), grafana="https://grafana"
+        )
+        (tmp_path / f"{number}.yml").write_text(rules_text(builder.groups()))
+        boards = DashboardsBuilder(source, objective=whole, selector=selector, by=("job", label)).dashboards()
+        assert all(json.loads(board)["uid"] == uid and len(uid) <= 40 for uid, board in boards.items())
+    run_promtool("check", "rules", *tmp_path.iterdir())
+
+
+def test_a_long_prefix_and_a_name_without_latin_letters_have_uids_of_their_own() -> None:
+    uids = [dashboard_uid(f"operations-payment-service-backend-{number}") for number in range(20)]
+    uids += [dashboard_uid("http", name) for name in ("日本", "中文", "")] + [dashboard_uid(uids[0][10:], "a-name")]
+    assert len(set(uids)) == len(uids)
+    assert all(re.fullmatch(r"tallymark-[a-z0-9-]{4,30}", uid) for uid in uids)
+
+
+@pytest.mark.parametrize("label", ["objective", "severity", "alertname", "le"])
+def test_a_label_that_rules_give_themselves_does_not_tell_budgets_apart(label: str) -> None:
+    with pytest.raises(GrafanaError, match=f"by '{label}': .* choose another label"):
+        rules(http, by=("job", label))
+
+
+def test_an_objective_that_is_given_twice_has_one_alert() -> None:
+    assert text(http, latency="0.5 0.50 0.5:99.90") == text(http, latency="0.5")
 
 
 OK = 'http_server_request_duration_seconds_count{job="api",instance="a",http_route="/",http_response_status_code="200"}'
@@ -152,6 +194,11 @@ def test_each_route_may_have_its_own_budget(tmp_path: Path) -> None:
 def test_without_errors_the_share_is_zero_and_the_whole_budget_is_left(tmp_path: Path) -> None:
     labels = {"__name__": "job:http_server_requests_failed:ratio_rate30d", "job": "api", "objective": ALWAYS}
     check(tmp_path, text(http), {OK: "0+1000x90"}, "1h", "job:http_server_requests_failed:ratio_rate30d", [(labels, 0)])
+
+
+@pytest.mark.server
+def test_without_traffic_there_is_no_share(tmp_path: Path) -> None:
+    check(tmp_path, text(http, latency="0.5"), {OK: "100x90", FAST: "100x90"}, "1h", '{__name__=~".*:ratio_rate.*"}', [])
 
 
 @pytest.mark.server

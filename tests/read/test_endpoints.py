@@ -322,6 +322,20 @@ def test_what_is_no_source(text: str, what: str) -> None:
     assert what in trouble(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:se/cret@host/",
+        "http://me:cret/se@host/",
+        "http://me:se@cret@ho st/",
+        "ftp://me:se/@cret@host/",
+        "http://me:se\ncret@h",
+    ],
+)
+def test_a_password_that_breaks_the_url_is_not_told(text: str) -> None:
+    assert "cret" not in trouble(text)
+
+
 @pytest.mark.parametrize("text", ["[::1]:9464", "http://[::1]:9464/metrics", "LOCALHOST:80", "https://localhost"])
 def test_what_is_one(text: str) -> None:
     with open_source(text) as source:

@@ -131,6 +131,27 @@ def test_the_registry_closes(registry: tm.Registry, run: Any) -> None:
     assert got.sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
 
 
+def test_a_loop_that_is_closed_under_its_viewers_is_forgotten(registry: tm.Registry) -> None:
+    pages, readings = AppPages(registry), readings_module.readings_of(registry)
+    loop = asyncio.new_event_loop()
+
+    class Present:
+        def show(self, event: bytes) -> None: ...
+
+        def abort(self) -> None: ...
+
+    async def look() -> None:
+        assert pages.feed_of(event_loops.running_loop()).join(Present())
+
+    loop.run_until_complete(look())
+    pages.forget_idle()
+    assert (len(pages._feeds), readings._watchers, len(registry._reporters)) == (1, 1, 1)
+    loop.close()
+    pages.forget_idle()
+    assert (len(pages._feeds), len(registry._reporters)) == (0, 0)
+    assert eventually(lambda: readings._watchers == 0)
+
+
 def test_a_server_that_is_about_to_end_is_not_kept_waiting(
     registry: tm.Registry, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -234,6 +234,42 @@ def test_viewers_are_bounded(stage: Stage) -> None:
     assert stage.feed.join(late)
 
 
+def test_a_reading_of_long_ago_is_nobodys_while_another_is_made(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = Readings(registry)
+    now = 100.0
+    monkeypatch.setattr(readings_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(readings_module, "_MOMENT", 0.001)
+    last = readings.get(registry, whole=True)
+    with readings._reading:  # another thread makes one
+        now += 59
+        assert readings.get(registry, whole=True) is last
+        now += 2
+        with pytest.raises(TimeoutError):
+            readings.get(registry, whole=True)
+    assert readings.get(registry, whole=True).number == last.number + 1
+
+
+def test_a_reading_that_was_begun_while_nobody_watched_tells_no_changes(stage: Stage, registry: tm.Registry) -> None:
+    readings = readings_of(registry)
+    readings.get(registry, whole=True)
+    viewer = Viewer(stage.feed).join()
+    readings._watchers = 0  # as it was when a poll began the next one
+    stage.loop.now += 0.8
+    readings.get(registry, whole=False)
+    readings._watchers = 1
+    stage.loop.advance(3)
+    assert viewer.kinds == "wwcc"[: len(viewer.kinds)]
+    assert len(viewer.kinds) >= 3
+
+
+def test_a_viewer_is_told_soon_after_a_thread_could_not_be_started(stage: Stage) -> None:
+    stage.renderer.call = lambda work: False  # type: ignore[method-assign]
+    viewer = Viewer(stage.feed).join()
+    stage.renderer.call = stage._call  # type: ignore[method-assign]
+    stage.loop.advance(Limits().retry)
+    assert viewer.kinds == "w"
+
+
 def test_heartbeats_while_there_is_nothing_to_tell(stage: Stage) -> None:
     viewer, stuck = Viewer(stage.feed).join(), Viewer(stage.feed).join()
     stuck.stuck = True

@@ -14,6 +14,7 @@ from terminal import COMMAND, terminal
 
 import tallymark as tm
 from tallymark import cli
+from tallymark.top import run
 
 LEFT = b"\x1b[?1049l"
 """What ends the other screen."""
@@ -64,7 +65,7 @@ def test_keys_and_sizes(service: tm.Server) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", ["Ctrl-C", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("end", ["Ctrl-C", "SIGHUP"])
 def test_it_ends_cleanly(service: tm.Server, end: str) -> None:
     with terminal("top", service.url) as screen:
         screen.wait_for("q quit")
@@ -77,6 +78,26 @@ def test_it_ends_cleanly(service: tm.Server, end: str) -> None:
         assert LEFT in screen.written
         assert screen.settings == screen.former_settings
     assert b"Traceback" not in screen.written
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_end_it_and_are_then_as_they_were(number: signal.Signals) -> None:
+    former = signal.getsignal(number)
+    with run._ending_at_signals():
+        signal.raise_signal(number)
+        pytest.fail("it goes on")
+    assert signal.getsignal(number) is former
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with run._ending_at_signals():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 @pytest.mark.slow

@@ -59,8 +59,18 @@ class Endpoint:
         """Return the metric that is recognised by a name, however it is spelled."""
         return next((metric for metric in self.metrics if metric.stem == underscored(stem)), None)
 
+    @property
+    def rejected(self) -> str:
+        """The name of the counter of rejected data, which is not there before the first; empty if nobody counts them."""
+        metric = self.find("tallymark_rejected")
+        if metric is not None:
+            return metric.name
+        return self.spelling.metric("tallymark_rejected_total") if self.find("tallymark_series") else ""
+
     def subjects(self, only: Sequence[str] = ()) -> list[Subject]:
         """Return what the service is asked for.
+
+        Of two whose names differ only in what those of files and alerts cannot have, the first is taken.
 
         Args:
             only: the slugs of kinds; by default all.
@@ -69,14 +79,17 @@ class Endpoint:
             GrafanaError: there is none.
         """
         kinds = [kind for kind in KINDS if not only or kind.slug in only]
-        found = [subject for kind in kinds for subject in self._of_kind(kind)]
+        found: dict[str, Subject] = {}
+        for kind in kinds:
+            for subject in self._of_kind(kind):
+                found.setdefault(subject.slug.lower(), subject)
         if not found:
             names = " nor ".join([_shown(kind) for kind in kinds])
             raise GrafanaError(
                 f"{self.source} has {'neither ' if len(kinds) > 1 else 'no '}{names}: it shows each after the first record;"
                 " is this the service, and has it worked yet?"
             )
-        return found
+        return list(found.values())
 
     def _of_kind(self, kind: Kind) -> Iterator[Subject]:
         wanted = underscored(kind.duration)
@@ -86,7 +99,11 @@ class Endpoint:
                 continue
             labels = {underscored(key): key for tags in metric.family.data.tags for key in tags}
             duration = self.distribution(metric)
-            if duration is not None and not labels.keys().isdisjoint(map(underscored, kind.by)):
+            if (
+                duration is not None
+                and duration.unit in ("seconds", "")
+                and not labels.keys().isdisjoint(map(underscored, kind.by))
+            ):
                 yield self._subject(kind, prefix, duration, labels)
 
     def _subject(self, kind: Kind, prefix: str, duration: Distribution, labels: dict[str, str]) -> Subject:

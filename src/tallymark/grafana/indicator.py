@@ -13,6 +13,8 @@ from tallymark.grafana.subject import Subject
 
 __all__ = ["Indicator", "indicators"]
 
+_RESERVED = ("objective", "severity", "alertname", "alertstate", "le", "__name__")
+
 
 @dataclass(frozen=True)
 class Indicator:
@@ -67,14 +69,14 @@ class Indicator:
         return [spelling.chosen("job", "job")] if "job" in self.level.split("_") else []
 
     def ratio(self, window: str) -> str:
-        """Return the fraction over a window, from what is recorded every minute."""
+        """Return the fraction over a window, from what is recorded every minute. Without traffic there is none."""
         bad, every = f"{self.bad}:rate5m", f"{self.all}:rate5m"
         if self.latency:
             bad = Spelling().selector(bad, [Spelling().condition("objective", "=", str(self))])
         apart = " ignoring(objective)" if self.latency else ""
-        if window == "5m":
-            return f"{bad} /{apart} {every}"
-        return f"sum_over_time({bad}[{window}]) /{apart} sum_over_time({every}[{window}])"
+        if window != "5m":
+            bad, every = f"sum_over_time({bad}[{window}])", f"sum_over_time({every}[{window}])"
+        return f"{bad} /{apart} ({every} > 0)"
 
     def recorded(self, window: str, conditions: Sequence[str] = ()) -> str:
         """Return the fraction over a window, as a rule recorded it."""
@@ -93,12 +95,19 @@ def indicators(subject: Subject, objective: Objective, latencies: Sequence[Laten
     """Return the fractions that objectives are about.
 
     Raises:
-        GrafanaError: the threshold of one for latency is not known exactly.
+        GrafanaError: the threshold of one for latency is not known exactly, or a label has another meaning in rules.
     """
+    for key in by:
+        if key in _RESERVED:
+            raise GrafanaError(
+                f"by {key!r}: rules and histograms have a label of their own with that name; choose another label"
+            )
     level = "_".join([underscored(key) for key in by]) or "all"
+    level = f"_{level}" if level[0].isdigit() else level  # as names of metrics begin
     for latency in latencies:
         _check_threshold(subject, latency)
-    return [Indicator(subject, level, objective), *[Indicator(subject, level, one.objective, one) for one in latencies]]
+    whole = Indicator(subject, level, objective)
+    return [whole, *[Indicator(subject, level, one.objective, one) for one in dict.fromkeys(latencies)]]
 
 
 def _check_threshold(subject: Subject, latency: Latency) -> None:

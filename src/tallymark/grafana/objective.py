@@ -19,6 +19,8 @@ _SHARES = (("page", Decimal("0.02"), 60), ("page", Decimal("0.05"), 6 * 60), ("t
 """Who is told, of which share of the budget, if it is used within how many minutes."""
 
 _LEAST_DAYS, _MOST_DAYS = 7, 90
+_LEAST_PERCENT = Decimal("0.01")
+_LEAST_SECONDS, _MOST_SECONDS = Decimal("1e-9"), Decimal("1e9")
 _UNITS = ((1440, "d"), (60, "h"), (1, "m"))
 
 
@@ -126,6 +128,8 @@ def parse_percent(text: str) -> Decimal:
         raise GrafanaError(f"objective {text} asks for nothing; give a percentage above 0 and below 100, such as 99.9")
     if percent >= 100:
         raise GrafanaError(f"objective {text} leaves no budget for errors; give a percentage below 100, such as 99.9")
+    if percent <= _LEAST_PERCENT:
+        raise GrafanaError(f"objective {text} asks for next to nothing; give a percentage, such as 99.9")
     if percent <= 1:
         raise GrafanaError(f"objective {text} is in percent; for a fraction of {text}, give {plain(percent * 100)}")
     return percent
@@ -157,7 +161,7 @@ def parse_latency(text: str, objective: Objective) -> Latency:
         threshold = Decimal(seconds)
     except InvalidOperation:
         threshold = Decimal(0)
-    if not threshold.is_finite() or threshold <= 0:
+    if not threshold.is_finite() or not _LEAST_SECONDS <= threshold <= _MOST_SECONDS:
         raise GrafanaError(
             f"latency {text!r} is not a number of seconds; give one such as 0.5, or with its own objective: 0.5:99"
         )

@@ -36,6 +36,11 @@ _CONDITION = re.compile(
 )
 
 
+_LITERAL = re.compile(r"\\[^1-9]|\[\^?\]?[^\]]*\]")
+_NOT_RE2 = re.compile(r"\(\?(?:[=!>(#]|<[=!]|P=)|\\[1-9]|[*+?}]\+")
+"""What Python has in regular expressions, and RE2 has not: https://github.com/google/re2/wiki/Syntax."""
+
+
 class Spelling:
     """Writes names as a scraper knows them.
 
@@ -52,6 +57,10 @@ class Spelling:
         """Return the name of the label that a tag becomes, in quotes if it needs them."""
         name = label_name(key, self.escaping)
         return name if is_label_name(name) else quoted(name)
+
+    def metric(self, name: str) -> str:
+        """Return what a scraper makes of the name of a metric."""
+        return SCHEMES[self.escaping](name, ":")
 
     def bare_label(self, key: str) -> str:
         """Return the name of the label that a tag becomes, without quotes: for legends, and for lists of labels' values."""
@@ -113,9 +122,12 @@ def _value(text: str, match: re.Match[str]) -> str:
     value = value[1:-1] if value[0] == "`" else _unescaped(value[1:-1])
     if match["operator"] in ("=~", "!~"):
         try:
-            re.compile(value)  # not the syntax of Prometheus, but near enough for what is typed by hand
+            re.compile(value)
         except re.error as error:
             raise GrafanaError(f"selector {text!r}: {value!r} is not a regular expression: {error}") from None
+        unknown = _NOT_RE2.search(_LITERAL.sub("x", value))
+        if unknown:
+            raise GrafanaError(f"selector {text!r}: {value!r}: Prometheus knows no {unknown[0]} in regular expressions")
     return value
 
 

@@ -130,7 +130,7 @@ class RulesBuilder:
 
     def _alert(self, one: Indicator, severity: str, burns: Sequence[Burn]) -> Rule:
         subject = one.subject
-        where = "".join([f", {key} {{{{ index $labels {quoted(subject.bare_label(key))} }}}}" for key in self._by])
+        where = "".join([_named(subject.bare_label(key)) for key in self._by])
         pace = ", or ".join([f"{plain(burn.share * 100)}% of the budget within {duration(burn.long)}" for burn in burns])
         return {
             "alert": f"{subject.alert}{one.alert}",
@@ -170,9 +170,9 @@ class RulesBuilder:
             }
 
     def _rejected(self) -> Iterator[Rule]:
-        if self._endpoint.find("tallymark_rejected") is None and self._endpoint.find("tallymark_series") is None:
+        if not self._endpoint.rejected:
             return
-        rejected = self._endpoint.spelling.selector("tallymark_rejected_total", self._conditions)
+        rejected = self._endpoint.spelling.selector(self._endpoint.rejected, self._conditions)
         total = sum_by(["job", "metric", "reason"], f"increase({rejected}[1h])")
         first = sum_by(["job", "metric", "reason"], f"{rejected} unless {rejected} offset 1h")
         yield {
@@ -190,6 +190,12 @@ class RulesBuilder:
 
 def _record(name: str, expression: str, labels: dict[str, str] | None = None) -> Rule:
     return {"record": name, "expr": expression, **({"labels": labels} if labels else {})}
+
+
+def _named(label: str) -> str:
+    """Return a label and its value, in the language of templates that annotations have."""
+    name = label.replace("{{", '{{ "{{" }}')
+    return f", {name} {{{{ index $labels {quoted(label)} }}}}"
 
 
 def _budget(one: Indicator) -> Rule:

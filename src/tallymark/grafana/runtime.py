@@ -83,10 +83,11 @@ class RuntimeRows:
     def _panels(self, specs: Sequence[_Spec]) -> Iterator[Builder[Panel]]:
         for spec in specs:
             metric = self._endpoint.find(spec.metric)
-            # What was rejected is there only if something was: who looks for it must find it then, too.
-            name = metric.name if metric else "tallymark_rejected_total" if spec.metric == "tallymark_rejected" else ""
-            if name:
-                yield graph(spec.title, _about(metric), spec.unit, self._queries(spec, name, metric))
+            name = self._endpoint.rejected if spec.metric == "tallymark_rejected" else metric.name if metric else ""
+            queries = self._queries(spec, name, metric) if name else []
+            if queries:
+                about = metric.family.description if metric else "Records that were rejected or redirected."
+                yield graph(spec.title, about, spec.unit, queries)
 
     def _queries(self, spec: _Spec, name: str, metric: Metric | None) -> list[tuple[str, str]]:
         spelling = self._view.spelling
@@ -109,7 +110,3 @@ class RuntimeRows:
         for name, title, unit in _ALWAYS_THERE:
             expression = self._view.spelling.selector(name, self._view.scraped)
             yield graph(title, "As Prometheus tells.", unit, [(expression, "{{instance}}")], width=8)
-
-
-def _about(metric: Metric | None) -> str:
-    return metric.family.description if metric and metric.family.description else "Records that were rejected or redirected."

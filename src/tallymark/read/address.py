@@ -53,8 +53,9 @@ class Address(Frozen):
         try:
             parts = urlsplit(text)
             port = parts.port
-        except ValueError as error:
-            raise ReadError(f"{_without_password(text)} is not a URL: {error}") from None
+        except ValueError as error:  # whose message has what was taken for the port, which may be a password
+            reason = "" if "@" in text else f": {error}"
+            raise ReadError(f"{_without_password(text)} is not a URL{reason}") from None
         if parts.scheme not in _SCHEMES:
             raise ReadError(f"{_without_password(text)}: only http:// and https:// can be read, or the path of a shared file")
         if not parts.hostname or not _is_sendable(text):
@@ -109,4 +110,4 @@ def basic_credentials(user: str, password: str) -> str:
 
 
 def _without_password(text: str) -> str:
-    return printable(re.sub(r"//[^/@]*@", "//…@", text))
+    return printable(re.sub(r"//.*@", "//…@", text, flags=re.DOTALL))

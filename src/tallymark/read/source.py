@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import ssl
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from tallymark.errors import SharedFileError
 from tallymark.metric.shared.printable import printable
@@ -29,7 +30,7 @@ MAX_BYTES = 64 * 2**20
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 
 
-class Source(Protocol):
+class Source(ABC):
     """Metrics of another process; a context manager.
 
     Attributes:
@@ -38,8 +39,9 @@ class Source(Protocol):
     """
 
     name: str
-    processes: tuple[LivingProcess, ...]
+    processes: tuple[LivingProcess, ...] = ()
 
+    @abstractmethod
     def snapshot(self) -> Snapshot:
         """Return the metrics as they are now. A family has the name that the endpoint shows, in `exposition_name` too.
 
@@ -47,12 +49,14 @@ class Source(Protocol):
             ReadError: they cannot be read now; the message tells why. Another try may succeed.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  # nothing is kept open between two readings
         """Let go of what reading needs. A second call does nothing."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def __exit__(self, *exc_info: object) -> None: ...
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
 
 def open_source(
@@ -103,7 +107,7 @@ def _authorization(address: Address, basic_auth: tuple[str, str] | None, bearer_
     return {"Authorization": credentials} if credentials else {}
 
 
-class _File:
+class _File(Source):
     """A file that processes share."""
 
     def __init__(self, path: Path) -> None:
@@ -111,7 +115,6 @@ class _File:
             raise ReadError(f"{printable(str(path))}: no such file; for an endpoint, give a URL: http://HOST:PORT/metrics")
         self._path = path
         self.name = printable(str(path))
-        self.processes: tuple[LivingProcess, ...] = ()
 
     def snapshot(self) -> Snapshot:
         from tallymark.metric.shared.contents import read_contents
@@ -124,20 +127,9 @@ class _File:
         self.processes = contents.processes
         return snapshot_of(contents)
 
-    def close(self) -> None:
-        pass
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
-
-
-class _Endpoint:
+class _Endpoint(Source):
     """A Prometheus endpoint."""
-
-    processes: tuple[LivingProcess, ...] = ()
 
     def __init__(self, address: Address, fetcher: Fetcher, clock: Callable[[], float]) -> None:
         self._candidates = address.candidates()
@@ -165,15 +157,6 @@ class _Endpoint:
                 return page
             troubles.append(f"{address.url} {trouble}")
         raise ReadError(f"{', and '.join(troubles)}; give the URL of its metrics")
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
 
 
 def _trouble(page: Page) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from asyncio import AbstractEventLoop
 from typing import TYPE_CHECKING
 from weakref import WeakSet, finalize
 
@@ -57,12 +58,19 @@ class AppPages:
             self._begin()
 
     def forget_idle(self) -> None:
-        """Forget the loops that nobody uses; some of them have ended."""
+        """Forget the loops that nobody uses. Some have ended, and not all of those let their tasks end before."""
         loops: dict[object, SharedPages | Feed]
         for loops in (self._loops, self._feeds):  # type: ignore[assignment]
             for key, used in list(loops.items()):
-                if used.is_idle():
+                has_ended = _is_closed(key)
+                if has_ended or used.is_idle():
                     loops.pop(key, None)
+                if has_ended and isinstance(used, Feed):
+                    used.abandon()
+
+
+def _is_closed(loop: object) -> bool:
+    return isinstance(loop, AbstractEventLoop) and loop.is_closed()  # trio ends all tasks before a loop
 
 
 @atexit.register

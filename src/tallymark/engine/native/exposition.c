@@ -190,7 +190,7 @@ int
 writing_end(Writing *writing, int result)
 {
     take_gil(writing);
-    if (result > 0) {
+    if (result > 0 && writing->to->bytes != NULL) { /* else nothing was written at all */
         writing->to->size = (size_t)(writing->at - PyBytes_AS_STRING(writing->to->bytes));
     }
     if (writing->is_begun) {

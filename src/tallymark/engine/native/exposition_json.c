@@ -6,6 +6,7 @@
 #include "number_text.h"
 
 #define AROUND 2 /* bytes of a row beside all numbers and commas: brackets */
+#define AT_ONCE 8192 /* bytes that are asked for: to grow row by row costs more than small families take to write */
 
 /* Which rows are told. */
 typedef struct {
@@ -97,7 +98,7 @@ write_rows(Writing *writing, const Told *told)
             if (before != NULL && memcmp(words, words_before(before, &at_before, place), size) == 0) {
                 continue;
             }
-            if (!writing_reserve(writing, most)) {
+            if ((size_t)(writing->end - writing->at) < most + SLACK && !writing_grow(writing, most + AT_ONCE)) {
                 return -1;
             }
             char *at = writing->at;

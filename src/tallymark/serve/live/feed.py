@@ -61,7 +61,7 @@ class _Told(NamedTuple):
 
     number: int
     every: float
-    changes: bytes
+    changes: bytes | None
     whole: bytes | None
 
 
@@ -174,23 +174,22 @@ class Feed:
             self._asking = False
             self._due = self._loop.time() + self._limits.retry
         if self._timer is None:
-            self._turn_at(self._loop.time() + self._limits.heartbeat)
+            self._turn_at(self._loop.time() + self._limits.heartbeat if self._asking else self._due)
 
     def _read(self, whole: bool) -> None:
         """Read the registry, in the renderer's thread."""
         told: _Told | None = None
         try:
             reading = self._readings.get(self._renderer.registry, whole=whole)
-            told = _Told(reading.number, reading.every, _event(reading.changes), reading.whole and _event(reading.whole))
+            told = _Told(reading.number, reading.every, _event(reading.changes), _event(reading.whole))
         except TimeoutError:  # another thread reads it, and for long
             pass
         except BaseException as error:  # a callback's sys.exit() ends neither this thread nor the process
             log_failure(self._renderer.registry, error)
         try:
             self._loop.call_soon_threadsafe(self._deliver, told)
-        except RuntimeError:  # the loop has ended, and so have all viewers
-            self._viewers.clear()
-            self._let_go()
+        except RuntimeError:
+            self.abandon()
 
     def _deliver(self, told: _Told | None) -> None:
         self._asking = False
@@ -211,8 +210,8 @@ class Feed:
         seen = self._viewers.get(viewer)
         if seen is None or seen.is_busy or seen.number == told.number:
             return
-        event = told.changes if seen.number == told.number - 1 else told.whole
-        if event is not None:  # else all of it is asked for next time
+        event = told.changes if told.changes and seen.number == told.number - 1 else told.whole
+        if event:  # else all of it is asked for next time
             seen.number = told.number
             self._send(viewer, seen, event)
 
@@ -254,6 +253,11 @@ class Feed:
         self._stopped = True
         self._end()
 
+    def abandon(self) -> None:
+        """Forget all viewers: the loop has ended, and they with it."""
+        self._viewers.clear()
+        self._let_go()
+
     def _let_go(self) -> None:
         self._cancel()
         self._told = None
@@ -263,5 +267,5 @@ class Feed:
             self._renderer.call(self._readings.unwatch)  # to give megabytes back to the system takes milliseconds
 
 
-def _event(document: bytes) -> bytes:
-    return b"data: %b\n\n" % document
+def _event(document: bytes | None) -> bytes | None:
+    return b"data: %b\n\n" % document if document else None

@@ -25,6 +25,8 @@ _IS_RECENT = 0.75
 """The part of the time between two readings for which the last one will do. Who asks late must not make the next one wait."""
 _PATIENCE = 10.0
 """Seconds to wait for a reading that another thread makes, where there is none yet."""
+_IS_OLD, _MOMENT = 60.0, 1.0
+"""Seconds after which the last reading tells nothing any more, and to wait then: briefly, as a server may have one thread."""
 
 
 class Reading(NamedTuple):
@@ -65,11 +67,13 @@ class Readings:
             whole: the document of everything is needed.
 
         Raises:
-            TimeoutError: another thread makes the first one, and is not done in time.
+            TimeoutError: another thread makes the first one, or the first one for long, and is not done in time.
             Exception: what reading the registry raised.
         """
         last = self._last
         patience = 0.0 if last is not None and (last.whole or not whole) else _PATIENCE
+        if last is not None and time.monotonic() - last.made > max(_IS_OLD, 2 * last.every):
+            patience = _MOMENT
         if not self._reading.acquire(timeout=patience):
             if last is None or patience:
                 raise TimeoutError("the registry is still being read, for another client")
