@@ -198,6 +198,24 @@ def test_one_within_another_counts_once(registry: tm.Registry) -> None:
     assert sent(registry) == (1, 5)
 
 
+def test_one_within_another_counts_in_each_registry(registry: tm.Registry) -> None:
+    registries = [registry, tm.Registry(), registry]
+    apps = [web.Application() for _ in registries]
+    for app, to in zip(apps, registries, strict=True):
+        instrument(app, registry=to)
+    apps[2].add_routes([web.get("/hello", hello), web.get("/stream", stream), web.get("/fails", fails)])
+    apps[1].add_subapp("/b", apps[2])
+    apps[0].add_subapp("/a", apps[1])
+    ask_all(apps[0], ("/a/b/hello",), ("/a/b/stream",), ("/a/b/fails",))
+    for each in registries[:2]:
+        assert ended(each) == {
+            ("GET", "/a/b/hello", "200", None): 1, ("GET", "/a/b/stream", "200", None): 1,
+            ("GET", "/a/b/fails", "500", "ZeroDivisionError"): 1,
+        }  # fmt: skip
+        assert active(each) == 0
+    assert sent(registries[0]) == sent(registries[1])
+
+
 # Errors
 
 

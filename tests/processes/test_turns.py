@@ -38,6 +38,17 @@ def _quickly(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setattr(turn, "_ENDING", 0.05)
 
 
+others: set[threading.Thread] = set()
+"""Threads of before a test: those of apps that other tests have left."""
+
+
+@pytest.fixture(autouse=True)
+def _note_others() -> Iterator[None]:
+    others.update(threading.enumerate())
+    yield
+    others.clear()
+
+
 @pytest.fixture
 def port() -> int:
     """A port that is free."""
@@ -80,7 +91,8 @@ def who_serves(port: int, *, but: int = 0) -> int:
 
 
 def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tallymark")]
+    """Return the names of our threads that a test has started and that have not ended."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("tallymark") and thread not in others]
 
 
 # In one process

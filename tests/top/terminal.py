@@ -20,6 +20,13 @@ import pytest
 
 COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "tallymark"]
 
+_STARTER = """
+import fcntl, os, signal, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # a session of its own, whose terminal this is: Ctrl-C is a key
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup ignores, if the tests run under it
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -73,9 +80,7 @@ class Terminal:
     def end(self, seconds: float = 30) -> int:
         """Wait for the program's end; return its status."""
         deadline = time.monotonic() + seconds
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self._read()
-        while self._read():
+        while self._read() and time.monotonic() < deadline:
             pass
         return self.process.wait(timeout=1)
 
@@ -93,9 +98,7 @@ def terminal(*arguments: str, term: str = "xterm-256color", columns: int = 120, 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {"TERM": term}
-    # A session of its own, whose terminal this is: Ctrl-C is a key.
-    starter = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
-    command = [sys.executable, "-c", starter, *COMMAND, *arguments]
+    command = [sys.executable, "-c", _STARTER, *COMMAND, *arguments]
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     ) as process:

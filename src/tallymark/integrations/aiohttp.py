@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["instrument", "uninstrument"]
 
 _EXCHANGE: Any = getattr(web, "RequestKey", lambda name, _: name)("tallymark.http", AiohttpExchange)
-"""Where a request holds what is recorded of it. Before aiohttp 3.14, such keys were texts."""
+"""Where a request holds what its innermost application records of it. Before aiohttp 3.14, such keys were texts."""
 
 
 def instrument(
@@ -106,13 +106,14 @@ class _Instrumentation:
         self._pages = None if metrics_path is None else Pages(metrics_path, metrics.registry, auth)
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not self.is_on or _EXCHANGE in request:  # an application around this one records it
+        around: AiohttpExchange | None = request.get(_EXCHANGE)
+        if not self.is_on or (around is not None and around.is_in(self._metrics.registry)):
             return await handler(request)
         if self._pages is not None and self._pages.has(request):
             return await self._pages.answer(request)
         if self._metrics.excludes(request.path):
             return await handler(request)
-        exchange = request[_EXCHANGE] = AiohttpExchange(self._metrics, request)
+        exchange = request[_EXCHANGE] = AiohttpExchange(self._metrics, request, around)
         try:
             return await handler(request)
         except web.HTTPException:  # it is a response
@@ -124,6 +125,8 @@ class _Instrumentation:
     async def note(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Have the exchange of a request take note of its response, whose headers are about to be sent."""
         exchange: AiohttpExchange | None = request.get(_EXCHANGE)
+        while exchange is not None and not exchange.is_of(self._metrics):
+            exchange = exchange.around
         if exchange is not None:
             exchange.begin(response)
 

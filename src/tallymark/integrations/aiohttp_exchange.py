@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tallymark.integrations.http_metrics import HTTPMetrics
+    from tallymark.metric.registry import Registry
 
 __all__ = ["AiohttpExchange"]
 
@@ -23,11 +24,15 @@ _VERSIONS = {HttpVersion10: "1.0", HttpVersion11: "1.1"}
 
 
 class AiohttpExchange(Exchange):
-    """A request under way."""
+    """A request under way.
 
-    __slots__ = ("_counts", "_own")
+    Attributes:
+        around: the same request, as an application around this one records it to another registry; None if there is none.
+    """
 
-    def __init__(self, metrics: HTTPMetrics, request: web.Request) -> None:
+    __slots__ = ("_counts", "_own", "around")
+
+    def __init__(self, metrics: HTTPMetrics, request: web.Request, around: AiohttpExchange | None = None) -> None:
         super().__init__(metrics, metrics.line(request.method, request.scheme, _VERSIONS.get(request.version, "")))
         told = request.headers
         self.received = told_size(told.get(hdrs.CONTENT_LENGTH), is_chunked=hdrs.TRANSFER_ENCODING in told)
@@ -36,6 +41,15 @@ class AiohttpExchange(Exchange):
         self._counts = False
         self.request = None if metrics.tags is None else request
         self._own: Mapping[str, object] | None = None
+        self.around = around
+
+    def is_of(self, metrics: HTTPMetrics) -> bool:
+        """Return True if it is recorded by these."""
+        return self._metrics is metrics
+
+    def is_in(self, registry: Registry) -> bool:
+        """Return True if it is recorded to this registry, by this application or one around it."""
+        return self._metrics.registry is registry or (self.around is not None and self.around.is_in(registry))
 
     def begin(self, response: web.StreamResponse) -> None:
         """Take note of a response whose headers are about to be sent. The request ends when its last byte was."""
@@ -72,12 +86,13 @@ class AiohttpExchange(Exchange):
     def _follow(self, response: web.StreamResponse) -> None:
         """End the request with the response: aiohttp has no hook for that."""
         weakly = ref(response)  # else the response would wait for the garbage collector
+        inner_eof, inner_write = (response.__dict__.get(name) for name in ("write_eof", "write"))  # of another exchange
 
         async def write_eof(*data: Any) -> None:
             of = weakly()
             assert of is not None  # noqa: S101 - it is who is asked
             try:
-                await type(of).write_eof(of, *data)
+                await (type(of).write_eof(of, *data) if inner_eof is None else inner_eof(*data))
                 self._count(*data)
             except BaseException as error:
                 self.error = "" if isinstance(error, OSError) else error_type(error)  # a client that has gone is no error
@@ -89,7 +104,7 @@ class AiohttpExchange(Exchange):
             of = weakly()
             assert of is not None  # noqa: S101 - as above
             try:
-                await type(of).write(of, data)
+                await (type(of).write(of, data) if inner_write is None else inner_write(data))
             except OSError:  # the client has gone
                 self.finish()
                 raise
