@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "integrations"))
 
-from recorded import PAGES, RECORDED, table, with_table
+from records_table import PAGES, RECORDED, table, with_table
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from recorded import BEGIN, PAGES, RECORDED, Recorded, table, with_table
+from records_table import BEGIN, PAGES, RECORDED, Recorded, table, with_table
 
 import tallymark as tm
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from recorded import PAGES
+from records_table import PAGES
 
 import tallymark as tm
 from tallymark.integrations import asyncio, celery, gc, logging
