@@ -15,8 +15,10 @@ import tallymark as tm
 def silence() -> Iterator[None]:
     """Keep frameworks from logging that a request failed."""
     logging.disable()
-    yield
-    logging.disable(logging.NOTSET)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def django(registry: tm.Registry) -> None:
