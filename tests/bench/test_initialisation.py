@@ -389,7 +389,8 @@ def test_what_an_object_from_above_the_loop_keeps_or_gives(find):
 
 
 def test_a_function_that_configures_a_module(find):
-    header = "import logging.config\nCONFIG = {'version': 1, 'loggers': {'bench.it': {'level': 'INFO'}}}\n"
+    config = "'version': 1, 'disable_existing_loggers': False, 'loggers': {'bench.it': {'level': 'INFO'}}"
+    header = f"import logging.config\nCONFIG = {{{config}}}\n"
     body = "        logging.config.dictConfig(CONFIG)\n        logging.getLogger('bench.it').debug('no')"
     (finding,) = find(body, header=HEADER + header)
     assert finding.statement == "logging.config.dictConfig(CONFIG)"

@@ -55,7 +55,7 @@ def test_close_ends_the_thread_and_frees_the_port(registry: tm.Registry) -> None
         idle.ask(b"GET / HTTP/1.1\r\n\r\n")
         server.close()
         assert idle.is_closed()
-    assert "tallymark-http" not in [thread.name for thread in threading.enumerate()]
+    assert not server._background._thread.is_alive()
     server.close()
     with pytest.raises(ConnectionRefusedError):
         Client(server)
