@@ -175,6 +175,15 @@ def test_what_a_scrape_shows(engine: Any, kind: str, program: Any) -> None:
 @pytest.mark.parametrize("kind", ["counter", "gauge", "sum", "histogram", "timer"])
 @settings(max_examples=50, deadline=None)
 @example(program=[(0, ("set", TAGS[2], 0)), (0, ("read",)), (0, ("advance", TTL)), (0, ("set", {}, 0)), (1, ("name", TAGS[2]))])
+@example(
+    program=[
+        (0, ("set", TAGS[2], 0)),
+        (0, ("read",)),
+        (0, ("advance", TTL)),
+        (0, ("remove", TAGS[2])),
+        (0, ("set", TAGS[2], 0)),
+    ]
+)
 @given(program=programs)
 def test_what_a_scrape_of_shared_memory_shows(kind: str, program: Any) -> None:
     with TemporaryDirectory() as folder:

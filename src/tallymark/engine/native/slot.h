@@ -85,11 +85,11 @@ slot_text(const Entry *entry, const Slot *slot)
     return (char *)&slot->record->cells[entry->words] + entry->extra;
 }
 
-/* Return a number that differs once a slot was recorded to, and from that of other slots. */
+/* Return a number that differs once a slot was recorded to, and from that of other slots, and of its other lives. */
 static inline uint64_t
 slot_mark(const Entry *entry, const SlotRecord *slot, uint64_t offset)
 {
-    return mixed(mixed(offset) + cell_count(&slot->cells[entry->words - 1]));
+    return mixed(mixed(offset ^ bits_of(slot->created)) + cell_count(&slot->cells[entry->words - 1]));
 }
 
 static inline int
