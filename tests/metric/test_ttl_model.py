@@ -54,16 +54,20 @@ class Model:
         self.lived, self.registered = False, True
         self.live: dict[Any, Series] = {}
         self.seen: tuple[dict[Series, tuple[int, int]], ...] = {}, {}  # by reader: the last activity seen, and when
+        # By reader: what it holds. That another process ended one of these and made it again, it sees when it next reads.
+        self.known: tuple[set[Any], ...] = set(), set()
 
     def wake(self, who: int, tags: Any) -> tuple[Series, int]:
         self.lived = self.registered = True
+        notices = tags not in self.live or tags not in self.known[who]
         series = self.live.setdefault(tags, Series())
         owner = who if self.sums else 0
         series.activities += owner not in series.values  # where each process has a share, one that joins is a change
         series.values.setdefault(owner, 0)
         series.moved.setdefault(owner, False)
-        if not self.sums:
+        if not self.sums and notices:
             self.seen[who].setdefault(series, (series.activities, self.now))
+        self.known[who].add(tags)
         return series, owner
 
     def record(self, who: int, tags: Any, value: float, *, moves: bool, sets: bool, counts: bool = True) -> None:
@@ -72,9 +76,14 @@ class Model:
         series.moved[owner] = moves
         series.activities += counts
 
-    def end_all(self, *, registered: bool) -> None:
+    def end(self, who: int, tags: Any) -> None:
+        self.live.pop(tags, None)
+        self.known[who].discard(tags)
+
+    def unregister(self, who: int) -> None:
         self.live.clear()
-        self.registered = registered
+        self.known[who].clear()
+        self.registered = False
 
     def expire(self, who: int) -> int:
         seen, before = self.seen[who], len(self.live)
@@ -83,7 +92,9 @@ class Model:
             if series.activities != activities or series.in_use:
                 seen[series] = series.activities, self.now
             elif self.now - since >= TTL:
-                del self.live[tags]
+                self.end(who, tags)
+        self.known[who].clear()
+        self.known[who].update(self.live)
         return before - len(self.live)
 
     def read(self, who: int) -> dict[Any, float]:
@@ -129,14 +140,14 @@ class System:
             instrument.with_tags(given[0]).remove()
             if given[0]:  # which names it, so it is there
                 model.wake(who, tuple(given[0].items()))
-            model.live.pop(tuple(given[0].items()), None)
+            model.end(who, tuple(given[0].items()))
         elif what == "read":
             assert as_text(shown(registry)) == as_text(model.read(who))
         elif what == "expire":
             assert registry.expire() == (model.expire(who) if model.registered else 0)
         elif what == "unregister":
             assert registry.unregister("n") is model.registered
-            model.end_all(registered=False)
+            model.unregister(who)
         elif what == "get":
             assert self.get(who) is instrument
             model.registered = True
@@ -175,6 +186,16 @@ def test_what_a_scrape_shows(engine: Any, kind: str, program: Any) -> None:
 @pytest.mark.parametrize("kind", ["counter", "gauge", "sum", "histogram", "timer"])
 @settings(max_examples=50, deadline=None)
 @example(program=[(0, ("set", TAGS[2], 0)), (0, ("read",)), (0, ("advance", TTL)), (0, ("set", {}, 0)), (1, ("name", TAGS[2]))])
+@example(
+    program=[
+        (0, ("inc", {}, 2)),
+        (1, ("read",)),
+        (0, ("unregister",)),
+        (0, ("inc", {}, 1)),
+        (1, ("inc", {}, 0)),
+        (0, ("advance", TTL)),
+    ]
+)
 @example(
     program=[
         (0, ("set", TAGS[2], 0)),
