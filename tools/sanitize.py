@@ -52,7 +52,8 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     leaks, whose numbers are those of a plain build; and tests of third-party servers, which add nothing to our own workers'.
     """
     counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py"]
-    served = [f"tests/processes/test_{one}.py" for one in ("celery", "gunicorn", "model", "uvicorn")]
+    others = ("celery", "gunicorn", "gunicorn_page", "model", "uvicorn", "uvicorn_page")
+    served = [f"tests/processes/test_{one}.py" for one in others]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
     pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
     yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
