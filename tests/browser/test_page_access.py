@@ -139,13 +139,20 @@ def test_who_wants_no_motion_gets_none(view: Callable[..., Viewer], service: Fak
     assert viewer.page.evaluate(moving) == 0
 
 
-def test_theme_window_and_wall_are_remembered(view: Callable[..., Viewer], service: FakeService) -> None:
+def test_theme_and_wall_are_remembered_before_anything_is_painted(view: Callable[..., Viewer], service: FakeService) -> None:
     viewer = view().open(service.reading(complete=True))
-    for key in ("t", "t", "w", "1"):
+    for key in ("t", "t", "w"):
         viewer.page.keyboard.press(key)
+    viewer.page.add_init_script("window.requestAnimationFrame = () => 0")  # only what is there before the first paint
     viewer.page.reload()
     looks = "() => [document.documentElement.dataset.theme, document.documentElement.dataset.density]"
     assert viewer.page.evaluate(looks) == ["dark", "wall"]
+
+
+def test_the_window_is_remembered(view: Callable[..., Viewer], service: FakeService) -> None:
+    viewer = view().open(service.reading(complete=True))
+    viewer.page.keyboard.press("1")
+    viewer.page.reload()
     assert viewer.page.get_by_role("button", name="1 minute").get_attribute("aria-pressed") == "true"
 
 

@@ -27,6 +27,25 @@ const settings = {
   },
 };
 
+/** The theme, and whether type is large. */
+const look = {
+  recall() {
+    const theme = settings.get("theme", "auto");
+    this._wear(THEMES.includes(theme) ? theme : "auto", settings.get("wall", "") === "on");
+  },
+  choose({ theme = this.theme, isWall = this.isWall }) {
+    this._wear(theme, isWall);
+    settings.set("theme", theme);
+    settings.set("wall", isWall ? "on" : "");
+  },
+  _wear(theme, isWall) {
+    Object.assign(this, { theme, isWall });
+    document.documentElement.dataset.theme = theme;
+    mark(document.documentElement, "data-density", isWall ? "wall" : null);
+  },
+};
+look.recall(); // before anything is painted, which would change its colours
+
 class Header {
   /** `actions`: onWindow(seconds), onPause(isPaused), onLook(), onRetry(), onSearch(). */
   constructor(actions) {
@@ -86,8 +105,7 @@ class Header {
     );
     const group = h("div", { class: "segments", role: "group", "aria-label": "Window" }, this.windows);
     tools.append(search, group, this.pause, this.theme, this.wall);
-    this._setTheme(settings.get("theme", "auto"));
-    this._setWall(settings.get("wall", "") === "on");
+    this._showLook();
     this.setWindow(Number(settings.get("window", 300)));
     this.setPaused(false);
   }
@@ -110,30 +128,25 @@ class Header {
     this.setState(this.state);
   }
 
-  _setTheme(theme) {
-    this.themeName = THEMES.includes(theme) ? theme : "auto";
-    document.documentElement.dataset.theme = this.themeName;
-    this.theme.replaceChildren(icon(THEME_ICONS[this.themeName]));
-    mark(this.theme, "aria-label", `Theme: ${this.themeName}`);
-    mark(this.theme, "title", `Theme: ${this.themeName} (T)`);
+  _showLook() {
+    this.theme.replaceChildren(icon(THEME_ICONS[look.theme]));
+    mark(this.theme, "aria-label", `Theme: ${look.theme}`);
+    mark(this.theme, "title", `Theme: ${look.theme} (T)`);
+    mark(this.wall, "aria-pressed", String(look.isWall));
+  }
+
+  _choose(change) {
+    look.choose(change);
+    this._showLook();
+    this.actions.onLook();
   }
 
   _nextTheme() {
-    this._setTheme(THEMES[(THEMES.indexOf(this.themeName) + 1) % THEMES.length]);
-    settings.set("theme", this.themeName);
-    this.actions.onLook();
-  }
-
-  _setWall(isOn) {
-    mark(document.documentElement, "data-density", isOn ? "wall" : null);
-    mark(this.wall, "aria-pressed", String(isOn));
+    this._choose({ theme: THEMES[(THEMES.indexOf(look.theme) + 1) % THEMES.length] });
   }
 
   _toggleWall() {
-    const isOn = document.documentElement.dataset.density !== "wall";
-    this._setWall(isOn);
-    settings.set("wall", isOn ? "on" : "");
-    this.actions.onLook();
+    this._choose({ isWall: !look.isWall });
   }
 
   /** Take a key that was pressed outside of any field. Return true if it meant something. */
