@@ -5,22 +5,22 @@ One connection is made for each page. No proxy is used, whatever the environment
 
 from __future__ import annotations
 
-import socket
-import ssl
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urljoin
 
+from tallymark.client.address import Address
+from tallymark.client.connect import connect, trouble
+from tallymark.client.deadline import Deadline, DeadlineSocket
 from tallymark.frozen import Frozen
 from tallymark.metric.shared.printable import printable
-from tallymark.read.address import Address
 from tallymark.read.body import read_body
-from tallymark.read.deadline import Deadline, DeadlineSocket
 from tallymark.read.errors import ReadError
 from tallymark.version import __version__
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Mapping
 
 __all__ = ["Fetcher", "Page"]
@@ -76,13 +76,13 @@ class Fetcher:
             raise ReadError(f"{address.url} redirects to nowhere; give the URL of the metrics")
         try:
             return Address.parse(urljoin(f"{address.scheme}://{address.netloc}{address.target}", location))
-        except (ReadError, ValueError):
+        except ValueError:
             raise ReadError(f"{address.url} redirects to {printable(location[:200])}, which is not a URL to read") from None
 
     def _answer(self, address: Address, trusted: tuple[str, str, int], deadline: Deadline) -> Page | str:
         """Return the page, or where it redirects to."""
         try:
-            with self._connected(address, deadline) as sock:
+            with connect(address, deadline, self._tls) as sock:
                 connection = HTTPConnection(address.host, address.port)
                 connection.sock = cast("Any", DeadlineSocket(sock, deadline))
                 connection.request("GET", address.target or "/", headers=self._fields(address, trusted))
@@ -93,19 +93,7 @@ class Fetcher:
         except TimeoutError:
             raise ReadError(f"{address.url} has not answered completely after {self._timeout:g} s; is it overloaded?") from None
         except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for some broken answers
-            raise ReadError(f"{address.url} {_trouble(address, error)}") from None
-
-    def _connected(self, address: Address, deadline: Deadline) -> socket.socket:
-        sock = socket.create_connection((address.host, address.port), timeout=deadline.left())
-        try:
-            if address.scheme == "https":
-                sock.settimeout(deadline.left())
-                context = self._tls or ssl.create_default_context()
-                sock = context.wrap_socket(sock, server_hostname=address.host)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+            raise ReadError(f"{address.url} {trouble(address, error)}") from None
 
     def _fields(self, address: Address, trusted: tuple[str, str, int]) -> dict[str, str]:
         fields = {
@@ -140,25 +128,3 @@ def _remedy(status: int) -> str:
         case _ if status >= 500:
             return ": it has failed; its log may tell why"
     return ": is this the URL of its metrics?"
-
-
-def _trouble(address: Address, error: Exception) -> str:
-    """Return what an error of the network or of HTTP means."""
-    match error:
-        case IncompleteRead():
-            return "closed the connection before its page was complete; is it failing?"
-        case ssl.SSLCertVerificationError():
-            return f"has a certificate that is not trusted ({error.verify_message}); name the certificate of who issued it"
-        case ssl.SSLError():
-            return f"does not speak TLS ({printable(str(error.reason or error))}); try http://"
-        case socket.gaierror():
-            return f"cannot be reached: there is no host {printable(address.host)}"
-        case ConnectionRefusedError():
-            return "cannot be reached: nobody listens there; is the service running, and is the port right?"
-        case ConnectionResetError() | BrokenPipeError():
-            other = "http://" if address.scheme == "https" else "https://"
-            return f"closed the connection without an answer; should it be {other}?"
-        case OSError():
-            return f"cannot be reached: {error.strerror or error}"
-    what = printable(str(error).strip()[:80]) or type(error).__name__
-    return f"does not answer in HTTP ({what}); is the port right?"

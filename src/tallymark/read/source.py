@@ -9,10 +9,11 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from tallymark.client.address import Address, basic_credentials, looks_like_host
+from tallymark.client.errors import AddressError
 from tallymark.errors import SharedFileError
 from tallymark.metric.shared.printable import printable
 from tallymark.metric.snapshot import Snapshot
-from tallymark.read.address import Address, basic_credentials, looks_like_host
 from tallymark.read.errors import ReadError
 from tallymark.read.fetch import Fetcher
 from tallymark.read.text import TextReader
@@ -90,7 +91,10 @@ def open_source(
     given = str(text)
     if "://" not in given and (Path(given).exists() or not looks_like_host(given)):
         return _File(Path(given))
-    address = Address.parse(given)
+    try:
+        address = Address.parse(given)
+    except AddressError as error:
+        raise ReadError(str(error)) from None
     fields = {**(headers or {}), **_authorization(address, basic_auth, bearer_token)}
     for name, value in fields.items():
         if not (_FIELD_NAME.fullmatch(name) and value.isascii() and value.isprintable()):
@@ -132,7 +136,7 @@ class _Endpoint(Source):
     """A Prometheus endpoint."""
 
     def __init__(self, address: Address, fetcher: Fetcher, clock: Callable[[], float]) -> None:
-        self._candidates = address.candidates()
+        self._candidates = _candidates(address)
         self._fetcher = fetcher
         self._clock = clock
         self._reader = TextReader()
@@ -157,6 +161,17 @@ class _Endpoint(Source):
                 return page
             troubles.append(f"{address.url} {trouble}")
         raise ReadError(f"{', and '.join(troubles)}; give the URL of its metrics")
+
+
+def _candidates(address: Address) -> list[Address]:
+    """Return where metrics are looked for, in order: most endpoints have them at `/metrics`, as people need not say."""
+    path, _, query = address.target.partition("?")
+    ending = f"?{query}" if query else ""
+    if path.strip("/") == "":
+        return [address.at(f"/metrics{ending}"), address.at(f"/{ending}")]
+    if path.rstrip("/").endswith("/metrics"):
+        return [address]
+    return [address, address.at(f"{path.rstrip('/')}/metrics{ending}")]
 
 
 def _trouble(page: Page) -> str:

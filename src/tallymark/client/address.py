@@ -1,4 +1,4 @@
-"""`Address`: where a Prometheus endpoint is, from what people write: a URL, or a host and a port."""
+"""`Address`: where a server is, from what people write: a URL, or a host and a port."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from tallymark.client.errors import AddressError
 from tallymark.frozen import Frozen
 from tallymark.metric.shared.printable import printable
-from tallymark.read.errors import ReadError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -46,7 +46,7 @@ class Address(Frozen):
         """Return the address that a URL means. `:9464` is on this machine.
 
         Raises:
-            ReadError: it is not the URL of an HTTP server.
+            AddressError: it is not the URL of an HTTP server.
         """
         if looks_like_host(text):
             text = f"http://{'127.0.0.1' if text.startswith(':') else ''}{text}"
@@ -55,11 +55,11 @@ class Address(Frozen):
             port = parts.port
         except ValueError as error:  # whose message has what was taken for the port, which may be a password
             reason = "" if "@" in text else f": {error}"
-            raise ReadError(f"{_without_password(text)} is not a URL{reason}") from None
+            raise AddressError(f"{_without_password(text)} is not a URL{reason}") from None
         if parts.scheme not in _SCHEMES:
-            raise ReadError(f"{_without_password(text)}: only http:// and https:// can be read, or the path of a shared file")
+            raise AddressError(f"{_without_password(text)}: only http:// and https:// can be used")
         if not parts.hostname or not _is_sendable(text):
-            raise ReadError(f"{_without_password(text)} is not a URL: write it as http://HOST:PORT/metrics")
+            raise AddressError(f"{_without_password(text)} is not a URL: write it as http://HOST:PORT/PATH")
         target = urlunsplit(("", "", parts.path, parts.query, ""))
         return cls(parts.scheme, parts.hostname, _SCHEMES[parts.scheme] if port is None else port, target, _basic(parts))
 
@@ -82,16 +82,6 @@ class Address(Frozen):
     def at(self, target: str) -> Address:
         """Return the same server at another path."""
         return Address(self.scheme, self.host, self.port, target, self.credentials)
-
-    def candidates(self) -> list[Address]:
-        """Return where metrics are looked for, in order: most endpoints have them at `/metrics`, as people need not say."""
-        path, _, query = self.target.partition("?")
-        ending = f"?{query}" if query else ""
-        if path.strip("/") == "":
-            return [self.at(f"/metrics{ending}"), self.at(f"/{ending}")]
-        if path.rstrip("/").endswith("/metrics"):
-            return [self]
-        return [self, self.at(f"{path.rstrip('/')}/metrics{ending}")]
 
 
 def _is_sendable(text: str) -> bool:

@@ -1,0 +1,30 @@
+"""The places that reports are sent to: `from tallymark.backends import StatsD`. Each is imported on first use."""
+
+from __future__ import annotations
+
+_HOMES: dict[str, str] = {
+    "DogStatsD": "dogstatsd",
+    "Graphite": "graphite",
+    "InfluxDB": "influxdb",
+    "JSONLines": "json_lines",
+    "OTLP": "otlp",
+    "Pushgateway": "pushgateway",
+    "RemoteWrite": "remote_write",
+    "StatsD": "statsd",
+    "TextFile": "text_file",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _HOMES:
+        found = globals()[name] = getattr(import_module(f"tallymark.backends.{_HOMES[name]}"), name)
+        return found
+    raise AttributeError(f"module 'tallymark.backends' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

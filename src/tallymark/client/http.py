@@ -1,0 +1,107 @@
+"""`HTTPClient`: asks one server, over one connection that is kept while both sides want it."""
+
+from __future__ import annotations
+
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from typing import TYPE_CHECKING, Any, cast
+
+from tallymark.client.connect import connect, trouble
+from tallymark.client.deadline import DeadlineSocket
+from tallymark.client.errors import ClientError
+from tallymark.frozen import Frozen
+from tallymark.version import __version__
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Mapping
+    from email.message import Message
+
+    from tallymark.client.address import Address
+    from tallymark.client.deadline import Deadline
+
+__all__ = ["Answer", "HTTPClient"]
+
+_LONGEST_ANSWER = 65536
+
+
+class Answer(Frozen):
+    """What a server answered.
+
+    Attributes:
+        body: its first 65,536 bytes.
+    """
+
+    __slots__ = ("body", "headers", "status")
+
+    status: int
+    headers: Message
+    body: bytes
+
+
+class HTTPClient:
+    """Sends requests to a server. For one thread at a time.
+
+    Redirects are not followed: what is sent may be secret, and is meant for this server.
+
+    Args:
+        address: of the server; its credentials are sent, unless `headers` has others.
+        headers: fields of every request; they win over ours.
+        tls: for `https://`; None: certificates are verified as the system does it.
+    """
+
+    def __init__(self, address: Address, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
+        self.address = address
+        self._tls = tls
+        self._fields = {"Host": address.netloc, "User-Agent": f"tallymark/{__version__}"}
+        if address.credentials:
+            self._fields["Authorization"] = address.credentials
+        self._fields |= {name.title(): value for name, value in (headers or {}).items()}
+        self._socket: socket.socket | None = None
+
+    def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
+        """Return what the server answers.
+
+        Where a connection that was kept turns out to be closed, the request is sent once more over a new one.
+
+        Raises:
+            ClientError: it did not answer in HTTP, or not by the deadline.
+        """
+        fields = {**self._fields, **{name.title(): value for name, value in headers.items()}}
+        try:
+            if self._socket is not None:
+                try:
+                    return self._ask(method, target, body, fields, deadline)
+                except (ConnectionError, HTTPException):
+                    self.close()
+            return self._ask(method, target, body, fields, deadline)
+        except TimeoutError:
+            self.close()
+            raise ClientError(f"{self.address.url} has not answered in time; is it overloaded?") from None
+        except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for some broken answers
+            self.close()
+            raise ClientError(f"{self.address.url} {trouble(self.address, error)}") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _ask(self, method: str, target: str, body: bytes, fields: dict[str, str], deadline: Deadline) -> Answer:
+        if self._socket is None:
+            self._socket = connect(self.address, deadline, self._tls)
+        connection = HTTPConnection(self.address.host, self.address.port)
+        connection.sock = cast("Any", DeadlineSocket(self._socket, deadline))
+        connection.request(method, target or "/", body=body, headers=fields)
+        with connection.getresponse() as response:
+            return self._read(response)
+
+    def _read(self, response: HTTPResponse) -> Answer:
+        body = response.read(_LONGEST_ANSWER)
+        if response.will_close or not response.isclosed():  # what was not read would be taken for the next answer
+            self.close()
+        return Answer(response.status, response.headers, body)
+
+    def close(self) -> None:
+        """Close the connection. It may be called again, and in a forked child, where the parent's stays open."""
+        kept, self._socket = self._socket, None
+        if kept is not None:
+            kept.close()
