@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.backends.json_lines import JSONLines as JSONLines
+
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",
     "Graphite": "graphite",
