@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
+
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",
     "Graphite": "graphite",

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from tallymark.engine import TagSet
     from tallymark.engine.exemplar import Exemplar as RecordedExemplar
 
-__all__ = ["column_of_labels", "label_fields", "labels_beside", "may_repeat", "newest", "oldest", "twins"]
+__all__ = [
+    "NAME", "column_of_labels", "label_field", "label_fields", "labels_beside", "may_precede_name", "may_repeat", "newest",
+    "oldest", "twins",
+]  # fmt: skip
+
+NAME = "__name__"
+"""The label that has the name of a series in remote write."""
 
 _KEPT = ("underscores", "allow-utf-8")
 """The schemes that scrapers use; for others, labels are made each time."""
 
 _exact = True
 """True if all labels that are kept with tags so far equal them, so that no two can be the same."""
+
+_precede = False
+"""True if any of these labels sorts before `__name__`, as one does that begins with a capital letter."""
 
 _pairs, _names, _values = Heads(b"\x0a"), Heads(b"\x0a"), Heads(b"\x12")
 """The field `label` of a message, and the fields of a message `LabelPair`."""
@@ -40,6 +49,11 @@ def column_of_labels(column: Sequence[TagSet], escaping: str) -> list[bytes]:
 def may_repeat(escaping: str) -> bool:
     """Return True if labels that `column_of_labels` returned for different tags may be the same."""
     return not (_exact and escaping in _KEPT)
+
+
+def may_precede_name() -> bool:
+    """Return True if labels that were returned may sort before `__name__`."""
+    return _precede
 
 
 def labels_beside(reserved: str, column: Sequence[TagSet], escaping: str) -> list[bytes]:
@@ -61,8 +75,9 @@ def _kept_labels(tags: TagSet, escaping: str) -> bytes:
 
 def _both_labels(tags: TagSet) -> bytes | tuple[bytes, bytes]:
     """Return the labels in the two schemes that scrapers use; once if these are the same."""
-    global _exact
+    global _exact, _precede
     names = [_plain_name(key) for key in tags]
+    _precede = _precede or any(key < NAME for key in tags)
     _exact = _exact and None not in names and "" not in tags.values()
     if None in names:
         return label_fields(tags.items(), _KEPT[0]), label_fields(tags.items(), _KEPT[1])
@@ -75,12 +90,21 @@ def label_fields(tags: Iterable[tuple[str, str]], escaping: str, reserved: str =
 
     One with an empty value is omitted, and the values of those that get one name are joined, as in the text format.
     """
+    global _precede
     joined: dict[str, str] = {}
     for key, value in tags:
         name = label_name(key, escaping)
+        _precede = _precede or name < NAME
         name = f"exported_{name}" if name == reserved else name
         joined[name] = f"{joined[name]};{value}" if name in joined else value
     return b"".join([_pair(_name_field(name), joined[name]) for name in sorted(joined) if joined[name]])
+
+
+def label_field(name: str, value: str) -> bytes:
+    """Return one label, of any name."""
+    global _precede
+    _precede = _precede or name < NAME
+    return _pair(_name_field(name), value)
 
 
 def _pair(name: bytes, value: str) -> bytes:
