@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tallymark.backends.pushgateway import Pushgateway as Pushgateway
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
 
 _HOMES: dict[str, str] = {
