@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.backends.otlp import OTLP as OTLP
+
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",
     "Graphite": "graphite",
