@@ -12,7 +12,6 @@ from tallymark.backends.otlp_tls import Certificates
 from tallymark.backends.otlp_variables import COMPRESSIONS, PROTOCOLS, Variables, address_of, header_problem
 from tallymark.client.deadline import Deadline
 from tallymark.log import logger
-from tallymark.metric.shared.printable import printable
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
 from tallymark.report.errors import SendError
@@ -107,7 +106,7 @@ class OTLP(Backend):
         self._target: dict[str, str] = {}
         self._logged = ""
         self._process = os.getpid()
-        self._export, self._response = _messages()
+        self._export, self._partial_success = _messages()
         self._wire = self._open()
 
     def _fields(
@@ -172,12 +171,11 @@ class OTLP(Backend):
     def _read(self, answer: bytes) -> None:
         """Count and log what a server did not take of a request that it took. It must not be sent again."""
         try:
-            partial = self._response.FromString(answer).partial_success
-        except ValueError:  # the base of DecodeError
-            self._log("answers in words that are not OTLP's; is this its URL?")
+            rejected, words = self._partial_success(answer)
+        except ValueError as error:
+            self._log(str(error))
             return
-        rejected, words = partial.rejected_data_points, printable(partial.error_message[:300].strip())
-        if rejected > 0:
+        if rejected:
             self.rejected_points += rejected
             self.dropped(self.kind, "partial_success")  # it does not tell of which metrics
             self._log(f"rejected data points: {words or 'it does not say why'}")
@@ -204,14 +202,13 @@ class OTLP(Backend):
 
 
 def _messages() -> tuple[Any, Any]:
-    """Return the exporter, and the message that servers answer with."""
+    """Return the exporter, and what reads the answers of servers."""
     try:
-        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-
+        from tallymark.backends.otlp_answer import partial_success
         from tallymark.export import otlp
     except ImportError as error:
         raise ImportError("OTLP needs the package opentelemetry-proto: pip install 'tallymark[otlp]'") from error
-    return otlp, ExportMetricsServiceResponse
+    return otlp, partial_success
 
 
 def _chosen(name: str, given: object, allowed: Collection[str], variable: Callable[[], str]) -> str:
