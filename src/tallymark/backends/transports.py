@@ -148,14 +148,18 @@ def _connected(family: int, kind: int, where: object, deadline: Deadline, is_str
     sock = socket.socket(family, kind)
     try:
         sock.settimeout(deadline.left() if is_stream else min(deadline.left(), _PATIENCE))
-        sock.connect(where)  # type: ignore[arg-type]
-    except TimeoutError:
-        sock.close()
-        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
+        _connect(sock, where)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _connect(sock: socket.socket, where: object) -> None:
+    try:
+        sock.connect(where)  # type: ignore[arg-type]
+    except TimeoutError:  # which has no number, as that of a write has none
+        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
 
 
 def words(error: OSError) -> str:
