@@ -109,6 +109,7 @@ DOGSTATSD = Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "val
 
 class TagTexts(dict["Mapping[str, str]", str]):
     """The text of each tag set in one dialect, made once. A tag with an empty value is left out: to servers, both are the same.
+
     The values of two tags whose keys become the same are joined.
 
     Args:
