@@ -381,16 +381,17 @@ def test_a_datagram_that_is_too_large_for_the_way_is_sent_in_smaller_ones(
 
 
 class Crowded:
-    """A socket of a system that has no room for the first datagrams."""
+    """A socket of a system that does not take the first datagrams."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, number: int = errno.ENOBUFS) -> None:
         self.failures = failures
+        self.number = number
         self.sent: list[bytes] = []
 
     def send(self, part: bytes) -> int:
         if self.failures:
             self.failures -= 1
-            raise OSError(errno.ENOBUFS, "No buffer space available")
+            raise OSError(self.number, os.strerror(self.number))
         self.sent.append(part)
         return len(part)
 
@@ -400,6 +401,10 @@ def test_a_system_without_room_is_asked_again_for_a_while(monkeypatch: pytest.Mo
     sock: Any = Crowded(3)
     transports._send_in_time(sock, b"a", deadline())
     assert sock.sent == [b"a"]
+    refused: Any = Crowded(3, errno.ECONNREFUSED)
+    with pytest.raises(ConnectionRefusedError):
+        transports._send_in_time(refused, b"a", deadline())
+    assert refused.failures == 2
     monkeypatch.setattr(transports, "_PATIENCE", 0)
     crowded: Any = Crowded(10**9)
     with pytest.raises(OSError, match="No buffer space"):

@@ -222,6 +222,10 @@ def test_a_tag_called_name_does_not_replace_the_metrics_name_in_graphite() -> No
     assert written(one("counter", ({"name": "~x"}, 1.0)), "graphite") == b"n;_name=_x:1|c"
 
 
+def test_values_of_keys_that_become_one_are_joined() -> None:
+    assert written(one("counter", ({"a:b": "1", "a_b": "2"}, 1.0)), "dogstatsd") == b"n:1|c|#a_b:1_2"
+
+
 def test_what_is_not_ascii_is_replaced_where_servers_read_seven_bits() -> None:
     texts = TagTexts(DIALECTS["graphite"], {})
     assert b"".join(parts(one("counter", ({"k": "\u028ax"}, 1.0)), texts)) == b"n;k=_x:1|c"
