@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import get_ident
 
 from tallymark.metric.callback import CallbackInstrument
-from tallymark.metric.collector import Collectors
+from tallymark.metric.collectors import Collectors
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.rejections import REJECTED, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
@@ -71,6 +71,10 @@ class Reader:
         self._callbacks.clear()
         self.collectors.clear()
 
+    def is_reading(self) -> bool:
+        """Return True within a callback or collector that this thread asks."""
+        return get_ident() in self._threads
+
     def snapshot(self) -> Snapshot:
         """Return what the registry holds now. Within a callback or collector, ask none of them: else it would never end."""
         self._families.refresh()
@@ -82,6 +86,11 @@ class Reader:
             return self._snapshot(self._ask_callbacks(), asks=True)
         finally:
             self._threads.discard(thread)
+
+    def held(self) -> Snapshot:
+        """Return what instruments hold now, in a forked child, whose parent may have been reading. Nothing is asked."""
+        self._threads.clear()  # a new thread may get the identifier of one that is not here
+        return self._snapshot(set(), asks=False)
 
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
         called = {name for name, _ in list(self._callbacks)}
