@@ -166,7 +166,7 @@ def serving(status: int = 204, answer: bytes = b"", **fields: str) -> Iterator[S
     [
         ({"database": "a b&c"}, "/write?db=a+b%26c&precision=ns", None),
         ({"database": "d", "retention_policy": "week"}, "/write?db=d&rp=week&precision=ns", None),
-        ({"database": "d", "user": "u", "password": "p:w"}, "/write?db=d&precision=ns", "Basic dTpwOnc="),
+        ({"database": "d", "auth": ("u", "p:w")}, "/write?db=d&precision=ns", "Basic dTpwOnc="),
         ({"database": "d", "token": "u:p"}, "/write?db=d&precision=ns", "Token u:p"),
         ({"org": "o", "bucket": "b/1", "token": "t=="}, "/api/v2/write?org=o&bucket=b%2F1&precision=ns", "Token t=="),
         (
@@ -245,9 +245,10 @@ def test_nobody_listens() -> None:
         (NOWHERE, {}, "needs database= .* given is nothing"),
         (NOWHERE, {"bucket": "b"}, "given is bucket"),
         (NOWHERE, {"database": "d", "org": "o", "bucket": "b"}, "given is database, org, bucket"),
-        (NOWHERE, {"database": "d", "token": "t", "user": "u"}, "a token, or a user and a password, not both"),
-        (NOWHERE, {"database": "d", "password": "p"}, "the password needs a user"),
-        (NOWHERE, {"database": "d", "token": "a\nb"}, "the token is not valid"),
+        (NOWHERE, {"database": "d", "token": "t", "auth": ("u", "p")}, "credentials in token and in another"),
+        (NOWHERE, {"database": "d", "token": "t", "headers": {"authorization": "x"}}, "credentials in token and in another"),
+        ("http://u:p@127.0.0.1:9", {"database": "d", "token": "t"}, "credentials in the URL and in headers"),
+        (NOWHERE, {"database": "d", "token": "t\n"}, r"if it is read from a file, \.strip\(\) it"),
         (f"{NOWHERE}/write?db=d", {"database": "d"}, "url must be that of the server alone"),
         (f"{NOWHERE}/api/v2/write", {"database": "d"}, "url must be that of the server alone"),
         ("ftp://a", {"database": "d"}, "only http:// and https://"),

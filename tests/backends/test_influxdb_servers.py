@@ -120,11 +120,11 @@ def test_credentials_are_checked(tmp_path_factory: pytest.TempPathFactory) -> No
     deadline = Deadline(30.0, time.monotonic)
     with running_influxdb(tmp_path_factory.mktemp("auth"), "writer", "p:w/d") as server:
         server.query("CREATE DATABASE d")
-        with closing(InfluxDB(server.url, database="d", user="writer", password="p:w/d")) as backend:
+        with closing(InfluxDB(server.url, database="d", auth=("writer", "p:w/d"))) as backend:
             backend.send([b"m a=1 1\n"], deadline)
         with closing(InfluxDB(server.url.replace("//", "//writer:p%3Aw%2Fd@"), database="d")) as backend:
             backend.send([b"m a=2 2\n"], deadline)
-        for wrong in ({}, {"user": "writer", "password": "no"}):
+        for wrong in ({}, {"auth": ("writer", "no")}):
             with closing(InfluxDB(server.url, database="d", **wrong)) as backend, pytest.raises(SendError, match="401") as info:  # type: ignore[arg-type]
                 backend.send([b"m a=3 3\n"], deadline)
             assert not info.value.again

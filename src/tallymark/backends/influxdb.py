@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlencode
 
 from tallymark.backends.answers import check_answer
-from tallymark.client.address import Address, basic_credentials
+from tallymark.backends.http import http_client
 from tallymark.client.errors import ClientError
-from tallymark.client.http import HTTPClient
 from tallymark.export.influx import parts, series_texts
 from tallymark.frozen import replace
 from tallymark.metric.shared.printable import printable
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from tallymark.backends.http import Auth
+    from tallymark.client.address import Address
     from tallymark.client.deadline import Deadline
     from tallymark.client.http import Answer
     from tallymark.metric.snapshot import Snapshot
@@ -43,12 +44,11 @@ class InfluxDB(Backend):
         url: of the server, such as `"http://127.0.0.1:8086"`, without `/write`. It may have user and password.
         database: of InfluxDB 1. It must be there.
         retention_policy: of that database; "": its default.
-        user: of InfluxDB 1.
-        password: of that user.
         org: the organization's name or id, of InfluxDB 2.
         bucket: its name or id. It must be there.
         token: which may write to that bucket.
-        headers: fields of every request; they win over ours.
+        headers: fields of each request.
+        auth: `(user, password)`, of InfluxDB 1.
         tls: for `https://`; None: certificates are verified as the system does it.
         compress: send requests as gzip.
         prefix: begins each metric's name.
@@ -69,12 +69,11 @@ class InfluxDB(Backend):
         *,
         database: str = "",
         retention_policy: str = "",
-        user: str = "",
-        password: str = "",
         org: str = "",
         bucket: str = "",
         token: str = "",
         headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
         tls: ssl.SSLContext | None = None,
         compress: bool = True,
         prefix: str = "",
@@ -83,11 +82,9 @@ class InfluxDB(Backend):
         tags: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
-        server = _server(url)
         path = _path(database, retention_policy, org, bucket)
-        fields = _credentials(user, password, token)
-        self._address = server.at(server.target.rstrip("/") + path)
-        self._client = HTTPClient(server, {**fields, **(headers or {})}, tls)
+        self._client = http_client(url, headers=_with_token(headers, token, auth), auth=auth, tls=tls)
+        self._address = _below(self._client.address, path)
         self._compress = bool(compress)
         self._texts = series_texts(self.tags)
 
@@ -130,12 +127,10 @@ class InfluxDB(Backend):
         self._client.close()
 
 
-def _server(url: str) -> Address:
-    check_type("url", url, str)
-    server = Address.parse(url)
+def _below(server: Address, path: str) -> Address:
     if "?" in server.target or server.target.rstrip("/").endswith("/write"):
         raise ValueError(f"url must be that of the server alone, such as http://127.0.0.1:8086, not {server.url}")
-    return server
+    return server.at(server.target.rstrip("/") + path)
 
 
 def _path(database: str, retention_policy: str, org: str, bucket: str) -> str:
@@ -152,18 +147,16 @@ def _path(database: str, retention_policy: str, org: str, bucket: str) -> str:
     raise ValueError(f"InfluxDB needs database= (InfluxDB 1), or org= and bucket= (InfluxDB 2); given is {names}")
 
 
-def _credentials(user: str, password: str, token: str) -> dict[str, str]:
-    for name, value in (("user", user), ("password", password), ("token", token)):
-        check_type(name, value, str)
-    if token and user:
-        raise ValueError("InfluxDB takes a token, or a user and a password, not both")
-    if password and not user:
-        raise ValueError("the password needs a user")
-    if token and not (token.isascii() and token.isprintable()):
-        raise ValueError("the token is not valid: it has characters that a header cannot have")
-    if token:
-        return {"Authorization": f"Token {token}"}
-    return {"Authorization": basic_credentials(user, password)} if user else {}
+def _with_token(headers: Mapping[str, str] | None, token: str, auth: Auth | None) -> Mapping[str, str] | None:
+    """Return the fields of each request, with the one of a token."""
+    check_type("token", token, str)
+    if not token:
+        return headers
+    if auth is not None or "authorization" in [str(name).lower() for name in headers or ()]:
+        raise ValueError("there are credentials in token and in another argument; give them once")
+    if not token.isascii() or not token.isprintable() or token.strip() != token:
+        raise ValueError("the token has characters that cannot be sent; if it is read from a file, .strip() it")
+    return {**(headers or {}), "Authorization": f"Token {token}"}
 
 
 def _words(answer: Answer) -> str:
