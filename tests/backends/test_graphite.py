@@ -48,6 +48,7 @@ KEYS = st.from_regex(r"[A-Za-zé_][A-Za-z0-9_./:-]*", fullmatch=True) | st.sampl
 
 
 @given(st.dictionaries(KEYS, ODD, max_size=4), st.dictionaries(KEYS, ODD, max_size=2), st.floats(), st.text(), st.booleans())
+@pytest.mark.slow
 @example({"a": "b;c=d"}, {}, 1.0, "g", True)
 @example({"name": "b"}, {"exported_name": "b"}, 1.0, "g", True)
 @example({"a": '{b="c"}'}, {}, 1.0, "g", True)

@@ -54,6 +54,7 @@ KEYS = st.from_regex(r"[A-Za-zé_][A-Za-z0-9_./:-]*", fullmatch=True) | st.sampl
 
 
 @given(st.dictionaries(KEYS, ODD, max_size=4), st.dictionaries(KEYS, ODD, max_size=2), st.floats(), st.text())
+@pytest.mark.slow
 @example({"a": "b,c=d"}, {}, 1.0, "g")
 @example({"time": "now"}, {"gauge": "b"}, 1.0, "g")
 @example({"a": "b\\"}, {"c": "\\,d=e"}, 1.0, "#")
@@ -72,6 +73,7 @@ def test_nobody_forges_a_line_a_tag_or_a_field(own: dict[str, str], common: dict
         assert (one.tags == wanted and one.measurement == name) or (name, "name") in told
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20), st.booleans())
 def test_a_distribution_has_the_same_fields_in_each_report_all_of_them_floats(values: list[float], exponential: bool) -> None:
     registry = tm.Registry(self_metrics=False)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import isfinite
 
 from tallymark.export.dropping import ignore, once
-from tallymark.export.series_texts import SeriesTexts
+from tallymark.export.series_texts import Changed, SeriesTexts
 from tallymark.export.twins import merged
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
 from tallymark.metric.portions import portions
@@ -157,8 +157,8 @@ def _as_steps(tags: Mapping[str, str]) -> Written:
 
 def _written(text: str, exact: bool) -> Written:
     if len(text) * 4 > _MOST_BYTES and len(text.encode()) > _MOST_BYTES:
-        return None, True
-    return text, not exact
+        return None
+    return text if exact else Changed(text)
 
 
 @lru_cache(maxsize=1024)

@@ -15,8 +15,8 @@ import re
 from itertools import accumulate
 from math import inf, isfinite
 
-from tallymark.export.dropping import ignore, once
-from tallymark.export.series_texts import SeriesTexts
+from tallymark.export.dropping import are_finite, ignore, once
+from tallymark.export.series_texts import Changed, SeriesTexts
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
 from tallymark.metric.portions import portions
 
@@ -65,7 +65,7 @@ def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: 
         name = _IN_NAME.sub("_", prefix + family.name) or "_"
         if not series.exact or name != prefix + family.name:
             tell(family.name, "name")
-        if not _is_finite(data):
+        if not are_finite(data):
             tell(family.name, "unsupported_value")
         for rows in portions(len(series.texts)):
             yield "".join(_lines(name, series.texts[rows], data, rows, end)).encode()
@@ -74,14 +74,6 @@ def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: 
 def _nanoseconds(time: float) -> int:
     """Return a time, to the microsecond: a double has no more of it."""
     return min(max(round(time * 1e6) * 1000, 0), _LAST) if isfinite(time * 1e6) else 0
-
-
-def _is_finite(data: Data) -> bool:
-    match data:
-        case SummaryData() | HistogramData() | ExponentialHistogramData():
-            return all(map(isfinite, data.sums))
-        case _:
-            return all(map(isfinite, data.values))
 
 
 def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -> list[str]:
@@ -142,8 +134,8 @@ def _escape(found: re.Match[str]) -> str:
 
 def _written(text: str, exact: bool) -> Written:
     if len(text) * 4 > _MOST_BYTES and len(text.encode()) > _MOST_BYTES:
-        return None, True
-    return text, not exact
+        return None
+    return text if exact else Changed(text)
 
 
 def _unique(pairs: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
