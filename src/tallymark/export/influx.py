@@ -16,9 +16,8 @@ from itertools import accumulate
 from math import inf, isfinite
 
 from tallymark.export.dropping import are_finite, ignore, once
-from tallymark.export.series_texts import Changed, SeriesTexts
+from tallymark.export.series_texts import Changed, SeriesTexts, portions_of
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
-from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,8 +66,10 @@ def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: 
             tell(family.name, "name")
         if not are_finite(data):
             tell(family.name, "unsupported_value")
-        for rows in portions(len(series.texts)):
-            yield "".join(_lines(name, series.texts[rows], data, rows, end)).encode()
+        for rows in portions_of(data) if series.texts else ():
+            lines = _lines(name, series.texts[rows], data, rows, end)
+            if lines:
+                yield "".join(lines).encode()
 
 
 def _nanoseconds(time: float) -> int:

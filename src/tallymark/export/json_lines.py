@@ -13,8 +13,8 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from math import isfinite
 
 from tallymark.export.dropping import are_finite, ignore, once
+from tallymark.export.series_texts import portions_of
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
-from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def parts(
         if not are_finite(family.data):
             tell(family.name, "unsupported_value")
         start = _start(snapshot.time, prefix, family)
-        for rows in portions(len(family)):
+        for rows in portions_of(family.data):
             fields = zip(_tags(family.data.tags[rows], tags or {}), _values(family.data, rows), strict=True)
             yield "".join([f"{start}{text}}},{values}}}\n" for text, values in fields]).encode()
 
