@@ -45,7 +45,7 @@ class RemoteWrite(Backend):
         auth: `(user, password)`, or the text of a token.
         tls: for `https://`; None: certificates are verified as the system does it.
         native_histograms: send exponential histograms as native ones. False: with classic buckets, for receivers that leave
-            native ones out without a word, as VictoriaMetrics before 1.131 does. A Prometheus that says that it has them
+            native ones out without a word, as VictoriaMetrics 1.79 does. A Prometheus that says that it has them
             disabled gets classic buckets from the next report on.
         prefix: begins each metric's name.
         include: globs of names; only these metrics are sent. Empty: all.
