@@ -128,6 +128,17 @@ def test_labels_of_the_group_win_and_series_that_become_one_are_an_error_in_the_
     assert not caught.value.again
 
 
+def test_a_batch_job_learns_whether_its_report_arrived(server: PushgatewayServer) -> None:
+    registry, name = tm.Registry(), new_job()
+    rows = registry.counter("rows")
+    rows.inc(2, job="a")
+    tm.report_once(Pushgateway(server.url, job=name), registry)
+    assert of_job(server, name)["rows_total", frozenset()] == 2.0
+    rows.inc(job="b")
+    with pytest.raises(tm.ReportError, match="pushed metrics are invalid or inconsistent"):
+        tm.report_once(Pushgateway(server.url, job=name), registry)
+
+
 def test_what_a_job_left_is_there_after_the_server_was_killed(server: PushgatewayServer, registry: tm.Registry) -> None:
     rows = registry.counter("rows")
     rows.inc(3)

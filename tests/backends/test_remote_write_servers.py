@@ -178,6 +178,23 @@ def test_totals_are_right_after_the_server_was_killed(server: RemoteWriteServer,
     assert server.value(f'count_over_time(requests_total{{run="{run}"}}[5m])') == reports  # each of them has arrived
 
 
+def test_a_reporter_sends_again_what_a_server_that_was_killed_did_not_get(server: RemoteWriteServer) -> None:
+    registry, run = tm.Registry(), new_run()
+    requests = registry.counter("requests")
+    with tm.report_to(RemoteWrite(server.receiver, tags={"run": run}), every=3600, registry=registry) as reporter:
+        requests.inc()
+        assert reporter.report()
+        server.kill()
+        for _ in range(3):
+            requests.inc()
+            assert not reporter.report()
+        server.start()
+        assert reporter.flush(30)
+    assert server.value(f'requests_total{{run="{run}"}}') == requests.value == 4
+    assert server.value(f'count_over_time(requests_total{{run="{run}"}}[5m])') == 6  # four, of the flush, and the last one
+    assert server.value(f'tallymark_reports_total{{run="{run}",outcome="failure"}}') >= 3
+
+
 def test_what_is_older_than_what_a_series_has_is_dropped_for_good(server: RemoteWriteServer, registry: tm.Registry) -> None:
     registry.counter("requests").inc()
     backend = RemoteWrite(server.receiver, tags={"run": new_run()})
