@@ -44,8 +44,8 @@ _TEMPORALITIES = {True: b"\x10\x01", False: b"\x10\x02"}
 """The field `aggregation_temporality`: delta or cumulative."""
 _MONOTONIC = b"\x18\x01"
 
-_NUMBERS, _DISTRIBUTIONS = 256, 64
-"""Series in a part: a few dozen KB."""
+_NUMBERS, _DISTRIBUTIONS, _EXPONENTIALS = 256, 64, 32
+"""Series in a part: a few dozen KB, and a quarter of a millisecond."""
 
 
 def parts(
@@ -93,7 +93,7 @@ def _kind(family: FamilySnapshot, times: Times) -> tuple[bytes, int, Callable[..
         case HistogramData() as buckets:
             return _HISTOGRAM, _DISTRIBUTIONS, partial(histogram_points, buckets, delta=delta), _TEMPORALITIES[delta]
         case ExponentialHistogramData() as exponential:
-            return _EXPONENTIAL, _DISTRIBUTIONS, partial(exponential_points, exponential, delta=delta), _TEMPORALITIES[delta]
+            return _EXPONENTIAL, _EXPONENTIALS, partial(exponential_points, exponential, delta=delta), _TEMPORALITIES[delta]
         case SummaryData() as summaries if delta:
             return _HISTOGRAM, _NUMBERS, partial(summary_points, summaries, delta=True), _TEMPORALITIES[True]
         case SummaryData() as summaries:
