@@ -31,7 +31,7 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
@@ -67,9 +67,16 @@ def parts(
         since: when the snapshot before was taken, in seconds since the epoch; 0 if there was none.
     """
     times = Times(nanoseconds(snapshot.time), nanoseconds(since) if delta else 0, delta)
+    names = {family.name for family in snapshot.families}
     for family in snapshot.families:
         if not is_target(family):
-            yield from _metric(family, metric_head(family, prefix), times, tags or {})
+            yield from _metric(family, metric_head(family, prefix + _name(family, names)), times, tags or {})
+
+
+def _name(family: FamilySnapshot, taken: Collection[str]) -> str:
+    """Return a metric's name. That of an info ends in `_info`, as everywhere; unless another metric has that name."""
+    name = f"{family.name}_info"
+    return name if family.kind == "info" and not family.name.endswith("_info") and name not in taken else family.name
 
 
 def _metric(family: FamilySnapshot, head: bytes, times: Times, more: Mapping[str, str]) -> Iterator[bytes]:

@@ -42,11 +42,8 @@ def field(tag: bytes, message: bytes) -> bytes:
     return b"".join((tag, varint(len(message)), message))
 
 
-def metric_head(family: FamilySnapshot, prefix: str) -> bytes:
-    """Return all of a message `Metric` but its data. The name of an info ends in `_info`, as everywhere."""
-    name = f"{prefix}{family.name}"
-    if family.kind == "info" and not name.endswith("_info"):
-        name += "_info"
+def metric_head(family: FamilySnapshot, name: str) -> bytes:
+    """Return all of a message `Metric` but its data."""
     message = Metric(name=valid_text(name), description=valid_text(family.description), unit=valid_text(ucum(family.unit)))
     if family.kind in _TYPES:
         message.metadata.add(key="prometheus.type", value=AnyValue(string_value=_TYPES[family.kind]))
