@@ -125,6 +125,17 @@ def test_a_server_that_hangs_up_refuses_or_is_silent_may_be_asked_again(otlp: OT
     assert caught.value.again
 
 
+def test_a_request_may_take_no_longer_than_its_timeout_nor_than_its_deadline(
+    otlp: OTLP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float] = []
+    monkeypatch.setattr(otlp._wire, "send", lambda _, deadline: (b"", int(not left.append(deadline.left()))))
+    send(otlp, soon(100.0))
+    send(otlp, soon(5.0))
+    assert 5.0 < left[0] <= 10.0
+    assert 0.0 < left[1] <= 5.0
+
+
 def test_what_a_server_did_not_take_of_a_request_is_counted_and_logged_once(
     otlp: OTLP, received: Received, caplog: pytest.LogCaptureFixture
 ) -> None:

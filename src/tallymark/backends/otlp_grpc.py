@@ -87,10 +87,7 @@ class GRPCWire:
 
     def _open(self) -> Any:
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
-        options = [
-            ("grpc.use_local_subchannel_pool", 1),  # else a new channel takes over the waits of one that failed
-            ("grpc.primary_user_agent", f"tallymark/{__version__}"),
-        ]
+        options = [("grpc.primary_user_agent", f"tallymark/{__version__}")]
         chosen: dict[str, Any] = {"options": options, "compression": self._compression}
         if self._address.scheme == "http":
             return grpc.insecure_channel(f"{host}:{self._address.port}", **chosen)
