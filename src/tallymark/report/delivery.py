@@ -258,7 +258,9 @@ class Delivery:
             self._leaving.end()
         try:
             self.backend.close()
-        except Exception as error:
+        except BaseException as error:
+            if _ends_thread(error):
+                raise
             self._condition.failed(f"it cannot be closed: {failure_text(error)}", error)
 
 
