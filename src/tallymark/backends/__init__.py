@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.backends.graphite import Graphite as Graphite
+    from tallymark.backends.json_lines import JSONLines as JSONLines
+    from tallymark.backends.otlp import OTLP as OTLP
+    from tallymark.backends.pushgateway import Pushgateway as Pushgateway
+    from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
+    from tallymark.backends.text_file import TextFile as TextFile
+
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",
     "Graphite": "graphite",

@@ -7,8 +7,9 @@ from itertools import accumulate
 from math import inf
 
 from tallymark.export.native_histogram import ZERO_THRESHOLD, native_histogram
+from tallymark.export.protobuf_labels import newest, oldest, twins
 from tallymark.export.protobuf_messages import Histogram, Summary
-from tallymark.export.protobuf_series import exemplar_message, newest, oldest, set_time, twins
+from tallymark.export.protobuf_series import exemplar_message, set_time
 from tallymark.export.protobuf_wire import METRIC, Heads
 
 TYPE_CHECKING = False
@@ -52,6 +53,10 @@ def summaries(labels: list[bytes], data: SummaryData) -> list[bytes]:
     for label, rows in twins(labels).items():
         message.sample_count = min(sum([data.counts[row] for row in rows]), _MOST)
         message.sample_sum = sum([data.sums[row] for row in rows])
+        del message.quantile[:]
+        if data.quantiles and len(rows) == 1:
+            for quantile, value in data.quantiles[rows[0]]:
+                message.quantile.add(quantile=quantile, value=value)
         set_time(message, "created_timestamp", oldest(data.created, rows))
         metrics.add(label, message)
     return metrics.made
