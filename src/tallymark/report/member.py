@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tallymark.report.bases import base_of, begin_at_fork, inherited_store
+from tallymark.report.bases import base_of, begin_at_fork, inherited_store, introduce
 from tallymark.report.schedule import Schedule
 from tallymark.report.turn import LOOK_EVERY, turn_of
 
@@ -48,6 +48,7 @@ class Member:
         self._backend = backend
         self._every = every
         self._deliver = deliver
+        introduce(registry, backend)
         self._store = inherited_store(registry, backend)
         self._clear()
 
