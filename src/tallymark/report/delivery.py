@@ -6,12 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from tallymark.client.deadline import Deadline
+from tallymark.metric.delta import delta
 from tallymark.metric.rejections import failure_text
 from tallymark.report.backoff import Backoff, random
 from tallymark.report.condition import Condition
 from tallymark.report.errors import SendError, TooLargeError
 from tallymark.report.health import Health
-from tallymark.report.increments import increments
 from tallymark.report.leaving import Leaving
 from tallymark.report.outbox import Outbox, Report, Request, requests_of
 
@@ -136,8 +136,8 @@ class Delivery:
         since = 0.0 if before is None else min(before.time, snapshot.time)  # the system's clock may have been set back
         gone = self._leaving.before(snapshot)
         if gone.families:
-            yield from self.backend.encode(increments(before, self.backend.select(gone)), since)
-        yield from self.backend.encode(increments(before, told), since)
+            yield from self.backend.encode(_new(before, self.backend.select(gone)), since)
+        yield from self.backend.encode(_new(before, told), since)
 
     def _requests(self, report: Report, parts: Iterator[bytes]) -> list[Request] | None:
         """Return the requests of a report; None if there is no room for them."""
@@ -262,6 +262,10 @@ class Delivery:
             if _ends_thread(error):
                 raise
             self._condition.failed(f"it cannot be closed: {failure_text(error)}", error)
+
+
+def _new(before: Snapshot | None, after: Snapshot) -> Snapshot:
+    return after if before is None else delta(before, after, absolute_gauges=True)
 
 
 def _ends_thread(error: BaseException) -> bool:
