@@ -7,11 +7,13 @@ removed by hand is asked for its numbers before.
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.engine.kinds import WITH_BUCKETS
+from tallymark.engine.lock import slow_path
 from tallymark.frozen import replace
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
 from tallymark.metric.snapshot import FamilySnapshot
@@ -45,11 +47,12 @@ class Departed:
 
     def add(self, family: FamilySnapshot) -> None:
         """Keep the series of a family. May be called from anywhere."""
-        if self._rows + len(family) > self._most:
-            self.lost += len(family)
-            return
-        self._rows += len(family)
-        self._families.append(family)
+        with slow_path():
+            if self._rows + len(family) > self._most:
+                self.lost += len(family)
+                return
+            self._rows += len(family)
+            self._families.append(family)
 
     def peek(self) -> tuple[FamilySnapshot, ...]:
         """Return what there is, in the order in which it ended."""
@@ -57,8 +60,9 @@ class Departed:
 
     def forget(self, told: int) -> None:
         """Forget the first ones, that many."""
-        for _ in range(told):
-            self._rows -= len(self._families.popleft())
+        with slow_path():
+            for _ in range(told):
+                self._rows -= len(self._families.popleft())
 
 
 class Departures:
@@ -66,9 +70,13 @@ class Departures:
 
     Args:
         families: of the registry.
+
+    Attributes:
+        reading: held while the registry is read, so that readings are noted in their order.
     """
 
     def __init__(self, families: Families) -> None:
+        self.reading = RLock()
         self._families = families
         self._to: list[Departed] = []
         self._last: dict[str, FamilySnapshot] = {}

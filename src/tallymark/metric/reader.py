@@ -95,24 +95,38 @@ class Reader:
         finally:
             self._threads.discard(thread)
 
+    def follow_fork(self) -> None:
+        """In a forked child: forget who was reading in the parent. A new thread may get the identifier of one of those."""
+        self._threads.clear()
+
     def held(self) -> Snapshot:
-        """Return what instruments hold now, in a forked child, whose parent may have been reading. Nothing is asked."""
-        self._threads.clear()  # a new thread may get the identifier of one that is not here
+        """Return what instruments hold now. Nothing is asked."""
         return self._snapshot(set(), asks=False)
 
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
-        called = {name for name, _ in list(self._callbacks)}
-        hidden = {*failed, PROCESS_CPU}
-        read = [self._read(family, called) for family in self._families.all() if family.options.name not in hidden]
-        families = [family for family in read if family is not None]
-        if self.departures is not None:
-            self.departures.note(families)
+        families = self._read_all(failed)
         if asks:
             taken = [family.options.name for family in self._families.all()]  # also those that this snapshot leaves out
             families += self.collectors.families([*taken, CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
         return Snapshot(tuple(self._named(families)), self._families.hooks.now())
+
+    def _read_all(self, failed: set[str]) -> list[FamilySnapshot]:
+        """Return what the instruments of all metrics hold, but of those whose callback failed."""
+        departures = self.departures
+        if departures is None:
+            return self._read_families(failed)
+        with departures.reading:
+            families = self._read_families(failed)
+            departures.note(families)
+            return families
+
+    def _read_families(self, failed: set[str]) -> list[FamilySnapshot]:
+        called = {name for name, _ in list(self._callbacks)}
+        hidden = {*failed, PROCESS_CPU}
+        read = [self._read(family, called) for family in self._families.all() if family.options.name not in hidden]
+        return [family for family in read if family is not None]
 
     def note(self) -> None:
         """Read what instruments hold, if somebody needs to know what series that end had counted."""

@@ -166,9 +166,12 @@ class Rounds:
     def _do_safely(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:
         try:
             self._do(member, snapshots)
+            member.has_failed = False
         except Exception:  # of our own making: what others raise was handled
             member.put_off(self._clock())
-            logger().exception("a report failed")
+            if not member.has_failed:
+                logger().exception("a report failed. It is tried again, and not logged again until that succeeds")
+            member.has_failed = True
         self._answer(member)
 
     def _do(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -87,10 +88,12 @@ def _begin_anew() -> None:
     global _lock, _rounds, _background
     _lock = RLock()
     before, _rounds, _background = _rounds, None, None
-    members = [] if before is None else list(before.members)
+    members = [] if before is None else [member for member in before.members if not member.closed]
     if members:
         at_end_of_forked_child(close_all)
     for member in members:
-        if not member.closed:
-            member.fork()
+        member.abandon()
+    for member in members:
+        with suppress(Exception):  # of one that cannot be read, say; nothing may be logged yet
+            member.begin_anew()
             join(member)
