@@ -17,7 +17,7 @@ from tallymark.bench import QUICK, Target, measure
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 DOCS = ROOT / "docs"
-PAGES = ("facts.md", "guide.md", "operational.md", "serving.md")
+PAGES = ("facts.md", "guide.md", "operational.md", "reporting.md", "serving.md")
 
 
 def blocks(page: str) -> list[str]:

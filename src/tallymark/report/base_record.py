@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from tallymark.engine.exponential import TOP_SCALE
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
+from tallymark.metric.departures import is_total
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
-from tallymark.report.increments import grows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class RecordWriter:
 
     def write(self, snapshot: Snapshot) -> bytes:
         """Return the totals of a snapshot as bytes."""
-        families = [family for family in snapshot.families if grows(family)]
+        families = [family for family in snapshot.families if is_total(family.data)]
         self._known = {family.name: self._tags(family) for family in families}
         columns: list[bytes] = []
         heads = [_head(family, columns) for family in families]

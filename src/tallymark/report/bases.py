@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tallymark.report.backend import Backend
     from tallymark.report.base_store import MemoryStore, Store
 
-__all__ = ["base_of", "begin_at_fork", "inherited_store"]
+__all__ = ["base_of", "begin_at_fork", "inherited_store", "introduce"]
 
 _bases: WeakKeyDictionary[Registry, dict[str, Base]] = WeakKeyDictionary()
 
@@ -34,6 +34,14 @@ def base_of(registry: Registry, backend: Backend, inherited: MemoryStore | None 
     path = registry._families.memory.path  # type: ignore[attr-defined]
     store: Store | None = inherited if path is None else FileStore(path, backend.kind, role_of(backend))
     return Base() if store is None else KeptBase(registry, backend, store)
+
+
+def introduce(registry: Registry, backend: Backend) -> None:
+    """Tell a backend what processes that share the registry call it, if they do."""
+    families = registry._families
+    if families.is_shared:
+        memory = families.memory  # type: ignore[attr-defined]
+        backend.shared_name = str(memory.path or memory.shared.identity)
 
 
 def inherited_store(registry: Registry, backend: Backend) -> MemoryStore | None:

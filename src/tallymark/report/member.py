@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tallymark.report.bases import base_of, begin_at_fork, inherited_store
+from tallymark.report.bases import base_of, begin_at_fork, inherited_store, introduce
 from tallymark.report.schedule import Schedule
 from tallymark.report.turn import LOOK_EVERY, turn_of
 
@@ -35,6 +35,7 @@ class Member:
         orders: what it is asked for.
         closed: True if it is closed, or about to be. Other threads read it, and the next.
         arrived: True if, when it was closed, all had arrived.
+        has_failed: True if it failed for a reason of our own, which was logged.
         delivery: None while another process reports.
         wants_report: True if a report is to be made of the next snapshot.
         owes_report: True if there was no room for one; it is made when there is.
@@ -45,9 +46,11 @@ class Member:
         self.registry = registry
         self.closed = False
         self.arrived = False
+        self.has_failed = False
         self._backend = backend
         self._every = every
         self._deliver = deliver
+        introduce(registry, backend)
         self._store = inherited_store(registry, backend)
         self._clear()
 
@@ -65,12 +68,16 @@ class Member:
         self._next_report = self._schedule.after(now)
         self._next_look = now + LOOK_EVERY / 2
 
-    def fork(self) -> None:
-        """In a forked child: begin anew. What waits to be sent, and what is open, is the parent's."""
+    def abandon(self) -> None:
+        """In a forked child: let go of what is the parent's: what waits to be sent, and what is open."""
+        self.registry._reader().follow_fork()
         if self.delivery is not None:
-            self.delivery.backend.close()
-        begin_at_fork(self.registry, self._backend)
+            self.delivery.abandon()
         self._clear()
+
+    def begin_anew(self) -> None:
+        """In a forked child, when all were abandoned: begin with what is recorded from now on."""
+        begin_at_fork(self.registry, self._backend)
 
     @property
     def is_reporting(self) -> bool:

@@ -9,7 +9,7 @@ from tallymark.client.deadline import Deadline
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
-from tallymark.report.bases import base_of
+from tallymark.report.bases import base_of, introduce
 from tallymark.report.delivery import ATTEMPT, Delivery
 from tallymark.report.errors import ReportError
 from tallymark.report.reporter import check_backend, check_seconds
@@ -55,6 +55,7 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
 
 def _report(backend: Backend, registry: Registry, deadline: Deadline) -> str:
     """Make a report and send it; return why that failed, or an empty text."""
+    introduce(registry, backend)
     turn = turn_of(registry, backend)
     try:
         if not _wait_for(turn, deadline):
