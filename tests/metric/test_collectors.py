@@ -180,6 +180,9 @@ def partly() -> Iterator[tm.FamilySnapshot]:
 GOOD = tm.family("gauge", "pool", [({"a": "1"}, 1.0), ({"a": "2"}, 2.0)])
 GOOD_HISTOGRAM = tm.family("histogram", "h", [({}, TWO)])
 EXPONENTIAL = tm.ExponentialHistogramData((tm.TagSet(),), (0.0,), (0,), (0,), ((0, (1,)),), ((0, ()),), (1.0,), (1.0,), (1.0,))
+GOOD_EXPONENTIAL = tm.FamilySnapshot("e", "histogram", "", "", EXPONENTIAL)
+GOOD_SUMMARY = tm.FamilySnapshot("s", "summary", "", "", tm.SummaryData((tm.TagSet(),), (5.0,), (2,), (1.5,), (((0.5, 0.7),),)))
+EXEMPLAR = tm.Exemplar((("trace_id", "4f"),), 1.0, 9.0)
 
 FAILING: dict[str, Any] = {
     "Exception": Collector(raising(ValueError("mine"))),
@@ -217,7 +220,13 @@ FAILING: dict[str, Any] = {
     "counts below 0": Collector([replace(GOOD_HISTOGRAM, data=replace(GOOD_HISTOGRAM.data, bucket_counts=((1, -2, 3),)))]),
     "too few counts": Collector([replace(GOOD_HISTOGRAM, data=replace(GOOD_HISTOGRAM.data, bucket_counts=((1, 2),)))]),
     "bounds that do not ascend": Collector([replace(GOOD_HISTOGRAM, data=replace(GOOD_HISTOGRAM.data, bounds=(2.0, 1.0)))]),
-    "an exponential histogram": Collector([tm.FamilySnapshot("e", "histogram", "", "", EXPONENTIAL)]),
+    "an exponential count below 0": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, positives=((0, (-1,)),)))]),
+    "an odd exponential bucket": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, positives=((0.5, (1,)),)))]),
+    "a scale that nobody has": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, scales=(99,)))]),
+    "exemplars that are none": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((1,),)))]),
+    "exemplars of other series": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((), ())))]),
+    "a quantile above 1": Collector([replace(GOOD_SUMMARY, data=replace(GOOD_SUMMARY.data, quantiles=(((2.0, 1.0),),)))]),
+    "too few times": Collector([replace(GOOD_SUMMARY, data=replace(GOOD_SUMMARY.data, created=()))]),
 }  # fmt: skip
 
 
@@ -269,6 +278,63 @@ def test_a_callback_that_fails_in_any_way_spoils_only_its_metric(registry: tm.Re
     assert names(registry) == ["ok"]
     assert rejected(registry) == {(f"failing_{i}", "callback"): 2 for i in range(len(errors))}
     assert {"ok", "tallymark_series", "tallymark_rejected"} == scraped(registry).keys()
+
+
+# What instruments have, and what other libraries have
+
+
+WHOLE = {
+    "counter": tm.SumData((tm.TagSet(a="b"),), (5.0,), (1.0,), True, ((EXEMPLAR,),)),
+    "gauge": tm.GaugeData((tm.TagSet(a="b"),), (5.0,), (1.0,)),
+    "a sum that goes down": tm.SumData((tm.TagSet(a="b"),), (5.0,), (-1.0,), False),
+    "histogram": tm.HistogramData((tm.TagSet(a="b"),), (5.0,), (1.0,), ((1, 2),), (9.0,), (0.5,), (4.0,), ((EXEMPLAR,),)),
+    "exponential": replace(EXPONENTIAL, tags=(tm.TagSet(a="b"),), created=(5.0,), exemplars=((EXEMPLAR,),)),
+    "summary": replace(GOOD_SUMMARY.data, tags=(tm.TagSet(a="b"),)),
+    "info": tm.InfoData((tm.TagSet(a="b"),), (5.0,)),
+    "stateset": tm.StateSetData((tm.TagSet(state="b"),), (5.0,), (1.0,)),
+    "a stateset with another key": tm.StateSetData((tm.TagSet(a="b"),), (5.0,), (1.0,), "a"),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_a_collector_tells_of_its_series_is_all_in_the_snapshot(registry: tm.Registry, name: str) -> None:
+    kind = {"a sum that goes down": "gauge", "exponential": "histogram", "a stateset with another key": "stateset"}.get(
+        name, name
+    )
+    registry.register(Collector([tm.FamilySnapshot("m", kind, "", "", WHOLE[name])]))
+    assert rejected(registry) == {}
+    assert registry.snapshot()["m"].kind == kind
+    assert registry.snapshot()["m"].data == WHOLE[name]
+
+
+def test_a_time_of_creation_that_is_none_is_unknown(registry: tm.Registry) -> None:
+    tags = tuple([tm.TagSet(a=str(i)) for i in range(3)])
+    registry.register(Collector([tm.FamilySnapshot("m", "gauge", "", "", tm.GaugeData(tags, (nan, inf, -1.0), (1.0,) * 3))]))
+    assert registry.snapshot()["m"].data.created == (0.0,) * 3
+
+
+class Many:
+    """Speaks for many others."""
+
+    def collect(self) -> list[tm.FamilySnapshot]:
+        raise AssertionError
+
+    def collect_or_reject(self, reject: Callable[[str, str, Callable[[], str]], None]) -> Iterator[tm.FamilySnapshot]:
+        reject("other", "value", lambda: "it is broken")
+        yield gauge()
+
+
+def test_a_collector_of_many_rejects_what_one_of_them_spoils(registry: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    registry.register(Many())
+    assert names(registry) == ["pool"]
+    assert rejected(registry) == {("other", "value"): 1}
+    assert "it is broken" in caplog.text
+
+
+def test_a_strict_registry_raises_for_what_a_collector_of_many_rejects(strict_registry: tm.Registry) -> None:
+    strict_registry.register(Many())
+    with pytest.raises(ValueError, match="it is broken"):
+        strict_registry.snapshot()
 
 
 # Names that are taken
@@ -336,7 +402,7 @@ def test_a_slow_collector_is_counted_and_logged_however_strict(
     registry: tm.Registry, strict_registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     seconds = [0.0]
-    monkeypatch.setattr("tallymark.metric.collector.monotonic", lambda: seconds[0])
+    monkeypatch.setattr("tallymark.metric.collectors.monotonic", lambda: seconds[0])
 
     class Slow:
         name = "slow one"

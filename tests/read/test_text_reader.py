@@ -101,13 +101,21 @@ def test_a_histogram_of_one_bucket_is_at_its_mean() -> None:
     assert series.histogram.quantile(0.5) == 2.5
 
 
-def test_a_summary_and_its_quantiles_are_two_families_with_one_name() -> None:
+def test_a_summary_has_the_quantiles_that_it_tells() -> None:
     page = '# TYPE gc_seconds summary\ngc_seconds{quantile="0.5"} 0.1\ngc_seconds_sum 7.5\ngc_seconds_count 6\n'
-    summary, quantiles = read(page).families
-    assert summary.data == tm.SummaryData((tm.TagSet(),), (0.0,), (6,), (7.5,))
-    assert quantiles.data == tm.GaugeData((tm.TagSet(quantile="0.5"),), (0.0,), (0.1,))
-    assert summary.exposition_name == quantiles.exposition_name == "gc_seconds"
-    assert summary.name != quantiles.name
+    (summary,) = read(page).families
+    assert summary.data == tm.SummaryData((tm.TagSet(),), (0.0,), (6,), (7.5,), (((0.5, 0.1),),))
+    assert summary.exposition_name == "gc_seconds"
+
+
+def test_a_quantile_that_is_none_is_passed_over() -> None:
+    page = '# TYPE s summary\ns{quantile="x"} 1\ns{quantile="2"} 1\ns{quantile="nan"} 1\ns 1\ns_count 6\n'
+    assert read(page).families[0].data == tm.SummaryData((tm.TagSet(),), (0.0,), (6,), (0.0,))
+
+
+def test_a_summary_that_tells_quantiles_alone_is_a_gauge_for_each() -> None:
+    (family,) = read('# TYPE s summary\ns{quantile="0.5"} 1\n').families
+    assert family.data == tm.GaugeData((tm.TagSet(quantile="0.5"),), (0.0,), (1.0,))
 
 
 def test_a_metric_that_is_named_as_the_quantiles_of_a_summary_is_not_mixed_with_them() -> None:

@@ -12,7 +12,7 @@ from math import inf, isfinite
 from tallymark.export.escaping import UNDERSCORES, check_scheme, escape_value
 from tallymark.export.labels import Labels, label, plain_text
 from tallymark.export.openmetrics_types import typed
-from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, token
+from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, quantile_lines, token
 from tallymark.metric.data import (
     ExponentialHistogramData,
     Exposition,
@@ -147,9 +147,9 @@ def _states(name: str, data: StateSetData, labels: Labels) -> list[str]:
     sample = Sample.of(name)
     sets: dict[str, dict[str, float]] = {}
     for tags, value in zip(data.tags, data.values, strict=True):
-        if "state" in tags:
-            others = {key: tags[key] for key in tags if key != "state"}
-            sets.setdefault(labels.text(others, name), {})[tags["state"]] = value
+        if data.key in tags:
+            others = {key: tags[key] for key in tags if key != data.key}
+            sets.setdefault(labels.text(others, name), {})[tags[data.key]] = value
     return [
         f"{sample.with_labels(text, label(name, state))} {number(value)}\n"
         for text, states in sets.items()
@@ -159,8 +159,9 @@ def _states(name: str, data: StateSetData, labels: Labels) -> list[str]:
 
 def _summaries(name: str, data: SummaryData, labels: Labels, *, created: bool) -> list[str]:
     lines = []
-    count, total, born = (Sample.of(f"{name}{suffix}") for suffix in ("_count", "_sum", "_created"))
+    quantile, count, total, born = (Sample.of(f"{name}{suffix}") for suffix in ("", "_count", "_sum", "_created"))
     for text, rows in groups([labels.text_beside(tags, "quantile") for tags in data.tags]).items():
+        lines += quantile_lines(quantile, text, data, rows, _edge)
         lines.append(f"{count.with_labels(text)} {sum([data.counts[row] for row in rows])}\n")
         both = sum([data.sums[row] for row in rows])
         if both >= 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tallymark.export.escaping import UNDERSCORES, check_scheme, metric_names
 from tallymark.export.labels import Labels
-from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, token
+from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, quantile_lines, token
 from tallymark.metric.data import (
     ExponentialHistogramData,
     Exposition,
@@ -108,8 +108,9 @@ def _rows(name: str, data: Data, labels: Labels) -> list[str]:
 
 def _summaries(name: str, data: SummaryData, labels: Labels) -> list[str]:
     lines = []
-    total, count = (Sample.of(f"{name}{suffix}") for suffix in ("_sum", "_count"))
+    quantile, total, count = (Sample.of(f"{name}{suffix}") for suffix in ("", "_sum", "_count"))
     for text, rows in groups([labels.text_beside(tags, "quantile") for tags in data.tags]).items():
+        lines += quantile_lines(quantile, text, data, rows, repr)
         lines.append(f"{total.with_labels(text)} {number(sum([data.sums[row] for row in rows]))}\n")
         lines.append(f"{count.with_labels(text)} {sum([data.counts[row] for row in rows])}\n")
     return lines

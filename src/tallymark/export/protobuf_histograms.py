@@ -52,6 +52,10 @@ def summaries(labels: list[bytes], data: SummaryData) -> list[bytes]:
     for label, rows in twins(labels).items():
         message.sample_count = min(sum([data.counts[row] for row in rows]), _MOST)
         message.sample_sum = sum([data.sums[row] for row in rows])
+        del message.quantile[:]
+        if data.quantiles and len(rows) == 1:
+            for quantile, value in data.quantiles[rows[0]]:
+                message.quantile.add(quantile=quantile, value=value)
         set_time(message, "created_timestamp", oldest(data.created, rows))
         metrics.add(label, message)
     return metrics.made

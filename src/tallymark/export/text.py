@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from tallymark.engine import TagSet
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.export.labels import Labels
+    from tallymark.metric.data import SummaryData
 
-__all__ = ["Sample", "bucket_edges", "bucket_lines", "groups", "number", "number_rows", "token"]
+__all__ = ["Sample", "bucket_edges", "bucket_lines", "groups", "number", "number_rows", "quantile_lines", "token"]
 
 _PORTION = 2048
 
@@ -118,6 +119,20 @@ def bucket_lines(
     return [
         f"{start}{upper}{count}{note}\n" for upper, count, note in zip(edges, counts, notes or [""] * len(edges), strict=True)
     ]
+
+
+def quantile_lines(
+    sample: Sample, text: str, data: SummaryData, rows: Sequence[int], edge: Callable[[float], str]
+) -> list[str]:
+    """Return the lines of a summary's quantiles. Several series together have none that is known.
+
+    Args:
+        edge: writes a quantile.
+    """
+    if not data.quantiles or len(rows) > 1:
+        return []
+    told = [(f'quantile="{edge(quantile)}"', value) for quantile, value in data.quantiles[rows[0]]]
+    return [f"{sample.with_labels(text, label)} {number(value)}\n" for label, value in told]
 
 
 def bucket_edges(bounds: Sequence[float], edge: Callable[[float], str]) -> tuple[str, ...]:

@@ -1,18 +1,16 @@
-"""Collectors: objects that a registry asks for families when it is read; and how to make such families."""
+"""What a collector is: an object that a registry asks for families when it is read; and how to make such families."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from math import inf, isfinite
-from time import monotonic
 from typing import TYPE_CHECKING, Protocol
 
 from tallymark.engine import TagSet
+from tallymark.engine.exponential_snapshot import ExponentialSnapshot
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
-from tallymark.engine.lock import slow_path
 from tallymark.engine.number import to_float
 from tallymark.metric.data import (
-    DATA_TYPES,
     ExponentialHistogramData,
     GaugeData,
     HistogramData,
@@ -21,22 +19,22 @@ from tallymark.metric.data import (
     SumData,
     SummaryData,
 )
-from tallymark.metric.rejections import Rejections, failure_text
 from tallymark.metric.snapshot import FamilySnapshot
 from tallymark.metric.validation import check_name, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Literal
 
+    from tallymark.engine.exponential import Buckets
     from tallymark.metric.data import Data
 
     Kind = Literal["counter", "gauge", "histogram", "timer", "summary", "info", "stateset"]
 
-__all__ = ["Collector", "Collectors", "family"]
+__all__ = ["Collector", "family"]
 
-SLOW = 1.0
-"""Seconds from which a collector counts as slow. Prometheus gives up a scrape after 10 by default."""
+_SCALES = range(-10, 21)
+"""Those that OpenTelemetry's SDKs have, and so do ours."""
 
 
 class Collector(Protocol):
@@ -60,8 +58,8 @@ def family(
         kind: what the values mean.
         name: as of any metric.
         series: pairs of tags and value. The value of a counter, gauge, info or stateset is a number; that of a histogram or
-            timer a `HistogramSnapshot`, all with the same bounds; that of a summary a pair of count and sum. A series of a
-            stateset has a tag `state`.
+            timer a `HistogramSnapshot`, all with the same bounds or all of exponential buckets; that of a summary a pair of
+            count and sum. A series of a stateset has a tag `state`.
         description: what the metric counts or measures.
         unit: of the values; of a timer always `"seconds"`.
 
@@ -112,7 +110,9 @@ def _summaries(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> Summ
     return SummaryData(tags, (0.0,) * len(tags), counts, _floats(name, [total for _, total in values]))
 
 
-def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> HistogramData:
+def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> HistogramData | ExponentialHistogramData:
+    if values and all(isinstance(value, ExponentialSnapshot) for value in values):
+        return _exponentials(name, tags, values)
     for value in values:
         if not isinstance(value, HistogramSnapshot):
             raise TypeError(f"metric {name!r}: a histogram's value is a HistogramSnapshot, not {type(value).__name__}")
@@ -123,6 +123,25 @@ def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> His
             raise ValueError(f"metric {name!r}: all series have the same bounds, and one bucket more than bounds")
     sums, mins, maxs = (_floats(name, [getattr(value, column) for value in values]) for column in ("sum", "min", "max"))
     return HistogramData(tags, (0.0,) * len(tags), bounds, tuple(counts), sums, mins, maxs)
+
+
+def _exponentials(name: str, tags: Sequence[TagSet], values: Sequence[ExponentialSnapshot]) -> ExponentialHistogramData:
+    scales = tuple([value.scale for value in values])
+    if not all(isinstance(scale, int) and scale in _SCALES for scale in scales):
+        raise ValueError(f"metric {name!r}: scales are from {_SCALES[0]} to {_SCALES[-1]}, which one of {scales[:5]!r} is not")
+    zeros = tuple([_count(name, value.zero_count) for value in values])
+    positives, negatives = (
+        tuple([_buckets(name, getattr(value, side)) for value in values]) for side in ("positives", "negatives")
+    )
+    sums, mins, maxs = (_floats(name, [getattr(value, column) for value in values]) for column in ("sum", "min", "max"))
+    return ExponentialHistogramData(tags, (0.0,) * len(tags), scales, zeros, positives, negatives, sums, mins, maxs)
+
+
+def _buckets(name: str, side: Any) -> Buckets:
+    first, counts = side
+    if not isinstance(first, int) or abs(first) >= 2**31:
+        raise ValueError(f"metric {name!r}: the index of a bucket is an int of 32 bits, not {first!r}")
+    return first, tuple([_count(name, count) for count in counts])
 
 
 def _floats(name: str, values: Iterable[Any]) -> tuple[float, ...]:
@@ -154,104 +173,3 @@ _MAKERS: dict[str, Callable[[str, Sequence[TagSet], Sequence[Any]], Data]] = {
     "info": _facts,
     "stateset": _states,
 }
-
-
-class Collectors:
-    """The collectors of one registry. One that fails loses its own families, and nothing else."""
-
-    __slots__ = ("_collectors", "_rejections", "_tags")
-
-    def __init__(self, rejections: Rejections, tags: TagSet) -> None:
-        self._collectors: list[Collector] = []
-        self._rejections = rejections
-        self._tags = tags
-
-    def add(self, collector: Collector) -> None:
-        """Add a collector; it replaces one that is equal to it."""
-        if not callable(getattr(collector, "collect", None)):
-            raise TypeError(f"a collector must have a method collect(), which a {type(collector).__name__} does not")
-        while True:
-            before = self._collectors
-            kept = [collector if one == collector else one for one in before]
-            if self._replace(before, kept if any(one is collector for one in kept) else [*kept, collector]):
-                return
-
-    def remove(self, collector: object) -> bool:
-        """Remove a collector; return True if it was there."""
-        while True:
-            before = self._collectors
-            left = [one for one in before if one != collector]
-            if self._replace(before, left):
-                return len(left) < len(before)
-
-    def _replace(self, before: list[Collector], after: list[Collector]) -> bool:
-        """Replace the list, unless another thread did meanwhile. No lock is held while collectors are compared."""
-        with slow_path():
-            if self._collectors is not before:
-                return False
-            self._collectors = after
-            return True
-
-    def clear(self) -> None:
-        """Remove all collectors."""
-        self._collectors = []
-
-    def families(self, taken: Iterable[str]) -> Iterator[FamilySnapshot]:
-        """Yield the families of all collectors, except those whose name is taken already."""
-        names = set(taken)
-        for collector in self._collectors:
-            for one in self._ask(collector):
-                if one.name in names:
-                    self._rejections.reject(one.name, "name_taken", lambda: "a collector returned it, but its name is taken")
-                    continue
-                names.add(one.name)
-                yield one
-
-    def _ask(self, collector: Collector) -> list[FamilySnapshot]:
-        """Return a collector's families, all of them or, where it fails, none."""
-        name = _name_of(collector)
-        start = monotonic()
-        try:
-            families = [_checked(one, self._tags) for one in collector.collect()]
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a collector's sys.exit() or CancelledError is not the end of a scrape
-            failure = failure_text(error)
-            self._rejections.reject(name, "collector", lambda: f"the collector failed: {failure}")
-            return []
-        took = monotonic() - start
-        if took > SLOW:
-            self._rejections.note(name, "slow_collector", lambda: f"the collector took {took:.1f} s, and scrapes wait for it")
-        return families
-
-
-def _name_of(collector: Collector) -> str:
-    try:
-        name: object = getattr(collector, "name", "")
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # it may be a property, and fail as collect() may
-        name = ""
-    return name if type(name) is str and name else type(collector).__name__
-
-
-def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:
-    """Return a family with every part checked, whoever made it, and with the tags that all series have."""
-    if not isinstance(given, FamilySnapshot) or type(given.data) not in DATA_TYPES:
-        raise TypeError(f"collect() returns families, which tm.family() makes, not {type(given).__name__}")
-    if isinstance(given.data, ExponentialHistogramData):
-        raise TypeError("an exponential histogram cannot be made by hand")
-    values = [_value_of(given.data, row) for row in range(len(given))]
-    pairs = [({**common, **tags}, value) for tags, value in zip(given.data.tags, values, strict=True)]
-    kind: Any = given.kind
-    return family(kind, given.name, pairs, description=given.description, unit=given.unit)
-
-
-def _value_of(data: Data, row: int) -> object:
-    match data:
-        case SummaryData():
-            return data.counts[row], data.sums[row]
-        case HistogramData() | ExponentialHistogramData():
-            return data.row(row)
-        case _:
-            return data.values[row]

@@ -69,14 +69,30 @@ class GaugeData(Frozen):
 
 
 class SummaryData(Frozen):
-    """How many observations there were, and their sum."""
+    """How many observations there were, and their sum.
 
-    __slots__ = ("counts", "created", "sums", "tags")
+    Attributes:
+        quantiles: what other libraries tell of each series: pairs of a quantile, such as 0.99, and its value; empty as a whole
+            where there is none.
+    """
+
+    __slots__ = ("counts", "created", "quantiles", "sums", "tags")
 
     tags: Sequence[TagSet]
     created: Sequence[float]
     counts: Sequence[int]
     sums: Sequence[float]
+    quantiles: Sequence[Sequence[tuple[float, float]]]
+
+    def __init__(
+        self,
+        tags: Sequence[TagSet],
+        created: Sequence[float],
+        counts: Sequence[int],
+        sums: Sequence[float],
+        quantiles: Sequence[Sequence[tuple[float, float]]] = (),
+    ) -> None:
+        super().__init__(tags, created, counts, sums, quantiles)
 
 
 class HistogramData(Frozen):
@@ -195,13 +211,21 @@ class InfoData(Frozen):
 
 
 class StateSetData(Frozen):
-    """Which of its states something is in: a row for each state, tagged `state`, whose value is 1 or 0."""
+    """Which of its states something is in: a row for each state, tagged `state`, whose value is 1 or 0.
 
-    __slots__ = ("created", "tags", "values")
+    Attributes:
+        key: of the tag that names the state: that of another library has another name.
+    """
+
+    __slots__ = ("created", "key", "tags", "values")
 
     tags: Sequence[TagSet]
     created: Sequence[float]
     values: Sequence[float]
+    key: str
+
+    def __init__(self, tags: Sequence[TagSet], created: Sequence[float], values: Sequence[float], key: str = "state") -> None:
+        super().__init__(tags, created, values, key)
 
 
 DATA_TYPES = (SumData, GaugeData, SummaryData, HistogramData, ExponentialHistogramData, InfoData, StateSetData)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from _thread import get_ident
 
 from tallymark.metric.callback import CallbackInstrument
-from tallymark.metric.collector import Collectors
+from tallymark.metric.collectors import Collectors
 from tallymark.metric.data import GaugeData, data_of
 from tallymark.metric.rejections import REJECTED, failure_text
 from tallymark.metric.snapshot import FamilySnapshot, Snapshot
@@ -70,6 +70,10 @@ class Reader:
         """Forget all callbacks and collectors."""
         self._callbacks.clear()
         self.collectors.clear()
+
+    def is_reading(self) -> bool:
+        """Return True within a callback or collector that this thread asks."""
+        return get_ident() in self._threads
 
     def snapshot(self) -> Snapshot:
         """Return what the registry holds now. Within a callback or collector, ask none of them: else it would never end."""

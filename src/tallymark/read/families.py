@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from tallymark.engine import TagSet
-from tallymark.frozen import replace
 from tallymark.metric.data import GaugeData, InfoData, SumData, SummaryData
 from tallymark.read.distributions import Distributions, family_of, whole
 from tallymark.read.headers import UNTYPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from tallymark.metric.snapshot import FamilySnapshot
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
 
     Add: TypeAlias = Callable[[TagSet, str, float], None]
 
-__all__ = ["QUANTILES_OF", "Families"]
-
-QUANTILES_OF = "{}.quantile"
-"""The name of the gauges that a summary tells its quantiles in. To their endpoint, both have the summary's name."""
+__all__ = ["Families"]
 
 _SUFFIXES = {
     "counter": ("_total", "_created"),
@@ -40,7 +36,7 @@ class Builder(Protocol):
         """Return what takes the samples whose name ends so."""
 
     def built(self) -> Iterator[FamilySnapshot]:
-        """Yield the families: of summaries with quantiles two, else one."""
+        """Yield the family, if it has a series."""
 
 
 class Families:
@@ -129,7 +125,7 @@ class _Numbers:
 
 
 class _Summaries:
-    """Summaries. The quantiles that some of them tell are gauges, in a family of their own."""
+    """Summaries. One that tells quantiles alone is a gauge for each."""
 
     def __init__(self, name: str, header: Header) -> None:
         self._name = name
@@ -146,13 +142,32 @@ class _Summaries:
 
     def built(self) -> Iterator[FamilySnapshot]:
         counts, sums, created = self._parts["_count"], self._parts["_sum"], self._parts["_created"]
+        told = self._parts[""]
         tags = tuple(counts | sums)
         if tags:
             columns = [tuple([column.get(one, 0.0) for one in tags]) for column in (created, counts, sums)]
-            data = SummaryData(tags, columns[0], tuple(map(whole, columns[1])), columns[2])
+            data = SummaryData(tags, columns[0], tuple(map(whole, columns[1])), columns[2], _quantiles(tags, told))
             yield family_of(self._name, "summary", self._header, data)
-        quantiles = self._parts[""]
-        if quantiles:
-            gauges = GaugeData(tuple(quantiles), (0.0,) * len(quantiles), tuple(quantiles.values()))
-            name = QUANTILES_OF.format(self._name) if tags else self._name  # names in a snapshot differ
-            yield replace(family_of(name, "gauge", self._header, gauges), exposition_name=self._name)
+        elif told:
+            gauges = GaugeData(tuple(told), (0.0,) * len(told), tuple(told.values()))
+            yield family_of(self._name, "gauge", self._header, gauges)
+
+
+def _quantiles(tags: Sequence[TagSet], told: Mapping[TagSet, float]) -> tuple[tuple[tuple[float, float], ...], ...]:
+    """Return the quantiles of each series, in order; nothing at all if none tells one."""
+    found: dict[TagSet, list[tuple[float, float]]] = {}
+    for one, value in told.items():
+        quantile = _quantile(one.get("quantile", ""))
+        if quantile is not None:
+            others = TagSet({key: text for key, text in one.items() if key != "quantile"})
+            found.setdefault(others, []).append((quantile, value))
+    return tuple([tuple(sorted(found.get(one, ()))) for one in tags]) if found else ()
+
+
+def _quantile(text: str) -> float | None:
+    """Return a quantile, which is from 0 to 1; None if it is none."""
+    try:
+        quantile = float(text)
+    except ValueError:
+        return None
+    return quantile if 0.0 <= quantile <= 1.0 else None

@@ -5,17 +5,15 @@ from __future__ import annotations
 from math import nan
 from typing import TYPE_CHECKING
 
-from tallymark.engine import TagSet
 from tallymark.frozen import Frozen
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
-from tallymark.read.families import QUANTILES_OF
 from tallymark.top.conventions import convention_of, underscored
 from tallymark.top.observations import observations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+    from tallymark.metric.snapshot import FamilySnapshot
     from tallymark.top.changes import Changes
 
 __all__ = ["QUANTILES", "Traffic", "read_traffic"]
@@ -62,29 +60,20 @@ def _rows(changes: Changes, family: FamilySnapshot) -> Iterator[Traffic]:
         rows = grouped.setdefault(convention.name(tags), ([], []))
         rows[convention.is_error(tags)].append(row)
     counts = observations(family)
-    told = _told(changes.now, family)
     for name, (good, bad) in grouped.items():
         errors = sum([counts[row] for row in bad])
         count = errors + sum([counts[row] for row in good])
-        found = _quantiles(family, [*good, *bad], told) if count else [nan] * 3
+        found = _quantiles(family, [*good, *bad]) if count else [nan] * 3
         p50, p95, p99 = [value * convention.scale for value in found]
         yield Traffic(convention.what, name, count, errors, changes.rate(count), changes.rate(errors), (p50, p95, p99))
 
 
-def _quantiles(family: FamilySnapshot, rows: list[int], told: Mapping[TagSet, float]) -> list[float]:
+def _quantiles(family: FamilySnapshot, rows: list[int]) -> list[float]:
     match family.data:
         case HistogramData() | ExponentialHistogramData() as data:
             whole = data.row(*rows)
             return [whole.quantile(q) for q in QUANTILES]
     if len(rows) > 1:  # the quantiles of several series say nothing of those of all
         return [nan] * 3
-    tags = family.data.tags[rows[0]]
-    return [told.get(TagSet({**tags, "quantile": f"{q:g}"}), nan) for q in QUANTILES]
-
-
-def _told(now: Snapshot, family: FamilySnapshot) -> Mapping[TagSet, float]:
-    """Return the quantiles that a summary tells of itself."""
-    if not isinstance(family.data, SummaryData):
-        return {}
-    told = [one for one in now.families if one.name == QUANTILES_OF.format(family.name)]
-    return {tags: value for one in told for tags, value in zip(one.data.tags, one.columns.values, strict=True)}
+    told = dict(family.data.quantiles[rows[0]]) if isinstance(family.data, SummaryData) and family.data.quantiles else {}
+    return [told.get(q, nan) for q in QUANTILES]
