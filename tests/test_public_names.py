@@ -13,10 +13,11 @@ import pytest
 
 import tallymark as tm
 import tallymark.bench
+import tallymark.bridges
 import tallymark.export
 import tallymark.testing
 
-PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.export]
+PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.bridges, tallymark.export]
 KINDS = ["counter", "gauge", "histogram", "timer"]
 
 PUBLIC = """
@@ -49,7 +50,7 @@ def test_the_public_names_are_these() -> None:
 
 @pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.__name__)
 def test_a_public_package_offers_its_names_and_no_others(module: ModuleType) -> None:
-    packages = {"bench", "export", "integrations", "testing"} if module is tm else set()
+    packages = {"bench", "bridges", "export", "integrations", "testing"} if module is tm else set()
     assert len(set(module.__all__)) == len(module.__all__)
     assert set(own_names(module)) == {name for name in module.__all__ if not name.startswith("__")} | packages
     assert dir(module) == sorted(dir(module))

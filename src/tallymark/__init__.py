@@ -15,6 +15,7 @@ from tallymark.version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark import bench as bench
+    from tallymark import bridges as bridges
     from tallymark import export as export
     from tallymark import integrations as integrations
     from tallymark import testing as testing
@@ -93,7 +94,7 @@ _HOMES = {
 """The public names of each module. A name is imported on first use, since most services need few of them."""
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
-_PACKAGES = ("bench", "export", "integrations", "testing")
+_PACKAGES = ("bench", "bridges", "export", "integrations", "testing")
 
 # The first import of any of its modules would put the package `tallymark.serve` where the function is looked for.
 __import__("tallymark.serve")
