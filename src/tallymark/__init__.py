@@ -14,6 +14,7 @@ from tallymark.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tallymark import backends as backends
     from tallymark import bench as bench
     from tallymark import bridges as bridges
     from tallymark import export as export
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from tallymark.metric.state import State
     from tallymark.operational import Operation, OperationalMetrics, Outcome, classify
     from tallymark.process import process_metrics
+    from tallymark.report.errors import ReportError
+    from tallymark.report.once import report_once
+    from tallymark.report.reporter import Reporter, report_to
     from tallymark.serve.asgi import asgi_app
     from tallymark.serve.auth import BasicAuth, BearerAuth
     from tallymark.serve.server import Server, serve
@@ -85,6 +89,9 @@ _HOMES = {
     "tallymark.metric.state": ("State",),
     "tallymark.operational": ("Operation", "OperationalMetrics", "Outcome", "classify"),
     "tallymark.process": ("process_metrics",),
+    "tallymark.report.errors": ("ReportError",),
+    "tallymark.report.once": ("report_once",),
+    "tallymark.report.reporter": ("Reporter", "report_to"),
     "tallymark.serve.asgi": ("asgi_app",),
     "tallymark.serve.auth": ("BasicAuth", "BearerAuth"),
     "tallymark.serve.server": ("Server", "serve"),
@@ -94,7 +101,7 @@ _HOMES = {
 """The public names of each module. A name is imported on first use, since most services need few of them."""
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
-_PACKAGES = ("bench", "bridges", "export", "integrations", "testing")
+_PACKAGES = ("backends", "bench", "bridges", "export", "integrations", "testing")
 
 # The first import of any of its modules would put the package `tallymark.serve` where the function is looked for.
 __import__("tallymark.serve")
@@ -127,6 +134,8 @@ __all__ = [
     "OperationalMetrics",
     "Outcome",
     "Registry",
+    "ReportError",
+    "Reporter",
     "SeriesView",
     "Server",
     "SharedFileError",
@@ -158,6 +167,8 @@ __all__ = [
     "registry",
     "render_openmetrics",
     "render_prometheus",
+    "report_once",
+    "report_to",
     "serve",
     "state",
     "timer",

@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from recipes import PATIENCE, poll
 
 import tallymark as tm
-from tallymark.metric.shared.address_lock import AddressLock
+from tallymark.metric.shared.role_lock import RoleLock
 from tallymark.serve import turn
 from tallymark.serve.address import Address
 
@@ -253,7 +253,7 @@ def test_who_is_about_to_tell_that_it_has_the_port_is_waited_for(
     registry: tm.Registry, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listens, may_tell = threading.Event(), threading.Event()
-    listen, lock = Address.listen, AddressLock._set
+    listen, lock = Address.listen, RoleLock._set
 
     def listen_long(address: Address) -> socket.socket:
         listener = listen(address)
@@ -261,14 +261,14 @@ def test_who_is_about_to_tell_that_it_has_the_port_is_waited_for(
         may_tell.wait(1)
         return listener
 
-    def look(one: AddressLock, byte: int, kind: int) -> bool:
+    def look(one: RoleLock, byte: int, kind: int) -> bool:
         locked = lock(one, byte, kind)
         if not locked:
             may_tell.set()
         return locked
 
     monkeypatch.setattr(Address, "listen", listen_long)
-    monkeypatch.setattr(AddressLock, "_set", look)
+    monkeypatch.setattr(RoleLock, "_set", look)
     with ThreadPoolExecutor(1) as pool:
         serving = pool.submit(tm.serve, port, registry=registry)
         assert listens.wait(PATIENCE)
@@ -294,8 +294,8 @@ def test_who_is_closed_in_the_moment_of_its_turn_does_not_serve(registry: tm.Reg
 def test_nobody_waits_for_one_that_was_stopped_while_it_decided(
     registry: tm.Registry, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tallymark.metric.shared.address_lock._LONGEST", 0.05)
-    lock = AddressLock(registry._families.memory.shared)  # type: ignore[attr-defined]
+    monkeypatch.setattr("tallymark.metric.shared.role_lock._LONGEST", 0.05)
+    lock = RoleLock(registry._families.memory.shared)  # type: ignore[attr-defined]
     with lock.deciding(), tm.serve(port, registry=registry) as server:
         assert server.is_serving
     lock.close()
@@ -304,10 +304,10 @@ def test_nobody_waits_for_one_that_was_stopped_while_it_decided(
 def test_without_a_lock_a_shared_registry_serves_as_a_private_one(
     registry: tm.Registry, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(lock: AddressLock, shared: object) -> None:
+    def fail(lock: RoleLock, shared: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(AddressLock, "__init__", fail)
+    monkeypatch.setattr(RoleLock, "__init__", fail)
     with tm.serve(port, registry=registry) as server:
         assert scrape(server.port)
         with pytest.raises(OSError, match="in use"):

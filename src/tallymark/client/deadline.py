@@ -24,6 +24,10 @@ class Deadline:
         self._clock = clock
         self._end = clock() + seconds
 
+    def cut(self, seconds: float) -> None:
+        """Let it be no later than so many seconds from now. May be called from another thread than who waits."""
+        self._end = min(self._end, self._clock() + seconds)
+
     def left(self) -> float:
         """Return the seconds that are left. `TimeoutError` if there are none."""
         left = self._end - self._clock()

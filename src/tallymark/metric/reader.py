@@ -87,6 +87,11 @@ class Reader:
         finally:
             self._threads.discard(thread)
 
+    def held(self) -> Snapshot:
+        """Return what instruments hold now, in a forked child, whose parent may have been reading. Nothing is asked."""
+        self._threads.clear()  # a new thread may get the identifier of one that is not here
+        return self._snapshot(set(), asks=False)
+
     def _snapshot(self, failed: set[str], *, asks: bool) -> Snapshot:
         called = {name for name, _ in list(self._callbacks)}
         hidden = {*failed, PROCESS_CPU}

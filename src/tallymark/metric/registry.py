@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     class Reporter(Protocol):
         """Anything that a registry closes when it is closed."""
 
-        def close(self) -> None: ...
+        def close(self) -> object: ...
 
 
 __all__ = ["Registry"]
@@ -201,17 +201,17 @@ class Registry(Instruments):
 
     def close(self) -> None:
         """Close the reporters and forget callbacks and collectors. Instruments still work. May be called again."""
-        if self._made_reader is not None:
-            self._made_reader.clear()
         while self._reporters:
             try:
                 reporter = self._reporters.pop()
             except IndexError:  # another thread was first
-                return
+                break
             try:
                 reporter.close()
             except Exception:
                 logger().exception("a reporter failed to close")
+        if self._made_reader is not None:
+            self._made_reader.clear()  # after the last reports
 
     def __enter__(self) -> Self:
         return self

@@ -18,6 +18,7 @@ __all__ = [
     "CENSUS",
     "PROCESS_CPU",
     "REJECTED",
+    "REPORTS",
     "MetricRequest",
     "check_free",
     "check_name",
@@ -36,6 +37,9 @@ CENSUS = "tallymark_series"
 
 PROCESS_CPU = "tallymark_process_cpu"
 """The histogram in which processes that share a registry keep their CPU time. No snapshot shows it."""
+
+REPORTS = tuple([f"tallymark_report{end}" for end in ("s", "_duration", "_bytes", "_last_success", "_queue")])
+"""How reporters are doing, tagged by backend."""
 
 _PUNCTUATION = dict.fromkeys(map(ord, "_.:/-"))
 
@@ -136,7 +140,7 @@ def check_name(name: str) -> None:
 
 def check_free(name: str) -> None:
     """Raise `ValueError` if a name is reserved for the registry itself."""
-    if name.startswith("tallymark_") and name not in (REJECTED, PROCESS_CPU):
+    if name.startswith("tallymark_") and name not in (REJECTED, PROCESS_CPU, *REPORTS):
         raise ValueError(f"metric name {name!r} is not free: 'tallymark_' is reserved for the registry's own metrics")
 
 

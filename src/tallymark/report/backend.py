@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tallymark.engine import TagSet
 from tallymark.metric.snapshot import Snapshot
-from tallymark.metric.validation import check_type
+from tallymark.metric.validation import check_name, check_type
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from tallymark.client.deadline import Deadline
 
@@ -35,9 +36,11 @@ class Backend(ABC):
         at_least_once: True if it answers, so that what was not answered is sent again; False if nobody knows what arrives.
         keeps: which reports wait while it cannot be reached: all, for as long as there is room, or only the latest.
         most_bytes: of the parts of one request.
+        on_dropped: what to tell of data that the format cannot carry: the metric and a reason; None: nobody.
 
     Raises:
         TypeError: an argument has another type.
+        ValueError: no metric's name can begin with the prefix. `TagError` for a key that no tag can have.
     """
 
     kind: ClassVar[str]
@@ -54,11 +57,11 @@ class Backend(ABC):
         exclude: Iterable[str] = (),
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        check_type("prefix", prefix, str)
-        self.prefix = prefix
+        self.prefix = _checked_prefix(prefix)
         self.include = _globs("include", include)
         self.exclude = _globs("exclude", exclude)
-        self.tags = {str(key): str(value) for key, value in (tags or {}).items()}
+        self.tags = dict(TagSet(tags))
+        self.on_dropped: Callable[[str, str], None] | None = None
 
     @property
     @abstractmethod
@@ -86,6 +89,11 @@ class Backend(ABC):
     def close(self) -> None:  # noqa: B027  # some keep nothing
         """Close what is open; the next `send` opens it again. In a forked child, the parent's stays open."""
 
+    def dropped(self, metric: str, reason: str) -> None:
+        """Tell `on_dropped` that some data of a metric was left out or changed. Exporters call this once for each reason."""
+        if self.on_dropped is not None:
+            self.on_dropped(metric, reason)
+
     def select(self, snapshot: Snapshot) -> Snapshot:
         """Return the metrics that this backend is to get."""
         if not self.include and not self.exclude:
@@ -99,6 +107,19 @@ class Backend(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.address}>"
+
+
+def _checked_prefix(prefix: str) -> str:
+    check_type("prefix", prefix, str)
+    if prefix:
+        try:
+            check_name(prefix)
+        except ValueError:
+            raise ValueError(
+                f"no metric's name can begin with the prefix {prefix[:100]!r}: it starts with an ASCII letter, '_' or ':',"
+                " and goes on with letters, digits and any of '_.:/-'"
+            ) from None
+    return prefix
 
 
 def _globs(name: str, globs: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tallymark.metric.shared.address_lock import AddressLock
+    from tallymark.metric.shared.role_lock import RoleLock
     from tallymark.serve.auth import Auth
     from tallymark.serve.endpoint import Endpoint
     from tallymark.serve.limits import Limits
@@ -190,13 +190,13 @@ def _warn_of_plain_text(listener: socket.socket) -> None:
         )
 
 
-def _lock(registry: Registry) -> AddressLock | None:
+def _lock(registry: Registry) -> RoleLock | None:
     """Return what tells where other processes serve a registry; None if it is not shared, or its file cannot be opened anew."""
     if not registry._families.is_shared:
         return None
-    from tallymark.metric.shared.address_lock import AddressLock
+    from tallymark.metric.shared.role_lock import RoleLock
 
     try:
-        return AddressLock(registry._families.memory.shared)  # type: ignore[attr-defined]
+        return RoleLock(registry._families.memory.shared)  # type: ignore[attr-defined]
     except OSError:  # as after setuid()
         return None

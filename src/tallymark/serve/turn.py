@@ -7,9 +7,10 @@ in the hands of a process that shares the registry, or of a stranger.
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallymark.log import logger
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from tallymark.metric.shared.address_lock import AddressLock
+    from tallymark.metric.shared.role_lock import RoleLock
     from tallymark.serve.address import Address
     from tallymark.serve.endpoint import Endpoint
 
@@ -35,7 +36,7 @@ class Turn:
 
     Args:
         address: where to listen.
-        lock: tells which addresses other processes of the registry have; None if the registry is not shared.
+        lock: tells at which addresses other processes of the registry listen; None if it is not shared.
         endpoint: makes what serves on a socket.
 
     Attributes:
@@ -46,7 +47,7 @@ class Turn:
         OSError: the address cannot be used, and not because another process of the registry has it.
     """
 
-    def __init__(self, address: Address, lock: AddressLock | None, endpoint: Callable[[socket.socket], Endpoint]) -> None:
+    def __init__(self, address: Address, lock: RoleLock | None, endpoint: Callable[[socket.socket], Endpoint]) -> None:
         self.endpoint: Endpoint | None = None
         self.port = address.port
         self._address = address
@@ -107,11 +108,11 @@ class Turn:
             try:
                 listener = self._address.listen()
             except OSError as error:
-                if error.errno == errno.EADDRINUSE and self._lock.is_held(self._address.sockaddr):
+                if error.errno == errno.EADDRINUSE and self._lock.is_held(_role(self._address.sockaddr)):
                     return
                 raise
             self._serve(listener)
-            self._lock.hold(listener.getsockname())
+            self._lock.hold(_role(listener.getsockname()))
 
     def _serve(self, listener: socket.socket) -> None:
         try:
@@ -123,7 +124,7 @@ class Turn:
 
     def _look(self) -> None:
         """Take the turn if the process that had it has ended."""
-        if self._lock is None or self._lock.is_held(self._address.sockaddr):
+        if self._lock is None or self._lock.is_held(_role(self._address.sockaddr)):
             return
         try:
             self._take()
@@ -135,3 +136,8 @@ class Turn:
             logger().info("this process now serves the metrics, as the one that did has ended")
             if self._stopping.is_set():  # it was told to before there was an endpoint to tell
                 self.endpoint.stop()
+
+
+def _role(address: tuple[Any, ...]) -> str:
+    """Return the role of who listens at an address. In another network, as containers have them, it is another address."""
+    return f"{os.stat('/proc/self/ns/net').st_ino} {address[0]} {address[1]}"

@@ -1,0 +1,138 @@
+"""`Member`: one reporter in the rounds of its process: when it is due, and what it is asked for."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING
+
+from tallymark.report.base import Base, ForkedBase
+from tallymark.report.schedule import Schedule
+from tallymark.report.turn import LOOK_EVERY, turn_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tallymark.metric.registry import Registry
+    from tallymark.report.backend import Backend
+    from tallymark.report.delivery import Delivery
+    from tallymark.report.order import Order
+    from tallymark.report.turn import Turn
+
+__all__ = ["Member"]
+
+
+class Member:
+    """What one reporter does. For the reporters' thread alone, but for what is told otherwise.
+
+    Args:
+        backend: where it reports.
+        registry: what it reports.
+        every: seconds between two reports.
+        deliver: makes the delivery, given where deltas begin, when it is this process' turn to report.
+
+    Attributes:
+        orders: what it is asked for.
+        closed: True if it is closed, or about to be. Other threads read it, and the next.
+        arrived: True if, when it was closed, all had arrived.
+        delivery: None while another process reports.
+        wants_report: True if a report is to be made of the next snapshot.
+        owes_report: True if there was no room for one; it is made when there is.
+        tries: True if what waits is to be sent now, whatever it waits for.
+    """
+
+    def __init__(self, backend: Backend, registry: Registry, every: float, deliver: Callable[[Base], Delivery]) -> None:
+        self.registry = registry
+        self.closed = False
+        self.arrived = False
+        self._backend = backend
+        self._every = every
+        self._deliver = deliver
+        self._base = Base()
+        self._clear()
+
+    def _clear(self) -> None:
+        self.orders: list[Order] = []
+        self.wants_report = False
+        self.owes_report = False
+        self.tries = False
+        self.delivery: Delivery | None = None
+        self.turn: Turn | None = None  # made when it is needed: after a fork, the registry must be ready first
+
+    def enter(self, now: float, phase: float) -> None:
+        """Begin to be due."""
+        self._schedule = Schedule(self._every, phase)
+        self._next_report = self._schedule.after(now)
+        self._next_look = now + LOOK_EVERY / 2
+
+    def fork(self) -> None:
+        """In a forked child: begin anew. What waits to be sent, and what is open, is the parent's."""
+        if self.delivery is not None:
+            self.delivery.backend.close()
+        if self._backend.temporality == "delta" and not self.registry._families.is_shared:
+            self._base = ForkedBase(self.registry)
+        self._clear()
+
+    @property
+    def is_reporting(self) -> bool:
+        """False while another process reports."""
+        return not self.closed and self.turn is not None and self.turn.is_ours
+
+    @property
+    def is_failing(self) -> bool:
+        """True if its last attempt to send failed."""
+        return self.delivery is not None and self.delivery.is_failing
+
+    @property
+    def is_sending(self) -> bool:
+        """True if something waits, and was not tried in vain."""
+        waits = self.delivery is not None and (bool(self.delivery.outbox) or self.owes_report)
+        return waits and not self.is_failing
+
+    @property
+    def has_arrived(self) -> bool:
+        """True if nothing waits, and the last that was sent has arrived."""
+        return self.delivery is not None and not self.delivery.outbox and not self.owes_report and not self.is_failing
+
+    def due(self) -> float:
+        """Return the moment of the next thing to do."""
+        if self.wants_report or self.tries:
+            return -inf
+        if self.delivery is None:
+            return self._next_look
+        return min(self._next_report, self.delivery.next_try) if self.delivery.outbox else self._next_report
+
+    def look(self, now: float) -> Delivery | None:
+        """Return the delivery if this process is to report; None while another one does."""
+        self._next_look = now + LOOK_EVERY
+        if self.delivery is None and self._take_turn():
+            self.delivery = self._deliver(self._base)
+        if self.delivery is None:
+            self.wants_report = self.tries = False
+        elif now >= self._next_report:
+            self.wants_report = True
+            self._next_report = self._schedule.after(now)
+        return self.delivery
+
+    def _take_turn(self) -> bool:
+        if self.turn is None:
+            self.turn = turn_of(self.registry, self._backend)
+        return self.turn.take()
+
+    def put_off(self, now: float) -> None:
+        """Do nothing for a moment: what was done failed."""
+        self.wants_report = self.tries = self.owes_report = False
+        if self.delivery is not None:
+            self.delivery.next_try = now + LOOK_EVERY
+
+    def may_send(self, now: float) -> bool:
+        """Return True if what waits is to be sent now."""
+        return self.delivery is not None and bool(self.delivery.outbox) and (self.tries or now >= self.delivery.next_try)
+
+    def end(self) -> None:
+        """Let go of everything."""
+        self.arrived = self.has_arrived
+        if self.delivery is not None:
+            self.delivery.close()
+            self.delivery = None
+        if self.turn is not None:
+            self.turn.release()

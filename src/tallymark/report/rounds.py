@@ -1,0 +1,247 @@
+"""`Rounds`: the work of all reporters of a process, in one thread.
+
+Whatever other threads ask for is put into a queue that may be used from signal handlers and finalisers too. So what belongs to
+reporters and backends is used by one thread, without a lock.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from tallymark.client.deadline import Deadline
+from tallymark.log import logger
+from tallymark.report.delivery import ATTEMPT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tallymark.metric.registry import Registry
+    from tallymark.metric.snapshot import Snapshot
+    from tallymark.report.delivery import Delivery
+    from tallymark.report.member import Member
+    from tallymark.report.order import Order
+
+__all__ = ["EXIT", "Rounds"]
+
+EXIT = 4.0
+"""Seconds for the last reports of all reporters, when the process ends."""
+_LEAST = 1.0
+"""Seconds that an attempt has at least, while others are due."""
+_WAKES = 60.0
+"""Seconds: no wait is longer."""
+
+
+class Rounds:
+    """Does what is due, and waits for what is due next; see `report.background.Service`.
+
+    Args:
+        clock: returns seconds; it never steps.
+        phase: seconds; see `Schedule`.
+        ended: called when the last reporter was closed; returns True if there is really none.
+        forked: called in a forked child.
+
+    Attributes:
+        members: all reporters. Other threads add to it.
+        thread: the identifier of the thread that runs them; 0 if none does.
+    """
+
+    def __init__(self, clock: Callable[[], float], phase: float, ended: Callable[[], bool], forked: Callable[[], None]) -> None:
+        self.members: list[Member] = []
+        self.thread = 0
+        self._clock = clock
+        self._phase = phase
+        self._ended = ended
+        self.abandon = forked
+        self._inbox: SimpleQueue[Order | None] = SimpleQueue()
+        self._attempt: Deadline | None = None
+        self._last: Deadline | None = None
+        self._share: Deadline | None = None
+
+    # From other threads
+
+    def add(self, member: Member) -> None:
+        """Begin to run a reporter."""
+        member.enter(self._clock(), self._phase)
+        self.members.append(member)
+        self.ask()
+
+    def ask(self, order: Order | None = None) -> None:
+        """Have an order done soon; without one, look at what is due. May be called from anywhere."""
+        self._inbox.put(order)
+
+    def is_this_thread(self) -> bool:
+        """Return True if the caller is called by what the rounds do: it cannot wait for them."""
+        return self.thread == get_ident()
+
+    def hurry(self, seconds: float) -> None:
+        """End the attempt to send that is under way within so many seconds."""
+        attempt = self._attempt
+        if attempt is not None:
+            attempt.cut(seconds)
+
+    def stop(self) -> None:
+        """Make the last reports of all, and end, soon."""
+        self._last = self._last or Deadline(EXIT, self._clock)
+        self.hurry(_LEAST)
+        self._inbox.put(None)
+
+    def release(self) -> None:
+        """Let go of everything. The rounds must not be running."""
+        for member in list(self.members):
+            self._end(member)
+
+    # In the thread
+
+    def run(self) -> None:
+        """Do what is due until `stop` is called, or the last reporter is closed."""
+        self.thread = get_ident()
+        try:
+            while self._last is None:
+                self._receive(self._wait())
+                self.do_due()
+                if not self.members and self._ended():
+                    return
+            self._make_last_reports()
+        finally:
+            self.release()
+            self.thread = 0
+
+    def _wait(self) -> float:
+        now = self._clock()
+        return min([max(self._next(), now), now + _WAKES]) - now
+
+    def _next(self) -> float:
+        return min([member.due() for member in list(self.members)], default=float("inf"))
+
+    def _receive(self, wait: float) -> None:
+        """Take all orders; wait for the first, for so many seconds."""
+        try:
+            order = self._inbox.get(timeout=wait) if wait > 0 else self._inbox.get_nowait()
+            while True:
+                if order is not None:
+                    self._accept(order)
+                order = self._inbox.get_nowait()
+        except Empty:
+            pass
+
+    def _accept(self, order: Order) -> None:
+        member = order.member
+        if member not in self.members:  # it is closed
+            order.finish(order.what == "close" and member.arrived)
+            return
+        member.orders.append(order)
+        member.closed = member.closed or order.what == "close"
+        member.wants_report = member.tries = True
+
+    def do_due(self) -> None:
+        """Do what is due now. Who failed last comes last, so that one that hangs delays others as little as possible."""
+        snapshots: dict[int, Snapshot | None] = {}
+        now = self._clock()
+        due = [member for member in list(self.members) if member.due() <= now]
+        for member in sorted(due, key=lambda one: one.is_failing):
+            if self._last is None:
+                self._do_safely(member, snapshots)
+
+    def _do_safely(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:
+        try:
+            self._do(member, snapshots)
+        except Exception:  # of our own making: what others raise was handled
+            member.put_off(self._clock())
+            logger().exception("a report failed")
+        self._answer(member)
+
+    def _do(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:
+        began = self._clock()
+        delivery = member.look(began)
+        if delivery is None:
+            return
+        if member.wants_report:
+            member.wants_report = False
+            member.owes_report = not self._take(delivery, snapshots)
+        if member.may_send(began):
+            delivery.send(lambda: self._limit(member), lambda: self._is_urgent(member))
+            delivery.health.took(self._clock() - began)
+        member.tries = False
+        if member.owes_report and not delivery.outbox:
+            member.owes_report, member.wants_report = False, True
+
+    def _take(self, delivery: Delivery, snapshots: dict[int, Snapshot | None]) -> bool:
+        """Make a report of a snapshot that all who are due share; return False if there is no room for it."""
+        registry = delivery.registry
+        if id(registry) not in snapshots:
+            snapshots[id(registry)] = _snapshot_of(registry, delivery)
+        snapshot = snapshots[id(registry)]
+        return snapshot is None or not snapshot.families or delivery.take(snapshot)
+
+    def _limit(self, member: Member) -> Deadline:
+        """Return the deadline of one attempt: before the next of the others is due, if it failed before."""
+        seconds = ATTEMPT
+        if member.is_failing:
+            others = [one.due() for one in self.members if one is not member and not one.is_failing]
+            seconds = min(seconds, max(min(others, default=seconds) - self._clock(), _LEAST))
+        if self._share is not None:
+            seconds = min(seconds, max(_left(self._share), 0.0))
+        self._attempt = Deadline(seconds, self._clock)
+        return self._attempt
+
+    def _is_urgent(self, member: Member) -> bool:
+        """Return True if somebody else is to be served first."""
+        if self._share is not None:
+            return not _left(self._share)
+        now = self._clock()
+        return not self._inbox.empty() or any(one.due() <= now for one in self.members if one is not member)
+
+    def _answer(self, member: Member) -> None:
+        """Finish the orders of a reporter that are done, or for which nobody waits any more."""
+        arrived = member.has_arrived
+        waiting = [order for order in member.orders if self._is_open(order)]
+        if member.closed and not any(order.what == "close" for order in waiting):
+            waiting = []
+        done = [order for order in member.orders if order not in waiting]
+        member.orders = waiting
+        if member.closed and not waiting:
+            self._end(member)
+        for order in done:
+            order.finish(arrived)
+
+    def _is_open(self, order: Order) -> bool:
+        """Return True if an order is not done yet, and somebody waits for it."""
+        member = order.member
+        if member.delivery is None or member.has_arrived or self._clock() >= order.until:
+            return False
+        return order.what == "flush" or member.is_sending
+
+    def _end(self, member: Member) -> None:
+        if member in self.members:
+            self.members.remove(member)
+        member.closed = True
+        member.end()
+
+    # The end of the process
+
+    def _make_last_reports(self) -> None:
+        snapshots: dict[int, Snapshot | None] = {}
+        members = sorted(self.members, key=lambda one: one.is_failing)
+        for left, member in zip(range(len(members), 0, -1), members, strict=True):
+            if self._last is None or not _left(self._last):
+                return
+            self._share = Deadline(_left(self._last) / left, self._clock)
+            member.wants_report = member.tries = True
+            self._do_safely(member, snapshots)
+
+
+def _left(deadline: Deadline) -> float:
+    try:
+        return deadline.left()
+    except TimeoutError:
+        return 0.0
+
+
+def _snapshot_of(registry: Registry, delivery: Delivery) -> Snapshot | None:
+    try:
+        return registry.snapshot()
+    except Exception as error:
+        delivery.cannot_report(error)
+        return None

@@ -1,0 +1,84 @@
+"""The rounds of this process: started with its first reporter, ended with its last, and begun anew in a forked child."""
+
+from __future__ import annotations
+
+import time
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from tallymark.report.background import Background
+from tallymark.report.rounds import EXIT, Rounds
+from tallymark.report.schedule import new_phase
+
+if TYPE_CHECKING:
+    from tallymark.report.member import Member
+    from tallymark.report.order import What
+
+__all__ = ["ask", "join"]
+
+_PATIENCE = EXIT + 1.0
+"""Seconds that the end of the process waits for the thread."""
+
+_lock = RLock()
+"""Guards the two below: whether there is a thread, and who is in its rounds. Not held while anything is waited for."""
+_rounds: Rounds | None = None
+_background: Background | None = None
+
+
+def join(member: Member) -> None:
+    """Have a reporter run from now on.
+
+    Raises:
+        RuntimeError: the system cannot start another thread.
+    """
+    global _rounds, _background
+    with _lock:
+        if _rounds is None:
+            rounds = Rounds(time.monotonic, new_phase(), _has_ended, _begin_anew)
+            background = Background(rounds, name="tallymark-reports", patience=_PATIENCE)
+            rounds.add(member)
+            background.start()
+            _rounds, _background = rounds, background
+        else:
+            _rounds.add(member)
+
+
+def ask(member: Member, what: What, timeout: float) -> bool:
+    """Have a reporter do something; return True if all has arrived by then. The reporters' own thread does not wait."""
+    from tallymark.engine.lock import held
+    from tallymark.report.order import Order
+
+    rounds, background = _rounds, _background
+    if rounds is None or background is None or member not in rounds.members:
+        return what == "close" and member.arrived
+    order = Order(what, member, time.monotonic() + timeout)
+    rounds.ask(order)
+    if what == "close":
+        rounds.hurry(timeout / 4)
+    if rounds.is_this_thread() or held():  # which the thread may need, and who was interrupted has
+        return False
+    arrived = order.wait(time.monotonic)
+    if what == "close" and _rounds is not rounds:
+        background.close()
+    return arrived
+
+
+def _has_ended() -> bool:
+    """End the rounds, unless a reporter joined meanwhile."""
+    global _rounds, _background
+    with _lock:
+        if _rounds is None or _rounds.members:
+            return False
+        _rounds = _background = None
+        return True
+
+
+def _begin_anew() -> None:
+    """In a forked child: run the same reporters, in a thread of this process."""
+    global _lock, _rounds, _background
+    _lock = RLock()
+    before, _rounds, _background = _rounds, None, None
+    for member in [] if before is None else list(before.members):
+        if not member.closed:
+            member.fork()
+            join(member)
