@@ -179,7 +179,41 @@ def test_rows_may_be_in_another_order() -> None:
     assert [one.value for one in tm.delta(before, after)] == [5, 300, 1]
 
 
+def test_series_that_come_and_go_are_found_among_many(registry: tm.Registry) -> None:
+    counter, histogram = (getattr(registry, kind)(kind) for kind in ("counter", "histogram"))
+    for i in range(600):
+        counter.inc(i, a=i)
+        histogram.observe(i, a=i)
+    before = registry.snapshot()
+    for i in (3, 300, 599):
+        counter.with_tags(a=i).remove()
+        histogram.with_tags(a=i).remove()
+    for i in range(500, 700):
+        counter.inc(0.5, a=i)
+        histogram.observe(0.5, a=i)
+    between = tm.delta(before, registry.snapshot())
+    wanted = {str(i): 0.5 if i >= 500 else 0.0 for i in range(700) if i not in (3, 300)}
+    assert {one.tags["a"]: one.value for one in between["counter"]} == wanted
+    assert {one.tags["a"]: one.sum for one in between["histogram"]} == wanted
+    assert {one.tags["a"]: one.count for one in between["histogram"]} == {tag: int(new > 0) for tag, new in wanted.items()}
+
+
 # Kinds
+
+
+def test_gauges_and_sums_that_may_fall_can_stay_absolute(registry: tm.Registry) -> None:
+    registry.counter("n").inc(5)
+    registry.gauge("depth").set(7)
+    falling = tm.FamilySnapshot("tasks", "gauge", "", "", tm.SumData((tm.TagSet(),), (1.0,), (9.0,), False))
+    before = registry.snapshot()
+    registry.counter("n").inc(2)
+    registry.gauge("depth").set(4)
+    after = registry.snapshot()
+    both = [replace(one, families=(*one.families, falling)) for one in (before, after)]
+    between = tm.delta(*both, absolute_gauges=True)
+    assert [one.value for one in between["n"]] == [2]
+    assert [one.value for one in between["depth"]] == [4]
+    assert [one.value for one in between["tasks"]] == [9]
 
 
 def test_what_adds_up_tells_what_was_added_and_the_rest_as_documented() -> None:
@@ -213,6 +247,18 @@ def test_a_total_that_fell_has_begun_anew() -> None:
     two_one = tm.HistogramSnapshot((1.0,), (2, 1), 4.0, 0.5, 3.0)
     [one] = tm.delta(*[snapshot(tm.family("histogram", "n", [({}, value)])) for value in (one_two, two_one)])
     assert one.histogram == two_one
+
+
+def test_an_exemplar_is_new_once(registry: tm.Registry) -> None:
+    counter = registry.counter("n")
+    counter.inc(exemplar={"id": "1"}, a="1")
+    counter.inc(exemplar={"id": "2"}, a="2")
+    before = registry.snapshot()
+    counter.inc(exemplar={"id": "3"}, a="2")
+    after = registry.snapshot()
+    ids = [[dict(each.labels)["id"] for each in one.exemplars] for one in tm.delta(before, after)["n"]]
+    assert ids == [[], ["3"]]
+    assert tm.delta(after, after)["n"].data.exemplars == ()
 
 
 def test_a_callback_that_counts_anew_is_not_negative(registry: tm.Registry) -> None:
@@ -250,6 +296,13 @@ def test_exponential_buckets_without_a_change_are_empty() -> None:
     assert one.count == 0
     assert one.sum == 0
     assert isnan(one.histogram.min)
+
+
+def test_exponential_buckets_that_are_the_same_at_a_coarser_scale_are_empty() -> None:
+    before, after = exponential(1, 1, (2, (2, 3)), (4, (1,))), exponential(0, 1, (0, (0, 5)), (2, (1, 0)), 1.0, -4.0, 4.0)
+    [one] = tm.delta(before, after)["n"]
+    assert (one.count, one.sum) == (0, 0)
+    assert isnan(one.histogram.max)
 
 
 @pytest.mark.parametrize(

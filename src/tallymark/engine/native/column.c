@@ -150,8 +150,8 @@ column_richcompare(PyObject *a, PyObject *b, int op)
     if (other != NULL && other->rows == self->rows && other->which == self->which && (op == Py_EQ || op == Py_NE)) {
         return PyBool_FromLong(op == Py_EQ); /* a tuple too is equal to itself, though it may hold NaN */
     }
-    if (other != NULL && self->which == TAGS && other->which == TAGS && (op == Py_EQ || op == Py_NE)
-        && have_same_blocks(self->rows, other->rows)) {
+    int are_of_blocks = other != NULL && self->which == other->which && (self->which == TAGS || self->which == CREATED);
+    if (are_of_blocks && (op == Py_EQ || op == Py_NE) && have_same_blocks(self->rows, other->rows)) {
         return PyBool_FromLong(op == Py_EQ);
     }
     PyObject *mine = as_tuple(self), *theirs = other != NULL ? as_tuple(other) : Py_NewRef(b);

@@ -1,0 +1,201 @@
+"""StatsD lines: `name:value|type`, with tags in the dialect of the server.
+
+It is for what was added since the report before, with gauges as they are: `tm.delta(before, after, absolute_gauges=True)`.
+Counters that did not change are left out, and so are exemplars.
+
+Sources: see `tallymark.export.statsd_dialects`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from tallymark.export.datagrams import TOGETHER, Packer
+from tallymark.export.statsd_distributions import exponential_observations, observations
+from tallymark.export.statsd_numbers import LARGEST_PLAIN, SMALLEST_PLAIN, number, rate
+from tallymark.metric.data import (
+    ExponentialHistogramData,
+    GaugeData,
+    HistogramData,
+    InfoData,
+    StateSetData,
+    SumData,
+    SummaryData,
+)
+from tallymark.metric.portions import portions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tallymark.engine import TagSet
+    from tallymark.export.statsd_dialects import TagTexts
+    from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+
+__all__ = ["parts"]
+
+_FEW = 64
+"""Rows of a portion of distributions, each of which is many lines."""
+
+
+def parts(
+    snapshot: Snapshot,
+    texts: TagTexts,
+    *,
+    prefix: str = "",
+    most_bytes: int = 1432,
+    end: bytes = b"",
+    dropped: Callable[[str, str], None] | None = None,
+) -> Iterator[bytes]:
+    """Yield datagrams.
+
+    Args:
+        snapshot: what was added, and gauges as they are.
+        texts: the text of each tag set in the server's dialect, which is kept from one report to the next.
+        prefix: begins each metric's name.
+        most_bytes: of a datagram. A line that is longer is left out.
+        end: what the last line of a datagram ends with, too: `b"\\n"` where they become one stream.
+        dropped: is told of data that was left out or changed, once for each metric and reason: `"unsupported_value"`,
+            `"name"` or `"too_long"`. Of tags that were changed, it is told once, when their text is made.
+    """
+    if len(texts) > 2 * sum([len(family) for family in snapshot.families]) + 1000:
+        texts.clear()  # most are of series that are gone
+    packer = Packer(most_bytes, end)
+    for family in snapshot.families:
+        lines = _Lines(family, prefix, texts, most_bytes)
+        for some in lines.portions():
+            yield from packer.add(some)
+        if packer.too_long:
+            lines.trouble.add("too_long")
+            packer.too_long = 0
+        if dropped is not None:
+            for reason in sorted(lines.trouble):
+                dropped(family.name, reason)
+    yield from packer.finish()
+
+
+class _Lines:
+    """Writes the lines of one metric.
+
+    Attributes:
+        trouble: why data was left out or changed.
+    """
+
+    def __init__(self, family: FamilySnapshot, prefix: str, texts: TagTexts, most_bytes: int) -> None:
+        self._family = family
+        self._texts = texts
+        self._dialect = texts.dialect
+        self._name = self._dialect.name(prefix + family.name)
+        self._most_bytes = most_bytes
+        self.trouble = {"name"} if self._name != prefix + family.name else set()
+
+    def portions(self) -> Iterator[list[str]]:
+        match self._family.data:
+            case SumData(monotonic=True) as data:
+                yield from self._counters(self._name, data.tags, data.values)
+            case SumData() | GaugeData() | InfoData() | StateSetData() as data:
+                yield from self._gauges(data.tags, data.values)
+            case SummaryData() as data:
+                yield from self._counters(f"{self._name}.count", data.tags, data.counts)
+                yield from self._counters(f"{self._name}.sum", data.tags, data.sums)
+            case HistogramData() | ExponentialHistogramData() as data:
+                yield from self._distributions(data)
+        if self._texts.changed:
+            self.trouble.add("name")
+            self._texts.changed = False
+
+    def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+        for rows in portions(len(tags)):
+            yield self._plain(name, "|c", tags[rows], values[rows], self._counter)
+
+    def _gauges(self, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+        for rows in portions(len(tags)):
+            yield self._plain(self._name, "|g", tags[rows], values[rows], self._gauge)
+
+    def _plain(
+        self,
+        name: str,
+        kind: str,
+        tags: Sequence[TagSet],
+        values: Sequence[float],
+        other: Callable[[str, str, str, float], str],
+    ) -> list[str]:
+        """Return a line for each number: here those whose text is that of `repr`, and `other` those that need thought."""
+        texts, low, high = self._texts, SMALLEST_PLAIN, LARGEST_PLAIN
+        rows = zip(tags, values, strict=True)
+        if self._dialect.tags_last:
+            lines = [f"{name}:{value!r}{kind}{texts[one]}" for one, value in rows if low <= value < high]
+        else:
+            lines = [f"{name}{texts[one]}:{value!r}{kind}" for one, value in rows if low <= value < high]
+        if len(lines) < len(tags):
+            rows = zip(tags, values, strict=True)
+            lines += [line for one, value in rows if not low <= value < high and (line := other(name, kind, texts[one], value))]
+        return lines
+
+    def _counter(self, name: str, kind: str, text: str, value: float) -> str:
+        return self._line(name, text, f"{number(value)}{kind}") if self._is_told(value) and value else ""
+
+    def _gauge(self, name: str, kind: str, text: str, value: float) -> str:
+        if not self._is_told(value):
+            return ""
+        line = self._line(name, text, f"{number(value)}{kind}")
+        if value < 0.0 and self._dialect.negative == "move":
+            return f"{self._line(name, text, f'0{kind}')}{TOGETHER}{line}"
+        return line
+
+    def _is_told(self, value: float) -> bool:
+        if not isfinite(value):
+            self.trouble.add("unsupported_value")
+        return isfinite(value)
+
+    def _line(self, name: str, text: str, value: str) -> str:
+        return f"{name}:{value}{text}" if self._dialect.tags_last else f"{name}{text}:{value}"
+
+    def _distributions(self, data: HistogramData | ExponentialHistogramData) -> Iterator[list[str]]:
+        for rows in portions(len(data.tags), _FEW):
+            found = observations(data, rows) if isinstance(data, HistogramData) else exponential_observations(data, rows)
+            yield [
+                line
+                for tags, some in zip(data.tags[rows], found, strict=True)
+                if some
+                for line in self._observed(self._texts[tags], some)
+            ]
+
+    def _observed(self, text: str, some: Sequence[tuple[int, float]]) -> list[str]:
+        """Return the lines of one series."""
+        dialect, is_timer = self._dialect, self._family.kind == "timer"
+        kind, factor = (dialect.timer, dialect.per_second) if is_timer else (dialect.histogram, 1.0)
+        told = [(count, value * factor) for count, value in some]
+        told = [(count, value) for count, value in told if self._is_told(value) and self._is_observable(value)]
+        if dialect.packs == "type":
+            groups: dict[str, list[str]] = {}
+            for count, value in told:
+                groups.setdefault(f"|{kind}{rate(count)}", []).append(number(value))
+        else:
+            groups = {"": [f"{number(value)}|{kind}{rate(count)}" for count, value in told]}
+        room = self._most_bytes - len(self._line(self._name, text, "").encode())
+        return [
+            self._line(self._name, text, f"{packed}{end}")
+            for end, values in groups.items()
+            for packed in _packed(values, room - len(end) - 1 if dialect.packs else 0)
+        ]
+
+    def _is_observable(self, value: float) -> bool:
+        if value < 0.0 and self._dialect.negative == "move":
+            self.trouble.add("unsupported_value")
+            return False
+        return True
+
+
+def _packed(values: Sequence[str], room: int) -> Iterator[str]:
+    """Yield values with a colon between them, as many at a time as there is room for, but at least one."""
+    some: list[str] = []
+    size = 0
+    for value in values:
+        if some and size + 1 + len(value) > room:
+            yield ":".join(some)
+            some, size = [], 0
+        some.append(value)
+        size += len(value) + 1
+    if some:
+        yield ":".join(some)

@@ -1,0 +1,149 @@
+"""`Dialect`: how a StatsD server is told tags, and which types of lines it knows.
+
+Sources: https://github.com/statsd/statsd/blob/master/docs/metric_types.md for lines,
+https://docs.datadoghq.com/developers/dogstatsd/datagram_shell/ for Datadog,
+https://github.com/influxdata/telegraf/blob/master/plugins/inputs/statsd/README.md for InfluxDB,
+https://graphite.readthedocs.io/en/latest/tags.html for Graphite.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tallymark.frozen import Frozen
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from re import Pattern
+
+__all__ = ["DIALECTS", "DOGSTATSD", "Dialect", "TagTexts"]
+
+_NAME = re.compile(r"[^A-Za-z0-9_.\-]")
+_NOT_LETTERS = re.compile(r"[^A-Za-z]+")
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+_MOST_KEYS = 1000
+
+
+class Dialect(Frozen):
+    """What a server understands.
+
+    Attributes:
+        begin: before the first tag.
+        between: before each other tag.
+        equals: between key and value.
+        not_in_key: what becomes `_` in a key: it would end it, or the server does not take it.
+        not_in_value: the same for values.
+        tags_last: True if tags end a line; False if they are a part of the name.
+        timer: the type of lines that tell durations.
+        histogram: the type of lines that tell other distributions.
+        per_second: the unit of durations.
+        packs: what several observations in one line share: `"type"`, `"name"`; or `""`, if a line has one.
+        negative: what a number with a minus sign means: its value (`"value"`); of a gauge, how far it moves (`"move"`), while a
+            distribution cannot have it.
+        first_letter: True if a name must begin with a letter: lines that begin otherwise mean something else.
+    """
+
+    __slots__ = (
+        "begin", "between", "equals", "first_letter", "histogram", "negative", "not_in_key", "not_in_value", "packs",
+        "per_second", "tags_last", "timer",
+    )  # fmt: skip
+
+    begin: str
+    between: str
+    equals: str
+    not_in_key: Pattern[str]
+    not_in_value: Pattern[str]
+    tags_last: bool
+    timer: str
+    histogram: str
+    per_second: float
+    packs: str
+    negative: str
+    first_letter: bool
+
+    def name(self, name: str) -> str:
+        """Return a metric's name; what servers do not take is `_`."""
+        safe = _NAME.sub("_", name)
+        if self.first_letter and (start := _NOT_LETTERS.match(safe)):
+            safe = safe[start.end() :]
+        return safe or "unnamed"
+
+    def key(self, key: str) -> str:
+        """Return a tag's key; what would end it is `_`."""
+        return self.not_in_key.sub("_", key)
+
+    def value(self, value: str) -> str:
+        """Return a tag's value; what would end it is `_`."""
+        return self.not_in_value.sub("_", value)
+
+
+class _Graphite(Dialect):
+    __slots__ = ()
+
+    def key(self, key: str) -> str:
+        return "_name" if key == "name" else super().key(key)  # in `name`, Graphite keeps the name of the metric
+
+    def value(self, value: str) -> str:
+        return super().value(f"_{value[1:]}" if value.startswith("~") else value)
+
+
+_PLAIN = re.compile(r"[^A-Za-z0-9_\-]")
+# Brackets, in which some servers find tags too.
+_GRAPHITE = re.compile(r"[^\x21-\x7e]|[;!^=:|\[\]]"), re.compile(r"[^\x21-\x7e]|[;:|\[\]]")
+_UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+_INFLUXDB = re.compile(rf"[,=:|\[\] {_UNPRINTABLE}]"), re.compile(rf"[,=:|\[\]{_UNPRINTABLE}]")
+_DATADOG = re.compile(r"[^\w\-/.]"), re.compile(r"[^\w\-:/.]")
+
+DIALECTS = {
+    "none": Dialect(".", ".", ".", _PLAIN, _PLAIN, False, "ms", "ms", 1000.0, "", "move", False),
+    "graphite": _Graphite(";", ";", "=", *_GRAPHITE, False, "ms", "ms", 1000.0, "", "move", False),
+    "influxdb": Dialect(",", ",", "=", *_INFLUXDB, False, "ms", "h", 1000.0, "name", "move", False),
+    "datadog": Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "move", True),
+}
+"""The dialects that have names."""
+
+DOGSTATSD = Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "value", True)
+"""Datadog's own server, to which a minus sign is one. Others that know its tags take it as the first StatsD did."""
+
+
+class TagTexts(dict["Mapping[str, str]", str]):
+    """The text of each tag set in one dialect, made once. A tag with an empty value is left out: servers take both for the same.
+
+    Args:
+        dialect: of the server.
+        common: tags for all series; a series' own win.
+        only_ascii: True if what is not ASCII becomes `_` too.
+
+    Attributes:
+        changed: set to True if a key or value could not be told as it is.
+    """
+
+    def __init__(self, dialect: Dialect, common: Mapping[str, str], *, only_ascii: bool = False) -> None:
+        super().__init__()
+        self.dialect = dialect
+        self.changed = False
+        self._keys: dict[str, str] = {}
+        self._common = common
+        self._only_ascii = only_ascii
+
+    def __missing__(self, tags: Mapping[str, str]) -> str:
+        merged = {**self._common, **tags} if self._common else tags
+        parts = [self._tag(key, merged[key]) for key in sorted(merged) if merged[key]]
+        text = self[tags] = f"{self.dialect.begin}{self.dialect.between.join(parts)}" if parts else ""
+        return text
+
+    def _tag(self, key: str, value: str) -> str:
+        safe_key, safe_value = self._keys.get(key) or self._kept_key(key), self.dialect.value(value)
+        if self._only_ascii:
+            safe_value = _NOT_ASCII.sub("_", safe_value)
+        if safe_value != value or safe_key != key:
+            self.changed = True
+        return f"{safe_key}{self.dialect.equals}{safe_value}"
+
+    def _kept_key(self, key: str) -> str:
+        if len(self._keys) > _MOST_KEYS:
+            self._keys.clear()
+        safe = self.dialect.key(key)
+        safe = self._keys[key] = _NOT_ASCII.sub("_", safe) if self._only_ascii else safe
+        return safe
