@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tallymark.backends.json_lines import JSONLines as JSONLines
+    from tallymark.backends.text_file import TextFile as TextFile
+
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",
     "Graphite": "graphite",

@@ -1,0 +1,138 @@
+"""JSON lines: an object for each series, on a line of its own: what `jq` and log pipelines read.
+
+All lines have the keys `time`, `metric`, `kind`, `unit` and `tags`. What follows depends on the kind: `value`; or `count`,
+`sum` and, of a distribution, `min`, `max` and its buckets, as a snapshot has them. Numbers that JSON cannot carry are `null`.
+
+Source: RFC 8259 for JSON; RFC 3339 for times; https://jsonlines.org for lines.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from json.encoder import encode_basestring, encode_basestring_ascii
+from math import isfinite
+
+from tallymark.export.dropping import ignore, once
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
+from tallymark.metric.portions import portions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tallymark.engine.exemplar import Exemplar
+    from tallymark.engine.exponential import Buckets
+    from tallymark.export.dropping import Dropped
+    from tallymark.metric.data import Data
+    from tallymark.metric.snapshot import FamilySnapshot, Snapshot
+
+__all__ = ["parts"]
+
+_LAST = 253402300799
+"""The last second that has a name in RFC 3339: that of the year 9999."""
+
+
+def parts(
+    snapshot: Snapshot, *, prefix: str = "", tags: Mapping[str, str] | None = None, dropped: Dropped = ignore
+) -> Iterator[bytes]:
+    """Yield the lines of a snapshot, some hundred at a time.
+
+    Args:
+        prefix: begins each metric's name.
+        tags: for all series; a series' own win.
+        dropped: is told which metrics have values that JSON cannot carry.
+    """
+    tell = once(dropped)
+    for family in snapshot.families:
+        if not _is_finite(family.data):
+            tell(family.name, "unsupported_value")
+        start = _start(snapshot.time, prefix, family)
+        for rows in portions(len(family)):
+            fields = zip(_tags(family.data.tags[rows], tags or {}), _values(family.data, rows), strict=True)
+            yield "".join([f"{start}{text}}},{values}}}\n" for text, values in fields]).encode()
+
+
+def _start(time: float, prefix: str, family: FamilySnapshot) -> str:
+    name, kind, unit = _text(prefix + family.name), _text(family.kind), _text(family.unit)
+    return f'{{"time":"{_moment(time)}","metric":{name},"kind":{kind},"unit":{unit},"tags":{{'
+
+
+def _moment(time: float) -> str:
+    seconds = min(max(time, 0.0), _LAST) if isfinite(time) else 0.0
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+
+
+def _text(text: str) -> str:
+    """Return a string of JSON. All that is not printable is escaped: to some programs, more than a newline ends a line."""
+    return encode_basestring(text) if text.isprintable() else encode_basestring_ascii(text)
+
+
+def _tags(column: Sequence[Mapping[str, str]], common: Mapping[str, str]) -> list[str]:
+    rows = [{**common, **tags} for tags in column] if common else column
+    return [",".join([f"{_text(key)}:{_text(value)}" for key, value in tags.items()]) for tags in rows]
+
+
+def _is_finite(data: Data) -> bool:
+    match data:
+        case SummaryData() | HistogramData() | ExponentialHistogramData():
+            return all(map(isfinite, data.sums))
+        case _:
+            return all(map(isfinite, data.values))
+
+
+def _number(value: float) -> str:
+    return repr(value) if isfinite(value) else "null"
+
+
+def _values(data: Data, rows: slice) -> list[str]:
+    """Return what a line has after its tags, for some rows."""
+    match data:
+        case SummaryData():
+            texts = [
+                f'"count":{count},"sum":{_number(total)}'
+                for count, total in zip(data.counts[rows], data.sums[rows], strict=True)
+            ]
+        case HistogramData():
+            bounds = ",".join(map(_number, data.bounds))
+            texts = [
+                f'{_totals(data, row)},"bounds":[{bounds}],"bucket_counts":{_counts(data.bucket_counts[row])}'
+                for row in range(len(data.tags))[rows]
+            ]
+        case ExponentialHistogramData():
+            texts = [f"{_totals(data, row)},{_exponential(data, row)}" for row in range(len(data.tags))[rows]]
+        case _:
+            texts = [f'"value":{_number(value)}' for value in data.values[rows]]
+    exemplars = getattr(data, "exemplars", ())[rows]
+    return [text + _exemplars(some) for text, some in zip(texts, exemplars, strict=True)] if exemplars else texts
+
+
+def _totals(data: HistogramData | ExponentialHistogramData, row: int) -> str:
+    if isinstance(data, HistogramData):
+        count = sum(data.bucket_counts[row])
+    else:
+        count = data.zero_counts[row] + sum(data.positives[row][1]) + sum(data.negatives[row][1])
+    return f'"count":{count},"sum":{_number(data.sums[row])},"min":{_number(data.mins[row])},"max":{_number(data.maxs[row])}'
+
+
+def _exponential(data: ExponentialHistogramData, row: int) -> str:
+    return (
+        f'"scale":{data.scales[row]},"zero_count":{data.zero_counts[row]}'
+        f',"positive":{_buckets(data.positives[row])},"negative":{_buckets(data.negatives[row])}'
+    )
+
+
+def _buckets(buckets: Buckets) -> str:
+    first, counts = buckets
+    return f'{{"offset":{first},"bucket_counts":{_counts(counts)}}}'
+
+
+def _counts(counts: Sequence[int]) -> str:
+    return f"[{','.join(map(str, counts))}]"
+
+
+def _exemplars(exemplars: Sequence[Exemplar]) -> str:
+    texts = [
+        f'{{"time":"{_moment(one.time)}","value":{_number(one.value)},"labels":{{{_tags([dict(one.labels)], {})[0]}}}}}'
+        for one in exemplars
+    ]
+    return f',"exemplars":[{",".join(texts)}]' if texts else ""

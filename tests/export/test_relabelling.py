@@ -1,0 +1,86 @@
+"""A prefix and tags that a backend adds: to every name and series, and never two series with the same tags."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import tallymark as tm
+from everything import everything, family, tags
+from tallymark.engine.exemplar import Exemplar
+from tallymark.export.relabelling import Relabelling
+
+
+def test_nothing_to_add_changes_nothing() -> None:
+    snapshot = everything()
+    assert Relabelling("", {}).relabelled(snapshot) is snapshot
+
+
+def test_names_get_the_prefix_in_prometheus_too(registry: tm.Registry) -> None:
+    registry.counter("http.requests").inc()
+    registry.timer("took").record(1)
+    registry.counter("a.b").inc()
+    registry.counter("a_b").inc(2)
+    snapshot = registry.snapshot()
+    for one in Relabelling("app.", {}).relabelled(snapshot).families:
+        own = snapshot[one.name.removeprefix("app.")]
+        assert (one.name, one.exposition_name) == (f"app.{own.name}", f"app_{own.exposition_name}")
+        assert one.data == own.data
+    text = tm.render_prometheus(Relabelling("app.", {}).relabelled(snapshot))
+    assert {one.name for one in text_string_to_metric_families(text.decode())} >= {"app_a_b", "app_a_b_2", "app_took_seconds"}
+
+
+def test_a_series_own_tags_win_and_tag_sets_are_kept(registry: tm.Registry) -> None:
+    registry.counter("c").inc(host="own")
+    registry.counter("c").inc(path="/")
+    relabelling = Relabelling("", {"host": "h"})
+    first = relabelling.relabelled(registry.snapshot())["c"].data.tags
+    assert sorted(map(dict, first), key=str) == [{"host": "h", "path": "/"}, {"host": "own"}]
+    assert all(one is two for one, two in zip(first, relabelling.relabelled(registry.snapshot())["c"].data.tags, strict=True))
+
+
+SEEN = (Exemplar((), 0.5, 1.0), Exemplar((), 0.6, 2.0), Exemplar((), 5.0, 3.0))
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        (tm.SumData(tags({"a": "1"}, {}), (5.0, 3.0), (1.0, 2.0), True), {"values": (3.0,), "created": (3.0,)}),
+        (tm.SumData(tags({"a": "1"}, {}), (0.0, 3.0), (1.0, 2.0), False), {"values": (2.0,), "created": (3.0,)}),
+        (tm.GaugeData(tags({"a": "1"}, {}), (0.0, 0.0), (1.0, 2.0)), {"values": (2.0,), "created": (0.0,)}),
+        (tm.StateSetData(tags({"a": "1"}, {}), (0.0, 0.0), (1.0, 0.0)), {"values": (0.0,)}),
+        (tm.InfoData(tags({"a": "1"}, {}), (4.0, 5.0)), {"created": (4.0,)}),
+        (tm.SummaryData(tags({"a": "1"}, {}), (0.0, 0.0), (1, 2), (0.5, 0.25)), {"counts": (3,), "sums": (0.75,)}),
+        (
+            tm.HistogramData(
+                tags({"a": "1"}, {}), (0.0, 0.0), (1.0,), ((1, 0), (1, 1)), (0.5, 5.5), (0.5, 0.6), (0.5, 5.0),
+                (SEEN[:1], SEEN[1:]),
+            ),
+            {"bucket_counts": ((2, 1),), "sums": (6.0,), "mins": (0.5,), "maxs": (5.0,), "exemplars": (SEEN[1:],)},
+        ),
+        (
+            tm.ExponentialHistogramData(
+                tags({"a": "1"}, {}), (0.0, 0.0), (1, 0), (1, 0), ((0, (2, 4)), (0, (1,))), ((0, ()), (0, ())), (9.0, 1.5),
+                (math.nan, 1.5), (2.0, 1.5),
+            ),
+            {"scales": (0,), "zero_counts": (1,), "positives": ((0, (7,)),), "sums": (10.5,), "maxs": (2.0,)},
+        ),
+    ],
+    ids=["counter", "sum", "gauge", "states", "info", "summary", "histogram", "exponential"],
+)  # fmt: skip
+def test_series_that_become_one_are_told_as_one(data: Any, wanted: dict[str, Any]) -> None:
+    snapshot = Relabelling("", {"a": "1"}).relabelled(tm.Snapshot((family("m", "any", data),), 1.0))
+    made = snapshot["m"].data
+    assert type(made) is type(data)
+    assert made.tags == tags({"a": "1"})
+    assert {name: getattr(made, name) for name in wanted} == wanted
+
+
+def test_everything_can_be_relabelled() -> None:
+    text = tm.render_prometheus(Relabelling("app.", {"host": "h"}).relabelled(everything())).decode()
+    for one in text_string_to_metric_families(text):
+        assert one.name.startswith("app_")
+        assert {sample.labels["host"] for sample in one.samples} == {"h"}
