@@ -12,7 +12,7 @@ from protobuf_pages import decoded, family, labels_of, only, page, samples, samp
 
 import tallymark as tm
 from everything import everything
-from tallymark.export import protobuf_series
+from tallymark.export import protobuf_labels
 from tallymark.export.escaping import SCHEMES
 from tallymark.export.labels import plain_text
 from tallymark.export.protobuf import CONTENT_TYPE, render_protobuf
@@ -209,5 +209,5 @@ def test_labels_are_made_once_for_each_series(registry: tm.Registry, monkeypatch
         registry.histogram("h").observe(1, **{key: "for each series"})
     first = [render_protobuf(registry.snapshot(), escaping=each) for each in ("underscores", "allow-utf-8")]
     assert first[0] != first[1]
-    monkeypatch.delattr(protobuf_series, "_pair")
+    monkeypatch.delattr(protobuf_labels, "_pair")
     assert [render_protobuf(registry.snapshot(), escaping=each) for each in ("underscores", "allow-utf-8")] == first

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark.backends.json_lines import JSONLines as JSONLines
     from tallymark.backends.text_file import TextFile as TextFile
+    from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
 
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tallymark.export.escaping import metric_names
 from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
+from tallymark.export.protobuf_labels import labels_beside
 from tallymark.export.protobuf_messages import MetricFamily
 from tallymark.export.protobuf_numbers import counters, gauges
-from tallymark.export.protobuf_series import labels_beside
 from tallymark.export.protobuf_wire import varint
 from tallymark.metric.data import (
     ExponentialHistogramData,

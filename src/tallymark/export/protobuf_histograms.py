@@ -7,8 +7,9 @@ from itertools import accumulate
 from math import inf
 
 from tallymark.export.native_histogram import ZERO_THRESHOLD, native_histogram
+from tallymark.export.protobuf_labels import newest, oldest, twins
 from tallymark.export.protobuf_messages import Histogram, Summary
-from tallymark.export.protobuf_series import exemplar_message, newest, oldest, set_time, twins
+from tallymark.export.protobuf_series import exemplar_message, set_time
 from tallymark.export.protobuf_wire import METRIC, Heads
 
 TYPE_CHECKING = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from struct import pack
 
-from tallymark.export.protobuf_series import column_of_labels, exemplar_message, may_repeat, newest, oldest, twins
+from tallymark.export.protobuf_labels import column_of_labels, may_repeat, newest, oldest, twins
+from tallymark.export.protobuf_series import exemplar_message
 from tallymark.export.protobuf_wire import METRIC, Heads, created_fields, varint
 from tallymark.metric.portions import portions
 
