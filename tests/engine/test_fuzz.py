@@ -242,6 +242,8 @@ class World:
             lambda: tag_set._label_text,
             lambda: tag_set._keep_label_pairs(self.pick(thing, b"x", (b"x", b"y"), (b"x", thing))),
             lambda: tag_set._label_pairs,
+            lambda: tag_set._keep_attributes(self.pick(thing, b"x")),
+            lambda: tag_set._attributes,
             lambda: (list(tag_set), len(tag_set), hash(tag_set), repr(tag_set), list(tag_set.items()), tag_set.__reduce__()),
         )()
 

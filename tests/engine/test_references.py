@@ -191,6 +191,9 @@ def test_tag_sets(engine: Any) -> None:
         tags._keep_label_pairs(pairs)
         tags._label_pairs
         tags._keep_label_pairs(b"")
+        tags._keep_attributes(pairs[0])
+        tags._attributes
+        tags._keep_attributes(b"")
 
     check_unchanged(use, value, key, label, mapping, tags, strange, pairs, type(tags), None)
     errors: list[Callable[[], object]] = [

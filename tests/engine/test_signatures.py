@@ -263,3 +263,20 @@ def test_the_native_engine_keeps_no_label_pairs_that_could_refer_to_the_tag_set(
     with pytest.raises(TypeError, match="label pairs must be bytes, or a pair of bytes"):
         tags._keep_label_pairs(pairs)
     assert tags._label_pairs is None
+
+
+def test_attributes_are_kept_with_the_tag_set(engine: Any) -> None:
+    tags = engine.TagSet(only="that test")
+    assert tags._attributes is None
+    tags._keep_attributes(b"x")
+    assert engine.TagSet(only="that test")._attributes == b"x"
+    with pytest.raises(AttributeError):
+        tags._attributes = b""
+
+
+@pytest.mark.parametrize("attributes", ["x", None, (b"x", b"y"), bytearray()])
+def test_the_native_engine_keeps_no_attributes_that_could_refer_to_the_tag_set(attributes: Any) -> None:
+    tags = load_engine("native").TagSet(only="that other test")
+    with pytest.raises(TypeError, match="attributes must be bytes"):
+        tags._keep_attributes(attributes)
+    assert tags._attributes is None

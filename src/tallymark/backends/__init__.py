@@ -5,8 +5,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark.backends.json_lines import JSONLines as JSONLines
-    from tallymark.backends.text_file import TextFile as TextFile
+    from tallymark.backends.otlp import OTLP as OTLP
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
+    from tallymark.backends.text_file import TextFile as TextFile
 
 _HOMES: dict[str, str] = {
     "DogStatsD": "dogstatsd",

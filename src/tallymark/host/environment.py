@@ -27,6 +27,11 @@ class Environment:
         return next(filter(None, (self._attributes.get(key) for key in keys)), None)
 
     @property
+    def attributes(self) -> Mapping[str, str]:
+        """All attributes of `OTEL_RESOURCE_ATTRIBUTES` that have a value."""
+        return self._attributes
+
+    @property
     def region(self) -> str | None:
         """The cloud's region."""
         names = ("AWS_REGION", "AWS_DEFAULT_REGION", "GOOGLE_CLOUD_REGION", "CLOUD_REGION", "FLY_REGION", "REGION")

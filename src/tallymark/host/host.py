@@ -90,6 +90,10 @@ class Host:
         known = self._known()
         return {key: known[key] for key in _COMMON if key in known}
 
+    def attributes(self) -> dict[str, str]:
+        """Return the texts that are known, named as OpenTelemetry names the attributes of a resource: `host.name`."""
+        return {_ATTRIBUTES[key]: value for key, value in self._known().items()}
+
     def inject(self, registry: Registry | None = None, *, target_info: bool = False) -> None:
         """Have `registry` (by default the current one) report this host. May be called again.
 
@@ -154,7 +158,7 @@ class HostCollector:
         known = self._host._known()
         families = [family("info", "host_info", [(dict(known), 1)], description=info)]
         if self._target_info:
-            attributes = {_ATTRIBUTES[key]: value for key, value in known.items()}
+            attributes = self._host.attributes()
             families.append(family("info", "target_info", [(attributes, 1)], description="What is scraped; always 1."))
         for name, unit, description, value in (
             ("host_cpu_count", "", "CPUs of the machine.", self._host.cpu_count),

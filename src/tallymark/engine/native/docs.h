@@ -1,5 +1,7 @@
 /* Made by tools/native_docs.py from the reference engine's docstrings. */
 #define DOC_TagSet "TagSet(mapping=None, /, **tags)\n--\n\nAn immutable, hashable mapping of text to text, keys sorted. Equal tag sets are one object.\n\nCompares equal to any mapping with the same items.\n\nRaises:\n    TagError: a key is not a valid tag key, or `str()` of a value failed.\n    TypeError: a key is not a `str`, or `mapping` is not a mapping."
+#define DOC_TagSet__attributes "What an exporter stored with `_keep_attributes`; None before."
+#define DOC_TagSet__keep_attributes "_keep_attributes($self, /, attributes)\n--\n\nStore these tags as OpenTelemetry's protobuf has them."
 #define DOC_TagSet__keep_label_pairs "_keep_label_pairs($self, /, pairs)\n--\n\nStore these tags as protobuf has them; where names are escaped in one of two ways, as both."
 #define DOC_TagSet__keep_label_text "_keep_label_text($self, /, text)\n--\n\nStore the escaped text of these tags, so that an exporter makes it once. Equality and hash ignore it."
 #define DOC_TagSet__label_pairs "What an exporter stored with `_keep_label_pairs`; None before."

@@ -232,6 +232,24 @@ tagset_keep_label_pairs(PyObject *op, PyObject *pairs)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+tagset_get_attributes(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *attributes = ((TagSet *)op)->attributes;
+    return Py_NewRef(attributes == NULL ? Py_None : attributes);
+}
+
+static PyObject *
+tagset_keep_attributes(PyObject *op, PyObject *attributes)
+{
+    if (!PyBytes_CheckExact(attributes)) {
+        PyErr_Format(PyExc_TypeError, "attributes must be bytes, not %.200s", Py_TYPE(attributes)->tp_name);
+        return NULL;
+    }
+    Py_XSETREF(((TagSet *)op)->attributes, Py_NewRef(attributes));
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef tagset_methods[] = {
     {"get", (PyCFunction)(void (*)(void))tagset_get_method, METH_FASTCALL | METH_KEYWORDS, DOC_TagSet_get},
     {"keys", tagset_keys, METH_NOARGS, DOC_TagSet_keys},
@@ -239,6 +257,7 @@ static PyMethodDef tagset_methods[] = {
     {"items", tagset_items, METH_NOARGS, DOC_TagSet_items},
     {"_keep_label_text", tagset_keep_label_text, METH_O, DOC_TagSet__keep_label_text},
     {"_keep_label_pairs", tagset_keep_label_pairs, METH_O, DOC_TagSet__keep_label_pairs},
+    {"_keep_attributes", tagset_keep_attributes, METH_O, DOC_TagSet__keep_attributes},
     {"__reduce__", tagset_reduce, METH_NOARGS, NULL},
     {"__sizeof__", tagset_sizeof, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -252,6 +271,7 @@ static PyMemberDef tagset_members[] = {
 static PyGetSetDef tagset_getset[] = {
     {"_label_text", tagset_get_label_text, NULL, DOC_TagSet__label_text, NULL},
     {"_label_pairs", tagset_get_label_pairs, NULL, DOC_TagSet__label_pairs, NULL},
+    {"_attributes", tagset_get_attributes, NULL, DOC_TagSet__attributes, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -1,0 +1,238 @@
+"""`OTLP`: a backend that speaks OpenTelemetry's protocol, such as the OpenTelemetry collector, over HTTP or gRPC."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from tallymark.backends.otlp_resource import Identity
+from tallymark.backends.otlp_tls import Certificates
+from tallymark.backends.otlp_variables import COMPRESSIONS, PROTOCOLS, Variables, address_of, header_problem
+from tallymark.client.deadline import Deadline
+from tallymark.log import logger
+from tallymark.metric.shared.printable import printable
+from tallymark.metric.validation import check_type
+from tallymark.report.backend import Backend
+from tallymark.report.errors import SendError
+from tallymark.version import __version__
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from tallymark.backends.otlp_resource import Value
+    from tallymark.metric.snapshot import Snapshot
+
+__all__ = ["OTLP"]
+
+
+class OTLP(Backend):
+    """Sends metrics to whoever takes OTLP: the OpenTelemetry collector, Prometheus 3, VictoriaMetrics, and services.
+
+    What is None is taken from the environment: `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_PROTOCOL`, `…_HEADERS`, `…_COMPRESSION`,
+    `…_TIMEOUT`, `…_CERTIFICATE`, `…_CLIENT_KEY`, `…_CLIENT_CERTIFICATE`, each also as `OTEL_EXPORTER_OTLP_METRICS_…`, which
+    wins; and `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`. There, a value that cannot be used is logged, and the
+    default taken.
+
+    Args:
+        url: such as `http://127.0.0.1:4318/v1/metrics`, or `http://127.0.0.1:4317` with gRPC. It may have a user and password.
+        protocol: `"http/protobuf"`, or `"grpc"`, which needs the extra `otlp-grpc`.
+        headers: fields of each request, such as a token.
+        temporality: `"cumulative"`: totals, which are right whatever is lost; or `"delta"`: what was added since the report
+            before.
+        compression: `"none"` or `"gzip"`.
+        timeout: seconds that one request may take, 10 by default.
+        certificate: the path of a PEM file of who issued the server's certificate.
+        client_key: that of our own key.
+        client_certificate: that of our own certificate.
+        tls: instead of these three; not with gRPC.
+        resource: attributes of the resource, such as `{"service.name": "shop"}`. They win over `OTEL_RESOURCE_ATTRIBUTES`,
+            `OTEL_SERVICE_NAME`, the tags of a metric `target_info`, and what `tm.detect_host()` knows.
+        prefix: begins each metric's name.
+        include: globs of names; only these metrics are sent. Empty: all.
+        exclude: globs of names; these are not sent.
+        tags: for all series; a series' own win.
+
+    Attributes:
+        shared_name: what all processes that share the registry call it, such as its path; empty if it is not shared. Whoever
+            reports sets it.
+        rejected_points: data points that the server told it did not take, of requests that it took.
+        on_dropped: is called with a metric and a reason, when data was dropped.
+
+    Raises:
+        TypeError: an argument has another type.
+        ValueError: an argument's value cannot be used.
+        ImportError: an extra is not installed: `pip install 'tallymark[otlp]'`.
+        OSError: a file of a certificate cannot be read.
+    """
+
+    kind = "otlp"
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        protocol: Literal["http/protobuf", "grpc"] | None = None,
+        headers: Mapping[str, str] | None = None,
+        temporality: Literal["cumulative", "delta"] | None = None,
+        compression: Literal["none", "gzip"] | None = None,
+        timeout: float | None = None,
+        certificate: str | os.PathLike[str] | None = None,
+        client_key: str | os.PathLike[str] | None = None,
+        client_certificate: str | os.PathLike[str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        resource: Mapping[str, Value] | None = None,
+        prefix: str = "",
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
+        variables = Variables(os.environ)
+        self.protocol = _chosen("protocol", protocol, PROTOCOLS, variables.protocol)
+        chosen = _chosen("temporality", temporality, ("cumulative", "delta"), variables.temporality)
+        self.temporality = cast("Literal['cumulative', 'delta']", chosen)
+        self.keeps = "latest" if self.temporality == "cumulative" else "all"
+        self._compression = _chosen("compression", compression, COMPRESSIONS, variables.compression)
+        self._timeout = variables.timeout() if timeout is None else _seconds(timeout)
+        self._address = variables.address(self.protocol) if url is None else address_of(_text("url", url), self.protocol)
+        self._headers = variables.headers() if headers is None else _checked_headers(headers)
+        self._certificates = Certificates.of(
+            {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
+        )
+        self._identity = Identity(resource or {}, os.environ)
+        self.shared_name = ""
+        self.rejected_points = 0
+        self.on_dropped: Callable[[str, str], None] | None = None
+        self._target: dict[str, str] = {}
+        self._logged = ""
+        self._process = os.getpid()
+        self._export, self._response = _messages()
+        self._wire = self._open()
+
+    def _open(self) -> Any:
+        if self.protocol == "http/protobuf":
+            from tallymark.backends.otlp_http import HTTPWire  # it imports what the extra installs, as the other does
+
+            return HTTPWire(self._address, self._headers, self._certificates.context(), self._compression)
+        try:
+            from tallymark.backends.otlp_grpc import GRPCWire
+        except ImportError as error:
+            raise ImportError("OTLP over gRPC needs the package grpcio: pip install 'tallymark[otlp-grpc]'") from error
+        return GRPCWire(self._address, self._headers, self._certificates.texts(), self._compression)
+
+    @property
+    def address(self) -> str:
+        """Where reports go: without credentials."""
+        return self._address.url
+
+    def encode(self, snapshot: Snapshot, since: float) -> Iterable[bytes]:
+        """Yield the parts of a report.
+
+        Args:
+            snapshot: totals; for `"delta"`, what was added to counters, distributions and summaries: gauges, and sums that
+                are not monotonic, are told as they are.
+            since: for `"delta"`, when the snapshot before was taken; 0 if there was none.
+        """
+        self._target = self._export.target_attributes(snapshot)
+        parts: Iterable[bytes] = self._export.parts(
+            snapshot, prefix=self.prefix, tags=self.tags, delta=self.temporality == "delta", since=since
+        )
+        return parts
+
+    def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:
+        """Send parts as one request, and return how many bytes that took.
+
+        Raises:
+            TooLargeError: there are too many, or one is too large.
+            SendError: they did not arrive, or nobody knows.
+        """
+        if self._process != os.getpid():
+            self._forget()
+        message = self._export.request(parts, self._identity.attributes(self._target, self.shared_name), __version__)
+        try:
+            limit = Deadline(min(self._timeout, deadline.left()), time.monotonic)
+        except TimeoutError:
+            raise SendError(f"{self.address} was not asked: there was no time left") from None
+        answer, sent = self._wire.send(message, limit)
+        self._read(answer)
+        return int(sent)
+
+    def _read(self, answer: bytes) -> None:
+        """Count and log what a server did not take of a request that it took. It must not be sent again."""
+        try:
+            partial = self._response.FromString(answer).partial_success
+        except ValueError:  # the base of DecodeError
+            self._log("answers in words that are not OTLP's; is this its URL?")
+            return
+        rejected, words = partial.rejected_data_points, printable(partial.error_message[:300].strip())
+        if rejected > 0:
+            self.rejected_points += rejected
+            if self.on_dropped is not None:
+                self.on_dropped(self.kind, "partial_success")
+            self._log(f"rejected data points: {words or 'it does not say why'}")
+        elif words:
+            self._log(f"warns: {words}")
+        else:
+            self._logged = ""
+
+    def _log(self, words: str) -> None:
+        if words != self._logged:
+            self._logged = words
+            logger().warning("%s %s", self.address, words)
+
+    def close(self) -> None:
+        """Close what is open; the next `send` opens it again. In a forked child, the parent's stays open."""
+        if self._process != os.getpid():
+            self._forget()
+        else:
+            self._wire.close()
+
+    def _forget(self) -> None:
+        self._process = os.getpid()
+        self._wire.forget()
+
+
+def _messages() -> tuple[Any, Any]:
+    """Return the exporter, and the message that servers answer with."""
+    try:
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+
+        from tallymark.export import otlp
+    except ImportError as error:
+        raise ImportError("OTLP needs the package opentelemetry-proto: pip install 'tallymark[otlp]'") from error
+    return otlp, ExportMetricsServiceResponse
+
+
+def _chosen(name: str, given: object, allowed: Collection[str], variable: Callable[[], str]) -> str:
+    if given is None:
+        return variable()
+    if given not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, not {given!r}")
+    return str(given)
+
+
+def _text(name: str, text: str) -> str:
+    check_type(name, text, str)
+    return text
+
+
+def _seconds(timeout: float) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise TypeError(f"timeout must be a number of seconds, not a {type(timeout).__name__}")
+    if not 0.0 < timeout < 86400.0:
+        raise ValueError(f"timeout must be above 0 and below a day, not {timeout!r}")
+    return float(timeout)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    checked = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError("headers: names and values must be str")
+        problem = header_problem(name, value)
+        if problem:
+            raise ValueError(f"headers: {problem}")
+        checked[name.lower()] = value
+    return checked

@@ -1,0 +1,164 @@
+"""Data points of OpenTelemetry's metrics: fields of fixed width, written by hand after kept attributes.
+
+There may be very many of them: a message for each would take too long to make. Zeros are written out, which protobuf allows.
+
+Source: https://github.com/open-telemetry/opentelemetry-proto, opentelemetry/proto/metrics/v1/metrics.proto.
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+from math import isnan
+from struct import Struct, pack
+
+from tallymark.export.otlp_attributes import EXPONENTIAL, HISTOGRAM, column_of_attributes, with_tag
+from tallymark.export.otlp_messages import buckets_message, exemplar_fields
+from tallymark.export.protobuf_wire import Heads, varint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from tallymark.export.otlp_times import Times
+    from tallymark.metric.data import (
+        ExponentialHistogramData,
+        GaugeData,
+        HistogramData,
+        InfoData,
+        StateSetData,
+        SumData,
+        SummaryData,
+    )
+
+__all__ = ["exponential_points", "gauge_points", "histogram_points", "sum_points", "summary_points"]
+
+MOST = 2**64 - 1
+"""A count above this is written as this."""
+
+_START, _TIME, _COUNT, _SUM = 0x11, 0x19, 0x21, 0x29
+_VALUE = 0x21
+_double = Struct("<Bd").pack
+_timed_number = Struct("<BQBd").pack
+_number = Struct("<BQBQBd").pack
+_counted = Struct("<BQBQBQ").pack
+_heads = Heads(b"\x0a")
+"""The field `data_points`, and the fields of a point: each a tag and eight bytes."""
+
+
+def _points(attributes: Sequence[bytes], bodies: Sequence[bytes]) -> bytes:
+    return b"".join([b"".join((_heads[len(one) + len(body)], one, body)) for one, body in zip(attributes, bodies, strict=True)])
+
+
+def _changed(counts: Sequence[float], *columns: Sequence[Any]) -> list[list[Any]]:
+    """Return only the rows in which something was counted."""
+    chosen = [count != 0 for count in counts]
+    return [list(compress(column, chosen)) for column in columns]
+
+
+def gauge_points(data: GaugeData, rows: slice, times: Times, more: Mapping[str, str]) -> bytes:
+    """Return values that go up and down, which start at no time."""
+    now = times.now
+    bodies = [_timed_number(_TIME, now, _VALUE, value) for value in data.values[rows]]
+    return _points(column_of_attributes(data.tags[rows], more), bodies)
+
+
+def sum_points(
+    data: SumData | InfoData | StateSetData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool
+) -> bytes:
+    """Return totals; of differences, those that are not 0."""
+    now, values = times.now, data.values[rows]
+    attributes = column_of_attributes(data.tags[rows], more)
+    starts = times.starts(data.created[rows], delta=delta)
+    bodies = [_number(_START, start, _TIME, now, _VALUE, value) for start, value in zip(starts, values, strict=True)]
+    exemplars = getattr(data, "exemplars", ())
+    if exemplars:
+        bodies = [body + exemplar_fields(b"\x2a", some) for body, some in zip(bodies, exemplars[rows], strict=True)]
+    if delta:
+        attributes, bodies = _changed(values, attributes, bodies)
+    return _points(attributes, bodies)
+
+
+def summary_points(data: SummaryData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool) -> bytes:
+    """Return counts and sums: totals as summaries without quantiles; differences, which these cannot have, as histograms.
+
+    Both have the same fields, but for the tag of their attributes.
+    """
+    counts = [min(count, MOST) for count in data.counts[rows]]
+    starts = times.starts(data.created[rows], delta=delta)
+    bodies = [
+        _counted(_START, start, _TIME, times.now, _COUNT, count) + _double(_SUM, total)
+        for start, count, total in zip(starts, counts, data.sums[rows], strict=True)
+    ]
+    attributes = column_of_attributes(data.tags[rows], more)
+    if delta:
+        attributes, bodies = _changed(counts, [with_tag(one, HISTOGRAM) for one in attributes], bodies)
+    return _points(attributes, bodies)
+
+
+def histogram_points(data: HistogramData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool) -> bytes:
+    """Return distributions with explicit bounds."""
+    bounds, now = data.bounds, times.now
+    layout = Struct(f"<{len(bounds) + 1}Q")
+    counts_head = b"\x32" + varint(layout.size)
+    bounds_field = b"\x3a" + varint(8 * len(bounds)) + pack(f"<{len(bounds)}d", *bounds) if bounds else b""
+    starts, all_counts = times.starts(data.created[rows], delta=delta), data.bucket_counts[rows]
+    totals = [sum(counts) for counts in all_counts]
+    rests = _rests(b"\x42", 0x59, data, rows, delta=delta)
+    bodies = []
+    for start, count, counts, (total, rest) in zip(starts, totals, all_counts, rests, strict=True):
+        if count > MOST:
+            count, counts = MOST, [min(one, MOST) for one in counts]
+        head = _counted(_START, start, _TIME, now, _COUNT, count)
+        bodies.append(b"".join((head, total, counts_head, layout.pack(*counts), bounds_field, rest)))
+    attributes = [with_tag(one, HISTOGRAM) for one in column_of_attributes(data.tags[rows], more)]
+    if delta:
+        attributes, bodies = _changed(totals, attributes, bodies)
+    return _points(attributes, bodies)
+
+
+def exponential_points(
+    data: ExponentialHistogramData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool
+) -> bytes:
+    """Return distributions with exponential buckets."""
+    starts, zeros = times.starts(data.created[rows], delta=delta), data.zero_counts[rows]
+    sides = list(zip(data.positives[rows], data.negatives[rows], strict=True))
+    totals = [zero + sum(above[1]) + sum(below[1]) for zero, (above, below) in zip(zeros, sides, strict=True)]
+    rests = _rests(b"\x5a", 0x61, data, rows, delta=delta)
+    bodies = []
+    for start, count, zero, scale, (above, below), (total, rest) in zip(
+        starts, totals, zeros, data.scales[rows], sides, rests, strict=True
+    ):
+        head = _counted(_START, start, _TIME, times.now, _COUNT, min(count, MOST))
+        buckets = buckets_message(scale, min(zero, MOST), above, below)
+        bodies.append(b"".join((head, total, buckets, rest)))
+    attributes = [with_tag(one, EXPONENTIAL) for one in column_of_attributes(data.tags[rows], more)]
+    if delta:
+        attributes, bodies = _changed(totals, attributes, bodies)
+    return _points(attributes, bodies)
+
+
+def _rests(
+    exemplar: bytes, least: int, data: HistogramData | ExponentialHistogramData, rows: slice, *, delta: bool
+) -> list[tuple[bytes, bytes]]:
+    """Return for each series the field `sum`, and the fields that may follow the buckets: the extremes, and exemplars.
+
+    Where there are observations below 0 there is no sum, as the protocol asks: receivers take a sum that falls for a restart.
+    Of differences, the extremes are not known exactly, and are left out.
+
+    Args:
+        exemplar: the tag of the field `exemplars`.
+        least: the tag of the field `min`; that of `max` is 8 more.
+        data: all series.
+        rows: those that are wanted.
+        delta: True for differences.
+    """
+    sums, mins, maxs = data.sums[rows], data.mins[rows], data.maxs[rows]
+    exemplars = data.exemplars[rows] if data.exemplars else [()] * len(sums)
+    return [
+        (
+            b"" if low < 0.0 else _double(_SUM, total),
+            (b"" if delta or isnan(low) else _double(least, low) + _double(least + 8, high)) + exemplar_fields(exemplar, some),
+        )
+        for total, low, high, some in zip(sums, mins, maxs, exemplars, strict=True)
+    ]
