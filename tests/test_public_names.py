@@ -21,13 +21,13 @@ PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.bridges, tallymark
 KINDS = ["counter", "gauge", "histogram", "timer"]
 
 PUBLIC = """
-    BasicAuth BearerAuth Collector Counter DURATION_BUCKETS Exemplar ExponentialHistogramData FamilySnapshot Gauge GaugeData
-    Histogram HistogramData HistogramSnapshot Host InfoData MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE
-    Operation OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE Registry ReportError Reporter SIZE_BUCKETS SeriesView
-    Server SharedFileError Snapshot State StateSetData SumData SummaryData TLS TagError TagLimits TagSet Timer Timing
-    VALUE_BUCKETS __version__ asgi_app classify counter current_span_exemplar delta detect_host engine_name
-    exponential_buckets family gauge histogram info linear_buckets process_metrics registry render_openmetrics
-    render_prometheus report_once report_to serve state timer use wsgi_app
+    BasicAuth BearerAuth Collector Configuration ConfigurationError Counter DURATION_BUCKETS Exemplar
+    ExponentialHistogramData FamilySnapshot Gauge GaugeData Histogram HistogramData HistogramSnapshot Host InfoData
+    MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE Operation OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE
+    Registry ReportError Reporter SIZE_BUCKETS SeriesView Server SharedFileError Snapshot State StateSetData SumData
+    SummaryData TLS TagError TagLimits TagSet Timer Timing VALUE_BUCKETS __version__ asgi_app classify configure counter
+    current_span_exemplar delta detect_host engine_name exponential_buckets family gauge histogram info linear_buckets
+    process_metrics registry render_openmetrics render_prometheus report_once report_to serve state timer use wsgi_app
 """
 
 

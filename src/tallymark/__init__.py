@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tallymark import export as export
     from tallymark import integrations as integrations
     from tallymark import testing as testing
+    from tallymark.configuration.configure import Configuration, configure
+    from tallymark.configuration.errors import ConfigurationError
     from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
     from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
     from tallymark.serve.wsgi import wsgi_app
 
 _HOMES = {
+    "tallymark.configuration.configure": ("Configuration", "configure"),
+    "tallymark.configuration.errors": ("ConfigurationError",),
     "tallymark.engine": ("Counter", "Gauge", "Histogram", "TagSet", "Timer", "Timing", "engine_name"),
     "tallymark.engine.exemplar": ("Exemplar",),
     "tallymark.engine.histogram_snapshot": ("HistogramSnapshot",),
@@ -117,6 +121,8 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "Collector",
+    "Configuration",
+    "ConfigurationError",
     "Counter",
     "Exemplar",
     "ExponentialHistogramData",
@@ -152,6 +158,7 @@ __all__ = [
     "__version__",
     "asgi_app",
     "classify",
+    "configure",
     "counter",
     "current_span_exemplar",
     "delta",

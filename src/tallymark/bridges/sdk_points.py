@@ -23,7 +23,7 @@ from opentelemetry.sdk.metrics.export import (
     Sum,
 )
 
-from tallymark.bridges.units import unit_sign
+from tallymark.export.otlp_units import ucum
 from tallymark.metric.data import (
     ExponentialHistogramData,
     GaugeData,
@@ -50,7 +50,7 @@ def metrics_of(snapshot: Snapshot) -> list[Metric]:
     """Return the metrics that have series."""
     now = _nanos(snapshot.time)
     return [
-        Metric(family.name, family.description, unit_sign(family.unit), _data(family.data, now))
+        Metric(family.name, family.description, ucum(family.unit), _data(family.data, now))
         for family in snapshot.families
         if len(family)
     ]

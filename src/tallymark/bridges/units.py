@@ -1,22 +1,21 @@
-"""Units as OpenTelemetry tells them, in UCUM's signs, and as names of metrics have them, in words.
+"""Units as names of metrics have them, in words, for OpenTelemetry's, which are UCUM's codes. (`export/otlp_units.py` does the reverse.)
 
 Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/, section "Metric Metadata".
 """
 
 from __future__ import annotations
 
-__all__ = ["unit_of_sign", "unit_sign"]
+__all__ = ["unit_of_sign"]
 
 _WORDS = {
     "d": "days", "h": "hours", "min": "minutes", "s": "seconds",
     "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds",
     "By": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "GiBy": "gibibytes", "TiBy": "tebibytes",
-    "KBy": "kilobytes", "MBy": "megabytes", "GBy": "gigabytes", "TBy": "terabytes",
-    "m": "meters", "V": "volts", "A": "amperes", "J": "joules", "W": "watts", "g": "grams", "Cel": "celsius", "Hz": "hertz",
+    "kBy": "kilobytes", "KBy": "kilobytes", "MBy": "megabytes", "GBy": "gigabytes", "TBy": "terabytes",
+    "m": "meters", "V": "volts", "A": "amperes", "J": "joules", "W": "watts", "g": "grams", "Cel": "celsius", "Hz": "hertz", "K": "kelvin", "bit": "bits", "wk": "weeks",
     "%": "percent",
 }  # fmt: skip
 _RATES = {"s": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
-_SIGNS = {word: sign for sign, word in _WORDS.items()} | {"ratio": "1"}
 
 
 def unit_of_sign(sign: str, *, gauge: bool) -> str:
@@ -28,8 +27,3 @@ def unit_of_sign(sign: str, *, gauge: bool) -> str:
         above = "" if upper.startswith("{") else _WORDS.get(upper, upper)
         return "_".join(filter(None, (above, "per", _RATES.get(lower, lower))))
     return _WORDS.get(sign, sign)
-
-
-def unit_sign(unit: str) -> str:
-    """Return the sign of a unit in words; what is not known stays."""
-    return _SIGNS.get(unit, unit)
