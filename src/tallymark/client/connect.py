@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import socket
 import ssl
 from http.client import IncompleteRead
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tallymark.client.lookup import lookup
 from tallymark.metric.shared.printable import printable
 
 if TYPE_CHECKING:
@@ -21,23 +25,64 @@ def connect(address: Address, deadline: Deadline, tls: ssl.SSLContext | None = N
 
     Args:
         address: where to.
-        deadline: when it must be open. (A name is looked up by the system, within limits of its own.)
+        deadline: when it must be open.
         tls: None: certificates are verified as the system does it.
 
     Raises:
         OSError: there is none; `trouble` has words for it.
     """
-    sock = socket.create_connection((address.host, address.port), timeout=deadline.left())
+    sock = _open_first(lookup(address.host, address.port, deadline), deadline)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if address.scheme == "https":
-            sock.settimeout(deadline.left())
             context = tls or ssl.create_default_context()
-            sock = context.wrap_socket(sock, server_hostname=address.host)
+            sock = context.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
+            _shake_hands(sock, deadline)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _open_first(found: list[Any], deadline: Deadline) -> socket.socket:
+    """Return a connection to the first address that can be reached; each gets its share of the time."""
+    failed: OSError | None = None
+    for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            _open(sock, where, deadline.share(left))
+        except OSError as error:
+            failed = error
+            sock.close()
+        except BaseException:
+            sock.close()
+            raise
+        else:
+            return sock
+    deadline.left()
+    raise failed or OSError("the host has no address")
+
+
+def _open(sock: socket.socket, where: Any, deadline: Deadline) -> None:
+    sock.setblocking(False)
+    error = sock.connect_ex(where)
+    if error in (errno.EINPROGRESS, errno.EAGAIN):
+        opening = select.poll()
+        opening.register(sock, select.POLLOUT)
+        while not opening.poll(deadline.slice() * 1000):
+            pass
+        error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _shake_hands(sock: ssl.SSLSocket, deadline: Deadline) -> None:
+    while True:
+        sock.settimeout(deadline.slice())
+        try:
+            return sock.do_handshake()
+        except TimeoutError:
+            continue  # unless the deadline has passed
 
 
 def trouble(address: Address, error: Exception) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import suppress
+from http.client import HTTPException, HTTPResponse
+from typing import TYPE_CHECKING
 
 from tallymark.client.connect import connect, trouble
-from tallymark.client.deadline import DeadlineSocket
+from tallymark.client.deadline import has_arrived
 from tallymark.client.errors import ClientError
+from tallymark.client.exchange import exchange
+from tallymark.client.fields import checked_fields
 from tallymark.frozen import Frozen
 from tallymark.version import __version__
 
@@ -48,6 +51,10 @@ class HTTPClient:
         address: of the server; its credentials are sent, unless `headers` has others.
         headers: fields of every request; they win over ours.
         tls: for `https://`; None: certificates are verified as the system does it.
+
+    Raises:
+        TypeError: a field is not text.
+        ValueError: a field cannot be sent.
     """
 
     def __init__(self, address: Address, headers: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None) -> None:
@@ -56,7 +63,7 @@ class HTTPClient:
         self._fields = {"Host": address.netloc, "User-Agent": f"tallymark/{__version__}"}
         if address.credentials:
             self._fields["Authorization"] = address.credentials
-        self._fields |= {name.title(): value for name, value in (headers or {}).items()}
+        self._fields |= checked_fields(headers)
         self._socket: socket.socket | None = None
 
     def request(self, method: str, target: str, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
@@ -86,17 +93,20 @@ class HTTPClient:
             raise
 
     def _ask(self, method: str, target: str, body: bytes, fields: dict[str, str], deadline: Deadline) -> Answer:
+        if self._socket is not None and has_arrived(self._socket):  # it was closed, or says something that was not asked for
+            self.close()
         if self._socket is None:
             self._socket = connect(self.address, deadline, self._tls)
-        connection = HTTPConnection(self.address.host, self.address.port)
-        connection.sock = cast("Any", DeadlineSocket(self._socket, deadline))
-        connection.request(method, target or "/", body=body, headers=fields)
-        with connection.getresponse() as response:
+        with exchange(self._socket, self.address.host, method, target, body, fields, deadline) as response:
             return self._read(response)
 
     def _read(self, response: HTTPResponse) -> Answer:
-        body = response.read(_LONGEST_ANSWER)
-        if response.will_close or not response.isclosed():  # what was not read would be taken for the next answer
+        body = b""
+        is_whole = False
+        with suppress(OSError, HTTPException, ValueError):  # the status is known, and tells what matters
+            body = response.read(_LONGEST_ANSWER)
+            is_whole = response.isclosed()
+        if response.will_close or not is_whole:  # what was not read would be taken for the next answer
             self.close()
         return Answer(response.status, response.headers, body)
 

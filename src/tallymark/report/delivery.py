@@ -43,7 +43,8 @@ class Delivery:
 
     Attributes:
         next_try: when to send what waits, on the clock.
-        trouble: the words for why the last attempt failed; empty if it did not.
+        losses: requests that were given up.
+        lost: the words for why one was, the last; empty if none was.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Delivery:
         self.health = Health(registry, backend.kind, wall)
         self.outbox = Outbox(most_waiting)
         self.next_try = 0.0
+        self.losses = 0
+        self.lost = ""
         self._condition = Condition(backend)
         self._backoff = Backoff(random=random)
         self._most_bytes = backend.most_bytes
@@ -175,8 +178,9 @@ class Delivery:
     def _send_first(self, limit: Callable[[], Deadline]) -> bool:
         """Send one request; return False if it failed and is to be sent again."""
         request = self.outbox.first
+        deadline = limit()
         try:
-            sent = self.backend.send(request.parts, limit())
+            sent = self.backend.send(request.parts, deadline)
         except TooLargeError as error:
             self._split(request, error)
             return True
@@ -216,6 +220,8 @@ class Delivery:
         unexpected = not isinstance(error, SendError | OSError)
         words = failure_text(error) if unexpected else str(error) or failure_text(error)
         self._condition.failed(f"what was sent is dropped: {words}", error if unexpected else None)
+        self.losses += 1
+        self.lost = self._condition.trouble
         request = self.outbox.pop()
         request.report.lost = True
         while whole and not request.ends:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from tallymark.report.base import Base, ForkedBase
+from tallymark.report.bases import base_of, begin_at_fork, inherited_store
 from tallymark.report.schedule import Schedule
 from tallymark.report.turn import LOOK_EVERY, turn_of
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from tallymark.metric.registry import Registry
     from tallymark.report.backend import Backend
+    from tallymark.report.base import Base
     from tallymark.report.delivery import Delivery
     from tallymark.report.order import Order
     from tallymark.report.turn import Turn
@@ -47,7 +48,7 @@ class Member:
         self._backend = backend
         self._every = every
         self._deliver = deliver
-        self._base = Base()
+        self._store = inherited_store(registry, backend)
         self._clear()
 
     def _clear(self) -> None:
@@ -68,8 +69,7 @@ class Member:
         """In a forked child: begin anew. What waits to be sent, and what is open, is the parent's."""
         if self.delivery is not None:
             self.delivery.backend.close()
-        if self._backend.temporality == "delta" and not self.registry._families.is_shared:
-            self._base = ForkedBase(self.registry)
+        begin_at_fork(self.registry, self._backend)
         self._clear()
 
     @property
@@ -89,6 +89,11 @@ class Member:
         return waits and not self.is_failing
 
     @property
+    def losses(self) -> int:
+        """How many requests were given up."""
+        return 0 if self.delivery is None else self.delivery.losses
+
+    @property
     def has_arrived(self) -> bool:
         """True if nothing waits, and the last that was sent has arrived."""
         return self.delivery is not None and not self.delivery.outbox and not self.owes_report and not self.is_failing
@@ -105,7 +110,7 @@ class Member:
         """Return the delivery if this process is to report; None while another one does."""
         self._next_look = now + LOOK_EVERY
         if self.delivery is None and self._take_turn():
-            self.delivery = self._deliver(self._base)
+            self.delivery = self._deliver(base_of(self.registry, self._backend, self._store))
         if self.delivery is None:
             self.wants_report = self.tries = False
         elif now >= self._next_report:
@@ -114,9 +119,12 @@ class Member:
         return self.delivery
 
     def _take_turn(self) -> bool:
-        if self.turn is None:
-            self.turn = turn_of(self.registry, self._backend)
-        return self.turn.take()
+        try:
+            if self.turn is None:
+                self.turn = turn_of(self.registry, self._backend)
+            return self.turn.take()
+        except OSError:  # no descriptors left, say; it is tried again at the next look
+            return False
 
     def put_off(self, now: float) -> None:
         """Do nothing for a moment: what was done failed."""
@@ -130,7 +138,6 @@ class Member:
 
     def end(self) -> None:
         """Let go of everything."""
-        self.arrived = self.has_arrived
         if self.delivery is not None:
             self.delivery.close()
             self.delivery = None

@@ -9,17 +9,20 @@ from tallymark.client.deadline import Deadline
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
 from tallymark.metric.validation import check_type
-from tallymark.report.base import Base
+from tallymark.report.bases import base_of
 from tallymark.report.delivery import ATTEMPT, Delivery
 from tallymark.report.errors import ReportError
 from tallymark.report.reporter import check_backend, check_seconds
+from tallymark.report.turn import turn_of
 
 if TYPE_CHECKING:
     from tallymark.report.backend import Backend
+    from tallymark.report.turn import Turn
 
 __all__ = ["report_once"]
 
 _ANY_SIZE = 2**62
+_PAUSE = 0.05
 
 
 def report_once(backend: Backend, registry: Registry | None = None, timeout: float = 30.0) -> None:
@@ -27,8 +30,8 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
 
         tm.report_once(Pushgateway("http://127.0.0.1:9091", job="nightly"))
 
-    A backend of deltas is told everything since the registry was made. Where nobody answers, as with UDP, it has arrived when
-    it was sent.
+    A backend of deltas is told everything that it was not told yet. Where nobody answers, as with UDP, it has arrived when it
+    was sent.
 
     Args:
         backend: where to report to.
@@ -45,15 +48,41 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
     registry = context.registry() if registry is None else registry
     check_type("registry", registry, Registry)
     deadline = Deadline(timeout, time.monotonic)
-    snapshot = registry.snapshot()
-    delivery = Delivery(backend, registry, _ANY_SIZE, Base())
-    try:
-        delivery.take(snapshot)
-        trouble = _send_all(delivery, deadline)
-    finally:
-        delivery.close()
+    trouble = _report(backend, registry, deadline)
     if trouble:
         raise ReportError(f"{backend.kind} {backend.address}: the report did not arrive within {timeout:g} s: {trouble}")
+
+
+def _report(backend: Backend, registry: Registry, deadline: Deadline) -> str:
+    """Make a report and send it; return why that failed, or an empty text."""
+    turn = turn_of(registry, backend)
+    try:
+        if not _wait_for(turn, deadline):
+            return "another process that shares the registry reports to it"
+        snapshot = registry.snapshot()
+        base = base_of(registry, backend)
+        before = base.snapshot
+        delivery = Delivery(backend, registry, _ANY_SIZE, base)
+        try:
+            delivery.take(snapshot)
+            trouble = _send_all(delivery, deadline)
+        finally:
+            delivery.close()
+        if trouble:
+            base.snapshot = before
+        return trouble
+    finally:
+        turn.release()
+
+
+def _wait_for(turn: Turn, deadline: Deadline) -> bool:
+    """Wait for the turn to report; return True if it is ours."""
+    try:
+        while not turn.take():
+            time.sleep(min(_PAUSE, deadline.left()))
+    except TimeoutError:
+        return False
+    return True
 
 
 def _send_all(delivery: Delivery, deadline: Deadline) -> str:
@@ -64,6 +93,6 @@ def _send_all(delivery: Delivery, deadline: Deadline) -> str:
             if pause >= deadline.left():
                 break
             time.sleep(max(pause, 0.0))
-        return delivery.trouble
+        return delivery.trouble or delivery.lost
     except TimeoutError:
         return delivery.trouble or "it takes too long"

@@ -26,6 +26,7 @@ class Order:
         until: the moment after which nobody waits for it.
 
     Attributes:
+        losses: how much had been given up before.
         result: True if everything has arrived.
     """
 
@@ -33,6 +34,7 @@ class Order:
         self.what = what
         self.member = member
         self.until = until
+        self.losses = 0
         self.result = False
         self._pending = Lock()
         self._pending.acquire()

@@ -131,6 +131,7 @@ class Rounds:
         if member not in self.members:  # it is closed
             order.finish(order.what == "close" and member.arrived)
             return
+        order.losses = member.losses
         member.orders.append(order)
         member.closed = member.closed or order.what == "close"
         member.wants_report = member.tries = True
@@ -195,16 +196,17 @@ class Rounds:
 
     def _answer(self, member: Member) -> None:
         """Finish the orders of a reporter that are done, or for which nobody waits any more."""
-        arrived = member.has_arrived
+        arrived, losses = member.has_arrived, member.losses
         waiting = [order for order in member.orders if self._is_open(order)]
         if member.closed and not any(order.what == "close" for order in waiting):
             waiting = []
         done = [order for order in member.orders if order not in waiting]
         member.orders = waiting
         if member.closed and not waiting:
+            member.arrived = arrived and all(order.losses == losses for order in done)
             self._end(member)
         for order in done:
-            order.finish(arrived)
+            order.finish(arrived and order.losses == losses)
 
     def _is_open(self, order: Order) -> bool:
         """Return True if an order is not done yet, and somebody waits for it."""
