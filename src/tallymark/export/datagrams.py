@@ -29,12 +29,11 @@ class Packer:
         self._rest = b""
         self.too_long = 0
 
-    def add(self, lines: list[str]) -> Iterator[bytes]:
-        """Yield the datagrams that are full."""
+    def add(self, lines: str) -> Iterator[bytes]:
+        """Yield the datagrams that are full. Lines have a newline between them."""
         if not lines:
             return
-        text = "\n".join(lines).encode()
-        data = b"\n".join((self._rest, text)) if self._rest else text
+        data = b"\n".join((self._rest, lines.encode())) if self._rest else lines.encode()
         start = 0
         while len(data) - start > self._most:
             at = data.rfind(b"\n", start, start + self._most + 1)

@@ -64,7 +64,8 @@ def parts(
     for family in snapshot.families:
         lines = _Lines(family, prefix, texts, most_bytes)
         for some in lines.portions():
-            yield from packer.add(some)
+            # Only values are before a bar: what `repr` writes of those without a fraction becomes shorter at once.
+            yield from packer.add("\n".join(some).replace(".0|", "|"))
         if packer.too_long:
             lines.trouble.add("too_long")
             packer.too_long = 0
