@@ -4,6 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tallymark.backends.graphite import Graphite as Graphite
     from tallymark.backends.json_lines import JSONLines as JSONLines
     from tallymark.backends.otlp import OTLP as OTLP
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
