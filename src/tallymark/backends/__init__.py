@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from tallymark.backends.graphite import Graphite as Graphite
     from tallymark.backends.json_lines import JSONLines as JSONLines
     from tallymark.backends.otlp import OTLP as OTLP
+    from tallymark.backends.pushgateway import Pushgateway as Pushgateway
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
     from tallymark.backends.text_file import TextFile as TextFile
 

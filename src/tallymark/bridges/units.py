@@ -1,4 +1,4 @@
-"""Units as names of metrics have them, in words, for OpenTelemetry's, which are UCUM's codes. (`export/otlp_units.py` does the reverse.)
+"""Units in words, as names of metrics have them, for UCUM's codes, as OpenTelemetry has them; `export/otlp_units.py` reverses it.
 
 Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/, section "Metric Metadata".
 """
@@ -12,7 +12,8 @@ _WORDS = {
     "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds",
     "By": "bytes", "KiBy": "kibibytes", "MiBy": "mebibytes", "GiBy": "gibibytes", "TiBy": "tebibytes",
     "kBy": "kilobytes", "KBy": "kilobytes", "MBy": "megabytes", "GBy": "gigabytes", "TBy": "terabytes",
-    "m": "meters", "V": "volts", "A": "amperes", "J": "joules", "W": "watts", "g": "grams", "Cel": "celsius", "Hz": "hertz", "K": "kelvin", "bit": "bits", "wk": "weeks",
+    "m": "meters", "V": "volts", "A": "amperes", "J": "joules", "W": "watts", "g": "grams", "Cel": "celsius", "Hz": "hertz",
+    "K": "kelvin", "bit": "bits", "wk": "weeks",
     "%": "percent",
 }  # fmt: skip
 _RATES = {"s": "second", "m": "minute", "min": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}

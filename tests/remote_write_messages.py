@@ -12,7 +12,6 @@ from typing import Any
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from protobuf_pages import buckets
 
 TYPES = ("UNKNOWN", "COUNTER", "GAUGE", "HISTOGRAM", "GAUGEHISTOGRAM", "SUMMARY", "INFO", "STATESET")
 STALE = 0x7FF0000000000002
@@ -111,3 +110,17 @@ def sides(histogram: Any) -> tuple[dict[int, int], dict[int, int]]:
         buckets(histogram.negative_spans, histogram.negative_deltas),
         buckets(histogram.positive_spans, histogram.positive_deltas),
     )
+
+
+def buckets(spans: Any, deltas: Any) -> dict[int, int]:
+    """Return counts by index, as the specification of native histograms reads spans and deltas."""
+    found: dict[int, int] = {}
+    left, index, count = list(deltas), 0, 0
+    for span in spans:
+        index += span.offset
+        for at in range(index, index + span.length):
+            count += left.pop(0)
+            found[at] = count
+        index += span.length
+    assert not left
+    return found
