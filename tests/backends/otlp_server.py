@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -25,6 +26,7 @@ class Received:
     Attributes:
         requests: all messages that were taken, in order.
         headers: the fields or the metadata of each request, taken or not, names in lower case.
+        connections: how many were made, over HTTP.
         bodies: sizes of the bodies of HTTP requests, as they were sent.
         answers: how the next requests are answered; when there are no more, they are taken. Over HTTP: status, fields, body.
             Over gRPC: a function that is given the context, and returns the answer or aborts.
@@ -36,6 +38,7 @@ class Received:
         self.bodies: list[int] = []
         self.answers: list[Any] = []
         self.port = 0
+        self.connections = 0
 
     def metrics(self, last: int = 0) -> dict[str, Any]:
         """Return the metrics of the last requests, of all by default, by name."""
@@ -79,21 +82,24 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 50
     received: Received
 
+    def __init__(self, *arguments: Any) -> None:
+        self.lock = threading.Lock()
+        self.open: set[Any] = set()
+        super().__init__(*arguments)
+
     def shutdown_request(self, request: Any) -> None:
         with self.lock:
             self.open.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that went away, or speak no TLS."""
+
     def process_request(self, request: Any, client_address: Any) -> None:
         with self.lock:
             self.open.add(request)
+            self.received.connections += 1
         super().process_request(request, client_address)
-
-    lock = threading.Lock()
-
-    def __init__(self, *arguments: Any) -> None:
-        self.open: set[Any] = set()
-        super().__init__(*arguments)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -148,7 +154,8 @@ def http_receiver(port: int = 0, received: Received | None = None, tls: Any = No
         with server.lock:
             still_open = list(server.open)
         for connection in still_open:
-            _Server.shutdown_request(server, connection)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         server.server_close()
 
 

@@ -60,7 +60,7 @@ class Program:
             self._process.wait()
             self._process = None
 
-    def wait(self, read: Callable[[], T | None], what: str, seconds: float = 30) -> T:
+    def wait(self, read: Callable[[], T | None], what: str, seconds: float = 60) -> T:
         """Return the first result of `read` that is not None; fail with the end of the log if there is none in time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

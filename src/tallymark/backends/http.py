@@ -14,7 +14,7 @@ from tallymark.metric.validation import check_type
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Auth", "http_client"]
+__all__ = ["Auth", "http_client", "http_fields"]
 
 Auth: TypeAlias = tuple[str, str] | str
 """A user and a password, or a token."""
@@ -44,9 +44,20 @@ def http_client(
     """
     check_type("url", url, str)
     address = Address.parse(url)
-    fields = _checked_headers(headers)
+    fields = http_fields(address, headers, auth)
     if tls is not None and not isinstance(tls, ssl.SSLContext):
         raise TypeError(f"tls must be an ssl.SSLContext, such as ssl.create_default_context(cafile=…), not {_type(tls)}")
+    return HTTPClient(address, fields, tls)
+
+
+def http_fields(address: Address, headers: Mapping[str, str] | None, auth: Auth | None) -> dict[str, str]:
+    """Return the fields of each request: `headers`, and what `auth` becomes.
+
+    Raises:
+        TypeError: one of them has another type.
+        ValueError: one of them cannot be sent, or there are credentials in two places.
+    """
+    fields = _checked_headers(headers)
     places = [
         *(["the URL"] if address.credentials else []),
         *(["headers"] if _AUTHORIZATION in map(str.lower, fields) else []),
@@ -56,7 +67,7 @@ def http_client(
         raise ValueError(f"{address.url}: there are credentials in {' and in '.join(places)}; give them once")
     if auth is not None:
         fields["Authorization"] = _authorization(auth)
-    return HTTPClient(address, fields, tls)
+    return fields
 
 
 def _authorization(auth: object) -> str:

@@ -6,12 +6,12 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from tallymark.backends.http import http_fields
 from tallymark.backends.otlp_resource import Identity
 from tallymark.backends.otlp_tls import Certificates
 from tallymark.backends.otlp_variables import COMPRESSIONS, PROTOCOLS, Variables, address_of, header_problem
 from tallymark.client.deadline import Deadline
 from tallymark.log import logger
-from tallymark.metric.shared.printable import printable
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
 from tallymark.report.errors import SendError
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from tallymark.backends.http import Auth
     from tallymark.backends.otlp_resource import Value
     from tallymark.metric.snapshot import Snapshot
 
@@ -38,7 +39,8 @@ class OTLP(Backend):
     Args:
         url: such as `http://127.0.0.1:4318/v1/metrics`, or `http://127.0.0.1:4317` with gRPC. It may have a user and password.
         protocol: `"http/protobuf"`, or `"grpc"`, which needs the extra `otlp-grpc`.
-        headers: fields of each request, such as a token.
+        headers: fields of each request, such as `{"X-Scope-OrgID": "team"}`.
+        auth: `(user, password)`, or the text of a token, which is sent as `Authorization: Bearer …`.
         temporality: `"cumulative"`: totals, which are right whatever is lost; or `"delta"`: what was added since the report
             before.
         compression: `"none"` or `"gzip"`.
@@ -55,10 +57,7 @@ class OTLP(Backend):
         tags: for all series; a series' own win.
 
     Attributes:
-        shared_name: what all processes that share the registry call it, such as its path; empty if it is not shared. Whoever
-            reports sets it.
         rejected_points: data points that the server told it did not take, of requests that it took.
-        on_dropped: is called with a metric and a reason, when data was dropped.
 
     Raises:
         TypeError: an argument has another type.
@@ -75,6 +74,7 @@ class OTLP(Backend):
         *,
         protocol: Literal["http/protobuf", "grpc"] | None = None,
         headers: Mapping[str, str] | None = None,
+        auth: Auth | None = None,
         temporality: Literal["cumulative", "delta"] | None = None,
         compression: Literal["none", "gzip"] | None = None,
         timeout: float | None = None,
@@ -97,19 +97,28 @@ class OTLP(Backend):
         self._compression = _chosen("compression", compression, COMPRESSIONS, variables.compression)
         self._timeout = variables.timeout() if timeout is None else _seconds(timeout)
         self._address = variables.address(self.protocol) if url is None else address_of(_text("url", url), self.protocol)
-        self._headers = variables.headers() if headers is None else _checked_headers(headers)
+        self._headers = self._fields(headers, auth, variables.headers() if headers is None else {}, is_ours=url is not None)
         self._certificates = Certificates.of(
             {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
         )
         self._identity = Identity(resource or {}, os.environ)
-        self.shared_name = ""
         self.rejected_points = 0
-        self.on_dropped: Callable[[str, str], None] | None = None
         self._target: dict[str, str] = {}
         self._logged = ""
         self._process = os.getpid()
-        self._export, self._response = _messages()
+        self._export, self._partial_success = _messages()
         self._wire = self._open()
+
+    def _fields(
+        self, headers: Mapping[str, str] | None, auth: Auth | None, others: dict[str, str], *, is_ours: bool
+    ) -> dict[str, str]:
+        """Return all header fields. Those of the environment, `others`, give way to arguments, a password in the URL too."""
+        fields = {name.lower(): value for name, value in http_fields(self._address, headers, auth).items()}
+        for problem in filter(None, [header_problem(name, value) for name, value in fields.items()]):
+            raise ValueError(f"headers: {problem}")
+        if is_ours and self._address.credentials:
+            others.pop("authorization", None)
+        return {**others, **fields}
 
     def _open(self) -> Any:
         if self.protocol == "http/protobuf":
@@ -162,15 +171,13 @@ class OTLP(Backend):
     def _read(self, answer: bytes) -> None:
         """Count and log what a server did not take of a request that it took. It must not be sent again."""
         try:
-            partial = self._response.FromString(answer).partial_success
-        except ValueError:  # the base of DecodeError
-            self._log("answers in words that are not OTLP's; is this its URL?")
+            rejected, words = self._partial_success(answer)
+        except ValueError as error:
+            self._log(str(error))
             return
-        rejected, words = partial.rejected_data_points, printable(partial.error_message[:300].strip())
-        if rejected > 0:
+        if rejected:
             self.rejected_points += rejected
-            if self.on_dropped is not None:
-                self.on_dropped(self.kind, "partial_success")
+            self.dropped(self.kind, "partial_success")  # it does not tell of which metrics
             self._log(f"rejected data points: {words or 'it does not say why'}")
         elif words:
             self._log(f"warns: {words}")
@@ -195,14 +202,13 @@ class OTLP(Backend):
 
 
 def _messages() -> tuple[Any, Any]:
-    """Return the exporter, and the message that servers answer with."""
+    """Return the exporter, and what reads the answers of servers."""
     try:
-        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
-
+        from tallymark.backends.otlp_answer import partial_success
         from tallymark.export import otlp
     except ImportError as error:
         raise ImportError("OTLP needs the package opentelemetry-proto: pip install 'tallymark[otlp]'") from error
-    return otlp, ExportMetricsServiceResponse
+    return otlp, partial_success
 
 
 def _chosen(name: str, given: object, allowed: Collection[str], variable: Callable[[], str]) -> str:
@@ -224,15 +230,3 @@ def _seconds(timeout: float) -> float:
     if not 0.0 < timeout < 86400.0:
         raise ValueError(f"timeout must be above 0 and below a day, not {timeout!r}")
     return float(timeout)
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    checked = {}
-    for name, value in headers.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError("headers: names and values must be str")
-        problem = header_problem(name, value)
-        if problem:
-            raise ValueError(f"headers: {problem}")
-        checked[name.lower()] = value
-    return checked

@@ -8,10 +8,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsPartialSuccess
-
 from tallymark.backends.answers import check_answer
+from tallymark.backends.otlp_answer import words_of_status
 from tallymark.client.errors import ClientError
 from tallymark.client.http import HTTPClient
 from tallymark.frozen import replace
@@ -83,7 +81,7 @@ def _compressed(message: bytes) -> bytes:
 
 def _check(address: Address, answer: Answer) -> None:
     if answer.status >= 400 and "protobuf" in (answer.headers.get("Content-Type") or ""):
-        answer = replace(answer, body=_words(answer.body))
+        answer = replace(answer, body=words_of_status(answer.body))
     try:
         check_answer(address, answer)
     except TooLargeError:
@@ -92,12 +90,3 @@ def _check(address: Address, answer: Answer) -> None:
         if error.again and answer.status not in _LATER:
             raise SendError(str(error), again=False) from None
         raise
-
-
-def _words(body: bytes) -> bytes:
-    """Return the text of a message `google.rpc.Status`, whose first two fields have the types of this message's."""
-    try:
-        words: bytes = ExportMetricsPartialSuccess.FromString(body).error_message.encode()
-    except DecodeError:
-        return body
-    return words

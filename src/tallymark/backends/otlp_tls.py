@@ -6,6 +6,7 @@ import os
 import ssl
 from typing import TYPE_CHECKING
 
+from tallymark.backends.otlp_variables import read_pem
 from tallymark.frozen import Frozen
 from tallymark.log import logger
 from tallymark.metric.validation import check_type
@@ -59,8 +60,11 @@ class Certificates(Frozen):
         """Return what HTTP takes; None: as the system does it.
 
         Raises:
-            OSError: a file cannot be read, or is no PEM file.
+            OSError: a file cannot be read, or its certificate or key cannot be used.
+            ValueError: it is no PEM file.
         """
+        for path in filter(None, (self.certificate, self.client_key, self.client_certificate)):
+            read_pem(path)  # for an error that names it
         if self.tls is not None or not (self.certificate or self.client_certificate):
             return self.tls
         context = ssl.create_default_context(cafile=self.certificate)
@@ -81,7 +85,4 @@ class Certificates(Frozen):
 
 
 def _read(path: str | None) -> bytes | None:
-    if path is None:
-        return None
-    with open(path, "rb") as file:
-        return file.read()
+    return None if path is None else read_pem(path)

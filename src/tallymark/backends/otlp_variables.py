@@ -15,7 +15,7 @@ from tallymark.log import logger
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem"]
+__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem", "read_pem"]
 
 PROTOCOLS = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
 COMPRESSIONS = {"none": "none", "gzip": "gzip"}
@@ -85,17 +85,15 @@ class Variables:
         return int(value[:10]) / 1000.0
 
     def file(self, name: str) -> str | None:
-        """Return the path that a variable has: of `CERTIFICATE`, `CLIENT_KEY` or `CLIENT_CERTIFICATE`. None: not readable."""
+        """Return the path that a variable has: of `CERTIFICATE`, `CLIENT_KEY` or `CLIENT_CERTIFICATE`. None: no PEM file."""
         full, value = self._find(name)
-        if not value:
-            return None
         try:
-            with open(value, "rb") as file:
-                file.read(1)
+            if value:
+                read_pem(value)
         except (OSError, ValueError) as error:
-            _warn(full, f"names a file that cannot be read ({error})", "none")
+            _warn(full, f"cannot be used: {error}", "none")
             return None
-        return value
+        return value or None
 
     def headers(self) -> dict[str, str]:
         """Return header fields: `name=value`, separated by commas; values have percent codes."""
@@ -157,6 +155,20 @@ def header_problem(name: str, value: str) -> str:
     if not (value.isascii() and value.isprintable()):
         return f"the value of {name[:40]!r} has characters that are not printable ASCII"
     return ""
+
+
+def read_pem(path: str) -> bytes:
+    """Return a PEM file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no PEM file.
+    """
+    with open(path, "rb") as file:
+        text = file.read(2**20)
+    if b"-----BEGIN " not in text:
+        raise ValueError(f"{path} is no PEM file, in which a line begins with -----BEGIN")
+    return text
 
 
 def _listed(allowed: Iterable[str]) -> str:

@@ -80,9 +80,9 @@ def sum_points(
 
 
 def summary_points(data: SummaryData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool) -> bytes:
-    """Return counts and sums: totals as summaries without quantiles; differences, which these cannot have, as histograms.
+    """Return counts and sums: totals as summaries; differences, which these cannot be, as histograms without buckets.
 
-    Both have the same fields, but for the tag of their attributes.
+    Both have the same fields, but for the tag of their attributes, and the quantiles that other libraries tell.
     """
     counts = [min(count, MOST) for count in data.counts[rows]]
     starts = times.starts(data.created[rows], delta=delta)
@@ -93,7 +93,14 @@ def summary_points(data: SummaryData, rows: slice, times: Times, more: Mapping[s
     attributes = column_of_attributes(data.tags[rows], more)
     if delta:
         attributes, bodies = _changed(counts, [with_tag(one, HISTOGRAM) for one in attributes], bodies)
+    elif data.quantiles:
+        bodies = [body + _quantiles(pairs) for body, pairs in zip(bodies, data.quantiles[rows], strict=True)]
     return _points(attributes, bodies)
+
+
+def _quantiles(pairs: Sequence[tuple[float, float]]) -> bytes:
+    """Return the field `quantile_values`: messages of two doubles."""
+    return b"".join([b"\x32\x12" + _double(0x09, quantile) + _double(0x11, value) for quantile, value in pairs])
 
 
 def histogram_points(data: HistogramData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool) -> bytes:

@@ -36,6 +36,8 @@ class Backend(ABC):
         at_least_once: True if it answers, so that what was not answered is sent again; False if nobody knows what arrives.
         keeps: which reports wait while it cannot be reached: all, for as long as there is room, or only the latest.
         most_bytes: of the parts of one request.
+        shared_name: what all processes that share the registry call it, such as its path; whoever reports sets it. Empty: the
+            registry is this process' own.
         on_dropped: what to tell of data that the format cannot carry: the metric and a reason; None: nobody.
 
     Raises:
@@ -48,6 +50,7 @@ class Backend(ABC):
     temporality: Literal["cumulative", "delta"] = "cumulative"
     keeps: Literal["all", "latest"] = "all"
     most_bytes: int = 2**20
+    shared_name: str = ""
 
     def __init__(
         self,
