@@ -1,4 +1,4 @@
-"""Units in words, as names of metrics have them, for UCUM's codes, as OpenTelemetry has them."""
+"""Units in words, as names of metrics have them, for UCUM's codes, as OpenTelemetry has them.
 
 Source: https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/, section "Metric Metadata".
 """

@@ -130,6 +130,8 @@ def _place(form: Form, wire: str, parts: SplitResult, query: Mapping[str, str]) 
         if parts.netloc or not parts.path.startswith("/"):
             raise ConfigurationError("takes an absolute path, after three slashes")
         return parts.path
+    if "@" in parts.netloc and not _has_http(form):
+        raise ConfigurationError("takes no user and no password")
     if not parts.netloc and not wire.startswith("unix"):
         raise ConfigurationError("names no host")
     begins = f"{form.wires[wire]}://" if form.wires[wire] else ""
