@@ -10,9 +10,9 @@ from typing import Any
 import cramjam
 import pytest
 from receiving_server import ReceivingServer, receiving
-from remote_write_messages import WriteRequest, ended, values
 
 import tallymark as tm
+from remote_write_messages import WriteRequest, ended, values
 from tallymark.backends import RemoteWrite
 from tallymark.client.deadline import Deadline
 from tallymark.report.errors import SendError, TooLargeError

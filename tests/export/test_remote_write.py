@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from protobuf_pages import samples_of_text
-from remote_write_messages import TYPES, decoded, labels_of, series, sides, values
 
 import tallymark as tm
 from everything import everything, family, tags
+from remote_write_messages import TYPES, decoded, labels_of, series, sides, values
 from tallymark.engine.exemplar import Exemplar
 from tallymark.export import protobuf_labels
 from tallymark.export.relabelling import Relabelling

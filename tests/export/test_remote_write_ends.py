@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from remote_write_messages import decoded, ended, values
 
 import tallymark as tm
 from everything import family, tags
+from remote_write_messages import decoded, ended, values
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
 
