@@ -109,6 +109,7 @@ DOGSTATSD = Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "val
 
 class TagTexts(dict["Mapping[str, str]", str]):
     """The text of each tag set in one dialect, made once. A tag with an empty value is left out: to servers, both are the same.
+    The values of two tags whose keys become the same are joined.
 
     Args:
         dialect: of the server.
@@ -129,17 +130,20 @@ class TagTexts(dict["Mapping[str, str]", str]):
 
     def __missing__(self, tags: Mapping[str, str]) -> str:
         merged = {**self._common, **tags} if self._common else tags
-        parts = [self._tag(key, merged[key]) for key in sorted(merged) if merged[key]]
-        text = self[tags] = f"{self.dialect.begin}{self.dialect.between.join(parts)}" if parts else ""
+        told: dict[str, str] = {}
+        for key in sorted(merged):
+            if value := merged[key]:
+                safe, text = self._keys.get(key) or self._kept_key(key), self._value(value)
+                self.changed = self.changed or text != value or safe != key
+                told[safe] = f"{told[safe]}_{text}" if safe in told else text
+        equals = self.dialect.equals
+        pairs = self.dialect.between.join([f"{key}{equals}{value}" for key, value in told.items()])
+        text = self[tags] = f"{self.dialect.begin}{pairs}" if pairs else ""
         return text
 
-    def _tag(self, key: str, value: str) -> str:
-        safe_key, safe_value = self._keys.get(key) or self._kept_key(key), self.dialect.value(value)
-        if self._only_ascii:
-            safe_value = _NOT_ASCII.sub("_", safe_value)
-        if safe_value != value or safe_key != key:
-            self.changed = True
-        return f"{safe_key}{self.dialect.equals}{safe_value}"
+    def _value(self, value: str) -> str:
+        safe = self.dialect.value(value)
+        return _NOT_ASCII.sub("_", safe) if self._only_ascii else safe
 
     def _kept_key(self, key: str) -> str:
         if len(self._keys) > _MOST_KEYS:
