@@ -118,7 +118,7 @@ def test_series_are_tagged_with_their_scope_and_the_resource_is_told(registry: t
 
 
 def test_attributes_that_are_no_text_are_json(registry: tm.Registry, provider: MeterProvider) -> None:
-    provider.get_meter("m").create_counter("hits").add(1, {"ok": True, "n": 5, "of": ["a", "b"], "http.route": "/"})
+    provider.get_meter("m").create_counter("hits").add(1, {"ok": True, "n": 5, "of": ("a", "b"), "http.route": "/"})
     (found,) = registry.snapshot()["hits"]
     assert dict(found.tags) == {"ok": "true", "n": "5", "of": '["a", "b"]', "http.route": "/"}
 

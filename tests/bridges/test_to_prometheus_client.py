@@ -13,7 +13,6 @@ import pytest
 from pages import openmetrics, prometheus
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.registry import DuplicateTimeseries
 
 import tallymark as tm
 
@@ -82,7 +81,7 @@ def test_a_name_that_theirs_have_raises_at_once(registry: tm.Registry) -> None:
     other = CollectorRegistry(auto_describe=True)
     theirs.Counter("hits", "", registry=other)
     registry.counter("hits").inc()
-    with pytest.raises(DuplicateTimeseries, match="hits_total"):
+    with pytest.raises(ValueError, match="hits_total"):
         other.register(tm.bridges.to_prometheus_client(registry))
 
 

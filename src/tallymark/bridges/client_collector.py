@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tallymark.bridges.client_family import families_of
+from tallymark.bridges.client_family import Series, families_of
 from tallymark.bridges.client_metrics import ClientMetrics
 from tallymark.bridges.extras import imported
 from tallymark.bridges.underway import crossing, underway
@@ -75,6 +76,8 @@ class ClientCollector:
             raise TypeError(f"from_prometheus_client() takes a CollectorRegistry, not {type(theirs).__name__}")
         self._theirs = theirs
         self._logged = False
+        self._series = Series()
+        self._reading = threading.RLock()  # their collectors may read our registry
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ClientCollector) and other._theirs is self._theirs
@@ -90,7 +93,8 @@ class ClientCollector:
         """Return the families of all their collectors; `reject` is told of those that fail."""
         if self._is_asked_by_them():
             return []
-        with crossing(self):
+        with crossing(self), self._reading:
+            self._series.begin()
             return list(self._families(reject))
 
     def _families(self, reject: Reject) -> Iterator[FamilySnapshot]:
@@ -99,7 +103,7 @@ class ClientCollector:
             try:
                 for metric in collector.collect():
                     name = str(metric.name)
-                    yield from families_of(metric)
+                    yield from families_of(metric, self._series)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # whatever it is, it is not the end of a scrape
@@ -107,7 +111,7 @@ class ClientCollector:
         told: Any = getattr(self._theirs, "get_target_info", None)
         target = told() if told is not None else None
         if target:
-            yield from families_of(_Target(target))
+            yield from families_of(_Target(target), self._series)
 
     def _collectors(self) -> list[Any]:
         """Return what is asked: each collector, since of all together nobody could ask the rest after one fails."""

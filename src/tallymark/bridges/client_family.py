@@ -14,7 +14,7 @@ from tallymark.read.headers import Header
 from tallymark.read.text import tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import TypeAlias
 
     from tallymark.engine import TagSet
@@ -22,16 +22,40 @@ if TYPE_CHECKING:
 
     Noted: TypeAlias = dict[TagSet, list[tuple[float, Exemplar]]]  # by series, each with the bound of its bucket
 
-__all__ = ["families_of"]
+__all__ = ["Series", "families_of"]
 
 _GAUGES = ("unknown", "untyped", "gauge", "gaugehistogram")
 """Types whose samples may go up and down. A snapshot has no other type for them."""
 
+
+class Series:
+    """The tags of all series, kept from one reading to the next: to make them anew would cost more than to read the rest."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[tuple[str, Any], ...], TagSet] = {}
+        self._read: dict[tuple[tuple[str, Any], ...], TagSet] = {}
+
+    def begin(self) -> None:
+        """Begin a reading: what the last one did not have is forgotten."""
+        self._known, self._read = self._read, {}
+
+    def tags(self, labels: Mapping[str, Any]) -> TagSet:
+        """Return labels as tags."""
+        key = tuple(labels.items())
+        found = self._read.get(key)
+        if found is None:
+            found = self._read[key] = self._known.get(key) or tags_of(labels)
+        return found
+
+
 _EXACT = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*", re.ASCII)
 
 
-def families_of(metric: Any) -> Iterator[FamilySnapshot]:
+def families_of(metric: Any, series: Series) -> Iterator[FamilySnapshot]:
     """Yield the families that a `Metric` is: one, but of a gauge histogram one for each name of its samples.
+
+    Args:
+        series: knows the tags of earlier readings.
 
     Raises:
         Exception: of any type: the metric is not what prometheus_client could show.
@@ -47,7 +71,7 @@ def families_of(metric: Any) -> Iterator[FamilySnapshot]:
         edge = str(labels.pop("le", "")) if sample.name.endswith("_bucket") else ""
         if edge and isnan(float(edge)):
             raise ValueError(f"{sample.name} has a bucket whose bound is {edge}")
-        tags = tags_of(labels)
+        tags = series.tags(labels)
         families.adder(_allowed(str(sample.name)))(tags, edge, float(sample.value))
         if sample.exemplar is not None:
             noted.setdefault(tags, []).append((float(edge or inf), _exemplar(sample.exemplar)))

@@ -89,7 +89,7 @@ def configure(
 
     Args:
         registry: whose metrics; by default the current registry at the time of this call.
-        environ: the variables to use, instead of `os.environ`.
+        environ: the variables to use, instead of `os.environ`. What only the backend OTLP reads, it reads there.
         strict: raise for a setting that is not understood, before anything is started; and for one that cannot be followed.
 
     Raises:

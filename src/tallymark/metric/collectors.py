@@ -134,7 +134,7 @@ def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:
     if not isinstance(given, FamilySnapshot) or type(given.data) not in DATA_TYPES:
         raise TypeError(f"collect() returns families, which tm.family() makes, not {type(given).__name__}")
     values = [_value_of(given.data, row) for row in range(len(given))]
-    pairs = [({**common, **tags}, value) for tags, value in zip(given.data.tags, values, strict=True)]
+    pairs = [({**common, **tags} if common else tags, value) for tags, value in zip(given.data.tags, values, strict=True)]
     kind: Any = given.kind
     if isinstance(given.data, StateSetData) and given.data.key != "state":
         kind = "gauge"
