@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
@@ -104,6 +105,8 @@ class Graphite(Backend):
         except (ConnectionResetError, BrokenPipeError):
             raise SendError(f"{self.address} closed the connection before it had read all") from None
         except OSError as error:
+            if error.errno == errno.ENOTCONN:  # told by `shutdown`
+                raise SendError(f"{self.address} closed the connection before it had read all") from None
             raise SendError(f"{self.address} {trouble(self._address, error)}") from error
         return sum(map(len, parts))
 

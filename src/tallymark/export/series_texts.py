@@ -70,7 +70,7 @@ class SeriesTexts:
             if kept is None or kept.tags != family.data.tags:
                 kept = self._made(family.data, kept)
             self._kept[key] = kept
-            data = merged(family.data, kept.groups) if kept.groups or not kept.texts else family.data
+            data = merged(family.data, kept.groups) if kept.groups else family.data
             yield Series(family, data, kept.texts, kept.groups, kept.exact)
 
     def _made(self, data: Data, before: _Kept | None) -> _Kept:
@@ -79,7 +79,7 @@ class SeriesTexts:
         written: list[Written] = []
         for rows in portions(len(data.tags)):
             for tags in data.tags[rows]:
-                written.append(known.get(tags) or write({**common, **tags} if common else tags))
+                written.append(known.get(tags) or write(dict(sorted({**common, **tags}.items())) if common else tags))
         rows_told = [row for row, (text, _) in enumerate(written) if text is not None]
         texts = [text for text, _ in written if text is not None]
         groups = [[rows_told[at] for at in some] for some in groups_of(texts)]
