@@ -47,7 +47,9 @@ FORMS = {
     "dogstatsd": _form("DogStatsD", _SOCKETS, {"datagram_bytes": as_whole}, "dogstatsd+unix:///var/run/datadog/dsd.socket"),
     "graphite": _form("Graphite", {"": ""}, {"tagged": as_flag}, "graphite://127.0.0.1:2003"),
     "influxdb": _form(
-        "InfluxDB", _HTTP, {"database": str, "org": str, "bucket": str, **_SECRETS}, "influxdb+http://127.0.0.1:8086?database=x"
+        "InfluxDB", _HTTP,
+        {"database": str, "retention_policy": str, "org": str, "bucket": str, "compress": as_flag, **_SECRETS},
+        "influxdb+http://127.0.0.1:8086?database=x",
     ),
     "otlp": _form(
         "OTLP", {**_HTTP, **_GRPC}, {"temporality": str, "compression": str, **_SECRETS}, "otlp+http://127.0.0.1:4318"
