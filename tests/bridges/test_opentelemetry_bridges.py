@@ -179,6 +179,26 @@ def test_units_are_those_of_the_specification() -> None:
     assert tuple(unit_of_sign(ucum(unit), gauge=False) for unit in units) == units
 
 
+def test_a_callback_that_reads_our_registry_does_not_wait_for_ever(
+    registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tallymark.bridges.sdk_metric_reader._PATIENCE", 0.05)
+    memory, found = InMemoryMetricReader(), []
+
+    def callback(options: CallbackOptions) -> Iterable[Observation]:
+        found.append([one.name for one in registry.snapshot().families])
+        yield Observation(1)
+
+    registry.counter("ours").inc()
+    provider = MeterProvider([memory, tm.bridges.from_opentelemetry(registry)], shutdown_on_exit=False)
+    provider.get_meter("m").create_observable_gauge("theirs", [callback])
+    assert list(metrics(memory.get_metrics_data())) == ["theirs"]
+    assert found == [["ours", "tallymark_series"]]
+    assert "does one of its callbacks read this registry?" in caplog.text
+    assert "theirs" in registry.snapshot()
+    provider.shutdown()
+
+
 # Ours in theirs
 
 

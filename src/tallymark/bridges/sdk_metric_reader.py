@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RegistryReader"]
 
+_PATIENCE = 5.0
+"""Seconds to wait for others who read the SDK, as a scrape can."""
+
 
 class RegistryReader(MetricReader):
     """Shows what the SDK measures in a registry; made by `from_opentelemetry`. It is told totals, whatever others are told."""
@@ -41,10 +44,24 @@ class RegistryReader(MetricReader):
         if self._collect is None:
             return None
         with self._reading:
+            self._wait_for_sdk()
             self._received = None
             self.collect()
             received, self._received = self._received, None
         return received
+
+    def _wait_for_sdk(self) -> None:
+        """Wait while another reader reads the SDK. If a callback of the SDK asks us, that would never end: raise then.
+
+        Raises:
+            TimeoutError: it is still being read.
+        """
+        lock: Any = getattr(getattr(self._collect, "__self__", None), "_lock", None)
+        if lock is None:  # a version that has no such lock
+            return
+        if not lock.acquire(timeout=_PATIENCE):
+            raise TimeoutError(f"it is being read since {_PATIENCE:g} s; does one of its callbacks read this registry?")
+        lock.release()
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any) -> None:
         self._received = metrics_data
