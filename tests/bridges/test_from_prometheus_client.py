@@ -296,7 +296,7 @@ NAMES = st.from_regex(r"[a-zA-Z_:][a-zA-Z0-9_:]{0,9}", fullmatch=True)
 VALUES = st.floats(allow_nan=False) | st.integers(-(2**60), 2**60)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(NAMES, st.lists(st.tuples(st.text(max_size=5), VALUES), max_size=5, unique_by=lambda one: one[0]))
 def test_any_gauge_is_shown_as_they_show_it(name: str, series: list[tuple[str, float]]) -> None:
     other = theirs.CollectorRegistry()

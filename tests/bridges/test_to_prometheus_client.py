@@ -93,6 +93,7 @@ def test_metrics_can_be_asked_for_by_name(registry: tm.Registry) -> None:
     assert list(prometheus(theirs.generate_latest(other.restricted_registry(["hits_total"])))) == ["hits"]
 
 
+@pytest.mark.slow
 def test_their_server_shows_ours(registry: tm.Registry, other: Any) -> None:
     registry.counter("hits").inc(5, a="b")
     server, thread = theirs.start_http_server(0, addr="127.0.0.1", registry=other)

@@ -67,6 +67,8 @@ MEANT: list[tuple[str, str, object, dict[str, Any]]] = [
      {"auth": "t", "headers": {"X-Scope-OrgID": "team"}}),
     ("pushgateway+http://h:9091?job=nightly%20run&grouping=instance=a,zone=b&method=add", "Pushgateway", "http://h:9091",
      {"job": "nightly run", "grouping": {"instance": "a", "zone": "b"}, "method": "add"}),
+    ("pushgateway+http://h?job=x&grouping.path=/a,b%26&grouping=zone=b", "Pushgateway", "http://h",
+     {"job": "x", "grouping": {"path": "/a,b&", "zone": "b"}}),
     ("textfile:///var/lib/x.prom", "TextFile", "/var/lib/x.prom", {}),
     ("jsonl:///var/log/x", "JSONLines", "/var/log/x", {}),
     ("statsd://h?prefix=shop.&include=a*,b*&exclude=c&tags=a=b,c=d", "StatsD", "udp://h",

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from tallymark import backends
 from tallymark.configuration.errors import ConfigurationError
 from tallymark.configuration.forms import SCHEMES
-from tallymark.configuration.values import near
+from tallymark.configuration.values import as_pairs, near
 from tallymark.metric.shared.printable import printable
 
 if TYPE_CHECKING:
@@ -92,13 +92,18 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
         if beginning:
             found[beginning][name.removeprefix(beginning)] = text
             continue
+        option, dot, key = name.partition(".")
+        if dot and key and form.options.get(option) is as_pairs:
+            found.setdefault(option, {})[key] = text
+            continue
         if name not in form.options:
             known = [*sorted(form.options), *(["header.NAME", "query.NAME"] if _has_http(form) else [])]
             raise ConfigurationError(f"has no option {_name(name)}{near(name, form.options)}; there are {', '.join(known)}")
         try:
-            found[name] = form.options[name](text)
+            value = form.options[name](text)
         except ConfigurationError as error:
             raise ConfigurationError(f"its option {name} {error}") from None
+        found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
     return found
 
 
