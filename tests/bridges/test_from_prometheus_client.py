@@ -29,6 +29,7 @@ from prometheus_client.core import (
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 import tallymark as tm
+from tallymark.bridges import client_family
 
 
 @pytest.fixture
@@ -149,6 +150,25 @@ def test_it_reads_as_it_is_now(shown: tm.Registry, other: Any) -> None:
     assert shown.snapshot()["c_total"].data.values == (2.0,)
     other.unregister(counter)
     assert "c_total" not in shown.snapshot()
+
+
+def test_tags_are_made_once_and_kept_no_longer_than_they_are_read(
+    shown: tm.Registry, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    make = client_family.tags_of
+    monkeypatch.setattr(client_family, "tags_of", lambda labels: made.append(labels) or make(labels))
+    counter = theirs.Counter("c", "", ["a"], registry=other)
+    for _ in range(3):
+        counter.labels("x").inc()
+        shown.snapshot()
+    assert made == [{"a": "x"}]
+    counter.remove("x")
+    for _ in range(2):
+        shown.snapshot()
+    counter.labels("x").inc()
+    shown.snapshot()
+    assert made == [{"a": "x"}] * 2
 
 
 def test_two_bridges_to_one_registry_are_one(shown: tm.Registry, other: Any) -> None:

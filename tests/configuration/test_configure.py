@@ -79,10 +79,10 @@ def test_called_twice_it_is_the_same_and_starts_nothing(configured: Any, registr
 
 
 def test_closing_the_registry_closes_what_was_started(configured: Any, registry: tm.Registry) -> None:
-    with configured(TALLYMARK_SERVE=":0") as first:
-        registry.close()
-        with pytest.raises(urllib.error.URLError):
-            page(first.server)
+    first = configured(TALLYMARK_SERVE=":0")
+    registry.close()
+    with pytest.raises(urllib.error.URLError):
+        page(first.server)
     assert configured(TALLYMARK_SERVE=":0") is not first
 
 
