@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import TypeAlias
 
-    from tallymark.engine.reference import Family, TagSet
+    from tallymark.engine.reference import Family, Instrument, TagSet
 
     ExemplarSource: TypeAlias = Callable[[], Mapping[str, object] | None]
 
@@ -172,9 +172,10 @@ class FamilyHooks(Frozen):
         uptime: seconds on a clock that never steps, for `ttl`.
         settle: counts what could not be counted while shared memory could not be changed; returns True once that is done.
         exemplars: returns what identifies the present record, or None; None where the registry asks nobody.
+        leaving: called with a series that is about to be removed by hand, and when it was created; empty where nobody asks.
     """
 
-    __slots__ = ("exemplars", "now", "readmit", "reject", "settle", "uptime")
+    __slots__ = ("exemplars", "leaving", "now", "readmit", "reject", "settle", "uptime")
 
     reject: Callable[[str, str, Callable[[], str]], None]
     readmit: Callable[[Family], bool]
@@ -182,6 +183,7 @@ class FamilyHooks(Frozen):
     uptime: Callable[[], float]
     settle: Callable[[], bool]
     exemplars: ExemplarSource | None
+    leaving: list[Callable[[Instrument, float], None]]
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class FamilyHooks(Frozen):
         uptime: Callable[[], float],
         settle: Callable[[], bool] = bool,
         exemplars: ExemplarSource | None = None,
+        leaving: list[Callable[[Instrument, float], None]] | None = None,
     ) -> None:
         _set(self, "reject", reject)
         _set(self, "readmit", readmit)
@@ -198,3 +201,9 @@ class FamilyHooks(Frozen):
         _set(self, "uptime", uptime)
         _set(self, "settle", settle)
         _set(self, "exemplars", exemplars)
+        _set(self, "leaving", [] if leaving is None else leaving)
+
+    def leave(self, series: Instrument, created: float) -> None:
+        """Tell that a series is about to be removed by hand."""
+        for tell in list(self.leaving):
+            tell(series, created)

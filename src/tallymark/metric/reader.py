@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tallymark.engine import Counter, Family, Gauge, TagSet
     from tallymark.engine.options import FamilyOptions
     from tallymark.metric.callback import Callback
+    from tallymark.metric.departures import Departures
     from tallymark.metric.families import Families
     from tallymark.metric.names import ExpositionNames
     from tallymark.metric.rejections import Rejections
@@ -31,6 +32,7 @@ class Reader:
 
     Attributes:
         collectors: the collectors that are asked for further families.
+        departures: keeps what series that end had counted; None while nobody needs that.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Reader:
         self._tags = tags
         self._self_metrics = self_metrics
         self._callbacks: dict[tuple[str, TagSet], CallbackInstrument] = {}
+        self.departures: Departures | None = None
         self._threads: set[int] = set()  # that are taking a snapshot
         self._census_tags: dict[str, TagSet] = {}
 
@@ -61,10 +64,15 @@ class Reader:
         if earlier is None or not earlier.is_of(instrument, callback):  # else what it told would be told again
             self._callbacks[key] = CallbackInstrument(instrument, callback, shared=self._families.is_shared, replaces=earlier)
 
-    def remove_callbacks(self, name: str) -> None:
-        """Forget the callbacks of a metric."""
+    def forget(self, name: str) -> None:
+        """Forget the callbacks of a metric, and tell who needs it what its series hold, before it is unregistered."""
         for key in [key for key in list(self._callbacks) if key[0] == name]:
             self._callbacks.pop(key, None)
+        family = self._families.find(name)
+        if self.departures is not None and family is not None:
+            read = self._read(family, set())
+            if read is not None:
+                self.departures.leave(read)
 
     def clear(self) -> None:
         """Forget all callbacks and collectors."""
@@ -97,12 +105,19 @@ class Reader:
         hidden = {*failed, PROCESS_CPU}
         read = [self._read(family, called) for family in self._families.all() if family.options.name not in hidden]
         families = [family for family in read if family is not None]
+        if self.departures is not None:
+            self.departures.note(families)
         if asks:
             taken = [family.options.name for family in self._families.all()]  # also those that this snapshot leaves out
             families += self.collectors.families([*taken, CENSUS] if self._self_metrics else taken)
         if families and self._self_metrics:
             families.append(self._census(families))
         return Snapshot(tuple(self._named(families)), self._families.hooks.now())
+
+    def note(self) -> None:
+        """Read what instruments hold, if somebody needs to know what series that end had counted."""
+        if self.departures is not None:
+            self._snapshot(set(), asks=False)
 
     def _ask_callbacks(self) -> set[str]:
         """Refresh the instruments that have a callback; return the names of the metrics whose callback failed."""

@@ -168,7 +168,7 @@ class Registry(Instruments):
         return self._reader().collectors.remove(what)
 
     def _unregister(self, name: str) -> bool:
-        self._reader().remove_callbacks(name)
+        self._reader().forget(name)
         return self._families.unregister(name)
 
     def _check_not_taken(self, name: str) -> None:
@@ -186,7 +186,9 @@ class Registry(Instruments):
         least `ttl` apart, find it the same. It is never removed before its last change was read once.
         """
         self._families.sync()
-        return sum([family.expire() for family in self._families.all()])
+        expired = sum([family.expire() for family in self._families.all()])
+        self._reader().note()
+        return expired
 
     def attach(self, reporter: Reporter) -> None:
         """Close `reporter` when the registry is closed."""

@@ -12,10 +12,11 @@ from tallymark.report.condition import Condition
 from tallymark.report.errors import SendError, TooLargeError
 from tallymark.report.health import Health
 from tallymark.report.increments import increments
+from tallymark.report.leaving import Leaving
 from tallymark.report.outbox import Outbox, Report, Request, requests_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tallymark.metric.registry import Registry
     from tallymark.metric.snapshot import Snapshot
@@ -70,6 +71,7 @@ class Delivery:
         self._backoff = Backoff(random=random)
         self._most_bytes = backend.most_bytes
         self._too_full = 0
+        self._leaving = Leaving(registry, most_waiting) if self._deltas else None
         self._clock = clock
 
     @property
@@ -112,29 +114,36 @@ class Delivery:
     def _put(self, snapshot: Snapshot) -> bool:
         if self._deltas and self.outbox and (self.base.one_at_a_time or self.outbox.memory == self._too_full):
             return False
-        before = self.base.before(snapshot)
-        told = self.backend.select(snapshot)
-        since = 0.0
-        if self._deltas:
-            told = increments(before, told)
-            since = 0.0 if before is None else min(before.time, snapshot.time)  # the system's clock may have been set back
         self.backend.on_dropped = self._note_dropped
-        requests = self._requests(Report(snapshot), told, since)
+        requests = self._requests(Report(snapshot), self._parts(snapshot))
         if requests is None:
             self._too_full = self.outbox.memory  # to encode it again is in vain until something was sent
             return False
-        if self._deltas:
+        if self._leaving is not None:
+            self._leaving.told()
             self.base.taken(snapshot)
             if not requests:
                 self.base.settled(snapshot)
         self.outbox.put(requests)
         return True
 
-    def _requests(self, report: Report, told: Snapshot, since: float) -> list[Request] | None:
+    def _parts(self, snapshot: Snapshot) -> Iterator[bytes]:
+        told = self.backend.select(snapshot)
+        if self._leaving is None:
+            yield from self.backend.encode(told, 0.0)
+            return
+        before = self.base.before(snapshot)
+        since = 0.0 if before is None else min(before.time, snapshot.time)  # the system's clock may have been set back
+        gone = self._leaving.before(snapshot)
+        if gone.families:
+            yield from self.backend.encode(increments(before, self.backend.select(gone)), since)
+        yield from self.backend.encode(increments(before, told), since)
+
+    def _requests(self, report: Report, parts: Iterator[bytes]) -> list[Request] | None:
         """Return the requests of a report; None if there is no room for them."""
         requests: list[Request] = []
         needed = 0
-        for request in requests_of(report, self.backend.encode(told, since), self._most_bytes):
+        for request in requests_of(report, parts, self._most_bytes):
             needed += request.memory
             while needed > self.outbox.room:
                 if self._deltas:
@@ -236,12 +245,22 @@ class Delivery:
             self.base.settled(request.report.until)
 
     def close(self) -> None:
-        """Close the backend. What waits is lost."""
+        """Close the backend. What waits is lost, and counted."""
+        for _ in self.outbox.reports():
+            self.health.count("dropped")
         self.outbox.clear()
         self.health.waits(0)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of everything, without a word: what waits is another process'."""
+        if self._leaving is not None:
+            self._leaving.end()
         try:
             self.backend.close()
-        except Exception as error:
+        except BaseException as error:
+            if _ends_thread(error):
+                raise
             self._condition.failed(f"it cannot be closed: {failure_text(error)}", error)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
 from tallymark.metric.delta import delta
+from tallymark.metric.departures import is_total
 from tallymark.metric.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -16,12 +16,7 @@ __all__ = ["grows", "increments"]
 
 def grows(family: FamilySnapshot) -> bool:
     """Return True for a metric whose series only grow: a counter, or a distribution."""
-    match family.data:
-        case SumData(monotonic=monotonic):
-            return monotonic
-        case HistogramData() | ExponentialHistogramData() | SummaryData():
-            return True
-    return False
+    return is_total(family.data)
 
 
 def increments(before: Snapshot | None, after: Snapshot) -> Snapshot:

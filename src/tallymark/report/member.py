@@ -68,7 +68,7 @@ class Member:
     def fork(self) -> None:
         """In a forked child: begin anew. What waits to be sent, and what is open, is the parent's."""
         if self.delivery is not None:
-            self.delivery.backend.close()
+            self.delivery.abandon()
         begin_at_fork(self.registry, self._backend)
         self._clear()
 

@@ -7,6 +7,7 @@ reporters and backends is used by one thread, without a lock.
 from __future__ import annotations
 
 from _thread import get_ident
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,7 @@ class Rounds:
         self.abandon = forked
         self._inbox: SimpleQueue[Order | None] = SimpleQueue()
         self._attempt: Deadline | None = None
+        self._has_ended = False
         self._last: Deadline | None = None
         self._share: Deadline | None = None
 
@@ -70,6 +72,8 @@ class Rounds:
     def ask(self, order: Order | None = None) -> None:
         """Have an order done soon; without one, look at what is due. May be called from anywhere."""
         self._inbox.put(order)
+        if self._has_ended:
+            self._finish_all()
 
     def is_this_thread(self) -> bool:
         """Return True if the caller is called by what the rounds do: it cannot wait for them."""
@@ -106,7 +110,21 @@ class Rounds:
             self._make_last_reports()
         finally:
             self.release()
+            self._has_ended = True
+            self._finish_all()
             self.thread = 0
+
+    def _finish_all(self) -> None:
+        """Let go on who waits in vain, as all reporters are closed."""
+        with suppress(Empty):
+            while True:
+                order = self._inbox.get_nowait()
+                if order is not None:
+                    self._reject(order)
+
+    def _reject(self, order: Order) -> None:
+        """Finish an order of a reporter that is closed."""
+        order.finish(order.what == "close" and order.member.arrived)
 
     def _wait(self) -> float:
         now = self._clock()
@@ -129,7 +147,7 @@ class Rounds:
     def _accept(self, order: Order) -> None:
         member = order.member
         if member not in self.members:  # it is closed
-            order.finish(order.what == "close" and member.arrived)
+            self._reject(order)
             return
         order.losses = member.losses
         member.orders.append(order)
@@ -229,7 +247,8 @@ class Rounds:
         for left, member in zip(range(len(members), 0, -1), members, strict=True):
             if self._last is None or not _left(self._last):
                 return
-            self._share = Deadline(_left(self._last) / left, self._clock)
+            share = _left(self._last) / left
+            self._share = Deadline(min(share, _LEAST) if member.is_failing else share, self._clock)
             member.wants_report = member.tries = True
             self._do_safely(member, snapshots)
 

@@ -7,6 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from tallymark.report.background import Background
+from tallymark.report.children import at_end_of_child, at_end_of_forked_child
 from tallymark.report.rounds import EXIT, Rounds
 from tallymark.report.schedule import new_phase
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tallymark.report.member import Member
     from tallymark.report.order import What
 
-__all__ = ["ask", "join"]
+__all__ = ["ask", "close_all", "join"]
 
 _PATIENCE = EXIT + 1.0
 """Seconds that the end of the process waits for the thread."""
@@ -39,6 +40,7 @@ def join(member: Member) -> None:
             rounds.add(member)
             background.start()
             _rounds, _background = rounds, background
+            at_end_of_child(close_all)
         else:
             _rounds.add(member)
 
@@ -63,6 +65,13 @@ def ask(member: Member, what: What, timeout: float) -> bool:
     return arrived
 
 
+def close_all() -> None:
+    """Make the last reports of all reporters, within a few seconds, and end."""
+    background = _background
+    if background is not None:
+        background.close()
+
+
 def _has_ended() -> bool:
     """End the rounds, unless a reporter joined meanwhile."""
     global _rounds, _background
@@ -78,7 +87,10 @@ def _begin_anew() -> None:
     global _lock, _rounds, _background
     _lock = RLock()
     before, _rounds, _background = _rounds, None, None
-    for member in [] if before is None else list(before.members):
+    members = [] if before is None else list(before.members)
+    if members:
+        at_end_of_forked_child(close_all)
+    for member in members:
         if not member.closed:
             member.fork()
             join(member)

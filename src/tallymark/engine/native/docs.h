@@ -21,6 +21,7 @@
 #define DOC_Family_find_given "find_given($self, /, base, tags)\n--\n\nDo as `find`, for the keywords of a record call, some of which are not tags."
 #define DOC_Family_named "named($self, /, series)\n--\n\nWake a series that a user names, and return the live one; return `series` itself where it may not live."
 #define DOC_Family_read "read($self, /)\n--\n\nReturn the live series as columns; if there never was one, the root alone, with empty cells."
+#define DOC_Family_remove "remove($self, /, series)\n--\n\nDrop a series, as a user asks for, after telling those who want to know what it holds."
 #define DOC_Family_retire "retire($self, /)\n--\n\nUnregister the family and make all its series dormant: the next record to one asks the registry to readmit it."
 #define DOC_Family_root "The series without tags of its own. An unregistered family does not keep it, for it keeps the family."
 #define DOC_Family_series "series($self, /, base)\n--\n\nReturn the live series that have all tags of `base`, in the order in which they became live."

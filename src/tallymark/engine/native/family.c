@@ -120,6 +120,7 @@ family_dealloc(PyObject *op)
     Py_XDECREF(self->bounds_tuple);
     Py_XDECREF(self->tag_keys);
     Py_XDECREF(self->disallowed_keys);
+    Py_XDECREF(self->leaving);
     type->tp_free(op);
     Py_DECREF(type);
 }

@@ -49,6 +49,7 @@ typedef struct Family {
     PyObject *options, *policy, *hooks, *description;
     PyObject *name, *kind, *unit, *bounds_tuple;
     PyObject *tag_keys, *disallowed_keys; /* tuples; tag_keys is None if no keys are declared */
+    PyObject *leaving;                    /* a list: whom to tell of a series that is removed by hand */
     PyObject *weaklist;
 } Family;
 

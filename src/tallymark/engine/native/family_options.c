@@ -143,7 +143,12 @@ family_read_hooks(Family *self)
     self->has_system_clock = clock != NULL && is_system_clock(clock);
     Py_XDECREF(source);
     Py_XDECREF(clock);
-    return clock == NULL ? -1 : 0;
+    self->leaving = clock == NULL ? NULL : PyObject_GetAttrString(self->hooks, "leaving");
+    if (self->leaving != NULL && !PyList_CheckExact(self->leaving)) {
+        PyErr_SetString(PyExc_TypeError, "leaving must be a list");
+        return -1;
+    }
+    return self->leaving == NULL ? -1 : 0;
 }
 
 int

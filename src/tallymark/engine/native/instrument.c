@@ -252,10 +252,25 @@ instrument_series(PyObject *op, PyObject *Py_UNUSED(ignored))
     return found;
 }
 
+/* Tell those who want to know what a series holds before it is removed: 0, or -1 with an exception. */
+static int
+tell_leaving(Instrument *self)
+{
+    if (PyList_GET_SIZE(self->family->leaving) == 0 || !is_live(self->series)) {
+        return 0;
+    }
+    PyObject *told = PyObject_CallMethod(self->family->hooks, "leave", "Od", self, self->series->created);
+    Py_XDECREF(told);
+    return told == NULL ? -1 : 0;
+}
+
 static PyObject *
 instrument_remove(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     Instrument *self = (Instrument *)op;
+    if (tell_leaving(self) < 0) {
+        return NULL;
+    }
     if (self->family->shared != NULL) {
         return family_remove(self->family, self->series) < 0 ? NULL : Py_NewRef(Py_None);
     }

@@ -156,6 +156,12 @@ class Family:
         entered: S = present
         return entered
 
+    def remove(self, series: Instrument) -> None:
+        """Drop a series, as a user asks for, after telling those who want to know what it holds."""
+        if self._hooks.leaving and series._live:
+            self._hooks.leave(series, series._created)
+        self.drop(series)
+
     def drop(self, series: Instrument, mark: object = None) -> bool:
         """Make a series dormant; given a mark, only if it was not recorded to since then. Return True if it is now dormant."""
         pairs = series._tags._pairs

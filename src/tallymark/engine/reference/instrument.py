@@ -99,7 +99,7 @@ class Instrument:
 
     def remove(self) -> None:
         """Remove this series from its family, so that it is no longer exported. A later record starts it from nothing."""
-        self._family.drop(self)
+        self._family.remove(self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: what a copy counts would never be reported")

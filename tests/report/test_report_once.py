@@ -1,0 +1,111 @@
+"""`report_once`: it returns when the report has arrived, or raises with the backend's own words."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from recording_backend import RecordingBackend
+
+import tallymark as tm
+from tallymark.engine.lock import has_gil
+from tallymark.report.errors import SendError, TooLargeError
+
+
+def test_it_arrives(registry: tm.Registry) -> None:
+    backend = RecordingBackend(own=True)
+    registry.counter("jobs").inc(3)
+    tm.report_once(backend, registry)
+    assert [row["name"] for row in backend.rows()] == ["jobs", "tallymark_series"], "and nothing of the reporter's own"
+    assert backend.closed == 1
+
+
+def test_the_current_registry_is_reported(registry: tm.Registry) -> None:
+    backend = RecordingBackend()
+    with tm.use(registry):
+        tm.counter("jobs").inc(3)
+        tm.report_once(backend)
+    assert backend.total("jobs") == 3
+
+
+def test_what_fails_is_tried_again(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = RecordingBackend()
+    waits: list[float] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: waits.append(seconds))
+    monkeypatch.setattr("tallymark.report.once.ATTEMPT", 5.0)
+
+    def fail(body: bytes) -> None:
+        if backend.attempts < 3:
+            raise SendError("not yet")
+
+    backend.before = fail
+    registry.counter("jobs").inc()
+    tm.report_once(backend, registry)
+    assert backend.attempts == 3
+    assert len(waits) >= 2
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SendError("disk full"), "disk full"),
+        (SendError("no such bucket", again=False), "no such bucket"),
+        (SendError("busy", after=1000), "busy"),
+        (TooLargeError("too much"), "too much"),
+        (OSError(5, "Input/output error"), "Input/output error"),
+        (ZeroDivisionError("mine"), "mine"),
+    ],
+)
+def test_what_does_not_arrive_is_raised_with_the_backends_words(error: Exception, words: str, registry: tm.Registry) -> None:
+    def fail(body: bytes) -> None:
+        raise error
+
+    backend = RecordingBackend("delta")
+    backend.before = fail
+    registry.counter("jobs").inc(3)
+    with pytest.raises(tm.ReportError, match=rf"^recording here: the report did not arrive within 0\.2 s: .*{words}"):
+        tm.report_once(backend, registry, timeout=0.2)
+    backend.before = len
+    tm.report_once(backend, registry)
+    assert backend.total("jobs") == 3
+
+
+def test_a_backend_of_deltas_is_told_nothing_twice(registry: tm.Registry) -> None:
+    backend = RecordingBackend("delta")
+    for number in range(3):
+        registry.counter("jobs").inc(number)
+        tm.report_once(backend, registry)
+    with tm.report_to(backend, 60, registry):
+        registry.counter("jobs").inc(10)
+    assert [row["value"] for row in backend.rows()] == [0, 1, 2, 10]
+
+
+@pytest.mark.skipif(not has_gil() or not hasattr(__import__("os"), "memfd_create"), reason="registries share on Linux alone")
+def test_while_another_process_reports_a_shared_registry_it_waits(tmp_path: Path) -> None:
+    registries = [tm.Registry(shared=tmp_path / "metrics") for _ in range(2)]
+    backend = RecordingBackend("delta")
+    registries[0].counter("jobs").inc(3)
+    with tm.report_to(backend, 60, registries[0]) as reporter:
+        assert reporter.report() is True
+        with pytest.raises(tm.ReportError, match="another process that shares the registry reports to it"):
+            tm.report_once(backend, registries[1], timeout=0.1)
+    registries[1].counter("jobs").inc(2)
+    tm.report_once(backend, registries[1])
+    assert backend.total("jobs") == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"backend": RecordingBackend}, TypeError, "must be made first"),
+        ({"backend": None}, TypeError, "must be a backend"),
+        ({"registry": 3}, TypeError, "registry must be a Registry, not int"),
+        ({"timeout": -1}, ValueError, "timeout must be a positive number of seconds"),
+        ({"timeout": "1"}, TypeError, "timeout must be a number of seconds"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        tm.report_once(**{"backend": RecordingBackend(), **arguments})
