@@ -155,6 +155,37 @@ def test_what_is_lost_is_exactly_what_was_sent_while_the_server_was_dead(server:
     assert server.ask("timers") == {"took": [125]}
 
 
+def test_a_reporter_goes_on_when_the_server_is_back(server: StatsDServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "tallymark")
+    registry = tm.Registry()
+    hits, balance = registry.counter("hits"), registry.gauge("balance")
+    backend = StatsD(server.address, include=["hits", "balance", "odd"])
+    with tm.report_to(backend, every=600.0, registry=registry) as reporter:
+        hits.inc(5)
+        balance.set(-2.5)
+        registry.gauge("odd").set(float("inf"))
+        assert reporter.flush(10)
+        server.wait_for_lines(3)
+        assert server.ask("counters") == {"hits": 5}
+        server.kill()
+        hits.inc(7)
+        assert not reporter.flush(0.5)
+        hits.inc(11)
+        balance.set(-4)
+        server.start()
+        assert reporter.flush(10)
+        server.wait_for_lines(3)
+        assert server.ask("counters") == {"hits": 11}
+        assert server.ask("gauges") == {"balance": -4}
+        hits.inc(1)
+    server.wait_for_lines(6)  # the last report
+    assert server.ask("counters") == {"hits": 12}
+    rejected = registry.snapshot().find("tallymark_rejected", metric="odd", reason="unsupported_value")
+    assert rejected is not None
+    assert rejected.value == 4  # once a report
+    assert [record.levelname for record in caplog.records if "reports" in record.getMessage()] == ["WARNING", "INFO"]
+
+
 def test_twenty_thousand_series_arrive_in_one_report(server: StatsDServer) -> None:
     registry = quiet()
     counter = registry.counter("hits", limits=tm.TagLimits(max_series=20_000))

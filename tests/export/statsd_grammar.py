@@ -13,7 +13,13 @@ from unicodedata import category
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 RATE = re.compile(r"@0\.[0-9]*[1-9]")
 NAME = re.compile(r"[A-Za-z0-9_.\-]+")
-TYPES = {"none": {"c", "g", "ms"}, "graphite": {"c", "g", "ms"}, "influxdb": {"c", "g", "ms", "h"}, "datadog": {"c", "g", "d"}}
+TYPES = {
+    "none": {"c", "g", "ms"},
+    "graphite": {"c", "g", "ms"},
+    "influxdb": {"c", "g", "ms", "h"},
+    "datadog": {"c", "g", "ms", "h"},
+    "dogstatsd": {"c", "g", "d"},
+}
 
 
 @dataclass(frozen=True)
@@ -35,8 +41,8 @@ def read(datagram: bytes, dialect: str) -> list[Sample]:
 def read_line(line: str, dialect: str) -> list[Sample]:
     """Return the samples of a line."""
     check(not {category(char) for char in line} & {"Cc", "Cs", "Zl", "Zp"}, line)  # no controls, no ends of lines
-    if dialect == "datadog":
-        return read_datadog(line)
+    if dialect in ("datadog", "dogstatsd"):
+        return read_datadog(line, dialect)
     head, *samples = line.split(":")
     if dialect == "none":
         name, tags = head, {}
@@ -47,7 +53,7 @@ def read_line(line: str, dialect: str) -> list[Sample]:
     return [read_sample(name, tags, sample.split("|"), dialect) for sample in samples]
 
 
-def read_datadog(line: str) -> list[Sample]:
+def read_datadog(line: str, dialect: str) -> list[Sample]:
     check(not line.startswith(("_e", "_sc")), line)
     start, kind, *fields = line.split("|")
     name, *values = start.split(":")
@@ -61,7 +67,8 @@ def read_datadog(line: str) -> list[Sample]:
             check(key and colon and value and key not in tags, line)
             tags[key] = value
     check(values and name[:1].isalpha(), line)
-    return [read_sample(name, tags, [value, kind, *rate], "datadog") for value in values]
+    check(len(values) == 1 or dialect == "dogstatsd", line)  # Telegraf takes one value
+    return [read_sample(name, tags, [value, kind, *rate], dialect) for value in values]
 
 
 def read_tags(head: str, between: str, equals: str) -> tuple[str, dict[str, str]]:

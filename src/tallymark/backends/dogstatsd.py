@@ -32,6 +32,7 @@ class DogStatsD(StatsDLines):
     """
 
     kind = "dogstatsd"
+    has_lengths = True
 
     def __init__(
         self,

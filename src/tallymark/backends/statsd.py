@@ -19,8 +19,8 @@ class StatsD(StatsDLines):
     Args:
         address: `HOST:PORT` and `udp://HOST:PORT` are for UDP; `tcp://HOST:PORT`; `unix:///PATH` is a Unix socket for
             datagrams, `unixstream:///PATH` one for a stream.
-        dialect: how the server is told tags: `"datadog"`, `"influxdb"` (Telegraf), `"graphite"`; `"none"`: keys and values
-            become parts of the name, as in `requests.method.GET`.
+        dialect: how the server is told tags: `"influxdb"` (Telegraf), `"graphite"`, `"datadog"` (for the Datadog Agent itself,
+            use `DogStatsD`); `"none"`: keys and values become parts of the name, as in `requests.method.GET`.
         datagram_bytes: the size that no datagram exceeds; None: 1,432 over UDP, else 8,192. A longer line is left out.
         prefix: begins each metric's name.
         include: globs of names; only these metrics are sent. Empty: all.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tallymark.backends.socket_address import SocketAddress
 from tallymark.backends.transports import Datagrams, Stream
@@ -28,8 +28,13 @@ _LEAST, _MOST = 64, 65507
 
 
 class StatsDLines(Backend):
-    """Sends what was added, in lines, to a server that answers nothing: so what is lost is lost, and nothing counts twice."""
+    """Sends what was added, in lines, to a server that answers nothing: so what is lost is lost, and nothing counts twice.
 
+    Attributes:
+        has_lengths: True if a stream to a Unix socket has the length of each datagram, rather than lines that end.
+    """
+
+    has_lengths: ClassVar[bool] = False
     at_least_once = False
     temporality: Literal["cumulative", "delta"] = "delta"
 
@@ -47,7 +52,7 @@ class StatsDLines(Backend):
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
         self._address = SocketAddress.parse(address, PORT)
         self._bytes = _checked_size(datagram_bytes, _SIZES[self._address.kind])
-        has_lengths = self._address.kind == "unixstream" and dialect.tags_last
+        has_lengths = self._address.kind == "unixstream" and self.has_lengths
         self._end = b"\n" if self._address.is_stream and not has_lengths else b""
         # The first StatsD reads seven bits of each byte that arrives in a stream: others could be taken for the end of a line.
         self._texts = TagTexts(dialect, self.tags, only_ascii=self._end != b"")

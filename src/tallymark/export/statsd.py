@@ -8,7 +8,7 @@ Sources: see `tallymark.export.statsd_dialects`.
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 
 from tallymark.export.datagrams import TOGETHER, Packer
 from tallymark.export.statsd_distributions import exponential_observations, observations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["parts"]
 
-_FEW = 64
+_FEW = 16
 """Rows of a portion of distributions, each of which is many lines."""
 
 
@@ -164,39 +164,39 @@ class _Lines:
 
     def _observed(self, text: str, some: Sequence[tuple[int, float]]) -> list[str]:
         """Return the lines of one series."""
-        dialect, is_timer = self._dialect, self._family.kind == "timer"
-        kind, factor = (dialect.timer, dialect.per_second) if is_timer else (dialect.histogram, 1.0)
-        told = [(count, value * factor) for count, value in some]
-        told = [(count, value) for count, value in told if self._is_told(value) and self._is_observable(value)]
-        if dialect.packs == "type":
-            groups: dict[str, list[str]] = {}
-            for count, value in told:
-                groups.setdefault(f"|{kind}{rate(count)}", []).append(number(value))
-        else:
-            groups = {"": [f"{number(value)}|{kind}{rate(count)}" for count, value in told]}
-        room = self._most_bytes - len(self._line(self._name, text, "").encode())
-        return [
-            self._line(self._name, text, f"{packed}{end}")
-            for end, values in groups.items()
-            for packed in _packed(values, room - len(end) - 1 if dialect.packs else 0)
-        ]
+        dialect = self._dialect
+        kind, factor = (dialect.timer, dialect.per_second) if self._family.kind == "timer" else (dialect.histogram, 1.0)
+        told = [(count, scaled) for count, value in some if 0.0 <= (scaled := value * factor) < inf]
+        if len(told) < len(some):
+            told = self._observable([(count, value * factor) for count, value in some])
+        match dialect.packs:
+            case "type":
+                groups: dict[str, list[str]] = {}
+                for count, value in told:
+                    groups.setdefault(f"|{kind}{rate(count)}", []).append(number(value))
+                return [line for end, values in groups.items() for line in self._packed(text, values, end)]
+            case "name":
+                return self._packed(text, [f"{number(value)}|{kind}{rate(count)}" for count, value in told], "")
+        return [self._line(self._name, text, f"{number(value)}|{kind}{rate(count)}") for count, value in told]
 
-    def _is_observable(self, value: float) -> bool:
-        if value < 0.0 and self._dialect.negative == "move":
-            self.trouble.add("unsupported_value")
-            return False
-        return True
+    def _observable(self, some: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+        """Return what the server can be told: no infinities, and numbers below 0 only where a minus sign is one."""
+        told = [one for one in some if self._is_told(one[1])]
+        if self._dialect.negative == "value" or all(value >= 0.0 for _, value in told):
+            return told
+        self.trouble.add("unsupported_value")
+        return [one for one in told if one[1] >= 0.0]
 
-
-def _packed(values: Sequence[str], room: int) -> Iterator[str]:
-    """Yield values with a colon between them, as many at a time as there is room for, but at least one."""
-    some: list[str] = []
-    size = 0
-    for value in values:
-        if some and size + 1 + len(value) > room:
-            yield ":".join(some)
-            some, size = [], 0
-        some.append(value)
-        size += len(value) + 1
-    if some:
-        yield ":".join(some)
+    def _packed(self, text: str, values: Sequence[str], end: str) -> list[str]:
+        """Return lines of values with a colon between them, as many as there is room for in each, but at least one."""
+        room = self._most_bytes - len(self._line(self._name, text, end).encode())
+        lines: list[str] = []
+        start, size = 0, 0
+        for i, value in enumerate(values):
+            if size and size + len(value) > room:
+                lines.append(self._line(self._name, text, f"{':'.join(values[start:i])}{end}"))
+                start, size = i, 0
+            size += len(value) + 1
+        if values:
+            lines.append(self._line(self._name, text, f"{':'.join(values[start:])}{end}"))
+        return lines

@@ -99,16 +99,18 @@ DIALECTS = {
     "none": Dialect(".", ".", ".", _PLAIN, _PLAIN, False, "ms", "ms", 1000.0, "", "move", False),
     "graphite": _Graphite(";", ";", "=", *_GRAPHITE, False, "ms", "ms", 1000.0, "", "move", False),
     "influxdb": Dialect(",", ",", "=", *_INFLUXDB, False, "ms", "h", 1000.0, "name", "move", False),
-    "datadog": Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "move", True),
+    "datadog": Dialect("|#", ",", ":", *_DATADOG, True, "ms", "h", 1000.0, "", "move", True),
 }
 """The dialects that have names."""
 
 DOGSTATSD = Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "value", True)
-"""Datadog's own server, to which a minus sign is one. Others that know its tags take it as the first StatsD did."""
+"""Datadog's own server. Others that know its tags know neither its distributions nor several values in a line, and take a minus
+sign as the first StatsD did."""
 
 
 class TagTexts(dict["Mapping[str, str]", str]):
     """The text of each tag set in one dialect, made once. A tag with an empty value is left out: to servers, both are the same.
+
     The values of two tags whose keys become the same are joined.
 
     Args:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from itertools import pairwise
 from math import inf, isfinite
 
+from tallymark.metric.exponential_spans import spans
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,26 +29,20 @@ __all__ = ["exponential_observations", "observations"]
 def observations(data: HistogramData, rows: slice) -> list[list[tuple[int, float]]]:
     """Return, for each of some series, what stands for its observations: how many, and a value."""
     edges = (-inf, *data.bounds, inf)
-    spans = list(pairwise(edges))
+    between = list(pairwise(edges))
     columns = zip(data.bucket_counts[rows], data.sums[rows], data.mins[rows], data.maxs[rows], strict=True)
     found = []
     for counts, total, least, most in columns:
-        buckets = [(count, low, high) for count, (low, high) in zip(counts, spans, strict=True) if count]
+        buckets = [(count, low, high) for count, (low, high) in zip(counts, between, strict=True) if count]
         found.append(_values(buckets, total, least, most))
     return found
 
 
 def exponential_observations(data: ExponentialHistogramData, rows: slice) -> list[list[tuple[int, float]]]:
     """Return the same for exponential buckets."""
-    found = []
-    for row in range(len(data.tags))[rows]:
-        if data.zero_counts[row] or any(data.positives[row][1]) or any(data.negatives[row][1]):
-            one = data.row(row)
-            buckets = [(count, low, high) for low, high, count in one.spans() if count]
-            found.append(_values(buckets, one.sum, one.min, one.max))
-        else:
-            found.append([])
-    return found
+    return [
+        _values(spans(data, row), data.sums[row], data.mins[row], data.maxs[row]) for row in range(len(data.tags))[rows]
+    ]  # fmt: skip
 
 
 def _values(buckets: Sequence[Bucket], total: float, least: float, most: float) -> list[tuple[int, float]]:
