@@ -94,8 +94,8 @@ def programs() -> list[str]:
 def running_receiver(program: str, folder: Path, features: tuple[str, ...] = FEATURES) -> Iterator[RemoteWriteServer]:
     """Run Prometheus for the duration of a `with` block."""
     server = RemoteWriteServer(program, folder, features)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()
