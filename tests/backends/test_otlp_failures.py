@@ -257,6 +257,14 @@ def test_servers_in_other_languages_say_too_large_in_their_words(
         send(grpc_otlp)
 
 
+def test_an_answer_that_is_too_large_is_no_sign_that_the_report_was(grpc_otlp: OTLP, grpc_received: Received) -> None:
+    grpc_received.answers = [lambda _: partial(0, "x" * 5_000_000)]
+    with pytest.raises(SendError, match="larger than max") as caught:
+        send(grpc_otlp)
+    assert not isinstance(caught.value, TooLargeError)
+    assert not caught.value.again
+
+
 def test_over_grpc_too_a_part_that_was_not_taken_is_counted(grpc_otlp: OTLP, grpc_received: Received) -> None:
     grpc_received.answers = [lambda _: partial(3, "no"), lambda _: b"\xff\xff", lambda _: b""]
     for _ in range(3):
