@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pages import prometheus
+from parsed_pages import prometheus
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "move_by_module.py"
 

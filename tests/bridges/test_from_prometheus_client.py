@@ -14,7 +14,7 @@ import prometheus_client as theirs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages import openmetrics, prometheus
+from parsed_pages import openmetrics, prometheus
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeHistogramMetricFamily,

@@ -21,7 +21,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
-from pages import openmetrics, prometheus
+from parsed_pages import openmetrics, prometheus
 
 import tallymark as tm
 from tallymark.frozen import replace

@@ -10,7 +10,7 @@ from typing import Any
 
 import prometheus_client as theirs
 import pytest
-from pages import openmetrics, prometheus
+from parsed_pages import openmetrics, prometheus
 from prometheus_client.core import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tallymark.bridges.client_family import Series, families_of
-from tallymark.bridges.client_metrics import ClientMetrics
+from tallymark.bridges.client_metrics import ClientMetrics, Describing
 from tallymark.bridges.extras import imported
 from tallymark.bridges.underway import crossing, underway
 from tallymark.log import logger
@@ -123,9 +123,9 @@ class ClientCollector:
 
     def _is_asked_by_them(self) -> bool:
         """Return True where their registry is being read, shows ours, and asks us: it has its own metrics already."""
-        asking = [one for one in underway() if isinstance(one, ClientMetrics)]
-        if any(one.describing for one in asking):  # they are registering it, and hold their lock
+        if any(isinstance(one, Describing) for one in underway()):
             return True
+        asking = [one for one in underway() if isinstance(one, ClientMetrics)]
         if not asking:
             return False
         known = self._collectors()

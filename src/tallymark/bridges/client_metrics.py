@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tallymark.engine.exemplar import Exemplar
     from tallymark.export.openmetrics_types import Typed
 
-__all__ = ["ClientMetrics", "to_prometheus_client"]
+__all__ = ["ClientMetrics", "Describing", "to_prometheus_client"]
 
 _LONGEST = 128
 """Characters of an exemplar's names and values together. Source: OpenMetrics 1.0, section "Exemplars"."""
@@ -58,12 +58,12 @@ def to_prometheus_client(registry: Registry | None = None, *, created: bool = Fa
     return ClientMetrics(registry, created=created)
 
 
-class ClientMetrics:
-    """Shows a registry of ours to prometheus_client; made by `to_prometheus_client`.
+class Describing:
+    """Under way while a registry of prometheus_client asks for names: it holds its lock, and must not be asked itself."""
 
-    Attributes:
-        describing: True while it only tells the names of its metrics, to who holds a lock of prometheus_client.
-    """
+
+class ClientMetrics:
+    """Shows a registry of ours to prometheus_client; made by `to_prometheus_client`."""
 
     def __init__(self, registry: Registry, *, created: bool) -> None:
         core = imported("prometheus_client.core", "prometheus_client", "prometheus-client")
@@ -71,15 +71,11 @@ class ClientMetrics:
         self._registry = registry
         self._created = created
         self._logged = False
-        self.describing = False
 
     def describe(self) -> list[Any]:
         """Return the metrics that there are now, without their samples: two collectors must not tell of the same one."""
-        self.describing = True
-        try:
+        with crossing(Describing()):
             return [self._family(one) for one in self._typed()]
-        finally:
-            self.describing = False
 
     def collect(self) -> Iterator[Any]:
         """Yield the metrics, as they are now."""
