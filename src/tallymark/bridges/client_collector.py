@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tallymark.bridges.client_family import Series, families_of
@@ -43,27 +42,27 @@ def from_prometheus_client(theirs: Any = None) -> ClientCollector:
     return ClientCollector(theirs)
 
 
-class _Target(NamedTuple):
-    """The metric `target_info` of a registry, which no collector of it tells."""
-
-    labels: dict[str, str]
-    name: str = "target"
-    type: str = "info"
-    documentation: str = "Target metadata"
-    unit: str = ""
-
-    @property
-    def samples(self) -> list[Any]:
-        """The one sample."""
-        return [_Sample("target_info", self.labels, 1.0)]
-
-
 class _Sample(NamedTuple):
     name: str
     labels: dict[str, str]
     value: float
     exemplar: None = None
-    native_histogram: None = None
+
+
+class _Target:
+    """The metric `target_info` of a registry, which no collector of it tells."""
+
+    name, type, documentation, unit = "target", "info", "Target metadata", ""
+
+    def __init__(self, theirs: Any) -> None:
+        self._theirs = theirs
+        self.samples: list[_Sample] = []
+
+    def collect(self) -> list[_Target]:
+        """Return it, if the registry has one."""
+        labels = self._theirs.get_target_info() if hasattr(self._theirs, "get_target_info") else None
+        self.samples = [_Sample("target_info", labels, 1.0)] if labels else []
+        return [self] if labels else []
 
 
 class ClientCollector:
@@ -76,8 +75,7 @@ class ClientCollector:
             raise TypeError(f"from_prometheus_client() takes a CollectorRegistry, not {type(theirs).__name__}")
         self._theirs = theirs
         self._logged = False
-        self._series = Series()
-        self._reading = threading.RLock()  # their collectors may read our registry
+        self._series = Series({})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ClientCollector) and other._theirs is self._theirs
@@ -93,25 +91,23 @@ class ClientCollector:
         """Return the families of all their collectors; `reject` is told of those that fail."""
         if self._is_asked_by_them():
             return []
-        with crossing(self), self._reading:
-            self._series.begin()
-            return list(self._families(reject))
+        with crossing(self):
+            series = Series(self._series.read)
+            families = list(self._families(reject, series))
+        self._series = series
+        return families
 
-    def _families(self, reject: Reject) -> Iterator[FamilySnapshot]:
-        for collector in self._collectors():
+    def _families(self, reject: Reject, series: Series) -> Iterator[FamilySnapshot]:
+        for collector in [*self._collectors(), _Target(self._theirs)]:
             name = str(getattr(collector, "_name", "") or type(collector).__name__)
             try:
                 for metric in collector.collect():
                     name = str(metric.name)
-                    yield from families_of(metric, self._series)
+                    yield from families_of(metric, series)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # whatever it is, it is not the end of a scrape
                 _reject_failure(reject, name, error)
-        told: Any = getattr(self._theirs, "get_target_info", None)
-        target = told() if told is not None else None
-        if target:
-            yield from families_of(_Target(target), self._series)
 
     def _collectors(self) -> list[Any]:
         """Return what is asked: each collector, since of all together nobody could ask the rest after one fails."""

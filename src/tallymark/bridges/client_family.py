@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tallymark.engine import TagSet
     from tallymark.metric.snapshot import FamilySnapshot
 
+    Key: TypeAlias = tuple[tuple[str, Any], ...]
     Noted: TypeAlias = dict[TagSet, list[tuple[float, Exemplar]]]  # by series, each with the bound of its bucket
 
 __all__ = ["Series", "families_of"]
@@ -29,22 +30,25 @@ _GAUGES = ("unknown", "untyped", "gauge", "gaugehistogram")
 
 
 class Series:
-    """The tags of all series, kept from one reading to the next: to make them anew would cost more than to read the rest."""
+    """The tags of all series of one reading. To make them anew each time would cost more than to read the rest.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[tuple[str, Any], ...], TagSet] = {}
-        self._read: dict[tuple[tuple[str, Any], ...], TagSet] = {}
+    Args:
+        known: those of the reading before. What this one does not have is forgotten.
 
-    def begin(self) -> None:
-        """Begin a reading: what the last one did not have is forgotten."""
-        self._known, self._read = self._read, {}
+    Attributes:
+        read: those of this reading.
+    """
+
+    def __init__(self, known: Mapping[Key, TagSet]) -> None:
+        self._known = known
+        self.read: dict[Key, TagSet] = {}
 
     def tags(self, labels: Mapping[str, Any]) -> TagSet:
         """Return labels as tags."""
         key = tuple(labels.items())
-        found = self._read.get(key)
+        found = self.read.get(key)
         if found is None:
-            found = self._read[key] = self._known.get(key) or tags_of(labels)
+            found = self.read[key] = self._known.get(key) or tags_of(labels)
         return found
 
 
