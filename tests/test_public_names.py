@@ -13,20 +13,21 @@ import pytest
 
 import tallymark as tm
 import tallymark.bench
+import tallymark.bridges
 import tallymark.export
 import tallymark.testing
 
-PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.export]
+PACKAGES = [tm, tallymark.testing, tallymark.bench, tallymark.bridges, tallymark.export]
 KINDS = ["counter", "gauge", "histogram", "timer"]
 
 PUBLIC = """
-    BasicAuth BearerAuth Collector Counter DURATION_BUCKETS Exemplar ExponentialHistogramData FamilySnapshot Gauge GaugeData
-    Histogram HistogramData HistogramSnapshot Host InfoData MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE
-    Operation OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE Registry ReportError Reporter SIZE_BUCKETS SeriesView
-    Server SharedFileError Snapshot State StateSetData SumData SummaryData TLS TagError TagLimits TagSet Timer Timing
-    VALUE_BUCKETS __version__ asgi_app classify counter current_span_exemplar delta detect_host engine_name
-    exponential_buckets family gauge histogram info linear_buckets process_metrics registry render_openmetrics
-    render_prometheus report_once report_to serve state timer use wsgi_app
+    BasicAuth BearerAuth Collector Configuration ConfigurationError Counter DURATION_BUCKETS Exemplar
+    ExponentialHistogramData FamilySnapshot Gauge GaugeData Histogram HistogramData HistogramSnapshot Host InfoData
+    MetricConflictError NullRegistry OPENMETRICS_CONTENT_TYPE Operation OperationalMetrics Outcome PROMETHEUS_CONTENT_TYPE
+    Registry ReportError Reporter SIZE_BUCKETS SeriesView Server SharedFileError Snapshot State StateSetData SumData
+    SummaryData TLS TagError TagLimits TagSet Timer Timing VALUE_BUCKETS __version__ asgi_app classify configure counter
+    current_span_exemplar delta detect_host engine_name exponential_buckets family gauge histogram info linear_buckets
+    process_metrics registry render_openmetrics render_prometheus report_once report_to serve state timer use wsgi_app
 """
 
 
@@ -50,7 +51,7 @@ def test_the_public_names_are_these() -> None:
 
 @pytest.mark.parametrize("module", PACKAGES, ids=lambda module: module.__name__)
 def test_a_public_package_offers_its_names_and_no_others(module: ModuleType) -> None:
-    packages = {"backends", "bench", "export", "integrations", "testing"} if module is tm else set()
+    packages = {"backends", "bench", "bridges", "export", "integrations", "testing"} if module is tm else set()
     assert len(set(module.__all__)) == len(module.__all__)
     assert set(own_names(module)) == {name for name in module.__all__ if not name.startswith("__")} | packages
     assert dir(module) == sorted(dir(module))

@@ -16,9 +16,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark import backends as backends
     from tallymark import bench as bench
+    from tallymark import bridges as bridges
     from tallymark import export as export
     from tallymark import integrations as integrations
     from tallymark import testing as testing
+    from tallymark.configuration.configure import Configuration, configure
+    from tallymark.configuration.errors import ConfigurationError
     from tallymark.engine import Counter, Gauge, Histogram, TagSet, Timer, Timing, engine_name
     from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
@@ -64,6 +67,8 @@ if TYPE_CHECKING:
     from tallymark.serve.wsgi import wsgi_app
 
 _HOMES = {
+    "tallymark.configuration.configure": ("Configuration", "configure"),
+    "tallymark.configuration.errors": ("ConfigurationError",),
     "tallymark.engine": ("Counter", "Gauge", "Histogram", "TagSet", "Timer", "Timing", "engine_name"),
     "tallymark.engine.exemplar": ("Exemplar",),
     "tallymark.engine.histogram_snapshot": ("HistogramSnapshot",),
@@ -100,7 +105,7 @@ _HOMES = {
 """The public names of each module. A name is imported on first use, since most services need few of them."""
 
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
-_PACKAGES = ("backends", "bench", "export", "integrations", "testing")
+_PACKAGES = ("backends", "bench", "bridges", "export", "integrations", "testing")
 
 # The first import of any of its modules would put the package `tallymark.serve` where the function is looked for.
 __import__("tallymark.serve")
@@ -116,6 +121,8 @@ __all__ = [
     "BasicAuth",
     "BearerAuth",
     "Collector",
+    "Configuration",
+    "ConfigurationError",
     "Counter",
     "Exemplar",
     "ExponentialHistogramData",
@@ -151,6 +158,7 @@ __all__ = [
     "__version__",
     "asgi_app",
     "classify",
+    "configure",
     "counter",
     "current_span_exemplar",
     "delta",

@@ -16,6 +16,7 @@ COMMANDS = {
     "demo": "run a small service under load, show its metrics live, and serve them for curl or Prometheus",
     "top": "show live what goes on at a Prometheus endpoint, or in a file that processes share",
     "inspect": "show what is in a file that processes share: metrics, processes, and space used",
+    "check": "show what a backend would get from a source of metrics and what it changes, and send it one report",
     "bench": "measure benchmarks: time, allocations and bytes per op, cold and steady apart",
     "dashboards": "write Grafana dashboards for the metrics that a service has",
     "rules": "write recording and alerting rules of Prometheus for a service and its objectives",

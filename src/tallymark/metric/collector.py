@@ -69,7 +69,7 @@ def family(
             negative total, bounds that differ. `TagError` where it is about tags.
     """
     check_name(text("name", name))
-    pairs = [(TagSet(tags), value) for tags, value in series]
+    pairs = [(tags if type(tags) is TagSet else TagSet(tags), value) for tags, value in series]
     tags = tuple([one for one, _ in pairs])
     if len(set(tags)) < len(tags):
         raise ValueError(f"metric {name!r}: two series have the same tags")

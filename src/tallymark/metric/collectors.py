@@ -90,7 +90,7 @@ class Collectors:
         name = _name_of(collector)
         start = monotonic()
         try:
-            families = [_checked(one, self._tags) for one in _families(collector, self._rejections)]
+            families = self._families(collector)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a collector's sys.exit() or CancelledError is not the end of a scrape
@@ -101,6 +101,22 @@ class Collectors:
         if took > SLOW:
             self._rejections.note(name, "slow_collector", lambda: f"the collector took {took:.1f} s, and scrapes wait for it")
         return families
+
+    def _families(self, collector: Any) -> list[FamilySnapshot]:
+        """Ask a collector. One that speaks for many others has a method that is told how to reject what one of them spoils."""
+        collect = getattr(collector, "collect_or_reject", None)
+        if collect is None:
+            return [_checked(one, self._tags) for one in collector.collect()]
+        given: Iterable[FamilySnapshot] = collect(self._rejections.reject)
+        return [one for one in map(self._checked_or_rejected, given) if one is not None]
+
+    def _checked_or_rejected(self, given: FamilySnapshot) -> FamilySnapshot | None:
+        try:
+            return _checked(given, self._tags)
+        except Exception as error:
+            failure = failure_text(error)
+            self._rejections.reject(given.name, "collector", lambda: f"a collector returned it: {failure}")
+            return None
 
 
 def _name_of(collector: Collector) -> str:
@@ -113,19 +129,12 @@ def _name_of(collector: Collector) -> str:
     return name if type(name) is str and name else type(collector).__name__
 
 
-def _families(collector: Any, rejections: Rejections) -> Iterable[FamilySnapshot]:
-    """Ask a collector. One that speaks for many others has a method that is told how to reject what one of them spoils."""
-    collect = getattr(collector, "collect_or_reject", None)
-    found: Iterable[FamilySnapshot] = collector.collect() if collect is None else collect(rejections.reject)
-    return found
-
-
 def _checked(given: FamilySnapshot, common: TagSet) -> FamilySnapshot:
     """Return a family with every part checked, whoever made it, and with the tags that all series have."""
     if not isinstance(given, FamilySnapshot) or type(given.data) not in DATA_TYPES:
         raise TypeError(f"collect() returns families, which tm.family() makes, not {type(given).__name__}")
     values = [_value_of(given.data, row) for row in range(len(given))]
-    pairs = [({**common, **tags}, value) for tags, value in zip(given.data.tags, values, strict=True)]
+    pairs = [({**common, **tags} if common else tags, value) for tags, value in zip(given.data.tags, values, strict=True)]
     kind: Any = given.kind
     if isinstance(given.data, StateSetData) and given.data.key != "state":
         kind = "gauge"

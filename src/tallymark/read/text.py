@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Subject: TypeAlias = tuple[str, TagSet, str]  # name of the sample; tags, but not the `le` of a bucket; that `le`, or ""
 
-__all__ = ["TextReader"]
+__all__ = ["TextReader", "tags_of"]
 
 _LONGEST = 65536
 """Characters of a line. The time that the parser takes for one grows with the square of its length."""
@@ -86,7 +86,7 @@ class TextReader:
         edge = labels.pop("le", "") if sample.name.endswith("_bucket") else ""
         if edge and isnan(float(edge)):  # ValueError where it is no number at all
             raise ValueError
-        return (sample.name, _tags(labels), edge), float(sample.value)
+        return (sample.name, tags_of(labels), edge), float(sample.value)
 
 
 def _value(text: str) -> float:
@@ -98,7 +98,8 @@ def _value(text: str) -> float:
         return float(value)
 
 
-def _tags(labels: Mapping[str, str]) -> TagSet:
+def tags_of(labels: Mapping[str, str]) -> TagSet:
+    """Return labels as tags."""
     try:
         return TagSet(labels)
     except TagError:  # Prometheus takes any text as a name, if it is quoted

@@ -1,0 +1,1 @@
+"""What a deployment asks for, in environment variables: `tm.configure()`."""
