@@ -13,10 +13,10 @@ from tallymark.client.deadline import Deadline
 from tallymark.configuration.backend_url import backend_of
 from tallymark.configuration.errors import ConfigurationError
 from tallymark.metric.collector import family
+from tallymark.metric.delta import delta
 from tallymark.metric.shared.printable import printable
 from tallymark.metric.snapshot import Snapshot
 from tallymark.report.errors import SendError, TooLargeError
-from tallymark.report.increments import increments
 from tallymark.report.outbox import Report, Request, requests_of
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Check:
         """Return the parts that can be sent now."""
         if self.backend.temporality != "delta":
             return self._parts
-        now = [part for part in self.backend.encode(increments(self.told, self.told), self.told.time) if part]
+        now = [part for part in self.backend.encode(delta(self.told, self.told, absolute_gauges=True), self.told.time) if part]
         if now:
             return now
         proof = family("gauge", "tallymark_check", [({}, 1)], description="Sent by tallymark check; always 1.")
