@@ -214,6 +214,7 @@ def test_credentials_in_the_url_work_and_are_never_shown() -> None:
         (404, b'{"error":"database not found: \\"d\\""}', "not found: .*", False),
         (404, b'{"code":"not found","message":"bucket \\"d\\" not found"}', 'bucket "d" not found; create it, or name', False),
         (404, b"404 page not found", r"404 page not found\. Is this its URL\?", False),
+        (301, b"", "redirects to nowhere; give the URL that it should be sent to", False),
         (500, b'{"error":"timeout"}', "answers 500: timeout", True),
         (503, b"[1]", r"answers 503: \[1\]", True),
         (429, b'{"message": 7}', "answers 429: ", True),
