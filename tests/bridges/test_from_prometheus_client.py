@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -345,7 +346,7 @@ def test_the_processes_of_a_multiprocess_registry_are_shown(tmp_path: Path) -> N
         "    ours = tm.Registry(self_metrics=False); ours.register(tm.bridges.from_prometheus_client(other))\n"
         "    sys.stdout.write(tm.render_prometheus(ours.snapshot()).decode() + chr(0) + p.generate_latest(other).decode())\n"
     )
-    environment = {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PATH": ""}
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
     for arguments in ([], ["read"]):
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments], env=environment, capture_output=True, text=True, check=True, timeout=60

@@ -288,6 +288,27 @@ def test_a_service_is_wired_by_its_deployment_alone(tmp_path: Path) -> None:
     assert "hits_total 5.0" in (tmp_path / "x.prom").read_text()
 
 
+@pytest.mark.slow
+def test_a_forked_child_reports_what_it_records_and_finds_what_its_parent_started(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, tallymark as tm\n"
+        "hits = tm.counter('hits')\n"
+        "started = tm.configure()\n"
+        "if os.fork() == 0:\n"
+        "    assert tm.configure() is started\n"
+        "    hits.inc(3)\n"
+        "    sys.exit()\n"
+        "_, status = os.wait()\n"
+        "hits.inc(5)\n"
+        "sys.exit(status)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TALLYMARK_", "OTEL_"))}
+    environment |= {"TALLYMARK_REPORT": f"jsonl://{tmp_path}/x", "TALLYMARK_REPORT_EVERY": "60"}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)
+    rows = [json.loads(line) for line in (tmp_path / "x").read_text().splitlines()]
+    assert [one["value"] for one in rows if one["metric"] == "hits"] == [3.0, 5.0]
+
+
 def test_to_configure_nothing_imports_no_backend() -> None:
     program = (
         "import sys, tallymark as tm; tm.configure(environ={})\n"

@@ -219,7 +219,7 @@ class _Starter:
     def _own_backends(self) -> Iterator[Asked]:
         for url in split_urls(self._asked.get("report", "")):
             try:
-                yield backend_of(url, self._tags(url.partition("+")[0].partition(":")[0]))
+                yield backend_of(url, self._tags(url.partition("+")[0].partition(":")[0].lower()))
             except ConfigurationError as error:
                 self._problems.append(f"TALLYMARK_REPORT: {error}")
             except ImportError as error:
