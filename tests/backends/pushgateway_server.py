@@ -82,8 +82,8 @@ def messages(page: bytes) -> list[Any]:
 def running_pushgateway(folder: Path) -> Iterator[PushgatewayServer]:
     """Run a Pushgateway for the duration of a `with` block."""
     server = PushgatewayServer(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.kill()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from golden_file import golden
 from graphite_parser import parse_graphite
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from one_report import body, send
 
@@ -48,6 +48,11 @@ KEYS = st.from_regex(r"[A-Za-zé_][A-Za-z0-9_./:-]*", fullmatch=True) | st.sampl
 
 
 @given(st.dictionaries(KEYS, ODD, max_size=4), st.dictionaries(KEYS, ODD, max_size=2), st.floats(), st.text(), st.booleans())
+@pytest.mark.slow
+@example({"a": "b;c=d"}, {}, 1.0, "g", True)
+@example({"name": "b"}, {"exported_name": "b"}, 1.0, "g", True)
+@example({"a": '{b="c"}'}, {}, 1.0, "g", True)
+@example({"a": "b.c"}, {"d": "/"}, 1.0, "a/b", False)
 def test_nobody_forges_a_line_a_name_or_a_tag(
     own: dict[str, str], common: dict[str, str], value: float, name: str, tagged: bool
 ) -> None:
@@ -90,6 +95,18 @@ def test_series_whose_tags_become_the_same_are_told_as_one() -> None:
         assert (found["c", "x_y"], found["c", "z"]) == (3.0, 4.0)
         assert (found["h.count", "x_y"], found["h.sum", "x_y"], found["h.count", "z"]) == (2.0, 1.0, 1.0)
     assert told == [("c", "name"), ("h", "name")] * 2
+
+
+def test_quantiles_of_series_that_are_told_as_one_are_of_all_of_them(registry: tm.Registry) -> None:
+    took = registry.timer("took", buckets=[1, 10, 100])
+    backend = Graphite(NOWHERE, quantiles=[])
+    for low, high in ((2.0, 50.0), (20.0, 5.0)):
+        took.record(low, a="x y")
+        took.record(high, a="x_y")
+        found = {one.name: one.value for one in parse_graphite(body(backend, registry.snapshot())) if one.tags}
+    assert (found["took.count"], found["took.sum"]) == (4, 77)
+    assert 1 <= found["took.min"] <= 5
+    assert 20 <= found["took.max"] <= 50
 
 
 def test_a_line_that_carbon_would_close_the_connection_for_is_left_out_and_told() -> None:

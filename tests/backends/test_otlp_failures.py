@@ -125,6 +125,17 @@ def test_a_server_that_hangs_up_refuses_or_is_silent_may_be_asked_again(otlp: OT
     assert caught.value.again
 
 
+def test_a_request_may_take_no_longer_than_its_timeout_nor_than_its_deadline(
+    otlp: OTLP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float] = []
+    monkeypatch.setattr(otlp._wire, "send", lambda _, deadline: (b"", int(not left.append(deadline.left()))))
+    send(otlp, soon(100.0))
+    send(otlp, soon(5.0))
+    assert 5.0 < left[0] <= 10.0
+    assert 0.0 < left[1] <= 5.0
+
+
 def test_what_a_server_did_not_take_of_a_request_is_counted_and_logged_once(
     otlp: OTLP, received: Received, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -255,6 +266,14 @@ def test_servers_in_other_languages_say_too_large_in_their_words(
     grpc_received.answers = [aborts(code, words)]
     with pytest.raises(TooLargeError):
         send(grpc_otlp)
+
+
+def test_an_answer_that_is_too_large_is_no_sign_that_the_report_was(grpc_otlp: OTLP, grpc_received: Received) -> None:
+    grpc_received.answers = [lambda _: partial(0, "x" * 5_000_000)]
+    with pytest.raises(SendError, match="larger than max") as caught:
+        send(grpc_otlp)
+    assert not isinstance(caught.value, TooLargeError)
+    assert not caught.value.again
 
 
 def test_over_grpc_too_a_part_that_was_not_taken_is_counted(grpc_otlp: OTLP, grpc_received: Received) -> None:

@@ -15,6 +15,7 @@ import tallymark as tm
 from remote_write_messages import WriteRequest, ended, values
 from tallymark.backends import RemoteWrite
 from tallymark.client.deadline import Deadline
+from tallymark.frozen import replace
 from tallymark.report.errors import SendError, TooLargeError
 
 
@@ -74,6 +75,25 @@ def test_a_series_that_was_removed_is_said_to_have_ended_once(server: ReceivingS
     assert ("requests_total", frozenset({("route", "a")})) in ended(received(server))
     report(backend, registry)
     assert ended(received(server)) == set()
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ([50.0, 50.0, 50.0002, 50.001], [50_000, 50_001, 50_002, 50_003]),
+        ([50.0, 49.5], [50_000, 50_001]),
+        ([50.0, 40.0, 41.0], [50_000, 40_000, 41_000]),
+        ([1_700_000_000.4996, 1_700_000_000.4999], [1_700_000_000_500, 1_700_000_000_501]),
+    ],
+)
+def test_each_report_is_later_than_the_one_before_unless_the_clock_was_set_back(
+    times: list[float], expected: list[int]
+) -> None:
+    registry = tm.Registry(self_metrics=False)
+    registry.counter("c").inc()
+    backend = RemoteWrite("http://127.0.0.1:9090/api/v1/write")
+    found = [b"".join(backend.encode(replace(registry.snapshot(), time=time), 0.0)) for time in times]
+    assert [WriteRequest.FromString(one).timeseries[0].samples[0].timestamp for one in found] == expected
 
 
 @pytest.mark.parametrize(

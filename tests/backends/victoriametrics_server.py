@@ -52,7 +52,7 @@ class VictoriaMetrics(Program):
         """Return all samples that a selector finds: for each series `metric`, `values` and `timestamps`; None if none."""
         ask(f"{self.url}/internal/force_flush")
         text = ask(f"{self.url}/api/v1/export", {"match[]": selector})
-        return [json.loads(line) for line in text.splitlines()] or None if text is not None else None
+        return [json.loads(line) for line in text.split("\n") if line] or None if text is not None else None
 
 
 @contextmanager

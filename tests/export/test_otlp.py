@@ -312,6 +312,8 @@ def test_a_name_is_that_of_the_registry_after_the_prefix_and_that_of_an_info_end
     )  # fmt: skip
     assert [one.name for one in metrics] == ["shop.http.server.x", "shop.build_info", "shop.host_info"]
     assert attributes(metrics[1].metadata) == {"prometheus.type": "info"}
+    gauge = family(tm.GaugeData(TAGS, (0.0,), (1.0,)), "gauge", "build_info")
+    assert [one.name for one in decoded(family(info, "info", "build"), gauge)] == ["build", "build_info"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tallymark.backends.graphite import Graphite as Graphite
+    from tallymark.backends.influxdb import InfluxDB as InfluxDB
     from tallymark.backends.json_lines import JSONLines as JSONLines
     from tallymark.backends.otlp import OTLP as OTLP
     from tallymark.backends.pushgateway import Pushgateway as Pushgateway

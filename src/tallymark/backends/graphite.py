@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
@@ -91,11 +92,11 @@ class Graphite(Backend):
         Raises:
             SendError: they did not arrive; nobody knows whether they did; or this is not Graphite.
         """
+        body = b"".join(parts)  # many of them are small, and would be packets of their own
         try:
             with connect(self._address, deadline) as sock:
                 connection = DeadlineSocket(sock, deadline)
-                for part in parts:
-                    connection.sendall(part)
+                connection.sendall(body)
                 sock.shutdown(socket.SHUT_WR)
                 with connection.makefile("rb") as answer:
                     self._check_end(answer.read1(200))
@@ -104,8 +105,10 @@ class Graphite(Backend):
         except (ConnectionResetError, BrokenPipeError):
             raise SendError(f"{self.address} closed the connection before it had read all") from None
         except OSError as error:
+            if error.errno == errno.ENOTCONN:  # told by `shutdown`
+                raise SendError(f"{self.address} closed the connection before it had read all") from None
             raise SendError(f"{self.address} {trouble(self._address, error)}") from error
-        return sum(map(len, parts))
+        return len(body)
 
     def _check_end(self, answer: bytes) -> None:
         """Return if a connection ended without a word, as Graphite ends it."""

@@ -30,8 +30,9 @@ _LATER = ("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILA
 """What may be sent again. Of `RESOURCE_EXHAUSTED`, only that of a server which tells when."""
 _TOO_LARGE = re.compile(r"larger than max|exceeds maximum size|message length too large", re.IGNORECASE)
 """What servers in Go and C, in Java, and in Rust say to messages that are larger than they take."""
+_OUR_WORDS = "CLIENT:"
+"""What is in the words of grpcio itself, such as of an answer that is too large."""
 _LONGEST_WAIT = 3600.0
-_LONGEST_ANSWER = 65536
 
 
 class GRPCWire:
@@ -86,11 +87,7 @@ class GRPCWire:
 
     def _open(self) -> Any:
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
-        options = [
-            ("grpc.use_local_subchannel_pool", 1),  # else a new channel takes over the waits of one that failed
-            ("grpc.max_receive_message_length", _LONGEST_ANSWER),
-            ("grpc.primary_user_agent", f"tallymark/{__version__}"),
-        ]
+        options = [("grpc.primary_user_agent", f"tallymark/{__version__}")]
         chosen: dict[str, Any] = {"options": options, "compression": self._compression}
         if self._address.scheme == "http":
             return grpc.insecure_channel(f"{host}:{self._address.port}", **chosen)
@@ -101,7 +98,8 @@ class GRPCWire:
         words = printable(str(error.details() or "")[:300].strip())
         message = f"{self._address.url} answers {code}{': ' if words else ''}{words}{_remedy(code)}"
         after = _delay(error)
-        if code in ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE") and _TOO_LARGE.search(words):
+        is_theirs = _OUR_WORDS not in words
+        if code in ("RESOURCE_EXHAUSTED", "OUT_OF_RANGE") and is_theirs and _TOO_LARGE.search(words):
             return TooLargeError(message)
         again = code in _LATER or (code == "RESOURCE_EXHAUSTED" and after is not None)
         return SendError(message, again=again, after=after or 0.0)

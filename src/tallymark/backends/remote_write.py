@@ -10,6 +10,7 @@ from tallymark.backends.http import http_client
 from tallymark.client.errors import ClientError
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
+from tallymark.metric.snapshot import Snapshot
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
 from tallymark.report.errors import SendError
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tallymark.backends.http import Auth
     from tallymark.client.deadline import Deadline
     from tallymark.client.http import Answer
-    from tallymark.metric.snapshot import Snapshot
 
 __all__ = ["RemoteWrite"]
 
@@ -45,7 +45,7 @@ class RemoteWrite(Backend):
         auth: `(user, password)`, or the text of a token.
         tls: for `https://`; None: certificates are verified as the system does it.
         native_histograms: send exponential histograms as native ones. False: with classic buckets, for receivers that leave
-            native ones out without a word, as VictoriaMetrics before 1.131 does. A Prometheus that says that it has them
+            native ones out without a word, as VictoriaMetrics 1.79 does. A Prometheus that says that it has them
             disabled gets classic buckets from the next report on.
         prefix: begins each metric's name.
         include: globs of names; only these metrics are sent. Empty: all.
@@ -88,7 +88,8 @@ class RemoteWrite(Backend):
 
     def encode(self, snapshot: Snapshot, since: float) -> Iterable[bytes]:
         """Yield parts of a request: all series, and a last sample of those that are gone since the report before."""
-        before, self._before = self._before, snapshot
+        before = self._before
+        self._before = snapshot = _later(snapshot, before)
         self._labels.forget(sum([len(family) for family in snapshot.families]))
         return remote_write_parts(snapshot, prefix=self.prefix, labels=self._labels, before=before, native=self._native)
 
@@ -117,6 +118,16 @@ class RemoteWrite(Backend):
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _later(snapshot: Snapshot, before: Snapshot | None) -> Snapshot:
+    """Return a snapshot that is later than the one before: of two of one millisecond, a receiver rejects the second.
+
+    A clock that was set back by more than a second stays as it is: nobody knows which of its times are right.
+    """
+    if before is None or not before.time - 1.0 < snapshot.time < before.time + 0.001:
+        return snapshot
+    return Snapshot(snapshot.families, (round(before.time * 1000.0) + 1) / 1000.0)
 
 
 def _snappy() -> Any:

@@ -14,10 +14,9 @@ from functools import lru_cache
 from math import isfinite
 
 from tallymark.export.dropping import ignore, once
-from tallymark.export.series_texts import SeriesTexts
+from tallymark.export.series_texts import Changed, SeriesTexts, portions_of
 from tallymark.export.twins import merged
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
-from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def parts(
         if not series.exact or name != prefix + family.name:
             tell(family.name, "name")
         new = _recent(series, (recent or {}).get(family.name))
-        for rows in portions(len(series.texts)):
+        for rows in portions_of(series.data) if series.texts else ():
             lines: list[str] = []
             for suffix, values in _columns(series.data, new, rows, quantiles):
                 start, middle = (name + suffix, " ") if tagged else (name, f"{suffix} ")
@@ -94,7 +93,8 @@ def parts(
                 lines += found
                 if len(found) < len(values) and suffix in _TOTALS:
                     tell(family.name, "unsupported_value")
-            yield "".join(lines).encode()
+            if lines:
+                yield "".join(lines).encode()
 
 
 _TOTALS = ("", ".count", ".sum")
@@ -157,8 +157,8 @@ def _as_steps(tags: Mapping[str, str]) -> Written:
 
 def _written(text: str, exact: bool) -> Written:
     if len(text) * 4 > _MOST_BYTES and len(text.encode()) > _MOST_BYTES:
-        return None, True
-    return text, not exact
+        return None
+    return text if exact else Changed(text)
 
 
 @lru_cache(maxsize=1024)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring, encode_basestring_ascii
 from math import isfinite
 
-from tallymark.export.dropping import ignore, once
+from tallymark.export.dropping import are_finite, ignore, once
+from tallymark.export.series_texts import portions_of
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
-from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def parts(
     """
     tell = once(dropped)
     for family in snapshot.families:
-        if not _is_finite(family.data):
+        if not are_finite(family.data):
             tell(family.name, "unsupported_value")
         start = _start(snapshot.time, prefix, family)
-        for rows in portions(len(family)):
+        for rows in portions_of(family.data):
             fields = zip(_tags(family.data.tags[rows], tags or {}), _values(family.data, rows), strict=True)
             yield "".join([f"{start}{text}}},{values}}}\n" for text, values in fields]).encode()
 
@@ -70,14 +70,6 @@ def _text(text: str) -> str:
 def _tags(column: Sequence[Mapping[str, str]], common: Mapping[str, str]) -> list[str]:
     rows = [{**common, **tags} for tags in column] if common else column
     return [",".join([f"{_text(key)}:{_text(value)}" for key, value in tags.items()]) for tags in rows]
-
-
-def _is_finite(data: Data) -> bool:
-    match data:
-        case SummaryData() | HistogramData() | ExponentialHistogramData():
-            return all(map(isfinite, data.sums))
-        case _:
-            return all(map(isfinite, data.values))
 
 
 def _number(value: float) -> str:

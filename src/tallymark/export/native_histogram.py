@@ -88,6 +88,9 @@ def _merged(sides: list[tuple[int, Buckets]], schema: int) -> tuple[dict[int, in
     found: dict[int, int] = {}
     below = 0
     for finer, (first, counts) in sides:
+        if not (finer or found) and lowest <= first and first + len(counts) <= infinite:  # as nearly always
+            found = {at: count for at, count in enumerate(counts, first + 1) if count}
+            continue
         for index, count in enumerate(counts, first):
             at = min(index >> finer, infinite) + 1
             if at <= lowest:

@@ -31,7 +31,7 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
@@ -44,8 +44,8 @@ _TEMPORALITIES = {True: b"\x10\x01", False: b"\x10\x02"}
 """The field `aggregation_temporality`: delta or cumulative."""
 _MONOTONIC = b"\x18\x01"
 
-_NUMBERS, _DISTRIBUTIONS = 256, 64
-"""Series in a part: a few dozen KB."""
+_NUMBERS, _DISTRIBUTIONS, _EXPONENTIALS = 256, 64, 32
+"""Series in a part: a few dozen KB, and a quarter of a millisecond."""
 
 
 def parts(
@@ -67,9 +67,16 @@ def parts(
         since: when the snapshot before was taken, in seconds since the epoch; 0 if there was none.
     """
     times = Times(nanoseconds(snapshot.time), nanoseconds(since) if delta else 0, delta)
+    names = {family.name for family in snapshot.families}
     for family in snapshot.families:
         if not is_target(family):
-            yield from _metric(family, metric_head(family, prefix), times, tags or {})
+            yield from _metric(family, metric_head(family, prefix + _name(family, names)), times, tags or {})
+
+
+def _name(family: FamilySnapshot, taken: Collection[str]) -> str:
+    """Return a metric's name. That of an info ends in `_info`, as everywhere; unless another metric has that name."""
+    name = f"{family.name}_info"
+    return name if family.kind == "info" and not family.name.endswith("_info") and name not in taken else family.name
 
 
 def _metric(family: FamilySnapshot, head: bytes, times: Times, more: Mapping[str, str]) -> Iterator[bytes]:
@@ -93,7 +100,7 @@ def _kind(family: FamilySnapshot, times: Times) -> tuple[bytes, int, Callable[..
         case HistogramData() as buckets:
             return _HISTOGRAM, _DISTRIBUTIONS, partial(histogram_points, buckets, delta=delta), _TEMPORALITIES[delta]
         case ExponentialHistogramData() as exponential:
-            return _EXPONENTIAL, _DISTRIBUTIONS, partial(exponential_points, exponential, delta=delta), _TEMPORALITIES[delta]
+            return _EXPONENTIAL, _EXPONENTIALS, partial(exponential_points, exponential, delta=delta), _TEMPORALITIES[delta]
         case SummaryData() as summaries if delta:
             return _HISTOGRAM, _NUMBERS, partial(summary_points, summaries, delta=True), _TEMPORALITIES[True]
         case SummaryData() as summaries:

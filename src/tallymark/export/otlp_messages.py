@@ -1,4 +1,4 @@
-"""What of a report is made with the official messages: resources, heads of metrics, exponential buckets, exemplars.
+"""What of a report is made with the official messages: resources, heads of metrics, exemplars.
 
 Importing this module imports the package opentelemetry-proto, which the extra `otlp` installs.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, ExponentialHistogramDataPoint, Metric
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Exemplar, Metric
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from tallymark.export.otlp_attributes import attribute_fields, valid_text
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from tallymark.engine.exemplar import Exemplar as RecordedExemplar
-    from tallymark.engine.exponential import Buckets
     from tallymark.metric.snapshot import FamilySnapshot
 
-__all__ = ["buckets_message", "exemplar_fields", "field", "metric_head", "resource_message", "scope_message"]
+__all__ = ["exemplar_fields", "field", "metric_head", "resource_message", "scope_message"]
 
-_MOST = 2**64 - 1
 _DIGITS = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
 _TYPES = {"info": "info", "stateset": "stateset"}
 """Kinds that OpenTelemetry does not have: the metadata `prometheus.type` tells of them."""
@@ -44,11 +42,8 @@ def field(tag: bytes, message: bytes) -> bytes:
     return b"".join((tag, varint(len(message)), message))
 
 
-def metric_head(family: FamilySnapshot, prefix: str) -> bytes:
-    """Return all of a message `Metric` but its data. The name of an info ends in `_info`, as everywhere."""
-    name = f"{prefix}{family.name}"
-    if family.kind == "info" and not name.endswith("_info"):
-        name += "_info"
+def metric_head(family: FamilySnapshot, name: str) -> bytes:
+    """Return all of a message `Metric` but its data."""
     message = Metric(name=valid_text(name), description=valid_text(family.description), unit=valid_text(ucum(family.unit)))
     if family.kind in _TYPES:
         message.metadata.add(key="prometheus.type", value=AnyValue(string_value=_TYPES[family.kind]))
@@ -76,16 +71,6 @@ def _attribute(key: str, value: str | bool | int | float) -> KeyValue:
 def scope_message(name: str, version: str) -> bytes:
     """Return a message `InstrumentationScope`."""
     return _bytes(InstrumentationScope(name=name, version=version))
-
-
-def buckets_message(scale: int, zeros: int, positives: Buckets, negatives: Buckets) -> bytes:
-    """Return the fields of exponential buckets of a message `ExponentialHistogramDataPoint`."""
-    message = ExponentialHistogramDataPoint(scale=scale, zero_count=zeros)
-    for side, (first, counts) in ((message.positive, positives), (message.negative, negatives)):
-        if counts:
-            side.offset = first
-            side.bucket_counts.extend(counts if max(counts) <= _MOST else [min(count, _MOST) for count in counts])
-    return _bytes(message)
 
 
 def exemplar_fields(tag: bytes, exemplars: Iterable[RecordedExemplar]) -> bytes:

@@ -7,12 +7,12 @@ Source: https://github.com/open-telemetry/opentelemetry-proto, opentelemetry/pro
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import compress
-from math import isnan
 from struct import Struct, pack
 
 from tallymark.export.otlp_attributes import EXPONENTIAL, HISTOGRAM, column_of_attributes, with_tag
-from tallymark.export.otlp_messages import buckets_message, exemplar_fields
+from tallymark.export.otlp_messages import exemplar_fields
 from tallymark.export.protobuf_wire import Heads, varint
 
 TYPE_CHECKING = False
@@ -38,7 +38,10 @@ MOST = 2**64 - 1
 
 _START, _TIME, _COUNT, _SUM = 0x11, 0x19, 0x21, 0x29
 _VALUE = 0x21
+_ZEROS = 0x39
 _double = Struct("<Bd").pack
+_whole = Struct("<BQ").pack
+_extremes = Struct("<BdBd").pack
 _timed_number = Struct("<BQBd").pack
 _number = Struct("<BQBQBd").pack
 _counted = Struct("<BQBQBQ").pack
@@ -137,12 +140,36 @@ def exponential_points(
         starts, totals, zeros, data.scales[rows], sides, rests, strict=True
     ):
         head = _counted(_START, start, _TIME, times.now, _COUNT, min(count, MOST))
-        buckets = buckets_message(scale, min(zero, MOST), above, below)
-        bodies.append(b"".join((head, total, buckets, rest)))
+        scales = b"\x30" + _zigzag(scale) + _whole(_ZEROS, min(zero, MOST))
+        bodies.append(b"".join((head, total, scales, _buckets(b"\x42", *above), _buckets(b"\x4a", *below), rest)))
     attributes = [with_tag(one, EXPONENTIAL) for one in column_of_attributes(data.tags[rows], more)]
     if delta:
         attributes, bodies = _changed(totals, attributes, bodies)
     return _points(attributes, bodies)
+
+
+def _buckets(tag: bytes, first: int, counts: Sequence[int]) -> bytes:
+    """Return a field `Buckets`: where they start, and their counts, each in as many bytes as it needs. None: no field."""
+    if not counts:
+        return b""
+    try:
+        packed = bytes(counts)  # mostly they are small
+    except ValueError:
+        packed = b"\xff"
+    if not packed.isascii():  # some need more bytes
+        packed = b"".join([varint(min(count, MOST)) for count in counts])
+    start, length = _zigzag(first), _varint(len(packed))
+    size = _varint(2 + len(start) + len(length) + len(packed))
+    return b"".join((tag, size, b"\x08", start, b"\x12", length, packed))
+
+
+_varint = lru_cache(maxsize=1000)(varint)
+
+
+@lru_cache(maxsize=1000)
+def _zigzag(number: int) -> bytes:
+    """Return a number as a `sint32`."""
+    return varint(2 * number if number >= 0 else -2 * number - 1)
 
 
 def _rests(
@@ -161,11 +188,14 @@ def _rests(
         delta: True for differences.
     """
     sums, mins, maxs = data.sums[rows], data.mins[rows], data.maxs[rows]
-    exemplars = data.exemplars[rows] if data.exemplars else [()] * len(sums)
-    return [
+    rests = [
         (
             b"" if low < 0.0 else _double(_SUM, total),
-            (b"" if delta or isnan(low) else _double(least, low) + _double(least + 8, high)) + exemplar_fields(exemplar, some),
+            b"" if delta or low != low else _extremes(least, low, least + 8, high),
         )
-        for total, low, high, some in zip(sums, mins, maxs, exemplars, strict=True)
+        for total, low, high in zip(sums, mins, maxs, strict=True)
     ]
+    if data.exemplars:
+        told = [exemplar_fields(exemplar, some) for some in data.exemplars[rows]]
+        return [(total, rest + one) for (total, rest), one in zip(rests, told, strict=True)]
+    return rests

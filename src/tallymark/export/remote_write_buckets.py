@@ -34,7 +34,7 @@ class BucketSeries:
     def __init__(self, name: str, bounds: Sequence[float], report: Report) -> None:
         self._bucket, self._sum, self._count = [label_field(NAME, name + end) for end in ("_bucket", "_sum", "_count")]
         self._bounds = bounds
-        self._edges = [_edge(bound) for bound in (*bounds, inf)]
+        self._edges = [_edge("+Inf" if bound == inf else repr(bound)) for bound in (*bounds, inf)]
         self._report = report
         self._prefixes = Prefixes(b"", report.moment.size)
 
@@ -83,6 +83,6 @@ class BucketSeries:
 
 
 @lru_cache(maxsize=4096)
-def _edge(bound: float) -> bytes:
-    """Return the label of a bucket, as a scrape has it."""
-    return label_field("le", "+Inf" if bound == inf else repr(bound))
+def _edge(bound: str) -> bytes:
+    """Return the label of a bucket. It is kept by its text: 0.0 and -0.0 are equal as numbers."""
+    return label_field("le", bound)

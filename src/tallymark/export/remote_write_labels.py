@@ -32,7 +32,7 @@ class RemoteWriteLabels:
     """
 
     def __init__(self, tags: Mapping[str, str] | None = None) -> None:
-        self._tags = dict(tags or {})
+        self._tags = {key: value for key, value in (tags or {}).items() if value}  # an empty label is none
         self._given: dict[str, list[tuple[bytes, bytes]]] = {}
         self._merged: dict[str, dict[TagSet, bytes]] = {}
         self._meets = False

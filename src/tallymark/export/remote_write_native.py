@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from struct import pack
 
 from tallymark.export.native_histogram import ZERO_THRESHOLD
@@ -53,11 +54,15 @@ def _side(tags: tuple[bytes, bytes], buckets: NativeBuckets) -> list[bytes]:
     if not buckets.spans:
         return []
     spans, deltas = tags
-    fields = []
-    for offset, length in buckets.spans:
-        span = b"\x08" + zigzag(offset) + b"\x10" + varint(length)
-        fields += [spans, varint(len(span)), span]
+    fields = [spans + _span(*each) for each in buckets.spans]
     low, high = _SMALL[0], _SMALL[-1]
     differences = [count - before for count, before in zip(buckets.counts, [0, *buckets.counts], strict=False)]
     packed = b"".join([_short[delta - low] if low <= delta <= high else zigzag(delta) for delta in differences])
     return [*fields, deltas, varint(len(packed)), packed]
+
+
+@lru_cache(maxsize=4096)
+def _span(offset: int, length: int) -> bytes:
+    """Return a message `BucketSpan` after its length."""
+    span = b"\x08" + zigzag(offset) + b"\x10" + varint(length)
+    return varint(len(span)) + span

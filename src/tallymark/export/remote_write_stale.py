@@ -55,25 +55,32 @@ def _gone(then: Data, now: Data | None, report: Report) -> Sequence[int]:
     if now is None or type(now) is not type(then) or getattr(now, "bounds", ()) != getattr(then, "bounds", ()):
         return range(len(then.tags))
     if isinstance(then, ExponentialHistogramData) and isinstance(now, ExponentialHistogramData):
-        shapes = {tags: _shape(now, row, report) for row, tags in enumerate(now.tags)}
-        return [row for row, tags in enumerate(then.tags) if shapes.get(tags) != _shape(then, row, report)]
+        present = _with_shapes(now, report)
+        return [row for row, one in enumerate(_with_shapes(then, report)) if one not in present]
     if then.tags == now.tags:  # as nearly always, and then it takes no time
         return ()
-    present: set[TagSet] = set()
+    tags: set[TagSet] = set()
     for rows in portions(len(now.tags), _PORTION):
-        present.update(now.tags[rows])
+        tags.update(now.tags[rows])
     gone: list[int] = []
     for rows in portions(len(then.tags), _PORTION):
-        gone += [row for row, tags in enumerate(then.tags[rows], rows.start) if tags not in present]
+        gone += [row for row, one in enumerate(then.tags[rows], rows.start) if one not in tags]
     return gone
 
 
-def _shape(data: ExponentialHistogramData, row: int, report: Report) -> object:
-    """Return what tells which series an exponential histogram is, beside its labels."""
-    scale, positives, negatives = data.scales[row], data.positives[row], data.negatives[row]
-    if report.native and scale >= -4:
-        return True
-    return scale, positives[0], len(positives[1]), negatives[0], len(negatives[1])
+def _with_shapes(data: ExponentialHistogramData, report: Report) -> dict[object, None]:
+    """Return the tags of each series, with what else tells which series it has: its bounds, where they are labels."""
+    found: dict[object, None] = {}
+    for rows in portions(len(data.tags), _PORTION):
+        for row, (tags, scale) in enumerate(zip(data.tags[rows], data.scales[rows], strict=True), rows.start):
+            shape = None if report.native and scale >= -4 else _bounds(data, row)
+            found[tags, shape] = None
+    return found
+
+
+def _bounds(data: ExponentialHistogramData, row: int) -> object:
+    positives, negatives = data.positives[row], data.negatives[row]
+    return data.scales[row], positives[0], len(positives[1]), negatives[0], len(negatives[1])
 
 
 def _remaining(name: str, gone: Sequence[TagSet], now: Data | None, report: Report) -> set[bytes]:

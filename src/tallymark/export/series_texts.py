@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tallymark.export.twins import groups_of, merged
+from tallymark.metric.data import ExponentialHistogramData, HistogramData
 from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
@@ -16,11 +17,32 @@ if TYPE_CHECKING:
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
-    Written: TypeAlias = tuple[str | None, bool]
-    """The text of a series, None if it cannot be told; and True if its tags are not told as they are."""
+    Written: TypeAlias = str | None
+    """The text of a series, `Changed` if not all of its tags are told as they are; None if it cannot be told."""
     Writer: TypeAlias = Callable[[Mapping[str, str]], Written]
 
-__all__ = ["Series", "SeriesTexts"]
+__all__ = ["Changed", "Series", "SeriesTexts", "portions_of"]
+
+
+_PORTION = 4096
+"""Texts that are looked at at once: less than a millisecond."""
+
+
+class Changed(str):
+    """A text that does not tell all tags of its series as they are."""
+
+    __slots__ = ()
+
+
+_DISTRIBUTIONS = 16
+"""Distributions that are written at once: each takes as long as some dozen numbers do."""
+
+
+def portions_of(data: Data) -> Iterator[slice]:
+    """Yield the rows of a family in portions, and let other threads run between two of them."""
+    if isinstance(data, HistogramData | ExponentialHistogramData):
+        return portions(len(data.tags), _DISTRIBUTIONS)
+    return portions(len(data.tags))
 
 
 class Series(NamedTuple):
@@ -70,21 +92,37 @@ class SeriesTexts:
             if kept is None or kept.tags != family.data.tags:
                 kept = self._made(family.data, kept)
             self._kept[key] = kept
-            data = merged(family.data, kept.groups) if kept.groups or not kept.texts else family.data
+            data = merged(family.data, kept.groups) if kept.groups else family.data
             yield Series(family, data, kept.texts, kept.groups, kept.exact)
 
     def _made(self, data: Data, before: _Kept | None) -> _Kept:
-        known = dict(zip(before.tags, before.written, strict=True)) if before else {}
+        written = self._written(data, before)
+        texts: list[str] = []
+        exact = True
+        for rows in portions(len(written), _PORTION):
+            some = [text for text in written[rows] if text is not None]
+            exact = exact and len(some) == len(written[rows]) and all(type(text) is str for text in some)
+            texts += some
+        groups = groups_of(texts)
+        if groups or len(texts) < len(written):
+            told = [row for row, text in enumerate(written) if text is not None]
+            groups = [[told[at] for at in some] for some in groups] if groups else [[row] for row in told]
+            texts = list(dict.fromkeys(texts))
+        return _Kept(data.tags, written, texts, groups, exact)
+
+    def _written(self, data: Data, before: _Kept | None) -> list[Written]:
+        known: dict[TagSet, Written] = {}
+        if before is not None:
+            for rows in portions(len(before.tags)):
+                known.update(zip(before.tags[rows], before.written[rows], strict=True))
         write, common = self._writer(type(data)), self._tags
         written: list[Written] = []
         for rows in portions(len(data.tags)):
             for tags in data.tags[rows]:
-                written.append(known.get(tags) or write({**common, **tags} if common else tags))
-        rows_told = [row for row, (text, _) in enumerate(written) if text is not None]
-        texts = [text for text, _ in written if text is not None]
-        groups = [[rows_told[at] for at in some] for some in groups_of(texts)]
-        if groups:
-            texts = list(dict.fromkeys(texts))
-        elif len(texts) < len(written):
-            groups = [[row] for row in rows_told]
-        return _Kept(data.tags, written, texts, groups, not any(changed for _, changed in written))
+                text = known.get(tags)
+                written.append(text if text is not None else write(_sorted(common, tags) if common else tags))
+        return written
+
+
+def _sorted(common: Mapping[str, str], tags: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted({**common, **tags}.items()))
