@@ -78,6 +78,9 @@ def check(samples: list[Sample], families: list[tm.FamilySnapshot], values: list
 def test_nobody_forges_a_line(
     dialect: str, only_ascii: bool, rows: list[tuple[str, str, dict[str, str], float]], common: dict[str, str], most: int
 ) -> None:
+    rows = [
+        row for row in rows if row[1] != "histogram" or row[3] == row[3]
+    ]  # of what is no number, nobody knows what to expect
     families = [family(*row) for row in rows]
     texts = TagTexts({**DIALECTS, "dogstatsd": DOGSTATSD}[dialect], common, only_ascii=only_ascii)
     told: set[tuple[str, str]] = set()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tallymark.backends.dogstatsd import DogStatsD as DogStatsD
     from tallymark.backends.graphite import Graphite as Graphite
     from tallymark.backends.influxdb import InfluxDB as InfluxDB
     from tallymark.backends.json_lines import JSONLines as JSONLines
     from tallymark.backends.otlp import OTLP as OTLP
     from tallymark.backends.pushgateway import Pushgateway as Pushgateway
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
+    from tallymark.backends.statsd import StatsD as StatsD
     from tallymark.backends.text_file import TextFile as TextFile
 
 _HOMES: dict[str, str] = {

@@ -120,11 +120,20 @@ class Stream:
         data = b"".join([struct.pack("<I", len(part)) + part for part in parts] if self._has_lengths else parts)
         try:
             with _open(self._address, deadline) as sock:
-                DeadlineSocket(sock, deadline).sendall(data)
+                _send_whole(sock, data, deadline)
                 sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise SendError(f"{self._address.text} {words(error)}") from error
         return len(data)
+
+
+def _send_whole(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
+    """Send all of it; or reset the connection, so that no server takes a line that was cut for its last one."""
+    try:
+        DeadlineSocket(sock, deadline).sendall(data)
+    except BaseException:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise
 
 
 def _open(address: SocketAddress, deadline: Deadline) -> socket.socket:

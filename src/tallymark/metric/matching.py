@@ -7,9 +7,10 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeVar
 
+    from tallymark.engine import TagSet
     from tallymark.engine.exemplar import Exemplar
     from tallymark.metric.data import Data, Exemplars
 
@@ -51,12 +52,26 @@ class Matching:
 
 
 def _found(before: Data, after: Data) -> list[int | None]:
-    # A series that was removed and came back has another creation time.
-    known: dict[object, int] = {}
-    for rows in portions(len(before.tags)):
-        series = zip(before.tags[rows], before.created[rows], strict=True)
-        known.update(zip(series, range(rows.start, rows.stop), strict=False))
-    found: list[int | None] = []
-    for rows in portions(len(after.tags)):
-        found += map(known.get, zip(after.tags[rows], after.created[rows], strict=True))
+    found: list[int | None] = list(range(_same_rows(before, after)))  # new series come last
+    same = len(found)
+    known: dict[tuple[TagSet, float], int] = {}
+    for rows in portions(len(before.tags) - same):
+        rows = slice(rows.start + same, rows.stop + same)
+        known.update(zip(_series(before, rows), range(rows.start, rows.stop), strict=False))
+    for rows in portions(len(after.tags) - same):
+        found += map(known.get, _series(after, slice(rows.start + same, rows.stop + same)))
     return found
+
+
+def _series(data: Data, rows: slice) -> Iterable[tuple[TagSet, float]]:
+    # A series that was removed and came back has another creation time.
+    return zip(data.tags[rows], data.created[rows], strict=True)
+
+
+def _same_rows(before: Data, after: Data) -> int:
+    """Return how many rows, from the first one on, are surely of the same series in both."""
+    most = min(len(before.tags), len(after.tags))
+    for rows in portions(most):
+        if before.tags[rows] != after.tags[rows] or before.created[rows] != after.created[rows]:
+            return int(rows.start)
+    return most
