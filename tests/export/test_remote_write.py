@@ -274,6 +274,14 @@ def test_a_series_own_labels_win_and_twins_that_come_of_it_add_up() -> None:
         }
 
 
+def test_twins_that_come_of_a_given_label_alone_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf_labels, "_exact", True)  # as in a process in which no tag was ever changed
+    count = tm.SumData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0), True)
+    level = tm.GaugeData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0))
+    found = request(family("n", "counter", count), family("g", "gauge", level), labels=RemoteWriteLabels({"env": "prod"}))
+    assert set(values(found).values()) == {3.0, 2.0}
+
+
 def test_a_given_label_never_takes_the_place_of_a_bucket() -> None:
     data = tm.HistogramData(tags({}), (0.0,), (1.0,), ((1, 0),), (1.0,), (1.0,), (1.0,))
     found = series(request(family("h", "histogram", data), labels=RemoteWriteLabels({"le": "x", "__name__": "y"})))
