@@ -228,7 +228,7 @@ def test_a_scale_that_prometheus_does_not_know_has_classic_buckets() -> None:
 
 
 def test_exemplars_are_at_the_series_that_they_belong_to_and_the_newest_of_each() -> None:
-    seen = [Exemplar((("trace_id", str(i)),), value, TIME - 9 + i) for i, value in enumerate((0.5, 0.6, 5.0, 50.0))]
+    seen = [Exemplar((("trace_id", str(i)),), value, TIME - 9 + i) for i, value in enumerate((0.5, 0.6, 10.0, 50.0))]
     classic = tm.HistogramData(tags({}), (0.0,), (1.0, 10.0), ((2, 1, 1),), (9.0,), (0.5,), (50.0,), (tuple(seen),))
     native = tm.ExponentialHistogramData(
         tags({}), (0.0,), (0,), (0,), ((0, (1,)),), ((0, ()),), (1.0,), (1.0,), (1.0,), (tuple(reversed(seen)),)
