@@ -160,6 +160,19 @@ def test_native_histograms_can_be_left_out(server: ReceivingServer, registry: tm
     assert values(received(server))["spread_count", frozenset()] == 1.0
 
 
+def test_what_is_kept_of_series_that_are_gone_is_forgotten(registry: tm.Registry) -> None:
+    backend = RemoteWrite("http://127.0.0.1:9090/api/v1/write", tags={"env": "prod"})
+    requests = registry.counter("requests")
+    for i in range(50):
+        requests.inc(i=str(i))
+    list(backend.encode(registry.snapshot(), 0.0))
+    for series in list(requests.series()):
+        series.remove()
+    for _ in range(2):
+        list(backend.encode(registry.snapshot(), 0.0))
+    assert len(backend._labels._merged[""]) < 10
+
+
 def test_nothing_secret_is_shown() -> None:
     backend = RemoteWrite("http://user:s3cret@127.0.0.1:9090/api/v1/write")
     assert backend.address == "http://127.0.0.1:9090/api/v1/write"

@@ -228,7 +228,7 @@ def test_a_scale_that_prometheus_does_not_know_has_classic_buckets() -> None:
 
 
 def test_exemplars_are_at_the_series_that_they_belong_to_and_the_newest_of_each() -> None:
-    seen = [Exemplar((("trace_id", str(i)),), value, TIME - 9 + i) for i, value in enumerate((0.5, 0.6, 5.0, 50.0))]
+    seen = [Exemplar((("trace_id", str(i)),), value, TIME - 9 + i) for i, value in enumerate((0.5, 0.6, 10.0, 50.0))]
     classic = tm.HistogramData(tags({}), (0.0,), (1.0, 10.0), ((2, 1, 1),), (9.0,), (0.5,), (50.0,), (tuple(seen),))
     native = tm.ExponentialHistogramData(
         tags({}), (0.0,), (0,), (0,), ((0, (1,)),), ((0, ()),), (1.0,), (1.0,), (1.0,), (tuple(reversed(seen)),)
@@ -272,6 +272,14 @@ def test_a_series_own_labels_win_and_twins_that_come_of_it_add_up() -> None:
             ("n_total", frozenset({("env", "prod")})): 11.0,
             ("n_total", frozenset({("env", "test")})): 4.0,
         }
+
+
+def test_twins_that_come_of_a_given_label_alone_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf_labels, "_exact", True)  # as in a process in which no tag was ever changed
+    count = tm.SumData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0), True)
+    level = tm.GaugeData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0))
+    found = request(family("n", "counter", count), family("g", "gauge", level), labels=RemoteWriteLabels({"env": "prod"}))
+    assert set(values(found).values()) == {3.0, 2.0}
 
 
 def test_a_given_label_never_takes_the_place_of_a_bucket() -> None:
