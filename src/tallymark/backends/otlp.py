@@ -128,7 +128,9 @@ class OTLP(Backend):
         try:
             from tallymark.backends.otlp_grpc import GRPCWire
         except ImportError as error:
-            raise ImportError("OTLP over gRPC needs the package grpcio: pip install 'tallymark[otlp-grpc]'") from error
+            raise ImportError(
+                "OTLP over gRPC needs the packages grpcio and googleapis-common-protos: pip install 'tallymark[otlp-grpc]'"
+            ) from error
         return GRPCWire(self._address, self._headers, self._certificates.texts(), self._compression)
 
     @property
