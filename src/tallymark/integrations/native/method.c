@@ -1,0 +1,56 @@
+#include "exchange.h"
+
+#include <structmember.h>
+
+PyObject *
+method_of(Exchange *owner, vectorcallfunc call)
+{
+    State *state = owner->recorder->state;
+    Method *self = (Method *)spare_or_new(&state->methods, state->method_type);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = call;
+    Py_INCREF(owner);
+    self->owner = owner;
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+static int
+method_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    Py_VISIT(((Method *)op)->owner);
+    return 0;
+}
+
+static void
+method_dealloc(PyObject *op)
+{
+    State *state = state_of(op);
+    PyObject_GC_UnTrack(op);
+    Py_DECREF(((Method *)op)->owner);
+    spare_or_free(&state->methods, op);
+}
+
+static PyMemberDef method_members[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(Method, vectorcall), READONLY, NULL},
+    {"__self__", T_OBJECT, offsetof(Method, owner), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot method_slots[] = {
+    {Py_tp_dealloc, method_dealloc},
+    {Py_tp_traverse, method_traverse},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_members, method_members},
+    {0, NULL},
+};
+
+PyType_Spec method_spec = {
+    .name = "tallymark.integrations._exchanges.Method",
+    .basicsize = sizeof(Method),
+    .flags = FINAL_TYPE | Py_TPFLAGS_HAVE_VECTORCALL,
+    .slots = method_slots,
+};
