@@ -113,7 +113,7 @@ class MetricsMiddleware:
     def _first_route(self, scope: Message) -> str | None:
         """Name the first route. Only now it is known whose routes they are."""
         owner = routed_app(self.app) or scope.get("app")
-        self._begin.route = route = _no_route if owner is None else StarletteRoutes(owner, self._not_named).template
+        self._begin.route = route = _no_route if owner is None else StarletteRoutes(owner, self._not_named)
         return route(scope)
 
     def _not_named(self, error: Exception) -> None:

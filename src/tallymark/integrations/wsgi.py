@@ -65,7 +65,7 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._begin = responses_of(self.metrics, route or WerkzeugRoutes(app).template, self._find_line)
+        self._begin = responses_of(self.metrics, route or WerkzeugRoutes(app), self._find_line)
         self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)

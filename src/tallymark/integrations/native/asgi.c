@@ -278,8 +278,5 @@ requests_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwna
     if (claims <= 0) {
         return none_or_error(claims);
     }
-    PyObject *version = PyDict_GetItemWithError(scope, texts[VERSION]);
-    PyObject *scheme = PyDict_GetItemWithError(scope, texts[SCHEME]);
-    PyObject *method = PyDict_GetItemWithError(scope, texts[METHOD]);
-    return (PyObject *)request_of(self, recorder_line(self, scope, version, scheme, method), scope, args[2], args[3]);
+    return (PyObject *)request_of(self, recorder_line(self, scope, VERSION, SCHEME, METHOD), scope, args[2], args[3]);
 }

@@ -16,15 +16,6 @@ recorder_now(const Recorder *self)
     return now;
 }
 
-PyObject *
-recorder_route(const Recorder *self, PyObject *request)
-{
-    PyObject *route = Py_NewRef(self->route); /* what is called may replace it */
-    PyObject *found = PyObject_CallOneArg(route, request);
-    Py_DECREF(route);
-    return found;
-}
-
 int
 recorder_use(Recorder *self, PyObject *metrics)
 {
@@ -63,23 +54,38 @@ recorder_claims(const Recorder *self, PyObject *request)
     return result;
 }
 
-/* Return the dict or line at a key of a dict, borrowed: the keys are plain text, so that no code runs. NULL without an
- * exception for all else. */
+/* Return what a dict has at the value that another one has at a key: a new reference. NULL without an exception where that is
+ * no text, or not known. Steals the first, which may be NULL. */
 static PyObject *
-at(PyObject *dict, PyObject *key)
+at_value(PyObject *dict_steal, PyObject *request, PyObject *key)
 {
-    if (dict == NULL || key == NULL || !PyDict_CheckExact(dict) || !PyUnicode_CheckExact(key)) {
-        return NULL;
+    PyObject *value = dict_steal == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(request, key));
+    PyObject *found = NULL;
+    if (value != NULL && PyUnicode_CheckExact(value) && PyDict_CheckExact(dict_steal)) {
+        found = Py_XNewRef(PyDict_GetItemWithError(dict_steal, value));
     }
-    return PyDict_GetItemWithError(dict, key);
+    Py_XDECREF(value);
+    Py_XDECREF(dict_steal);
+    return found;
 }
 
 Line *
-recorder_line(Recorder *self, PyObject *request, PyObject *version, PyObject *scheme, PyObject *method)
+recorder_line(Recorder *self, PyObject *request, int version, int scheme, int method)
 {
-    PyObject *name = self->versions == NULL ? version : at(self->versions, version);
-    PyObject *found = at(at(at(self->lines, name), scheme), method);
-    found = found != NULL ? Py_NewRef(found) : PyErr_Occurred() ? NULL : PyObject_CallOneArg(self->find_line, request);
+    PyObject **texts = self->state->texts;
+    PyObject *found;
+    if (self->versions == NULL) {
+        found = at_value(Py_NewRef(self->lines), request, texts[version]);
+    }
+    else {
+        PyObject *name = at_value(Py_NewRef(self->versions), request, texts[version]);
+        found = name == NULL ? NULL : Py_XNewRef(PyDict_GetItemWithError(self->lines, name));
+        Py_XDECREF(name);
+    }
+    found = at_value(at_value(found, request, texts[scheme]), request, texts[method]);
+    if (found == NULL && !PyErr_Occurred()) {
+        found = PyObject_CallOneArg(self->find_line, request);
+    }
     if (found != NULL && !PyObject_TypeCheck(found, self->state->line_type)) {
         PyErr_Format(PyExc_TypeError, "a line is needed, not %R", found);
         Py_CLEAR(found);

@@ -20,6 +20,8 @@ typedef struct {
     int notes_more;
     PyObject *versions;  /* of HTTP, as `lines` has them, by their names in an environ; NULL: they are the same */
     PyObject *route;     /* returns the template of a request's route */
+    PyObject *templates; /* of endpoints that are functions: its own attribute; NULL if it has none */
+    int is_rule;         /* 1 if the rule of Werkzeug's request is the template: another attribute of it */
     PyObject *find_line; /* returns the line of a request whose values are not in `lines` */
     PyObject *otherwise; /* begins requests that are none of the plain ones */
     PyObject *clock;     /* returns seconds; NULL for that of time.perf_counter() */
@@ -44,11 +46,14 @@ typedef struct {
 /* Read the clock: seconds; -1.0 with an exception. */
 double recorder_now(const Recorder *self);
 
-/* Return the line of a request that is a dict, known by these three of its values, of which each may be NULL. A new reference. */
-Line *recorder_line(Recorder *self, PyObject *request, PyObject *version, PyObject *scheme, PyObject *method);
+/* Return the line of a request that is a dict, known by what that has at these three texts. A new reference. */
+Line *recorder_line(Recorder *self, PyObject *request, int version, int scheme, int method);
 
-/* Return the template of a request's route, or None; a new reference. */
+/* Return the template of a request's route, or None; a new reference. NULL with an exception. */
 PyObject *recorder_route(const Recorder *self, PyObject *request);
+
+/* Use another function that names routes. */
+void recorder_set_route(Recorder *self, PyObject *route);
 
 /* Use the lines of these metrics: 0, or -1 with an exception. */
 int recorder_use(Recorder *self, PyObject *metrics);

@@ -4,11 +4,12 @@
 #include <stddef.h>
 
 static const char *const texts[N_TEXTS] = {
-    [BODY] = "body", [CLAIM] = "tallymark.http", [CLAIMS] = "claim", [CONTENT_LENGTH] = "CONTENT_LENGTH", [EMPTY] = "", [END] = "http.response.body",
-    [ERROR] = "tallymark.error", [HTTP] = "http", [METHOD] = "method", [MORE_BODY] = "more_body", [PATHSEND] = "http.response.pathsend",
-    [REQUEST_METHOD] = "REQUEST_METHOD", [SCHEME] = "scheme", [SERVER_PROTOCOL] = "SERVER_PROTOCOL", [START] = "http.response.start",
-    [STATUS] = "status", [TRANSFER_ENCODING] = "HTTP_TRANSFER_ENCODING", [TYPE] = "type", [URL_SCHEME] = "wsgi.url_scheme",
-    [VERSION] = "http_version", [ZEROCOPYSEND] = "http.response.zerocopysend",
+    [BODY] = "body", [CLAIM] = "tallymark.http", [CLAIMS] = "claim", [CONTENT_LENGTH] = "CONTENT_LENGTH", [EMPTY] = "",
+    [END] = "http.response.body", [ENDPOINT] = "endpoint", [ERROR] = "tallymark.error", [HTTP] = "http", [METHOD] = "method",
+    [MORE_BODY] = "more_body", [PATHSEND] = "http.response.pathsend", [REQUEST_METHOD] = "REQUEST_METHOD", [RULE] = "rule",
+    [SCHEME] = "scheme", [SERVER_PROTOCOL] = "SERVER_PROTOCOL", [START] = "http.response.start", [STATUS] = "status",
+    [TRANSFER_ENCODING] = "HTTP_TRANSFER_ENCODING", [TYPE] = "type", [URL_RULE] = "url_rule", [URL_SCHEME] = "wsgi.url_scheme",
+    [VERSION] = "http_version", [WERKZEUG_REQUEST] = "werkzeug.request", [ZEROCOPYSEND] = "http.response.zerocopysend",
 };
 
 static const struct {

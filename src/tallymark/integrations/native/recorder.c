@@ -70,13 +70,13 @@ recorder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->vectorcall = type == state->requests_type ? requests_call : responses_call;
     self->state = state;
     self->versions = versions == Py_None ? NULL : Py_NewRef(versions);
-    self->route = Py_NewRef(route);
     self->find_line = Py_NewRef(find_line);
     self->otherwise = Py_NewRef(otherwise);
     self->helper = Py_NewRef(helper);
     self->error_type = Py_NewRef(error_type);
     self->handled_error = Py_NewRef(handled_error);
     self->clock = clock == Py_None ? NULL : Py_NewRef(clock);
+    recorder_set_route(self, route);
     return (PyObject *)self;
 }
 
@@ -89,6 +89,7 @@ recorder_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->lines);
     Py_VISIT(self->versions);
     Py_VISIT(self->route);
+    Py_VISIT(self->templates);
     Py_VISIT(self->find_line);
     Py_VISIT(self->otherwise);
     Py_VISIT(self->clock);
@@ -108,6 +109,7 @@ recorder_dealloc(PyObject *op)
     Py_XDECREF(self->lines);
     Py_XDECREF(self->versions);
     Py_XDECREF(self->route);
+    Py_XDECREF(self->templates);
     Py_XDECREF(self->find_line);
     Py_XDECREF(self->otherwise);
     Py_XDECREF(self->clock);
@@ -118,9 +120,30 @@ recorder_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+static PyObject *
+recorder_get_route(PyObject *op, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((Recorder *)op)->route);
+}
+
+static int
+recorder_assign_route(PyObject *op, PyObject *route, void *Py_UNUSED(closure))
+{
+    if (route == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "route cannot be deleted");
+        return -1;
+    }
+    recorder_set_route((Recorder *)op, route);
+    return 0;
+}
+
+static PyGetSetDef recorder_getset[] = {
+    {"route", recorder_get_route, recorder_assign_route, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef recorder_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(Recorder, vectorcall), READONLY, NULL},
-    {"route", T_OBJECT, offsetof(Recorder, route), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -130,6 +153,7 @@ static PyType_Slot recorder_slots[] = {
     {Py_tp_traverse, recorder_traverse},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, recorder_members},
+    {Py_tp_getset, recorder_getset},
     {0, NULL},
 };
 

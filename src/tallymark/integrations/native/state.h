@@ -11,8 +11,8 @@
 
 /* The keys and values of the protocols, interned: those of an application are, too, so that a pointer tells most of them. */
 enum {
-    BODY, CLAIM, CLAIMS, CONTENT_LENGTH, EMPTY, END, ERROR, HTTP, METHOD, MORE_BODY, PATHSEND, REQUEST_METHOD, SCHEME, SERVER_PROTOCOL, START,
-    STATUS, TRANSFER_ENCODING, TYPE, URL_SCHEME, VERSION, ZEROCOPYSEND, N_TEXTS
+    BODY, CLAIM, CLAIMS, CONTENT_LENGTH, EMPTY, END, ENDPOINT, ERROR, HTTP, METHOD, MORE_BODY, PATHSEND, REQUEST_METHOD, RULE, SCHEME, SERVER_PROTOCOL,
+    START, STATUS, TRANSFER_ENCODING, TYPE, URL_RULE, URL_SCHEME, VERSION, WERKZEUG_REQUEST, ZEROCOPYSEND, N_TEXTS
 };
 
 /* Objects kept for the next one of their type, so that a request costs no allocation. */

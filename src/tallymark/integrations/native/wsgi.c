@@ -474,7 +474,7 @@ responses_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwn
         PyErr_SetString(PyExc_TypeError, "metrics, environ and start_response are needed");
         return NULL;
     }
-    PyObject *metrics = args[0], *environ = args[1], **texts = self->state->texts;
+    PyObject *metrics = args[0], *environ = args[1];
     if (metrics != self->metrics && recorder_use(self, metrics) < 0) {
         return NULL;
     }
@@ -485,8 +485,6 @@ responses_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwn
     if (claims <= 0) {
         return none_or_error(claims);
     }
-    PyObject *protocol = PyDict_GetItemWithError(environ, texts[SERVER_PROTOCOL]);
-    PyObject *scheme = PyDict_GetItemWithError(environ, texts[URL_SCHEME]);
-    PyObject *method = PyDict_GetItemWithError(environ, texts[REQUEST_METHOD]);
-    return response_of(self, recorder_line(self, environ, protocol, scheme, method), environ, args[2]);
+    Line *line = recorder_line(self, environ, SERVER_PROTOCOL, URL_SCHEME, REQUEST_METHOD);
+    return response_of(self, line, environ, args[2]);
 }
