@@ -88,11 +88,14 @@ class Line(LineFields):
 
         Args:
             error: the convention's `error.type`; empty: the status tells.
-            route: the template; None if none matched.
+            route: the template; None if none matched. What is no text counts as none.
             status: of the response; None if none was begun. What is no status counts as none.
             exchange: the request, whose own tags are added.
         """
         metrics = self.metrics
+        if not isinstance(route, str | None):
+            metrics.failed("route", TypeError(f"a route is a text or None, not a {type(route).__name__}"))
+            route = None
         if self.is_stale or (route is not None and metrics.excludes(route)):
             return _NOWHERE
         if metrics.tags is not None:

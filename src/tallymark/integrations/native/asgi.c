@@ -172,7 +172,7 @@ request_get_send(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 request_get_receive(PyObject *op, void *Py_UNUSED(closure))
 {
-    return method_of((Exchange *)op, request_receive);
+    return method_of((Exchange *)op, "receive", request_receive);
 }
 
 static int
@@ -213,6 +213,8 @@ static PyMemberDef request_members[] = {
 
 static PyGetSetDef request_getset[] = {
     SIZE(received),
+    NAME("__name__", "send"),
+    NAME("__qualname__", "send"),
     {"send", request_get_send, NULL, NULL, NULL},
     {"receive", request_get_receive, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},

@@ -91,10 +91,16 @@ PyObject *exchange_own_tags(PyObject *op, PyObject *ignored);
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
-    Exchange *owner; /* owned */
+    Exchange *owner;  /* owned */
+    const char *name; /* static */
 } Method;
 
-PyObject *method_of(Exchange *owner, vectorcallfunc call);
+PyObject *method_of(Exchange *owner, const char *name, vectorcallfunc call);
+
+/* The getter of `__name__` and `__qualname__`, whose closure is the name: a bound method has both, and who wraps one asks for them. */
+PyObject *get_fixed_name(PyObject *op, void *name);
+
+#define NAME(attribute, name) {attribute, get_fixed_name, NULL, NULL, name}
 
 /* Call, and drop what is returned: 0, or -1 with an exception. */
 static inline int

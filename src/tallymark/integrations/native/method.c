@@ -3,7 +3,7 @@
 #include <structmember.h>
 
 PyObject *
-method_of(Exchange *owner, vectorcallfunc call)
+method_of(Exchange *owner, const char *name, vectorcallfunc call)
 {
     State *state = owner->recorder->state;
     Method *self = (Method *)spare_or_new(&state->methods, state->method_type);
@@ -13,8 +13,21 @@ method_of(Exchange *owner, vectorcallfunc call)
     self->vectorcall = call;
     Py_INCREF(owner);
     self->owner = owner;
+    self->name = name;
     PyObject_GC_Track(self);
     return (PyObject *)self;
+}
+
+PyObject *
+get_fixed_name(PyObject *Py_UNUSED(op), void *name)
+{
+    return PyUnicode_FromString(name);
+}
+
+static PyObject *
+method_get_name(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyUnicode_FromString(((Method *)op)->name);
 }
 
 static int
@@ -40,11 +53,18 @@ static PyMemberDef method_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+static PyGetSetDef method_getset[] = {
+    {"__name__", method_get_name, NULL, NULL, NULL},
+    {"__qualname__", method_get_name, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot method_slots[] = {
     {Py_tp_dealloc, method_dealloc},
     {Py_tp_traverse, method_traverse},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_members, method_members},
+    {Py_tp_getset, method_getset},
     {0, NULL},
 };
 

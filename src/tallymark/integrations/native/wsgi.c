@@ -155,7 +155,7 @@ begin_response(Response *self, PyObject *status, PyObject *headers, PyObject *ex
         return NULL;
     }
     Py_XSETREF(self->write, write);
-    return method_of(&self->exchange, response_write);
+    return method_of(&self->exchange, "write", response_write);
 }
 
 static PyObject *
@@ -392,6 +392,8 @@ static PyMemberDef response_members[] = {
 
 static PyGetSetDef response_getset[] = {
     SIZE(sent),
+    NAME("__name__", "start_response"),
+    NAME("__qualname__", "start_response"),
     {"start_response", response_get_start_response, NULL, NULL, NULL},
     {"_metrics", exchange_get_metrics, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
