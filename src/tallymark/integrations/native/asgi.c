@@ -188,12 +188,11 @@ static void
 request_dealloc(PyObject *op)
 {
     Request *self = (Request *)op;
-    State *state = state_of(op);
     PyObject_GC_UnTrack(op);
     Py_XDECREF(self->send);
     Py_XDECREF(self->receive);
     exchange_clear(&self->exchange);
-    spare_or_free(&state->requests, op);
+    spare_or_free(op, offsetof(State, requests));
 }
 
 static PyMethodDef request_methods[] = {

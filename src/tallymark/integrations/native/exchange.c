@@ -177,11 +177,14 @@ known_at(PyObject *dict_steal, PyObject *key)
 static PyObject *
 series_of(Exchange *self, PyObject *route)
 {
-    PyObject *status = self->status == NULL ? Py_None : self->status;
-    PyObject *found = known_at(known_at(known_at(Py_XNewRef(self->line->known), self->error), route), status);
+    PyObject *error = Py_NewRef(self->error); /* held: who compares them may be code that replaces them */
+    PyObject *status = Py_NewRef(self->status == NULL ? Py_None : self->status);
+    PyObject *found = known_at(known_at(known_at(Py_XNewRef(self->line->known), error), route), status);
     if (found == NULL && !PyErr_Occurred()) {
-        found = PyObject_CallMethod((PyObject *)self->line, "series", "OOOO", self->error, route, status, self);
+        found = PyObject_CallMethod((PyObject *)self->line, "series", "OOOO", error, route, status, self);
     }
+    Py_DECREF(error);
+    Py_DECREF(status);
     if (found != NULL && (!PyTuple_CheckExact(found) || PyTuple_GET_SIZE(found) != 3)) {
         PyErr_SetString(PyExc_TypeError, "series must be three calls");
         Py_CLEAR(found);

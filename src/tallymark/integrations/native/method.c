@@ -41,10 +41,9 @@ method_traverse(PyObject *op, visitproc visit, void *arg)
 static void
 method_dealloc(PyObject *op)
 {
-    State *state = state_of(op);
     PyObject_GC_UnTrack(op);
     Py_DECREF(((Method *)op)->owner);
-    spare_or_free(&state->methods, op);
+    spare_or_free(op, offsetof(State, methods));
 }
 
 static PyMemberDef method_members[] = {

@@ -287,6 +287,9 @@ sending_close(PyObject *op, PyObject *Py_UNUSED(ignored))
         closed = Py_NewRef(Py_None);
     }
     Py_DECREF(awaited);
+    if (closed == NULL && PyErr_ExceptionMatches(PyExc_OSError)) {
+        finish_for_error(&self->request->exchange);
+    }
     return closed;
 }
 
@@ -326,7 +329,6 @@ static void
 sending_dealloc(PyObject *op)
 {
     Sending *self = (Sending *)op;
-    State *state = state_of(op);
     if (self->stage == NEW && PyObject_CallFinalizerFromDealloc(op) < 0) {
         return;
     }
@@ -334,7 +336,7 @@ sending_dealloc(PyObject *op)
     Py_DECREF(self->request);
     Py_DECREF(self->message);
     Py_XDECREF(self->awaited);
-    spare_or_free(&state->sendings, op);
+    spare_or_free(op, offsetof(State, sendings));
 }
 
 static PyMethodDef sending_methods[] = {

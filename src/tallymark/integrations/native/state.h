@@ -27,12 +27,6 @@ typedef struct State {
     Spares requests, sendings, responses, methods;
 } State;
 
-static inline State *
-state_of(PyObject *op)
-{
-    return PyType_GetModuleState(Py_TYPE(op));
-}
-
 /* Return a new object of a type, whose fields are not set, and that the garbage collector does not track yet; NULL with an
  * exception. */
 static inline PyObject *
@@ -41,12 +35,14 @@ spare_or_new(Spares *spares, PyTypeObject *type)
     return spares->n > 0 ? PyObject_Init(spares->kept[--spares->n], type) : _PyObject_GC_New(type);
 }
 
-/* Free an object whose fields were cleared, or keep it. */
+/* Free an object whose fields were cleared, or keep it among the spares at this offset of the state. */
 static inline void
-spare_or_free(Spares *spares, PyObject *op)
+spare_or_free(PyObject *op, size_t offset)
 {
     PyTypeObject *type = Py_TYPE(op);
-    if (spares->n < MAX_SPARES && !PyObject_GC_IsFinalized(op)) {
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module; /* NULL where the collector has cleared the type before its objects */
+    Spares *spares = module == NULL ? NULL : (Spares *)(void *)((char *)PyModule_GetState(module) + offset);
+    if (spares != NULL && spares->n < MAX_SPARES && !PyObject_GC_IsFinalized(op)) {
         spares->kept[spares->n++] = op;
     }
     else {

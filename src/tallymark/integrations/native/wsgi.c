@@ -239,11 +239,12 @@ response_close(PyObject *op, PyObject *Py_UNUSED(ignored))
     if (exchange_finish(&self->exchange, 0) < 0) {
         return NULL;
     }
-    PyObject *body = self->body;
-    if (body == NULL || PyList_CheckExact(body)) {
+    if (self->body == NULL || PyList_CheckExact(self->body)) {
         Py_RETURN_NONE;
     }
+    PyObject *body = Py_NewRef(self->body);
     PyObject *close = PyObject_GetAttrString(body, "close"), *closed = NULL;
+    Py_DECREF(body);
     if (close == NULL) {
         if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
             return NULL;
@@ -283,6 +284,19 @@ note_read(Response *self)
     return exchange_finish(exchange, 0);
 }
 
+/* Return the iterator of the application's body: a new reference. */
+static PyObject *
+iterator_of(Response *self)
+{
+    if (self->iterator == NULL) {
+        PyObject *body = Py_NewRef(self->body == NULL ? Py_None : self->body); /* its code may replace it */
+        PyObject *iterator = PyObject_GetIter(body);
+        Py_DECREF(body);
+        Py_XSETREF(self->iterator, iterator);
+    }
+    return Py_XNewRef(self->iterator);
+}
+
 static PyObject *
 response_next(PyObject *op)
 {
@@ -290,10 +304,7 @@ response_next(PyObject *op)
     if (self->is_read) {
         return NULL;
     }
-    if (self->iterator == NULL) {
-        self->iterator = PyObject_GetIter(self->body == NULL ? Py_None : self->body);
-    }
-    PyObject *iterator = Py_XNewRef(self->iterator);
+    PyObject *iterator = iterator_of(self);
     PyObject *chunk = iterator == NULL ? NULL : PyIter_Next(iterator);
     Py_XDECREF(iterator);
     if (chunk != NULL) {
@@ -359,7 +370,6 @@ static void
 response_dealloc(PyObject *op)
 {
     Response *self = (Response *)op;
-    State *state = state_of(op);
     if (self->exchange.is_open && PyObject_CallFinalizerFromDealloc(op) < 0) {
         return;
     }
@@ -369,7 +379,7 @@ response_dealloc(PyObject *op)
     Py_XDECREF(self->iterator);
     Py_XDECREF(self->body);
     exchange_clear(&self->exchange);
-    spare_or_free(&state->responses, op);
+    spare_or_free(op, offsetof(State, responses));
 }
 
 static PyMethodDef response_methods[] = {
@@ -429,10 +439,12 @@ PyType_Spec response_spec = {
 static Py_ssize_t
 told_size(PyObject *length, PyObject *coding)
 {
-    int is_told = length != NULL && PyUnicode_Check(length) && PyUnicode_GET_LENGTH(length) > 0;
-    if (!is_told) {
+    if (length == NULL || length == Py_None || (PyUnicode_Check(length) && PyUnicode_GET_LENGTH(length) == 0)) {
         int is_chunked = coding != NULL && PyUnicode_Check(coding) && PyUnicode_GET_LENGTH(coding) > 0;
         return is_chunked ? NOT_KNOWN : 0;
+    }
+    if (!PyUnicode_Check(length)) {
+        return NOT_KNOWN;
     }
     Py_ssize_t size = 0, n = PyUnicode_GET_LENGTH(length);
     for (Py_ssize_t i = 0; i < n; i++) {
