@@ -345,7 +345,7 @@ async def is_left_suspended(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def holds_itself(scope: Any, receive: Any, send: Any) -> None:
-    scope["all"] = [receive, send, scope, sending := send(plain(PART))]
+    scope["all"] = [receive, send, scope, sending := send({**plain(PART), "scope": scope})]
     with suppress(StopIteration):
         sending.send(None)
 
@@ -383,6 +383,17 @@ class Bad:
         return 7
 
 
+class Holder(Sentinel):
+    """A function of a server's, that tells when it is freed."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def __call__(self, *message: Any) -> Any:
+        return self.function(*message)
+
+
 def drive(coroutine: Any) -> None:
     """Run a coroutine to its end without a loop, whose own objects come and go."""
     with suppress(StopIteration):
@@ -395,12 +406,12 @@ def ask_all(native: tm.Registry, tags: Any = None) -> None:
         middleware = MetricsMiddleware(app, registry=native, tags=tags)
         for send in (ignore, suspends, no_awaitable, lambda message: Bad()):
             with suppress(KeyError, TypeError):
-                drive(middleware(plain(scope_of()), nothing, send))
+                drive(middleware(plain(scope_of()), Holder(nothing), Holder(send)))
 
 
-def body_of(kind: int) -> Any:
+def body_of(kind: int, environ: Any) -> Any:
     def parts() -> Iterator[Any]:
-        yield b"a"
+        yield environ and b"a"
         if kind == 1:
             raise KeyError("within")
         yield Sentinel() if kind == 2 else b"b"
@@ -414,7 +425,7 @@ def ask_all_of_wsgi(native: tm.Registry, tags: Any = None) -> None:
         def app(environ: Any, start_response: Any, kind: int = kind) -> Any:
             write = start_response("200 OK", [Sentinel()])
             write(b"x")
-            environ["all"] = [environ, start_response, write, body := body_of(kind)]
+            environ["all"] = [environ, start_response, write, body := body_of(kind, environ)]
             with suppress(TypeError):
                 start_response()
             if kind == 4:
@@ -426,7 +437,7 @@ def ask_all_of_wsgi(native: tm.Registry, tags: Any = None) -> None:
         for taken in (0, 1, 9):
             with suppress(KeyError, TypeError):
                 environ = plain(environ_of())
-                response = environ["response"] = middleware(environ, lambda *begun: lambda data: None)
+                response = environ["response"] = middleware(environ, Holder(lambda *begun: Holder(len)))
                 for _, _chunk in zip(range(taken), response, strict=False):
                     pass
                 if taken != 1:
