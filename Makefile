@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.ready-demo
-C_SOURCES := $(wildcard src/tallymark/engine/native/*.[ch] src/tallymark/bench/native/*/*.[ch])
+C_SOURCES := $(wildcard src/tallymark/engine/native/*.[ch] src/tallymark/integrations/native/*.[ch] src/tallymark/bench/native/*/*.[ch])
 
 # Tests run in as many processes as there are cores, those of named files in one: `make test ARGS=tests/metric/test_null.py`.
 WORKERS ?= $(if $(findstring tests/,$(ARGS)),0,auto)

@@ -27,6 +27,7 @@ def extension(name: str, sources: str) -> Extension:
 
 extensions = [
     extension("tallymark.engine.native._engine", "src/tallymark/engine/native/*.c"),
+    extension("tallymark.integrations._exchanges", "src/tallymark/integrations/native/*.c"),
     extension("tallymark.bench._perf", "src/tallymark/bench/native/perf/*.c"),
 ]
 if "t" not in getattr(sys, "abiflags", ""):

@@ -84,7 +84,8 @@ def files_of(wheel: Path) -> list[str]:
 
 
 def extensions_of(wheel: Path) -> list[str]:
-    return [name for name in files_of(wheel) if name.startswith("tallymark/engine/native/_engine.") and name.endswith(".so")]
+    starts = ("tallymark/engine/native/_engine.", "tallymark/integrations/_exchanges.")
+    return [name for name in files_of(wheel) if name.startswith(starts) and name.endswith(".so")]
 
 
 def test_without_a_compiler_the_install_succeeds_on_the_reference_engine(plain: Path, tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_without_a_compiler_the_install_succeeds_on_the_reference_engine(plain: 
 
 
 def test_with_a_compiler_the_install_has_the_native_engine(compiled: Path, tmp_path: Path) -> None:
-    assert len(extensions_of(compiled)) == 1
+    assert len(extensions_of(compiled)) == 2
     bin = installed(compiled, tmp_path)
     done = attempt([bin / "python", "-W", "error", "-c", USE])
     assert (done.returncode, done.stderr) == (0, "")

@@ -13,8 +13,8 @@ from http_driver import Exchange, active, ask, ended, hello, received, scope_of,
 
 import tallymark as tm
 from tallymark.integrations import asgi as asgi_module
-from tallymark.integrations import asgi_exchanges, wsgi_response
 from tallymark.integrations import exchange as exchange_module
+from tallymark.integrations import wsgi_response
 from tallymark.integrations.asgi import MetricsMiddleware
 from tallymark.integrations.http_metrics import DURATION, DURATION_BOUNDS
 
@@ -33,7 +33,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             return self.now
 
     clock = Clock()
-    for module in (exchange_module, asgi_module, asgi_exchanges, wsgi_response):
+    for module in (exchange_module, asgi_module, wsgi_response):
         monkeypatch.setattr(module, "perf_counter", clock)
     return clock
 

@@ -82,7 +82,7 @@ def test_a_request_is_recorded_as_the_convention_says(registry: tm.Registry) -> 
         ({}, (1, 0)),
         ({"CONTENT_LENGTH": ""}, (1, 0)),
         ({"HTTP_TRANSFER_ENCODING": "chunked"}, (0, 0)),
-        *[({"CONTENT_LENGTH": wrong}, (0, 0)) for wrong in ("-1", "1e3", "١٢", " 5", "9" * 5000, "0x10")],
+        *[({"CONTENT_LENGTH": wrong}, (0, 0)) for wrong in ("-1", "1e3", "١٢", " 5", "9" * 5000, "0x10", 12, b"12")],
     ],
 )
 def test_the_size_of_a_request_is_what_its_header_tells(registry: tm.Registry, headers: Any, size: Any) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from tallymark.integrations.asgi_exchanges import Handshake, Request
-from tallymark.integrations.http_metrics import CLAIM, HTTPMetrics
+from tallymark.integrations.asgi_exchanges import requests_of
+from tallymark.integrations.http_metrics import HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
 from tallymark.integrations.starlette_routes import StarletteRoutes, routed_app
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     Application: TypeAlias = Callable[[Message, Receive, Send], Awaitable[None]]
 
 __all__ = ["MetricsMiddleware"]
-
-_new = object.__new__
 
 
 class MetricsMiddleware:
@@ -69,39 +67,20 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._lines = self.metrics.lines
-        self._route = self._first_route if route is None else self.metrics.guarded(route)
+        named = self._first_route if route is None else self.metrics.guarded(route)
+        self._begin = requests_of(self.metrics, named, self._line, perf_counter)
         self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        is_http = scope["type"] == "http"
-        if (not is_http or self._asks_first) and (instead := self._instead(scope)) is not None:
+        if self._asks_first and (instead := self._instead(scope)) is not None:
             await instead(scope, receive, send)
             return
-        metrics = self.metrics
-        if scope.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(scope):
+        request = self._begin(self.metrics, scope, receive, send)
+        if request is None:
             await self.app(scope, receive, send)
             return
-        try:
-            line = self._lines[scope["http_version"]][scope["scheme"]][scope["method"]]
-        except (KeyError, TypeError):
-            line = self._line(scope)
-        # Here, and not in an `__init__`: between the code of a framework, a call of Python code is dear.
-        request = _new(Request if is_http else Handshake)
-        request._metrics = metrics
-        request._line = line
-        request._route_of = self._route
-        request.request = scope
-        request._receive = receive
-        request._send = send
-        request._start = request.context = request.route = request.status = None
-        request.error = ""
-        request.received = request.sent = 0
-        line.begin()
-        request.is_open = True
-        request._started = perf_counter()
         try:
             await self.app(scope, request.receive, request.send)
         except BaseException as error:
@@ -134,8 +113,8 @@ class MetricsMiddleware:
     def _first_route(self, scope: Message) -> str | None:
         """Name the first route. Only now it is known whose routes they are."""
         owner = routed_app(self.app) or scope.get("app")
-        self._route = _no_route if owner is None else StarletteRoutes(owner, self._not_named).template
-        return self._route(scope)
+        self._begin.route = route = _no_route if owner is None else StarletteRoutes(owner, self._not_named)
+        return route(scope)
 
     def _not_named(self, error: Exception) -> None:
         self.metrics.failed("route", error)

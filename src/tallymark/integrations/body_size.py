@@ -8,7 +8,7 @@ _LONGEST = 15
 """Digits of a size that is believed: nobody sends a petabyte."""
 
 
-def told_size(length: str | None, *, is_chunked: bool) -> int | None:
+def told_size(length: object, *, is_chunked: bool) -> int | None:
     """Return the size of a body in bytes; None if the headers do not tell it.
 
     Args:
@@ -17,4 +17,6 @@ def told_size(length: str | None, *, is_chunked: bool) -> int | None:
     """
     if not length:
         return None if is_chunked else 0
+    if not isinstance(length, str):  # what a server gives against its protocol
+        return None
     return int(length) if length.isascii() and length.isdigit() and len(length) <= _LONGEST else None

@@ -62,7 +62,7 @@ def instrument(
     check_type("app", app, Flask)
     own = None if tags is None else _with_objects(tags)
     middleware = MetricsMiddleware(
-        app.wsgi_app, registry=registry, metrics_path=metrics_path, exclude=exclude, tags=own, auth=auth, route=_route_in(app)
+        app.wsgi_app, registry=registry, metrics_path=metrics_path, exclude=exclude, tags=own, auth=auth, route=_Routes(app)
     )
     uninstrument(app)
     before: Any = app.wsgi_app
@@ -90,16 +90,25 @@ def _note_error(app: Flask, exception: BaseException, **_: object) -> None:
         request.environ[ROUTE] = request.url_rule.rule
 
 
-def _route_in(app: Flask) -> Callable[[WSGIEnvironment], str | None]:
-    def route(environ: WSGIEnvironment) -> str | None:
+class _Routes:
+    """Names the routes of an application.
+
+    Attributes:
+        is_rule: as `WerkzeugRoutes` has it.
+    """
+
+    is_rule = True
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment) -> str | None:
         asked = environ.get("werkzeug.request")
         rule = None if asked is None else asked.url_rule
         if rule is not None:
             return str(rule.rule)
         noted: str | None = environ.get(ROUTE)
-        return noted if noted is not None else _rule_of_other_methods(app, asked)
-
-    return route
+        return noted if noted is not None else _rule_of_other_methods(self._app, asked)
 
 
 def _rule_of_other_methods(app: Flask, asked: Any) -> str | None:

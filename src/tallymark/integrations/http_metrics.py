@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakSet
 
 from tallymark.errors import TagError
+from tallymark.integrations.compiled import LineFields
 from tallymark.integrations.globs import Globs
 from tallymark.metric import context
 from tallymark.metric.registry import Registry
@@ -56,37 +57,45 @@ Series: TypeAlias = "tuple[Callable[[float], None], Callable[[float], None], Cal
 """The calls that record to the series of requests that ended alike: the duration, and the sizes of the two bodies."""
 
 
-class Line:
+class Line(LineFields):
     """Requests with one method, scheme and version of HTTP.
 
     Attributes:
         begin: counts a request as active.
         end: counts it no longer.
         is_stale: True in a process that was forked since: what began before is the parent's.
+        metrics: whose line it is.
         known: the series that were found before, by error, route and status: see `series`. None with own tags.
     """
 
-    __slots__ = ("_metrics", "_tags", "active", "begin", "end", "is_stale", "known")
+    __slots__ = ("_tags", "active")
+
+    begin: Callable[[], None]
+    end: Callable[[], None]
+    known: dict[str, dict[str | None, dict[int | None, Series]]]
 
     def __init__(self, metrics: HTTPMetrics, active: Gauge, tags: dict[str, str]) -> None:
         self.active = active
-        self.begin: Callable[[], None] = active.inc
-        self.end: Callable[[], None] = active.dec
+        self.begin = active.inc
+        self.end = active.dec
         self.is_stale = False
-        self._metrics = metrics
+        self.metrics = metrics
+        self.known = {}
         self._tags = tags
-        self.known: dict[str, dict[str | None, dict[int | None, Series]]] = {}
 
     def series(self, error: str, route: str | None, status: int | None, exchange: Exchange | None = None) -> Series:
         """Return where to record requests that ended so.
 
         Args:
             error: the convention's `error.type`; empty: the status tells.
-            route: the template; None if none matched.
+            route: the template; None if none matched. What is no text counts as none.
             status: of the response; None if none was begun. What is no status counts as none.
             exchange: the request, whose own tags are added.
         """
-        metrics = self._metrics
+        metrics = self.metrics
+        if not isinstance(route, str | None):
+            metrics.failed("route", TypeError(f"a route is a text or None, not a {type(route).__name__}"))
+            route = None
         if self.is_stale or (route is not None and metrics.excludes(route)):
             return _NOWHERE
         if metrics.tags is not None:
@@ -100,10 +109,10 @@ class Line:
         """Return the series with the service's own tags added. Those of the convention win."""
         own = None if exchange is None else exchange.own_tags()
         try:
-            return self._metrics.bind({**own, **tags} if own else tags)
+            return self.metrics.bind({**own, **tags} if own else tags)
         except (TagError, TypeError) as wrong:
-            self._metrics.failed("tags", wrong)
-            return self._metrics.bind(tags)
+            self.metrics.failed("tags", wrong)
+            return self.metrics.bind(tags)
 
     def leave_to_parent(self) -> None:
         """In a forked child: record nothing of the requests that are under way."""

@@ -8,6 +8,7 @@ Nothing is imported: what has `routes` is a router, and what has `path_format` i
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from tallymark.integrations.metrics_path import is_below
@@ -31,6 +32,9 @@ class StarletteRoutes:
     Args:
         app: what has `routes`.
         failed: called with what went wrong, which nobody could foresee: routes may be of any class.
+
+    Attributes:
+        templates: of those endpoints that are functions and at one place: C code finds them here, without a call.
     """
 
     def __init__(self, app: Any, failed: Callable[[Exception], None]) -> None:
@@ -39,9 +43,10 @@ class StarletteRoutes:
         self._count = -1
         self._places: dict[int, list[_Place]] = {}
         self._templates: dict[int, str] = {}  # of endpoints that are at one place
+        self.templates: dict[FunctionType, str] = {}
         self._unknown: dict[int, object] = {}  # the endpoint is kept, lest another one gets its id
 
-    def template(self, scope: Mapping[str, Any]) -> str | None:
+    def __call__(self, scope: Mapping[str, Any]) -> str | None:
         """Return the template of the route that a scope was routed to; None if there was none."""
         endpoint = scope.get("endpoint")
         try:
@@ -64,7 +69,10 @@ class StarletteRoutes:
         if len(places) != self._count:  # else nothing was added
             self._count = len(places)
             self._places = _by_endpoint(places)
-            self._templates = {key: some[0].template for key, some in self._places.items() if len(some) == 1}
+            alone = [some[0] for some in self._places.values() if len(some) == 1]
+            self._templates = {id(place.endpoint): place.template for place in alone}
+            self.templates.clear()
+            self.templates.update({one.endpoint: one.template for one in alone if isinstance(one.endpoint, FunctionType)})
         found = self._places.get(id(endpoint), [])
         if not found and len(self._unknown) < _MOST_UNKNOWN:
             self._unknown[id(endpoint)] = endpoint

@@ -24,12 +24,16 @@ class WerkzeugRoutes:
 
     Args:
         app: the WSGI application.
+
+    Attributes:
+        is_rule: True if the rule of a request, where it has one, is the whole template: C code finds it without a call.
     """
 
     def __init__(self, app: Any) -> None:
         self._mounts = sorted(_mounts_of(app), key=len, reverse=True)
+        self.is_rule = not self._mounts
 
-    def template(self, environ: WSGIEnvironment) -> str | None:
+    def __call__(self, environ: WSGIEnvironment) -> str | None:
         """Return the rule that an environ was routed by; None if there was none."""
         request = environ.get("werkzeug.request")
         rule = getattr(request, "url_rule", None)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tallymark.integrations.http_metrics import CLAIM, HTTPMetrics
+from tallymark.integrations.http_metrics import HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
 from tallymark.integrations.werkzeug_routes import WerkzeugRoutes
-from tallymark.integrations.wsgi_response import Response
+from tallymark.integrations.wsgi_response import VERSIONS, or_file, responses_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from tallymark.serve.wsgi import WSGIApp
 
 __all__ = ["MetricsMiddleware"]
-
-_begin = Response.begin
-
-_VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3"}
 
 
 class MetricsMiddleware:
@@ -69,8 +65,7 @@ class MetricsMiddleware:
     ) -> None:
         self.app = app
         self.metrics = HTTPMetrics(registry, exclude=exclude, tags=tags)
-        self._lines = self.metrics.lines
-        self._route = route or WerkzeugRoutes(app).template
+        self._begin = responses_of(self.metrics, route or WerkzeugRoutes(app), self._find_line)
         self._pages = _Pages(metrics_path, self.metrics.registry, auth) if metrics_path is not None else None
         self._is_off = False
         self._asks_first = self._pages is not None or bool(self.metrics.excludes)
@@ -78,23 +73,18 @@ class MetricsMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._asks_first and (instead := self._instead(environ)) is not None:
             return instead(environ, start_response)
-        metrics = self.metrics
-        if environ.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(environ):
+        response = self._begin(self.metrics, environ, start_response)
+        if response is None:
             return self.app(environ, start_response)
-        try:
-            line = self._lines[_VERSIONS[environ["SERVER_PROTOCOL"]]][environ["wsgi.url_scheme"]][environ["REQUEST_METHOD"]]
-        except (KeyError, TypeError):
-            line = self._find_line(environ)
-        response = _begin(metrics, line, self._route, environ, start_response)
         try:
             response.body = self.app(environ, response.start_response)
         except BaseException as error:
             response.failed(error)
             raise
-        return response if "wsgi.file_wrapper" not in environ else response.or_file(environ["wsgi.file_wrapper"])
+        return response if "wsgi.file_wrapper" not in environ else or_file(response, environ["wsgi.file_wrapper"])
 
     def _find_line(self, environ: WSGIEnvironment) -> Line:
-        version = _VERSIONS.get(environ.get("SERVER_PROTOCOL", ""), "")
+        version = VERSIONS.get(environ.get("SERVER_PROTOCOL", ""), "")
         return self.metrics.line(environ["REQUEST_METHOD"], environ.get("wsgi.url_scheme", "http"), version)
 
     def switch_off(self) -> None:

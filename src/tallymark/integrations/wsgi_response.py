@@ -1,13 +1,15 @@
-"""`Response`: what a WSGI application has under way."""
+"""`Response`: what a WSGI application has under way; and `responses_of`, which begins them."""
 
 from __future__ import annotations
 
 from contextvars import copy_context
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tallymark.integrations.body_size import told_size
+from tallymark.integrations.compiled import clock_in_c, compiled_for
 from tallymark.integrations.exchange import Exchange, error_type
+from tallymark.integrations.http_metrics import CLAIM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,14 +18,18 @@ if TYPE_CHECKING:
     from tallymark.integrations.exchange import RouteOf
     from tallymark.integrations.http_metrics import HTTPMetrics, Line
 
-__all__ = ["ERROR", "Response"]
+__all__ = ["ERROR", "VERSIONS", "Response", "Responses", "or_file", "responses_of"]
 
 ERROR = "tallymark.error"
 """In an environ: the `error.type` of an exception that a framework answers."""
 
+VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3"}
+
 
 class Response(Exchange):
     """A request under way, and its response: the iterable that a server gets.
+
+    With the native engine, `native/wsgi.c` does the same.
 
     Attributes:
         body: the application's iterable.
@@ -38,27 +44,16 @@ class Response(Exchange):
     _start_response: StartResponse
     _write: Callable[[bytes], object] | None
 
-    @classmethod
-    def begin(
-        cls, metrics: HTTPMetrics, line: Line, route: RouteOf, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Response:
-        """Return a response whose request is active from now on. (An `__init__` would double what one costs.)"""
-        self = cls.__new__(cls)
-        self._metrics = metrics
-        self._line = line
-        self._find_route = route
-        self._route_of = None
+    def __init__(
+        self, metrics: HTTPMetrics, line: Line, route: RouteOf, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> None:
+        super().__init__(metrics, line)
         self.request = environ
+        self.body = None
+        self.received = told_size(environ.get("CONTENT_LENGTH"), is_chunked=bool(environ.get("HTTP_TRANSFER_ENCODING")))
+        self._find_route = route
         self._start_response = start_response
-        self._start = self._own = self._write = self.body = self.context = self.route = self.status = None
-        self.error = ""
-        length, is_chunked = environ.get("CONTENT_LENGTH"), bool(environ.get("HTTP_TRANSFER_ENCODING"))
-        self.received = told_size(length, is_chunked=is_chunked) if length or is_chunked else 0
-        self.sent = 0
-        line.begin()
-        self.is_open = True
-        self._started = perf_counter()
-        return self
+        self._start = self._own = self._write = None
 
     # What the application gets
 
@@ -67,10 +62,7 @@ class Response(Exchange):
         if self.is_open:
             # Noted now, as it may be gone at the end: the framework's request, and the application's span.
             self._start = headers
-            try:
-                self.status = code = _codes[status]
-            except (KeyError, TypeError):
-                self.status = code = _code(status)
+            self.status = code = _code(status)
             try:
                 self.route = self._find_route(self.request)
             except Exception as error:
@@ -100,29 +92,6 @@ class Response(Exchange):
             self.sent += len(data)
 
     # What the server gets
-
-    def or_file(self, wrapper: Any) -> Iterable[bytes]:
-        """Return the response; but where it is a file that the server sends in its own way, that file."""
-        body = self.body
-        if isinstance(wrapper, type) and isinstance(body, wrapper) and self._ends_with(body):
-            self.sent = None  # the server reads it
-            return body  # type: ignore[return-value]
-        return self
-
-    def _ends_with(self, body: Any) -> bool:
-        """Have the request end when a body is closed; return True if that can be."""
-        close = getattr(body, "close", None)
-
-        def end() -> None:
-            self.finish()
-            if close is not None:
-                close()
-
-        try:
-            body.close = end
-        except AttributeError:
-            return False
-        return True
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -170,16 +139,68 @@ class Response(Exchange):
         return super().own_tags() if self._start is None else self._own
 
 
-_codes: dict[str, int | None] = {}
-"""Of texts of statuses that were seen before."""
-
-_MOST_CODES = 1000
-
-
 def _code(status: object) -> int | None:
     """Return the code that the text of a status begins with; None if it begins with none."""
     digits = status[:3] if isinstance(status, str) else ""
-    code = int(digits) if digits.isascii() and digits.isdigit() else None
-    if isinstance(status, str) and len(_codes) < _MOST_CODES:
-        _codes[status] = code
-    return code
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def or_file(response: Response, wrapper: Any) -> Iterable[bytes]:
+    """Return a response; but where it is a file that the server sends in its own way, that file.
+
+    Args:
+        response: of an application.
+        wrapper: what the server names as its `wsgi.file_wrapper`.
+    """
+    body: Any = response.body
+    if isinstance(wrapper, type) and isinstance(body, wrapper) and _ends_with(response, body):
+        response.sent = None  # the server reads it
+        return cast("Iterable[bytes]", body)
+    return response
+
+
+def _ends_with(response: Response, body: Any) -> bool:
+    """Have the request end when a body is closed; return True if that can be."""
+    close = getattr(body, "close", None)
+
+    def end() -> None:
+        response.finish()
+        if close is not None:
+            close()
+
+    try:
+        body.close = end
+    except AttributeError:
+        return False
+    return True
+
+
+class Responses:
+    """Begins the requests of one middleware.
+
+    Args:
+        route: returns the template of an environ whose request was routed.
+        find_line: returns the line of an environ.
+    """
+
+    def __init__(self, route: RouteOf, find_line: Callable[[WSGIEnvironment], Line]) -> None:
+        self.route = route
+        self._find_line = find_line
+
+    def __call__(self, metrics: HTTPMetrics, environ: WSGIEnvironment, start_response: StartResponse) -> Response | None:
+        """Return a response whose request is under way from now on; None if another middleware records it."""
+        if environ.setdefault(CLAIM, metrics) is not metrics and not metrics.claim(environ):
+            return None
+        return Response(metrics, self._find_line(environ), self.route, environ, start_response)
+
+
+def responses_of(metrics: HTTPMetrics, route: RouteOf, find_line: Callable[[WSGIEnvironment], Line]) -> Any:
+    """Return what begins the requests of one middleware: `Responses`, or what does the same in C."""
+    responses = Responses(route, find_line)
+    compiled = compiled_for(metrics.registry)
+    if compiled is None:
+        return responses
+    return compiled.Responses(
+        route=route, find_line=find_line, otherwise=responses, helper=Response._note_more, error_type=error_type,
+        handled_error=None, clock=clock_in_c(perf_counter), versions=VERSIONS,
+    )  # fmt: skip
