@@ -37,7 +37,7 @@ class Frozen:
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
         fields = dict(zip(names, values, strict=False), **named)
-        if len(values) + len(named) != len(names) or any(name not in fields for name in names):
+        if len(values) + len(named) != len(names) or not fields.keys() >= set(names):
             raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
         for name, value in fields.items():
             _set(self, name, value)
