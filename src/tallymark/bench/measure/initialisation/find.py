@@ -24,7 +24,7 @@ from tallymark.bench.measure.initialisation.first_use import judge
 from tallymark.bench.measure.initialisation.instrument import Site, instrumented
 from tallymark.bench.measure.initialisation.meters import AllocationMeter, LineMeter, Meter, TimeMeter
 from tallymark.bench.measure.initialisation.objects import size
-from tallymark.bench.measure.initialisation.recorder import Recorder
+from tallymark.bench.measure.initialisation.recorder import VISITS, Recorder
 from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES = 16, 4
@@ -82,6 +82,7 @@ class Plan:
         self._clock: Callable[[], float] = time.process_time
         self._waited = 0.0  # for ever, in repeats: no CPU time tells of it
         self._began, self._times = 0.0, TIMES
+        self._each, self._ops = 0.0, 0
 
     def loop(self) -> Iterator[None]:
         return iter(self)
@@ -90,7 +91,7 @@ class Plan:
         raise RuntimeError(reason)
 
     def __iter__(self) -> Iterator[None]:
-        each = yield from self._warm_up()
+        each = self._each = yield from self._warm_up()
         self._times = TIMES if each < SLOW else 1
         self._recorder.keeps = True
         yield from self._op()
@@ -115,7 +116,7 @@ class Plan:
         """
         took = list[tuple[float, float]]()  # of each op: CPU time, and time by the clock on the wall
         waits = True
-        began, started = time.perf_counter(), time.process_time()
+        started = time.process_time()
         for ran in range(1, WARMUP + 1):
             waited, at, used = _waits(), time.perf_counter(), time.process_time()
             yield from self._op()
@@ -123,14 +124,18 @@ class Plan:
             waits = waits and _waits() > waited
             if ran > 1 and sum(one[waits] for one in took) > BUDGET / 12:
                 break
-        self._clock, self._began = (time.perf_counter, began) if waits else (time.process_time, started)
+        self._clock, self._began = time.perf_counter if waits else time.process_time, started
         self._time.clock = self._clock
         return min(one[waits] for one in took)
 
     def _spent(self) -> float:
-        return self._clock() - self._began + self._waited
+        """Return the seconds that all took; of an op that waits, how long it would have with no other process beside it."""
+        if self._clock is time.process_time:
+            return self._clock() - self._began + self._waited
+        return self._ops * self._each + self._waited
 
     def _op(self) -> Iterator[None]:
+        self._ops += 1 if self._recorder.repeated is None else VISITS
         self._recorder.begin()
         self._recorder.active = True
         self._recorder.resume()
@@ -218,7 +223,7 @@ class Plan:
         while not ended.wait(TICK):
             if time.perf_counter() > self._deadline:
                 self._deadline = float("inf")
-                self._waited += PATIENCE if self._clock is time.process_time else 0.0
+                self._waited += PATIENCE
                 signal.pthread_kill(thread, signal.SIGVTALRM)
 
 
