@@ -52,9 +52,9 @@ def rows_text(data: Data, before: Data | None, most: int) -> bytes:
         most: rows beyond which none is looked at.
     """
     text = Exposition()
-    columns, write, write_change = _columns(data)
-    earlier = None if before is None else _columns(before)[0]
+    columns, earlier = _columns(data), None if before is None else _columns(before)
     if not text.write_json_rows(columns[0], None if earlier is None else earlier[0], most):
+        write, write_change = _writers(data)
         count = min(most, len(data.tags))
         for portion in portions(count):
             shown = slice(portion.start, min(portion.stop, count))
@@ -75,18 +75,30 @@ def _changes(columns: Columns, earlier: Columns, write: Callable[[Row, Row], str
     return "".join([f"[{place},{now}]," for place, now, was in found if now != was])  # NaN is never equal to itself
 
 
-def _columns(data: Data) -> tuple[Columns, Callable[[Row], str], Callable[[Row, Row], str]]:
-    """Return the columns that rows are made of, and how one is written after its place: all of it, and what changed."""
+def _columns(data: Data) -> Columns:
+    """Return the columns that rows are made of."""
     match data:
-        case SumData() | GaugeData() | StateSetData() | InfoData():
-            return (data.values,), numbers, _numbers_now
-        case SummaryData():
-            return (data.counts, data.sums), numbers, _numbers_now
+        case SumData() | GaugeData():
+            return (data.values,)
         case HistogramData():
-            return (data.bucket_counts, data.sums), _histogram, _histogram_change
+            return (data.bucket_counts, data.sums)
+        case SummaryData():
+            return (data.counts, data.sums)
         case ExponentialHistogramData():
-            columns = (data.positives, data.negatives, data.scales, data.zero_counts, data.sums)
-            return columns, _exponential, _exponential_now
+            return (data.positives, data.negatives, data.scales, data.zero_counts, data.sums)
+        case StateSetData() | InfoData():
+            return (data.values,)
+
+
+def _writers(data: Data) -> tuple[Callable[[Row], str], Callable[[Row, Row], str]]:
+    """Return how a row is written after its place: all of it, and what changed."""
+    match data:
+        case HistogramData():
+            return _histogram, _histogram_change
+        case ExponentialHistogramData():
+            return _exponential, _exponential_now
+        case _:
+            return numbers, _numbers_now
 
 
 def _numbers_now(row: Row, before: Row) -> str:
