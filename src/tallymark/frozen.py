@@ -36,11 +36,18 @@ class Frozen:
 
     def __init__(self, *values: Any, **named: Any) -> None:
         names = self.__match_args__
-        fields = dict(zip(names, values, strict=False), **named)
-        if len(values) + len(named) != len(names) or any(name not in fields for name in names):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(names)}")
-        for name, value in fields.items():
+        if named:
+            fields = dict(zip(names, values, strict=False), **named)
+            if len(values) + len(named) != len(names) or not fields.keys() >= set(names):
+                raise self._wrong()
+            values = tuple(map(fields.__getitem__, names))
+        elif len(values) != len(names):
+            raise self._wrong()
+        for name, value in zip(names, values, strict=True):
             _set(self, name, value)
+
+    def _wrong(self) -> TypeError:
+        return TypeError(f"{type(self).__name__} takes {', '.join(self.__match_args__)}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set: a {type(self).__name__} never changes")

@@ -7,8 +7,10 @@ found elsewhere.
 
 import gc
 import linecache
+import re
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -622,6 +624,48 @@ def test_without_source_there_is_no_warning():
     exec("def bench_it(b):\n    for _ in b.loop():\n        x = object()\n        x.__hash__()\n", scope)
     assert find_initialisation(scope["bench_it"], {}) == []
     assert find_initialisation(print, {}) == []
+
+
+FIND = sys.modules["tallymark.bench.measure.initialisation.find"]
+
+
+def test_a_busy_machine_takes_no_evidence_away(find, monkeypatch):
+    clock = time.perf_counter
+    monkeypatch.setattr(time, "perf_counter", lambda: 1000 * clock())  # a thousand others have their turns meanwhile
+    monkeypatch.setattr(FIND, "PATIENCE", 1e9)
+    (finding,) = find("        template = Template(TEXT)\n        template.render('ada')")
+    assert finding.statement == "template.render('ada')"
+
+
+WAITS = """
+import time
+class Waits:
+    ready = False
+
+    def use(self, text):
+        time.sleep(0.0001)
+        if not self.ready:
+            time.sleep(0.005)
+        self.ready = True
+
+uses = []
+"""
+
+
+def test_what_waits_is_measured_by_the_clock_on_the_wall(find):
+    (finding,) = find("        made = Waits()\n        made.use('xyz')", header=WAITS)
+    first, again = (int(one) for one in re.findall(r"costs (\d+) microseconds .* (\d+) when", finding.message)[0])
+    assert first >= 5000
+    assert first > again
+
+
+def test_what_waits_is_read_again_where_a_repeat_seems_cheaper(find, monkeypatch):
+    def ops(doubts):
+        monkeypatch.setattr(FIND, "DOUBTS", doubts)
+        find("        uses.append(1)\n        made = Waits()\n        made.use('xyz')", header=WAITS)
+        return len(sys.modules["bench_it"].uses)
+
+    assert ops(3) > ops(0)
 
 
 @pytest.mark.slow

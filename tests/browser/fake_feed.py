@@ -32,6 +32,7 @@ class FakeService:
         self.gone: list[str] = []
         self.service = dict(SERVICE)
         self._described: set[str] = set()
+        self._told_rows: dict[str, list[list[Any]]] = {}
         self._changed: dict[str, set[int]] = {}
 
     def family(self, name: str, kind: str, type: str, **more: Any) -> None:
@@ -97,6 +98,7 @@ class FakeService:
         else:
             document |= {"families": [told for name in self.families if (told := self._told(name))], "gone": self.gone}
         self._described = set(self.families)
+        self._told_rows = {name: [list(row) for row in family["rows"]] for name, family in self.families.items()}
         self._changed, self.gone = {}, []
         return json.loads(json.dumps(document))
 
@@ -105,7 +107,15 @@ class FakeService:
         if name not in self._described:
             return family
         changed = self._changed.get(name)
-        return {"name": name, "rows": [family["rows"][index] for index in sorted(changed)]} if changed else None
+        return {"name": name, "rows": [self._change(name, index) for index in sorted(changed)]} if changed else None
+
+    def _change(self, name: str, index: int) -> list[Any]:
+        """Return a row that changed: of a histogram, with those buckets that did, each after its index."""
+        row, before = self.families[name]["rows"][index], self._told_rows[name][index]
+        if self.families[name]["type"] != "histogram":
+            return row
+        pairs = [(at, now) for at, (now, was) in enumerate(zip(row[3:], before[3:], strict=True)) if now != was]
+        return [*row[:3], *(number for pair in pairs for number in pair)]
 
 
 class FakeFeed:

@@ -297,3 +297,18 @@ def test_what_changed_most_is_first(library: Page, service: FakeService) -> None
     (steady, _), (more, text), (fewer, _) = of(library, documents, script)
     assert more > fewer > steady == 0
     assert text == "×4"
+
+
+def test_of_a_histogram_only_buckets_that_changed_are_told(library: Page, service: FakeService) -> None:
+    service.observe("wait", 0.03, {"worker": "a"}, times=5)
+    first = service.reading(complete=True)
+    service.observe("wait", 0.06, {"worker": "a"}, times=2)
+    service.observe("wait", 99, {"worker": "a"})
+    second = service.reading()
+    (row,) = second["families"][0]["rows"]
+    assert row == [0, 8, pytest.approx(99.27), 4, 2, len(BOUNDS), 1]
+    counts = [0] * (len(BOUNDS) + 1)
+    counts[3], counts[4], counts[-1] = 5, 2, 1
+    told = of(library, [first, second], 'store.families.get("wait").rows[0].row')
+    assert told == [0, 8, pytest.approx(99.27), *counts]
+    assert of(library, [first, second], '[...store.families.get("wait").rows[0].columns.keys()]') == [4, len(BOUNDS), "sum"]

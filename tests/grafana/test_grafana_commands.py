@@ -155,6 +155,15 @@ def test_a_package_that_is_missing_is_told_with_the_extra(
     assert line == f"tallymark {command}: {command} need the package {distribution}: pip install 'tallymark[grafana]'"
 
 
+@pytest.mark.parametrize("command", ["dashboards", "rules"])
+def test_what_reads_an_endpoint_is_told_with_the_extra_too(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client.parser", None)
+    assert run(command, "localhost:9464", "--objective", "99") == 1
+    assert "prometheus_client is needed to read it: pip install 'tallymark[grafana]'" in capsys.readouterr().err
+
+
 def test_what_an_objective_is_too_low_for_is_noted_beside_the_rules(shared: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("rules", shared, "--objective", "90", "--only", "http") == 0
     told = capsys.readouterr()

@@ -419,6 +419,18 @@ def test_the_metrics_are_served_at_a_path(app: web.Application, registry: tm.Reg
     assert ended(registry) == {("GET", None, "404", None): 1}
 
 
+def test_one_within_another_serves_the_metrics_too(registry: tm.Registry) -> None:
+    app, below = web.Application(), web.Application()
+    below.add_routes([web.get("/{name}", hello)])
+    instrument(below, registry=registry, metrics_path="/below/metrics")
+    instrument(app, registry=registry)
+    app.add_subapp("/below", below)
+    page, _ = ask_all(app, ("/below/metrics",), ("/below/a",))
+    assert (page[0], b"http_server_request_duration" in page[1]) == (200, True)
+    assert ended(registry) == {("GET", "/below/{name}", "200", None): 1}
+    assert active(registry) == 0
+
+
 def test_a_page_that_breaks_off_is_not_taken_for_whole(app: web.Application, registry: tm.Registry) -> None:
     async def half(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})

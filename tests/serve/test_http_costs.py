@@ -279,17 +279,16 @@ def test_a_client_that_reads_is_not_cut_off_for_those_that_do_not(registry: tm.R
 
 
 def test_a_flood_of_scrapes_does_not_keep_a_newcomer_out(registry: tm.Registry, tls: tm.TLS | None, gate: Gate) -> None:
-    with limited(registry, tls, connections=4) as server:
-        flood = [Client(server) for _ in range(4)]
-        for client in flood:
+    with limited(registry, tls, connections=4) as server, ExitStack() as flood:
+        flood.callback(gate.open.set)  # a server that closes waits for the page that is being made
+        clients = [flood.enter_context(Client(server)) for _ in range(4)]
+        for number, client in enumerate(clients, 1):  # one after the other, so that the first one has waited for longest
             client.send(SCRAPE)
-        assert eventually(lambda: len(server._endpoint.pages._batches) == 4)
+            assert eventually(lambda number=number: len(server._endpoint.pages._batches) == number)
         assert get(server, "/healthz").status == 200
-        assert flood[0].is_closed()
+        assert clients[0].is_closed()
         gate.open.set()
-        assert flood[-1].read().status == 200
-        for client in flood:
-            client.close()
+        assert clients[-1].read().status == 200
 
 
 APPLICATION = """

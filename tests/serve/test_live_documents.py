@@ -68,9 +68,21 @@ class Page:
                 self.families[name] = family
             else:
                 known = self.families[name]
-                rows = {row[0]: row for row in known["rows"]} | {row[0]: row for row in family["rows"]}
+                rows = {row[0]: row for row in known["rows"]}
+                rows |= {row[0]: self.completed(known["type"], rows[row[0]], row) for row in family["rows"]}
                 self.families[name] = known | family | {"rows": list(rows.values())}
         return told
+
+    @staticmethod
+    def completed(kind: str, before: list[Any], change: list[Any]) -> list[Any]:
+        """Return a row that changed with all that it has: of a histogram, only the buckets that changed are told."""
+        if kind != "histogram":
+            return change
+        row = [*change[:3], *before[3:]]
+        for index, count in zip(change[3::2], change[4::2], strict=True):
+            assert row[3 + index] != count
+            row[3 + index] = count
+        return row
 
     def is_right(self) -> bool:
         return self.families == by_name(whole(self.documents))
@@ -188,8 +200,23 @@ def test_only_rows_that_changed_are_told(registry: tm.Registry) -> None:
     hits.inc(2, a=0)
     sizes.observe(0.5, a=2)
     assert page.advance()["families"] == [
-        {"name": "hits", "rows": [[0, 3.0], [900, 2.0]]}, {"name": "size", "rows": [[2, 2, 2.5, 1, 1]]},
+        {"name": "hits", "rows": [[0, 3.0], [900, 2.0]]}, {"name": "size", "rows": [[2, 2, 2.5, 0, 1]]},
     ]  # fmt: skip
+    assert page.is_right()
+
+
+@pytest.mark.parametrize("width", [1, 17, 300])
+def test_of_a_histogram_only_buckets_that_changed_are_told(registry: tm.Registry, width: int) -> None:
+    sizes = registry.histogram("size", buckets=range(1, width + 1))
+    for place in range(400):  # many enough for the text to grow while it is written
+        sizes.observe(0.5, a=place)
+    page = Page(registry)
+    for place in range(400):
+        for value in {0, place % (width + 2), width + 1}:
+            sizes.observe(value, a=place)
+    last = by_name(page.advance())["size"]["rows"][-1]
+    buckets = sorted({0, max(0, 399 % (width + 2) - 1), width})
+    assert (last[0], last[1], last[3::2]) == (399, sum(page.families["size"]["rows"][-1][3:]), buckets)
     assert page.is_right()
 
 

@@ -17,6 +17,7 @@ from tallymark.grafana.objective import Latency, Objective, parse_latency, parse
 from tallymark.grafana.promql import ESCAPINGS, parse_selector
 from tallymark.grafana.subject import KINDS
 from tallymark.read import ReadError
+from tallymark.read.errors import ParserMissingError
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -91,9 +92,12 @@ def read_endpoint(options: argparse.Namespace) -> Endpoint:
     """
     if options.escaping != UNDERSCORES:  # names with dots are shown to who asks for them
         options.header.insert(0, _UTF_8)
-    with source_options.opened_source(options) as source:
-        snapshot = source.snapshot()
-        return Endpoint(snapshot, source.name, escaping=options.escaping, histograms=options.histograms)
+    try:
+        with source_options.opened_source(options) as source:
+            snapshot = source.snapshot()
+            return Endpoint(snapshot, source.name, escaping=options.escaping, histograms=options.histograms)
+    except ParserMissingError:
+        raise ParserMissingError("grafana") from None
 
 
 def write(path: Path, text: str) -> None:

@@ -106,11 +106,15 @@ class _Instrumentation:
         self._pages = None if metrics_path is None else Pages(metrics_path, metrics.registry, auth)
 
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        around: AiohttpExchange | None = request.get(_EXCHANGE)
-        if not self.is_on or (around is not None and around.is_in(self._metrics.registry)):
+        if not self.is_on:
             return await handler(request)
+        around: AiohttpExchange | None = request.get(_EXCHANGE)
         if self._pages is not None and self._pages.has(request):
+            if around is not None:
+                around.leave_out_of(self._metrics.registry)
             return await self._pages.answer(request)
+        if around is not None and around.is_in(self._metrics.registry):
+            return await handler(request)
         if self._metrics.excludes(request.path):
             return await handler(request)
         exchange = request[_EXCHANGE] = AiohttpExchange(self._metrics, request, around)

@@ -51,6 +51,13 @@ class AiohttpExchange(Exchange):
         """Return True if it is recorded to this registry, by this application or one around it."""
         return self._metrics.registry is registry or (self.around is not None and self.around.is_in(registry))
 
+    def leave_out_of(self, registry: Registry) -> None:
+        """Record nothing of it to a registry, where this application or one around it does."""
+        if self._metrics.registry is registry:
+            self.leave_out()
+        elif self.around is not None:
+            self.around.leave_out_of(registry)
+
     def begin(self, response: web.StreamResponse) -> None:
         """Take note of a response whose headers are about to be sent. The request ends when its last byte was."""
         self.status = response.status

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MetricsMiddleware"]
 
-_EXCHANGE = "_tallymark_exchange"
-"""The attribute of a request that holds what is recorded of it, until there is a response."""
-
 _SETTINGS = ("auth", "exclude", "metrics_path", "registry", "tags")
 _IMPORTED = ("auth", "registry", "tags")
 """Those that may be a dotted path."""
@@ -85,13 +82,8 @@ class MetricsMiddleware:
         exchange = self._begin(request)
         if exchange is None:
             return self.get_response(request)
-        try:
+        with exchange:
             response = self.get_response(request)
-        except BaseException as error:
-            exchange.failed(error)
-            raise
-        finally:
-            _part(request)
         exchange.answered(response)
         return response
 
@@ -101,13 +93,8 @@ class MetricsMiddleware:
         exchange = self._begin(request)
         if exchange is None:
             return await self.get_response(request)
-        try:
+        with exchange:
             response = await self.get_response(request)
-        except BaseException as error:
-            exchange.failed(error)
-            raise
-        finally:
-            _part(request)
         exchange.answered(response)
         return response
 
@@ -116,22 +103,15 @@ class MetricsMiddleware:
         above = getattr(request, "environ", None) or getattr(request, "scope", None) or {}
         if self.metrics.excludes(request.path_info) or not self.metrics.claim(above):
             return None
-        exchange = DjangoExchange(self.metrics, request)
-        setattr(request, _EXCHANGE, exchange)
-        return exchange
+        return DjangoExchange(self.metrics, request)
 
     def __repr__(self) -> str:
         return f"<MetricsMiddleware of {self.get_response!r}>"
 
 
-def _part(request: Any) -> None:
-    """Let a request no longer hold its exchange."""
-    request.__dict__.pop(_EXCHANGE, None)
-
-
 def _note_error(sender: object, request: Any = None, **_: object) -> None:
     """Keep which exception a response of status 500 is for: to the middlewares, Django gives the response alone."""
-    exchange = getattr(request, _EXCHANGE, None)
+    exchange = DjangoExchange.under_way(request)
     error = sys.exc_info()[1]
     if exchange is not None and error is not None:
         exchange.error = error_type(error)

@@ -11,6 +11,7 @@ from tallymark.integrations.exchange import Exchange, error_type
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from types import TracebackType
 
     from tallymark.integrations.http_metrics import HTTPMetrics
 
@@ -19,8 +20,15 @@ __all__ = ["DjangoExchange"]
 _VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2", "HTTP/3": "3"}
 
 
+_EXCHANGE = "_tallymark_exchange"
+"""The attribute of a request that holds what is recorded of it, until there is a response."""
+
+
 class DjangoExchange(Exchange):
-    """A request under way. It is called when its response is closed, as Django calls whatever a response holds."""
+    """A request under way. It is called when its response is closed, as Django calls whatever a response holds.
+
+    In a `with` block around what makes the response, the request holds it. One that raises ends the request.
+    """
 
     __slots__ = ("_own",)
 
@@ -32,6 +40,20 @@ class DjangoExchange(Exchange):
         self.received = told_size(told.get("CONTENT_LENGTH"), is_chunked="HTTP_TRANSFER_ENCODING" in told)
         self.request = request
         self._own: Mapping[str, object] | None = None
+
+    @staticmethod
+    def under_way(request: Any) -> DjangoExchange | None:
+        """Return what is recorded of a request that has no response yet; None: nothing is."""
+        found: DjangoExchange | None = getattr(request, _EXCHANGE, None)
+        return found
+
+    def __enter__(self) -> None:
+        setattr(self.request, _EXCHANGE, self)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.request.__dict__.pop(_EXCHANGE, None)
+        if error is not None:
+            self.failed(error)
 
     def answered(self, response: Any) -> None:
         """Take note of a response. The request ends when that is closed, after its last byte."""

@@ -91,6 +91,12 @@ class Exchange:
         if self.sent is not None:
             send(self.sent)
 
+    def leave_out(self) -> None:
+        """End the request, and record nothing of it. If it has ended, do nothing."""
+        if self.is_open:
+            self.is_open = False
+            self._line.end()
+
     def own_tags(self) -> Mapping[str, object] | None:
         """Return what the service's own function makes of request and response; None: nothing."""
         return self._metrics.own_tags(*self.subject())

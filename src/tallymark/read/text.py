@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tallymark.engine import TagSet
 from tallymark.errors import TagError
 from tallymark.metric.shared.printable import printable
-from tallymark.read.errors import ReadError
+from tallymark.read.errors import ParserMissingError, ReadError
 from tallymark.read.families import Families
 from tallymark.read.headers import read_headers
 
@@ -46,7 +46,7 @@ class TextReader:
         try:
             from prometheus_client.parser import text_string_to_metric_families
         except ImportError:
-            raise ReadError("prometheus_client is needed to read it: pip install 'tallymark[top]'") from None
+            raise ParserMissingError from None
         self._parse: Callable[[str], Iterable[Any]] = text_string_to_metric_families
         self._subjects: dict[str, Subject] = {}  # by what stands before their values
 

@@ -168,7 +168,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def show(self, event: bytes) -> None:
         """Begin to send an event."""
-        self._allow(self._endpoint.limits.response)
+        self._deadline.cancel()
         size = self._endpoint.limits.piece
         self._unsent = memoryview(event)[size:]
         self._write(memoryview(event)[:size])
@@ -196,6 +196,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._blocked = True
+        if self.is_viewer:  # who has time for each piece that the kernel does not take at once
+            self._allow(self._endpoint.limits.response)
 
     def resume_writing(self) -> None:
         self._blocked = False
@@ -210,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
             size = self._endpoint.limits.piece
             piece, self._unsent = self._unsent[:size], self._unsent[size:]
             if self.is_viewer:
-                self._allow(self._endpoint.limits.response)
+                self._deadline.cancel()
             self._write(piece)
         elif self.is_viewer:
             self._unsent = _NOTHING

@@ -1,4 +1,4 @@
-/* Rows as JSON: a list for each row, of its place and its numbers. */
+/* Rows as JSON: a list for each row, of its place and its numbers. Of a histogram's row that changed, only the buckets that did. */
 #include "exposition.h"
 
 #include "cell.h"
@@ -6,7 +6,7 @@
 #include "number_text.h"
 
 #define AROUND 2 /* bytes of a row beside all numbers and commas: brackets */
-#define AT_ONCE 8192 /* bytes that are asked for: to grow row by row costs more than small families take to write */
+#define AT_ONCE 8192 /* bytes that are asked for first: to grow row by row costs more than small families take to write */
 
 /* Which rows are told. */
 typedef struct {
@@ -39,6 +39,19 @@ write_json_double(char *at, double value)
     return at;
 }
 
+/* Write the count and the sum of a histogram's row. */
+static char *
+write_count_and_sum(char *at, const Rows *rows, const uint64_t *words)
+{
+    uint64_t count = 0;
+    for (uint32_t i = 0; i <= rows->n_bounds; i++) {
+        count += words[i];
+    }
+    at = write_count(at, count);
+    *at++ = ',';
+    return write_json_double(at, double_of(words[SUM_WORD(rows)]));
+}
+
 /* Write what follows the place of a row: where it ends. */
 static char *
 write_numbers(char *at, const Rows *rows, const uint64_t *words)
@@ -46,13 +59,7 @@ write_numbers(char *at, const Rows *rows, const uint64_t *words)
     if (!rows->has_buckets) {
         return write_json_double(at, double_of(words[0]));
     }
-    uint64_t count = 0;
-    for (uint32_t i = 0; i <= rows->n_bounds; i++) {
-        count += words[i];
-    }
-    at = write_count(at, count);
-    *at++ = ',';
-    at = write_json_double(at, double_of(words[SUM_WORD(rows)]));
+    at = write_count_and_sum(at, rows, words);
     for (uint32_t i = 0; i <= rows->n_bounds; i++) {
         *at++ = ',';
         at = write_count(at, words[i]);
@@ -60,11 +67,30 @@ write_numbers(char *at, const Rows *rows, const uint64_t *words)
     return at;
 }
 
-/* What a row takes at most: its place, its numbers, a count, and a comma after each. */
+/* Write what follows the place of a row that was another: where it ends. Of buckets, those that changed: index and count. */
+static char *
+write_change(char *at, const Rows *rows, const uint64_t *words, const uint64_t *before)
+{
+    if (!rows->has_buckets) {
+        return write_json_double(at, double_of(words[0]));
+    }
+    at = write_count_and_sum(at, rows, words);
+    for (uint32_t i = 0; i <= rows->n_bounds; i++) {
+        if (words[i] != before[i]) {
+            *at++ = ',';
+            at = write_count(at, i);
+            *at++ = ',';
+            at = write_count(at, words[i]);
+        }
+    }
+    return at;
+}
+
+/* What a row takes at most: its place, its numbers, each with an index before it, a count, and a comma after each. */
 static size_t
 most_bytes(const Rows *rows)
 {
-    return ((size_t)told_words(rows) + 2) * (LONGEST_NUMBER + 3) + AROUND + LONGEST_NUMBER;
+    return (2 * (size_t)told_words(rows) + 2) * (LONGEST_NUMBER + 3) + AROUND + LONGEST_NUMBER;
 }
 
 static const uint64_t *
@@ -89,23 +115,28 @@ write_rows(Writing *writing, const Told *told)
 {
     const Rows *rows = writing->rows, *before = told->before;
     const size_t most = most_bytes(rows), size = told_words(rows) * sizeof(uint64_t);
+    size_t at_once = AT_ONCE;
     uint32_t at_before = 0;
     for (uint32_t i = 0; i < rows->n_portions && rows->portions[i]->start < told->most; i++) {
         const Portion *portion = rows->portions[i];
         for (uint32_t row = 0; row < portion->block->n && portion->start + row < told->most; row++) {
             const uint64_t *words = words_of(portion, rows, row);
             uint32_t place = portion->start + row;
-            if (before != NULL && memcmp(words, words_before(before, &at_before, place), size) == 0) {
+            const uint64_t *was = before == NULL ? NULL : words_before(before, &at_before, place);
+            if (was != NULL && memcmp(words, was, size) == 0) {
                 continue;
             }
-            if ((size_t)(writing->end - writing->at) < most + SLACK && !writing_grow(writing, most + AT_ONCE)) {
-                return -1;
+            if ((size_t)(writing->end - writing->at) < most + SLACK) {
+                if (!writing_grow(writing, most + at_once)) {
+                    return -1;
+                }
+                at_once *= 2;
             }
             char *at = writing->at;
             *at++ = '[';
             at = write_count(at, place);
             *at++ = ',';
-            at = write_numbers(at, rows, words);
+            at = was == NULL ? write_numbers(at, rows, words) : write_change(at, rows, words, was);
             *at++ = ']';
             *at++ = ',';
             writing->at = at;
@@ -134,6 +165,7 @@ exposition_write_json_rows(PyObject *op, PyObject *args)
     const Rows *rows = known_rows(state, numbers), *before = known_rows(state, earlier);
     int has_before = earlier != Py_None;
     int is_known = rows != NULL && (!has_before || (before != NULL && before->n == rows->n && before->width == rows->width
+                                                    && before->n_bounds == rows->n_bounds
                                                     && before->has_buckets == rows->has_buckets));
     if (!is_known) {
         Py_RETURN_FALSE;

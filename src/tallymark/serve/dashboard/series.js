@@ -218,6 +218,15 @@ class Family {
     this.count = told.count ?? this.rows.length;
   }
 
+  /** Return a row that changed with all that it has: of a histogram, only the buckets that changed are told, each with its index. */
+  completed(row) {
+    if (this.type !== "histogram") return row;
+    const all = this.rows[row[0]]?.row?.slice() ?? new Array(this.bounds.length + 4).fill(0);
+    [all[0], all[1], all[2]] = row;
+    for (let at = 3; at + 1 < row.length; at += 2) all[3 + row[at]] = row[at + 1];
+    return all;
+  }
+
   /** True if there are so many series that the feed leaves some out. */
   get isCut() {
     return this.count > this.rows.length;

@@ -63,7 +63,7 @@ class Store {
     }
     if (!family) return;
     family.count = told.count ?? family.count;
-    for (const row of told.rows) family.rows[row[0]]?.take(row, isKnown);
+    for (const row of told.rows) family.rows[row[0]]?.take(told.series ? row : family.completed(row), isKnown);
   }
 
   _drop(told) {

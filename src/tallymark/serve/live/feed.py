@@ -151,7 +151,8 @@ class Feed:
         for viewer, seen in list(self._viewers.items()):
             if not seen.is_busy and now - seen.last >= self._limits.heartbeat:
                 self._send(viewer, seen, HEARTBEAT)
-        self._turn_at(now + self._limits.heartbeat if self._asking else self._due)
+        if self._timer is None:  # else whoever asked has set it
+            self._turn_at(now + self._limits.heartbeat if self._asking else self._due)
 
     def _turn_at(self, when: float) -> None:
         self._cancel()
@@ -170,11 +171,13 @@ class Feed:
         present = _NEVER if self._told is None else self._told.number
         whole = any(seen.number == _NEVER or not (seen.is_busy or seen.number == present) for seen in self._viewers.values())
         self._asking = True
+        if self._timer is None:
+            self._turn_at(self._loop.time() + self._limits.heartbeat)
+        # Last of all: the other thread needs the GIL, and would wait for what this one does yet.
         if not self._renderer.call(lambda: self._read(whole)):  # there cannot be a thread now
             self._asking = False
             self._due = self._loop.time() + self._limits.retry
-        if self._timer is None:
-            self._turn_at(self._loop.time() + self._limits.heartbeat if self._asking else self._due)
+            self._turn_at(self._due)
 
     def _read(self, whole: bool) -> None:
         """Read the registry, in the renderer's thread."""
@@ -224,6 +227,8 @@ class Feed:
         """Take old documents away from those that are stuck, if they hold too many different ones, or one for very long."""
         now = self._loop.time()
         stuck = {viewer: seen for viewer, seen in self._viewers.items() if seen.is_busy and now - seen.last > self._limits.hold}
+        if not stuck:
+            return
         numbers = sorted({seen.number for seen in stuck.values()})
         too_old = numbers[: -self._limits.pages]
         for viewer, seen in stuck.items():

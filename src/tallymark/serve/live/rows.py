@@ -6,6 +6,9 @@ A row begins with its place among the tags of its family. What follows is told b
 * summary: count, sum
 * histogram: count, sum, and the count of each bucket, not cumulative
 * exponential: count, sum, scale, zero count; then positive and negative buckets, each a first index and a list of counts
+
+Of a histogram's row that changed, only the buckets that did are told: count, sum; then the index of a bucket and its count, the
+next index and its count, and so on. Most observations of a second are in few buckets.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from tallymark.metric.data import Data
 
     Row: TypeAlias = tuple[Any, ...]
+    Columns: TypeAlias = Sequence[Sequence[Any]]
 
 __all__ = ["rows_text", "total_text"]
 
@@ -48,39 +52,57 @@ def rows_text(data: Data, before: Data | None, most: int) -> bytes:
         most: rows beyond which none is looked at.
     """
     text = Exposition()
-    columns, write = _columns(data)
-    earlier = None if before is None else _columns(before)[0]
+    columns, earlier = _columns(data), None if before is None else _columns(before)
     if not text.write_json_rows(columns[0], None if earlier is None else earlier[0], most):
+        write, write_change = _writers(data)
         count = min(most, len(data.tags))
         for portion in portions(count):
-            text.write(_portion(columns, earlier, write, slice(portion.start, min(portion.stop, count))))
+            shown = slice(portion.start, min(portion.stop, count))
+            text.write(_portion(columns, write, shown) if earlier is None else _changes(columns, earlier, write_change, shown))
     return text.bytes().removesuffix(b",")
 
 
-def _portion(
-    columns: Sequence[Sequence[Any]], earlier: Sequence[Sequence[Any]] | None, write: Callable[[Row], str], portion: slice
-) -> str:
+def _portion(columns: Columns, write: Callable[[Row], str], portion: slice) -> str:
+    rows = zip(*[column[portion] for column in columns], strict=True)
+    return "".join([f"[{place},{write(row)}]," for place, row in enumerate(rows, portion.start)])
+
+
+def _changes(columns: Columns, earlier: Columns, write: Callable[[Row, Row], str], portion: slice) -> str:
     rows = list(zip(*[column[portion] for column in columns], strict=True))
-    places = range(portion.start, portion.stop)
-    if earlier is None:
-        return "".join([f"[{place},{write(row)}]," for place, row in zip(places, rows, strict=True)])
     before = list(zip(*[column[portion] for column in earlier], strict=True))
-    differ = zip(places, rows, before, map(ne, rows, before), strict=True)
-    found = [(place, write(row), write(was)) for place, row, was, is_other in differ if is_other]
+    differ = zip(range(portion.start, portion.stop), rows, before, map(ne, rows, before), strict=True)
+    found = [(place, write(row, was), write(was, was)) for place, row, was, is_other in differ if is_other]
     return "".join([f"[{place},{now}]," for place, now, was in found if now != was])  # NaN is never equal to itself
 
 
-def _columns(data: Data) -> tuple[Sequence[Sequence[Any]], Callable[[Row], str]]:
-    """Return the columns that rows are made of, and how one is written after its place."""
+def _columns(data: Data) -> Columns:
+    """Return the columns that rows are made of."""
     match data:
-        case SumData() | GaugeData() | StateSetData() | InfoData():
-            return (data.values,), numbers
-        case SummaryData():
-            return (data.counts, data.sums), numbers
+        case SumData() | GaugeData():
+            return (data.values,)
         case HistogramData():
-            return (data.bucket_counts, data.sums), _histogram
+            return (data.bucket_counts, data.sums)
+        case SummaryData():
+            return (data.counts, data.sums)
         case ExponentialHistogramData():
-            return (data.positives, data.negatives, data.scales, data.zero_counts, data.sums), _exponential
+            return (data.positives, data.negatives, data.scales, data.zero_counts, data.sums)
+        case StateSetData() | InfoData():
+            return (data.values,)
+
+
+def _writers(data: Data) -> tuple[Callable[[Row], str], Callable[[Row, Row], str]]:
+    """Return how a row is written after its place: all of it, and what changed."""
+    match data:
+        case HistogramData():
+            return _histogram, _histogram_change
+        case ExponentialHistogramData():
+            return _exponential, _exponential_now
+        case _:
+            return numbers, _numbers_now
+
+
+def _numbers_now(row: Row, before: Row) -> str:
+    return numbers(row)
 
 
 def _histogram(row: Row) -> str:
@@ -88,10 +110,20 @@ def _histogram(row: Row) -> str:
     return f"{sum(counts)},{number(total)},{','.join(map(str, counts))}"
 
 
+def _histogram_change(row: Row, before: Row) -> str:
+    (counts, total), earlier = row, before[0]
+    told = [f",{place},{now}" for place, (now, was) in enumerate(zip(counts, earlier, strict=True)) if now != was]
+    return f"{sum(counts)},{number(total)}{''.join(told)}"
+
+
 def _exponential(row: Row) -> str:
     positives, negatives, scale, zero_count, total = row
     count = zero_count + sum(positives[1]) + sum(negatives[1])
     return f"{count},{number(total)},{scale},{zero_count},{_buckets(positives)},{_buckets(negatives)}"
+
+
+def _exponential_now(row: Row, before: Row) -> str:
+    return _exponential(row)
 
 
 def _buckets(buckets: Buckets) -> str:

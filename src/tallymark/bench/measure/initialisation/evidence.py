@@ -39,6 +39,11 @@ class Repeats:
             one is each[0] and isinstance(one, (str, bytes, *CONTAINERS)) for each in visits.outcomes for one in each
         )
 
+    def saves_time(self) -> bool:
+        """Return True if a repeat seems to take much less time."""
+        first, again = self.costs["microseconds"]
+        return first >= 1.5 * again
+
     def add(self, kind: str, visits: Visits, events: int) -> None:
         """Take what those that were repeated cost, for all events of the site in an op."""
         share = events / visits.events

@@ -10,10 +10,11 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
+import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -23,11 +24,16 @@ from tallymark.bench.measure.initialisation.first_use import judge
 from tallymark.bench.measure.initialisation.instrument import Site, instrumented
 from tallymark.bench.measure.initialisation.meters import AllocationMeter, LineMeter, Meter, TimeMeter
 from tallymark.bench.measure.initialisation.objects import size
-from tallymark.bench.measure.initialisation.recorder import Recorder
+from tallymark.bench.measure.initialisation.recorder import VISITS, Recorder
 from tallymark.bench.result.result import Finding
 
 WARMUP, TIMES = 16, 4
-BUDGET, SLOW = 1.0, 0.01  # seconds: for all, and of an op that is run less often
+BUDGET, SLOW = 1.5, 0.01  # seconds: for all, and of an op that is run less often
+LINES_TIMES = 2  # of the ops in which lines are counted: slow ones, and their number hardly differs
+DOUBTS = 3  # times to read again what an op that waits costs, where a repeat seems cheaper: others may have interrupted it
+PATIENCE = 0.5  # seconds that a repeat may wait, and as long as 50 ops take
+TICK = 0.2  # seconds between two looks at whether a repeat waits for ever
+_WHO = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 
 
 def find_initialisation(function: Callable[..., Any], params: dict[str, Any]) -> list[Finding]:
@@ -66,13 +72,17 @@ class Plan:
         self.evidence: Evidence | None = None
         self._sites = sites
         self._recorder = recorder
+        self._time = TimeMeter()
         self._meters: dict[str, Meter] = {
             "allocations": AllocationMeter(),
             "lines": LineMeter(function.__code__),
-            "microseconds": TimeMeter(),
+            "microseconds": self._time,
         }
         self._deadline = float("inf")
+        self._clock: Callable[[], float] = time.process_time
+        self._waited = 0.0  # for ever, in repeats: no CPU time tells of it
         self._began, self._times = 0.0, TIMES
+        self._each, self._ops = 0.0, 0
 
     def loop(self) -> Iterator[None]:
         return iter(self)
@@ -81,12 +91,7 @@ class Plan:
         raise RuntimeError(reason)
 
     def __iter__(self) -> Iterator[None]:
-        self._began = time.perf_counter()
-        for ran in range(1, WARMUP + 1):
-            yield from self._op()
-            if ran > 1 and self._spent() > BUDGET / 8:
-                break
-        each = self._spent() / ran
+        each = self._each = yield from self._warm_up()
         self._times = TIMES if each < SLOW else 1
         self._recorder.keeps = True
         yield from self._op()
@@ -100,13 +105,37 @@ class Plan:
         for site in sites:
             if self._spent() > BUDGET:
                 break
-            yield from self._repeat(evidence, site, 50 * each + 0.5)
+            yield from self._repeat(evidence, site, 50 * each + PATIENCE)
         self.evidence = evidence
 
+    def _warm_up(self) -> Generator[None, None, float]:
+        """Run the op some times, and return the seconds of the fastest.
+
+        They are seconds of CPU time, unless the op waits for something each time: how busy the machine is must not decide how
+        much can be looked at.
+        """
+        took = list[tuple[float, float]]()  # of each op: CPU time, and time by the clock on the wall
+        waits = True
+        started = time.process_time()
+        for ran in range(1, WARMUP + 1):
+            waited, at, used = _waits(), time.perf_counter(), time.process_time()
+            yield from self._op()
+            took.append((time.process_time() - used, time.perf_counter() - at))
+            waits = waits and _waits() > waited
+            if ran > 1 and sum(one[waits] for one in took) > BUDGET / 12:
+                break
+        self._clock, self._began = time.perf_counter if waits else time.process_time, started
+        self._time.clock = self._clock
+        return min(one[waits] for one in took)
+
     def _spent(self) -> float:
-        return time.perf_counter() - self._began
+        """Return the seconds that all took; of an op that waits, how long it would have with no other process beside it."""
+        if self._clock is time.process_time:
+            return self._clock() - self._began + self._waited
+        return self._ops * self._each + self._waited
 
     def _op(self) -> Iterator[None]:
+        self._ops += 1 if self._recorder.repeated is None else VISITS
         self._recorder.begin()
         self._recorder.active = True
         self._recorder.resume()
@@ -118,32 +147,45 @@ class Plan:
         """Read what each site costs: the least of some ops."""
         costs = evidence.costs.setdefault(kind, {})
         with self._reading(kind):
-            for _ in range(self._times):
+            for _ in range(self._times_of(kind)):
                 yield from self._op()
                 evidence.totals[kind] = min(evidence.totals.get(kind, float("inf")), self._recorder.total)
                 for site, spent in self._recorder.costs.items():
                     costs[site] = min(costs.get(site, spent), spent)
 
+    def _times_of(self, kind: str | None) -> int:
+        """Return in how many ops something is read; None is for looking at what is given."""
+        return 1 if kind is None else min(self._times, LINES_TIMES) if kind == "lines" else self._times
+
     def _repeat(self, evidence: Evidence, site: int, patience: float) -> Iterator[None]:
         recorder, repeats = self._recorder, Repeats()
         recorder.repeated = site
         evidence.repeats[site] = None
+        works = True
         for kind in (None, *KINDS):
-            with self._reading(kind):
-                for _ in range(self._times if kind else 1):
-                    self._deadline = time.perf_counter() + patience
-                    with contextlib.redirect_stderr(io.StringIO()):  # what cannot be repeated may complain
-                        yield from self._op()
-                    self._deadline = float("inf")
-                    if recorder.broken or not recorder.repeating:
-                        recorder.repeated = None
-                        return
-                    if kind:
-                        repeats.add(kind, recorder.visits, recorder.counts[site])
-                    else:
-                        repeats.look(recorder.visits)
+            works = works and (yield from self._repeat_by(kind, site, patience, repeats))
+        for _ in range(DOUBTS):
+            if works and self._clock is not time.process_time and repeats.saves_time():
+                works = yield from self._repeat_by("microseconds", site, patience, repeats)
         recorder.repeated = None
-        evidence.repeats[site] = repeats
+        evidence.repeats[site] = repeats if works else None
+
+    def _repeat_by(self, kind: str | None, site: int, patience: float, repeats: Repeats) -> Generator[None, None, bool]:
+        """Repeat the events of a site in some ops, and read one kind of cost; return False if that fails."""
+        recorder = self._recorder
+        with self._reading(kind):
+            for _ in range(self._times_of(kind)):
+                self._deadline = time.perf_counter() + patience
+                with contextlib.redirect_stderr(io.StringIO()):  # what cannot be repeated may complain
+                    yield from self._op()
+                self._deadline = float("inf")
+                if recorder.broken or not recorder.repeating:
+                    return False
+                if kind:
+                    repeats.add(kind, recorder.visits, recorder.counts[site])
+                else:
+                    repeats.look(recorder.visits)
+        return True
 
     @contextlib.contextmanager
     def _reading(self, kind: str | None) -> Iterator[None]:
@@ -178,10 +220,16 @@ class Plan:
             signal.signal(signal.SIGVTALRM, before)
 
     def _watch(self, ended: threading.Event, thread: int) -> None:
-        while not ended.wait(0.05):
+        while not ended.wait(TICK):
             if time.perf_counter() > self._deadline:
                 self._deadline = float("inf")
+                self._waited += PATIENCE
                 signal.pthread_kill(thread, signal.SIGVTALRM)
+
+
+def _waits() -> int:
+    """Return how often this thread gave up the processor by itself."""
+    return resource.getrusage(_WHO).ru_nvcsw
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
