@@ -6,7 +6,7 @@ A server goes on to show the last value of a series for some minutes, unless it 
 from __future__ import annotations
 
 from tallymark.export.native_histogram import native_histogram
-from tallymark.export.protobuf_labels import NAME, label_field
+from tallymark.export.protobuf_labels import NAME, label_field, twins
 from tallymark.export.remote_write_buckets import BucketSeries
 from tallymark.export.remote_write_labels import named
 from tallymark.export.remote_write_summaries import quantiles
@@ -16,7 +16,7 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from tallymark.engine import TagSet
     from tallymark.export.remote_write_report import Report
@@ -27,6 +27,10 @@ __all__ = ["ended"]
 
 _PORTION = 1024
 """Rows of which only tags are looked at, or labels copied."""
+_LEAST_SCALE = -4
+"""Of a native histogram."""
+_RESERVED = {SummaryData: "quantile", HistogramData: "le", ExponentialHistogramData: "le"}
+"""The labels that samples have beside those of their series."""
 
 
 def ended(
@@ -37,10 +41,8 @@ def ended(
     for name, family in before:
         then, now = family.data, families.get(name)
         rows = _gone(then, now, report)
-        gone: list[bytes] = []
-        for some in portions(len(rows), _PORTION):
-            gone += _identities(name, then, rows[some], report)
-        still = _remaining(name, [then.tags[row] for row in rows], now, report) if gone else set()
+        gone = _identities(name, then, rows, report) if rows else []
+        still = _remaining(name, {then.tags[row] for row in rows}, now, report) if gone else set()
         gone = [labels for labels in dict.fromkeys(gone) if labels not in still]
         for some in portions(len(gone), _PORTION):
             yield b"".join([series_message(labels, _last(report)) for labels in gone[some]])
@@ -51,12 +53,14 @@ def _last(report: Report) -> bytes:
 
 
 def _gone(then: Data, now: Data | None, report: Report) -> Sequence[int]:
-    """Return the rows of series that may have ended: those whose tags are gone, or whose buckets are others."""
+    """Return the rows of series that may have ended: those whose tags are gone, or whose buckets or quantiles are others."""
     if now is None or type(now) is not type(then) or getattr(now, "bounds", ()) != getattr(then, "bounds", ()):
         return range(len(then.tags))
-    if isinstance(then, ExponentialHistogramData) and isinstance(now, ExponentialHistogramData):
-        present = _with_shapes(now, report)
-        return [row for row, one in enumerate(_with_shapes(then, report)) if one not in present]
+    if _has_shapes(then, report) or _has_shapes(now, report):
+        had, present = _with_shapes(then, report), _with_shapes(now, report)
+        if report.labels.may_repeat() and had.keys() != present.keys():
+            return range(len(then.tags))  # several rows may be one series, whose buckets depend on all of them
+        return [row for row, one in enumerate(had) if one not in present]
     if then.tags == now.tags:  # as nearly always, and then it takes no time
         return ()
     tags: set[TagSet] = set()
@@ -68,14 +72,32 @@ def _gone(then: Data, now: Data | None, report: Report) -> Sequence[int]:
     return gone
 
 
-def _with_shapes(data: ExponentialHistogramData, report: Report) -> dict[object, None]:
-    """Return the tags of each series, with what else tells which series it has: its bounds, where they are labels."""
-    found: dict[object, None] = {}
+def _has_shapes(data: Data, report: Report) -> bool:
+    """Return True if more than its tags tells which series a row has."""
+    match data:
+        case SummaryData():
+            return len(data.quantiles) > 0
+        case ExponentialHistogramData():
+            return not report.native or min(data.scales, default=0) < _LEAST_SCALE
+        case _:
+            return False
+
+
+def _with_shapes(data: Data, report: Report) -> dict[tuple[TagSet, object], None]:
+    """Return the tags of each series, with what else tells which series it has: bounds or quantiles that are labels."""
+    found: dict[tuple[TagSet, object], None] = {}
     for rows in portions(len(data.tags), _PORTION):
-        for row, (tags, scale) in enumerate(zip(data.tags[rows], data.scales[rows], strict=True), rows.start):
-            shape = None if report.native and scale >= -4 else _bounds(data, row)
-            found[tags, shape] = None
+        for row, tags in enumerate(data.tags[rows], rows.start):
+            found[tags, _shape(data, row, report)] = None
     return found
+
+
+def _shape(data: Data, row: int, report: Report) -> object:
+    if isinstance(data, SummaryData):
+        return tuple([quantile for quantile, _ in data.quantiles[row]]) if data.quantiles else ()
+    if isinstance(data, ExponentialHistogramData) and not (report.native and data.scales[row] >= _LEAST_SCALE):
+        return _bounds(data, row)
+    return None
 
 
 def _bounds(data: ExponentialHistogramData, row: int) -> object:
@@ -83,37 +105,43 @@ def _bounds(data: ExponentialHistogramData, row: int) -> object:
     return data.scales[row], positives[0], len(positives[1]), negatives[0], len(negatives[1])
 
 
-def _remaining(name: str, gone: Sequence[TagSet], now: Data | None, report: Report) -> set[bytes]:
+def _remaining(name: str, gone: Collection[TagSet], now: Data | None, report: Report) -> set[bytes]:
     """Return those labels of series that are there which series that have ended may have had too."""
     if now is None:
         return set()
-    wanted = set(gone)
     everything = report.labels.may_repeat()
-    still: set[bytes] = set()
+    some: list[int] = []
     for rows in portions(len(now.tags), _PORTION):
-        some = [row for row, tags in enumerate(now.tags[rows], rows.start) if everything or tags in wanted]
-        still.update(_identities(name, now, some, report))
-    return still
+        some += [row for row, tags in enumerate(now.tags[rows], rows.start) if everything or tags in gone]
+    return set(_identities(name, now, some, report))
 
 
-def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> Iterator[bytes]:
-    """Yield the labels of all series of some rows, with their names."""
-    tags = [data.tags[row] for row in rows]
+def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> list[bytes]:
+    """Return the labels of all series of some rows, with their names. Rows that have the same labels are one."""
+    labels = report.labels_of([data.tags[row] for row in rows], _RESERVED.get(type(data), ""))
+    groups = [(one, [rows[at] for at in places]) for one, places in twins(labels).items()]
+    found: list[bytes] = []
+    for some in portions(len(groups), _PORTION):
+        found += _identities_of(name, data, groups[some], report)
+    return found
+
+
+def _identities_of(name: str, data: Data, groups: Sequence[tuple[bytes, list[int]]], report: Report) -> Iterator[bytes]:
     match data:
         case SummaryData():
-            for row, labels in zip(rows, report.labels.column(tags, "quantile"), strict=True):
+            for labels, rows in groups:
                 yield from [named(label_field(NAME, name + end), labels) for end in ("_sum", "_count")]
-                yield from [one for one, _ in quantiles(name, labels, data, (row,))]
+                yield from [one for one, _ in quantiles(name, labels, data, rows)]
         case HistogramData():
             series = BucketSeries(name, data.bounds, report)
-            for labels in report.labels.column(tags, "le"):
+            for labels, _ in groups:
                 yield from series.identities(labels)
         case ExponentialHistogramData():
-            for row, labels in zip(rows, report.labels.column(tags, "le"), strict=True):
-                if report.native and native_histogram(data, (row,)) is not None:
+            for labels, rows in groups:
+                if report.native and native_histogram(data, rows) is not None:
                     yield named(label_field(NAME, name), labels)
                 else:
-                    yield from BucketSeries(name, data.row(row).bounds, report).identities(labels)
+                    yield from BucketSeries(name, data.row(*rows).bounds, report).identities(labels)
         case _:
             field = label_field(NAME, name)
-            yield from [named(field, labels) for labels in report.labels.column(tags)]
+            yield from [named(field, labels) for labels, _ in groups]
