@@ -251,12 +251,13 @@ def test_exemplars_are_at_the_series_that_they_belong_to_and_the_newest_of_each(
 
 
 def test_exemplars_that_were_told_in_the_report_before_are_left_out() -> None:
-    old, new, timeless = Exemplar((), 1.0, TIME - 20), Exemplar((), 2.0, TIME - 5), Exemplar((), 3.0, 0.0)
-    data = tm.SumData(tags({"a": "1"}, {"a": "2"}, {"a": "3"}), (0.0,) * 3, (1.0,) * 3, True, ((old,), (new,), (timeless,)))
+    old, new = Exemplar((), 1.0, TIME - 20), Exemplar((), 2.0, TIME - 5)
+    timeless = [(Exemplar((), 3.0, time),) for time in (0.0, math.nan, math.inf)]
+    data = tm.SumData(tags(*[{"a": str(i)} for i in range(5)]), (0.0,) * 5, (1.0,) * 5, True, ((old,), (new,), *timeless))
     before = tm.Snapshot((), TIME - 10)
     found = request(family("n", "counter", data), before=before).timeseries
     assert [[(one.value, one.timestamp) for one in each.exemplars] for each in found] == [
-        [], [(2.0, int((TIME - 5) * 1000))], [(3.0, int(TIME * 1000))],
+        [], [(2.0, int((TIME - 5) * 1000))], *[[(3.0, int(TIME * 1000))]] * 3,
     ]  # fmt: skip
 
 
