@@ -555,6 +555,7 @@ INVALID: dict[str, tuple[type[Exception], str, tuple[Any, ...]]] = {
     "a summary of one number": (TypeError, ".", ("summary", "n", [({}, 1.0)])),
     "a summary of three": (ValueError, ".", ("summary", "n", [({}, (1, 2, 3))])),
     "a count below 0": (ValueError, "a count is an int from 0, not -1", ("summary", "n", [({}, (-1, 2.0))])),
+    "a count of more than 64 bits": (ValueError, "at most 64 bits, and one takes 65", ("summary", "n", [({}, (2**64, 2.0))])),
     "a count that is no int": (ValueError, "a count is an int from 0, not 1.5", ("summary", "n", [({}, (1.5, 2.0))])),
     "a sum of another type": (TypeError, "str", ("summary", "n", [({}, (1, "2"))])),
     "a histogram of numbers": (TypeError, "is a HistogramSnapshot, not float", ("histogram", "n", [({}, 1.0)])),
