@@ -5,8 +5,10 @@ A server goes on to show the last value of a series for some minutes, unless it 
 
 from __future__ import annotations
 
+from itertools import islice
+
 from tallymark.export.native_histogram import native_histogram
-from tallymark.export.protobuf_labels import NAME, label_field
+from tallymark.export.protobuf_labels import NAME, label_field, twins
 from tallymark.export.remote_write_buckets import BucketSeries
 from tallymark.export.remote_write_labels import named
 from tallymark.export.remote_write_summaries import quantiles
@@ -16,7 +18,7 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from tallymark.engine import TagSet
     from tallymark.export.remote_write_report import Report
@@ -36,27 +38,31 @@ def ended(
     families = {name: family.data for name, family in after}
     for name, family in before:
         then, now = family.data, families.get(name)
-        rows = _gone(then, now, report)
-        gone: list[bytes] = []
-        for some in portions(len(rows), _PORTION):
-            gone += _identities(name, then, rows[some], report)
-        still = _remaining(name, [then.tags[row] for row in rows], now, report) if gone else set()
-        gone = [labels for labels in dict.fromkeys(gone) if labels not in still]
+        if isinstance(then, ExponentialHistogramData) and isinstance(now, ExponentialHistogramData):
+            gone = _ended_distributions(name, then, now, report)
+        else:
+            gone = _ended_series(name, then, now, report)
         for some in portions(len(gone), _PORTION):
             yield b"".join([series_message(labels, _last(report)) for labels in gone[some]])
+
+
+def _ended_series(name: str, then: Data, now: Data | None, report: Report) -> list[bytes]:
+    """Return the labels of all series that have ended, with their names."""
+    rows = _gone(then, now)
+    gone = _identities(name, then, rows, report)
+    others = type(now) is not type(then) or report.labels.may_repeat()
+    still = _remaining(name, None if others else {then.tags[row] for row in rows}, now, report) if gone else set()
+    return [labels for labels in dict.fromkeys(gone) if labels not in still]
 
 
 def _last(report: Report) -> bytes:
     return report.moment.before + STALE + report.moment.after
 
 
-def _gone(then: Data, now: Data | None, report: Report) -> Sequence[int]:
-    """Return the rows of series that may have ended: those whose tags are gone, or whose buckets are others."""
+def _gone(then: Data, now: Data | None) -> Sequence[int]:
+    """Return the rows of series that may have ended: those whose tags are gone."""
     if now is None or type(now) is not type(then) or getattr(now, "bounds", ()) != getattr(then, "bounds", ()):
         return range(len(then.tags))
-    if isinstance(then, ExponentialHistogramData) and isinstance(now, ExponentialHistogramData):
-        present = _with_shapes(now, report)
-        return [row for row, one in enumerate(_with_shapes(then, report)) if one not in present]
     if then.tags == now.tags:  # as nearly always, and then it takes no time
         return ()
     tags: set[TagSet] = set()
@@ -68,36 +74,29 @@ def _gone(then: Data, now: Data | None, report: Report) -> Sequence[int]:
     return gone
 
 
-def _with_shapes(data: ExponentialHistogramData, report: Report) -> dict[object, None]:
-    """Return the tags of each series, with what else tells which series it has: its bounds, where they are labels."""
-    found: dict[object, None] = {}
-    for rows in portions(len(data.tags), _PORTION):
-        for row, (tags, scale) in enumerate(zip(data.tags[rows], data.scales[rows], strict=True), rows.start):
-            shape = None if report.native and scale >= -4 else _bounds(data, row)
-            found[tags, shape] = None
+def _remaining(name: str, wanted: Container[TagSet] | None, now: Data | None, report: Report) -> set[bytes]:
+    """Return the labels of series that are there: of those with these tags, or of all."""
+    if now is None:
+        return set()
+    rows: list[int] = []
+    for some in portions(len(now.tags), _PORTION):
+        rows += [row for row, tags in enumerate(now.tags[some], some.start) if wanted is None or tags in wanted]
+    return set(_identities(name, now, rows, report))
+
+
+def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> list[bytes]:
+    """Return the labels of all series of some rows, with their names."""
+    if isinstance(data, ExponentialHistogramData):  # those that add up must be together: their bounds do too
+        groups = twins(report.labels_of([data.tags[row] for row in rows], "le"))
+        together = [(labels, [rows[place] for place in same]) for labels, same in groups.items()]
+        return [one for labels, same in together for one in _distribution(name, labels, data, same, report)]
+    found: list[bytes] = []
+    for some in portions(len(rows), _PORTION):
+        found += _identities_of(name, data, rows[some], report)
     return found
 
 
-def _bounds(data: ExponentialHistogramData, row: int) -> object:
-    positives, negatives = data.positives[row], data.negatives[row]
-    return data.scales[row], positives[0], len(positives[1]), negatives[0], len(negatives[1])
-
-
-def _remaining(name: str, gone: Sequence[TagSet], now: Data | None, report: Report) -> set[bytes]:
-    """Return those labels of series that are there which series that have ended may have had too."""
-    if now is None:
-        return set()
-    wanted = set(gone)
-    everything = report.labels.may_repeat()
-    still: set[bytes] = set()
-    for rows in portions(len(now.tags), _PORTION):
-        some = [row for row, tags in enumerate(now.tags[rows], rows.start) if everything or tags in wanted]
-        still.update(_identities(name, now, some, report))
-    return still
-
-
-def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> Iterator[bytes]:
-    """Yield the labels of all series of some rows, with their names."""
+def _identities_of(name: str, data: Data, rows: Sequence[int], report: Report) -> Iterator[bytes]:
     tags = [data.tags[row] for row in rows]
     match data:
         case SummaryData():
@@ -108,12 +107,45 @@ def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> I
             series = BucketSeries(name, data.bounds, report)
             for labels in report.labels.column(tags, "le"):
                 yield from series.identities(labels)
-        case ExponentialHistogramData():
-            for row, labels in zip(rows, report.labels.column(tags, "le"), strict=True):
-                if report.native and native_histogram(data, (row,)) is not None:
-                    yield named(label_field(NAME, name), labels)
-                else:
-                    yield from BucketSeries(name, data.row(row).bounds, report).identities(labels)
         case _:
             field = label_field(NAME, name)
             yield from [named(field, labels) for labels in report.labels.column(tags)]
+
+
+def _ended_distributions(
+    name: str, then: ExponentialHistogramData, now: ExponentialHistogramData, report: Report
+) -> list[bytes]:
+    """Return the same of exponential histograms, whose bounds may have become others: where they are labels, those end."""
+    if then.tags == now.tags and _are_native(then, report) and _are_native(now, report):
+        return []
+    before, after = (twins(report.labels_of(data.tags, "le")) for data in (then, now))
+    gone: list[bytes] = []
+    for some in portions(len(before)):
+        for labels, rows in islice(before.items(), some.start, some.stop):
+            same = after.get(labels)
+            if same is None:
+                gone += _distribution(name, labels, then, rows, report)
+            elif _bounds(then, rows, report) != _bounds(now, same, report):
+                kept = set(_distribution(name, labels, now, same, report))
+                gone += [one for one in _distribution(name, labels, then, rows, report) if one not in kept]
+    return gone
+
+
+def _are_native(data: ExponentialHistogramData, report: Report) -> bool:
+    return report.native and min(data.scales, default=0) >= -4
+
+
+def _bounds(data: ExponentialHistogramData, rows: Sequence[int], report: Report) -> object:
+    """Return what the bounds of some series together depend on; True where these are no labels."""
+    if report.native and min([data.scales[row] for row in rows]) >= -4:
+        return True
+    sides = [(data.positives[row], data.negatives[row]) for row in rows]
+    spans = [(above[0], len(above[1]), below[0], len(below[1])) for above, below in sides]
+    return [*zip([data.scales[row] for row in rows], spans, strict=True)]
+
+
+def _distribution(name: str, labels: bytes, data: ExponentialHistogramData, rows: Sequence[int], report: Report) -> list[bytes]:
+    """Return the labels of all series of some distributions together, with their names."""
+    if report.native and native_histogram(data, rows) is not None:
+        return [named(label_field(NAME, name), labels)]
+    return BucketSeries(name, data.row(*rows).bounds, report).identities(labels)
