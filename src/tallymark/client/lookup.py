@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # at the first lookup otherwise; in a forked child, an import that a thread began never ends
 import os
 import socket
 import threading
