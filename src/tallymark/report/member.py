@@ -51,6 +51,7 @@ class Member:
         self._backend = backend
         self._every = every
         self._deliver = deliver
+        registry._reader()  # what is imported for it must be before a fork
         introduce(registry, backend)
         self._store = inherited_store(registry, backend)
         self._clear()
