@@ -302,4 +302,4 @@ def test_plain_http_where_tls_is_spoken_and_the_reverse() -> None:
         client = HTTPClient(Address.parse(server.url.replace("http:", "https:")))
         server.behaves = say(b"HTTP/1.1 400 Bad\r\n\r\n", keeps=False)
         with pytest.raises(ClientError, match=r"does not speak TLS|has not answered|closed the connection"):
-            post(client, seconds=1)
+            post(client, seconds=0.3)

@@ -36,7 +36,7 @@ def recorded(registry: tm.Registry, series: int = 3) -> None:
 def columns(registry: tm.Registry) -> dict[str, Any]:
     """Return the column of each family by which its rows are known."""
     data = {family.name: family.data for family in registry.snapshot().families}
-    return {name: rows._columns(data[name])[0][0] for name in ("level", "size", "spread")}
+    return {name: rows._columns(data[name])[0] for name in ("level", "size", "spread")}
 
 
 def by_python(write: Any, *arguments: Any) -> Any:

@@ -152,3 +152,31 @@ def test_quantiles_that_others_do_not_tell_any_more_have_ended() -> None:
     assert gone(snapshot(summary(0.5, 0.9)), snapshot(summary(0.5))) == {("s", (("quantile", "0.9"),))}
     assert gone(snapshot(summary(0.5)), snapshot(summary())) == {("s", (("quantile", "0.5"),))}
     assert gone(snapshot(summary()), snapshot(summary(0.5))) == set()
+
+
+def test_exponential_twins_end_with_the_bounds_that_they_had_together() -> None:
+    def spread(*rows: tuple[str, int, int]) -> tm.FamilySnapshot:
+        """Return a histogram of series: the value of a tag that is left out if empty, the scale, the first bucket."""
+        column, scales = tags(*[{"a": name} for name, _, _ in rows]), tuple([scale for _, scale, _ in rows])
+        ones, buckets = (1.0,) * len(rows), tuple([(first, (1,)) for _, _, first in rows])
+        nothing = ((0, ()),) * len(rows)
+        data = tm.ExponentialHistogramData(
+            (tm.TagSet({}), *column[1:]), ones, scales, (0,) * len(rows), buckets, nothing, ones, ones, ones
+        )
+        return family("e", "histogram", data)
+
+    before, after = snapshot(spread(("", 0, 2), ("", 1, 9))), snapshot(spread(("", 0, 2)))
+    told = values(decoded(remote_write_parts(before, native=False)))
+    left = values(decoded(remote_write_parts(after, native=False)))
+    found = gone(before, after, native=False)
+    assert found == {(name, tuple(sorted(labels))) for name, labels in set(told) - set(left)}
+    assert found
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_histogram_that_became_exponential_or_back_ends_where_its_series_are_others(turned: bool) -> None:
+    classic = tm.HistogramData(tags({}), (0.0,), (0.0, 1.0, 5.0), ((0, 0, 1, 0),), (2.0,), (2.0,), (2.0,))
+    wide = tm.ExponentialHistogramData(tags({}), (0.0,), (0,), (0,), ((0, (1,)),), ((0, ()),), (2.0,), (2.0,), (2.0,))
+    both = [snapshot(family("h", "histogram", data)) for data in (classic, wide)]
+    before, after = reversed(both) if turned else both
+    assert gone(before, after, native=False) == {("h_bucket", (("le", "2.0" if turned else "5.0"),))}

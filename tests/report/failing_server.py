@@ -107,11 +107,8 @@ class FailingServer:
                     head, body = request
                     self.heads.append(head)
                     self.bodies.append(body)
-                    told = _Told(connection)
-                    keeps = self.behaves(told, body)  # type: ignore[arg-type]
-                    if told.said.startswith(b"HTTP/1.1 2"):
-                        self.taken.append(body)
-                    if not keeps:
+                    told = _Told(connection, lambda body=body: self.taken.append(body))  # type: ignore[misc]
+                    if not self.behaves(told, body):  # type: ignore[arg-type]
                         return
 
     def close(self) -> None:
@@ -126,15 +123,21 @@ class FailingServer:
             thread.join(10)
 
 
-class _Told:
-    """A connection that keeps what it sends."""
+_TAKEN = b"HTTP/1.1 2"
 
-    def __init__(self, connection: socket.socket) -> None:
+
+class _Told:
+    """A connection that notes, before it is told, that a request was taken."""
+
+    def __init__(self, connection: socket.socket, takes: Callable[[], None]) -> None:
         self._connection = connection
-        self.said = b""
+        self._takes = takes
+        self._said = b""
 
     def sendall(self, raw: bytes) -> None:
-        self.said = (self.said + raw)[:100]
+        before, self._said = self._said, (self._said + raw)[:100]
+        if self._said.startswith(_TAKEN) and not before.startswith(_TAKEN):
+            self._takes()
         self._connection.sendall(raw)
 
     def __getattr__(self, name: str) -> object:

@@ -12,6 +12,8 @@ import pytest
 from failing_server import FailingServer, failing_server
 from http_backend import total
 
+from tallymark.engine.lock import has_gil
+
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
@@ -316,3 +318,31 @@ print(done.stdout, done.stderr, file=sys.stderr if done.returncode or "end" not 
     )
     assert done.stderr == ""
     assert total(server.taken, "jobs") == 125
+
+
+@pytest.mark.parametrize("temporality", ["delta", "cumulative"])
+@pytest.mark.parametrize("shared", ["False", "True"])
+def test_the_thread_imports_nothing(shared: str, temporality: str, server: FailingServer) -> None:
+    """A fork would leave a module half imported in the child, where that import never ends."""
+    if shared == "True" and not (sys.platform.startswith("linux") and has_gil()):
+        pytest.skip("registries share on Linux alone")
+    done = run(
+        server,
+        f"""
+registry = tm.Registry(shared={shared})
+jobs = registry.counter("jobs", ttl=60)
+registry.histogram("sizes", exponential=True).observe(2)
+registry.timer("spans").record(2)
+backend = HTTPBackend(backend._address.url.replace("127.0.0.1", "localhost"), {temporality!r})
+refused = HTTPBackend("http://127.0.0.1:1/", {temporality!r})
+reporters = [tm.report_to(one, 60, registry) for one in (backend, refused)]
+before = set(sys.modules)
+for _ in range(3):
+    jobs.inc(tag="a")
+    registry.histogram("sizes").observe(3)
+    print([reporter.report() for reporter in reporters])
+    jobs.with_tags(tag="a").remove()
+print(sorted(set(sys.modules) - before))
+""",
+    )
+    assert done.stdout.splitlines() == ["[True, False]"] * 3 + ["[]"]

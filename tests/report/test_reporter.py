@@ -64,6 +64,7 @@ def test_closing_the_registry_closes_its_reporters(registry: tm.Registry, backen
     assert backend.total("jobs") == 7
 
 
+@pytest.mark.slow
 def test_what_failed_is_sent_again_as_the_same_bytes(registry: tm.Registry, backend: RecordingBackend) -> None:
     jobs = registry.counter("jobs")
     attempts: list[bytes] = []

@@ -281,3 +281,16 @@ def test_an_order_is_waited_for_until_nobody_waits() -> None:
     assert order.wait(lambda: 5.0) is False
     order.finish(True)
     assert order.wait(lambda: 5.0) is True
+
+
+def test_after_a_success_nothing_waits_for_an_earlier_failure(world: World, registry: tm.Registry) -> None:
+    member = world.add("a", 10, registry)
+    delivery = member.delivery
+    assert delivery is not None
+    delivery.backend.before = lambda body: (_ for _ in ()).throw(SendError("busy", after=1000.0))  # type: ignore[attr-defined]
+    world.until(1021)
+    assert delivery.next_try > 2000
+    delivery.backend.before = len  # type: ignore[attr-defined]
+    member.tries = True
+    world.until(1051)
+    assert world.log.count("a") == 1 + 2 + 3

@@ -43,6 +43,7 @@ def records(path: Path) -> list[Path]:
     return sorted(path.parent.glob("*.reported"))
 
 
+@pytest.mark.slow
 def test_one_reports_and_another_takes_over(path: Path, backends: list[RecordingBackend]) -> None:
     registries = [tm.Registry(shared=path) for _ in backends]
     reporters = [tm.report_to(backend, 60, registry) for backend, registry in zip(backends, registries, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # at the first lookup otherwise; in a forked child, an import that a thread began never ends
 import os
 import socket
 import threading
@@ -57,8 +58,9 @@ def lookup(host: str, port: int, deadline: Deadline) -> list[Any]:
     Raises:
         OSError: there is no such host; `TimeoutError` if that is not known by the deadline.
     """
-    if _is_address(host):
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
+        if _is_address(family, host):  # nobody is asked: gevent would ask a thread, which a forked child may not have
+            return [(family, socket.SOCK_STREAM, 0, "", (host, port, *rest))]
     pending = _pending.get((host, port))
     if pending is None:
         pending = _pending[host, port] = _Lookup(host, port)
@@ -66,14 +68,12 @@ def lookup(host: str, port: int, deadline: Deadline) -> list[Any]:
     return pending.wait(deadline)
 
 
-def _is_address(host: str) -> bool:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except (OSError, ValueError):
-            continue
-        return True
-    return False
+def _is_address(family: int, host: str) -> bool:
+    try:
+        socket.inet_pton(family, host)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 if hasattr(os, "register_at_fork"):

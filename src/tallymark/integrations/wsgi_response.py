@@ -29,7 +29,7 @@ VERSIONS = {"HTTP/1.0": "1.0", "HTTP/1.1": "1.1", "HTTP/2": "2", "HTTP/2.0": "2"
 class Response(Exchange):
     """A request under way, and its response: the iterable that a server gets.
 
-    With the native engine, `native/wsgi.c` does the same.
+    With the native engine, `native/response.c` does the same.
 
     Attributes:
         body: the application's iterable.

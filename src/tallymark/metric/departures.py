@@ -16,6 +16,7 @@ from tallymark.engine.kinds import WITH_BUCKETS
 from tallymark.engine.lock import slow_path
 from tallymark.frozen import replace
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
+from tallymark.metric.portions import portions
 from tallymark.metric.snapshot import FamilySnapshot
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from tallymark.metric.families import Families
     from tallymark.metric.registry import Registry
 
-__all__ = ["Departed", "Departures", "is_total", "noted_for", "rows_of", "stop_noting"]
+__all__ = ["Departed", "Departures", "is_total", "noted_for", "numbered", "rows_of", "stop_noting"]
 
 
 class Departed:
@@ -135,9 +136,8 @@ class Departures:
     def _compare(self, last: FamilySnapshot, now: FamilySnapshot | None, told: set[tuple[str, TagSet, float]]) -> None:
         if now is not None and last.data.tags == now.data.tags and last.data.created == now.data.created:
             return
-        present = set() if now is None else set(zip(now.data.tags, now.data.created, strict=True))
-        series = enumerate(zip(last.data.tags, last.data.created, strict=True))
-        gone = [row for row, one in series if one not in present and (last.name, *one) not in told]
+        present = {} if now is None else numbered(now.data)
+        gone = [row for one, row in numbered(last.data).items() if one not in present and (last.name, *one) not in told]
         if gone:
             self._tell(replace(last, data=rows_of(last.data, gone)))
 
@@ -157,6 +157,15 @@ def stop_noting(registry: Registry, departed: Departed) -> None:
     if reader.departures is not None and reader.departures.unsubscribe(departed):
         reader.departures = None
         registry._families.hooks.leaving.clear()
+
+
+def numbered(data: Data) -> dict[tuple[TagSet, float], int]:
+    """Return the row of each series, by its tags and when it was created."""
+    rows: dict[tuple[TagSet, float], int] = {}
+    for part in portions(len(data.tags)):
+        series = zip(data.tags[part], data.created[part], strict=True)
+        rows.update(zip(series, range(part.start, part.stop), strict=False))
+    return rows
 
 
 def rows_of(data: Data, rows: Sequence[int]) -> Any:

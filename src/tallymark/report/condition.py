@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging  # noqa: F401  # before there is a thread: in a forked child, an import that a thread began never ends
 from typing import TYPE_CHECKING
 
 from tallymark.log import logger

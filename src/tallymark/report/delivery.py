@@ -201,6 +201,7 @@ class Delivery:
             return self._failed(error, False)
         self.health.sent(sent if type(sent) is int and sent >= 0 else request.size)
         self._backoff.succeeded()
+        self.next_try = 0.0
         self._condition.works()
         self._settle(self.outbox.pop())
         return True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tallymark.frozen import replace
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
-from tallymark.metric.departures import Departed, noted_for, rows_of, stop_noting
+from tallymark.metric.departures import Departed, noted_for, numbered, rows_of, stop_noting
 from tallymark.metric.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Leaving:
         present = next((family for family in snapshot.families if family.name == gone.name), None)
         if present is None or type(present.data) is not type(gone.data):
             return gone
-        rows = {series: row for row, series in enumerate(zip(present.data.tags, present.data.created, strict=True))}
+        rows = numbered(present.data)
         series: list[tuple[TagSet, float]] = list(zip(gone.data.tags, gone.data.created, strict=True))
         missing = [row for row, one in enumerate(series) if one not in rows]
         later = [

@@ -47,9 +47,11 @@ class Member:
         self.closed = False
         self.arrived = False
         self.has_failed = False
+        self._is_forked = False
         self._backend = backend
         self._every = every
         self._deliver = deliver
+        registry._reader()  # what is imported for it must be before a fork
         introduce(registry, backend)
         self._store = inherited_store(registry, backend)
         self._clear()
@@ -67,6 +69,8 @@ class Member:
         self._schedule = Schedule(self._every, phase)
         self._next_report = self._schedule.after(now)
         self._next_look = now + LOOK_EVERY / 2
+        if not (self._is_forked and self.registry._families.is_shared):  # which is not ready for that yet
+            self._look()  # from now on, no series ends unnoticed
 
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's: what waits to be sent, and what is open."""
@@ -77,6 +81,7 @@ class Member:
 
     def begin_anew(self) -> None:
         """In a forked child, when all were abandoned: begin with what is recorded from now on."""
+        self._is_forked = True
         begin_at_fork(self.registry, self._backend)
 
     @property
@@ -90,10 +95,15 @@ class Member:
         return self.delivery is not None and self.delivery.is_failing
 
     @property
+    def waits(self) -> bool:
+        """True if something is still to be sent, or to be made of a snapshot."""
+        outbox = self.delivery is not None and bool(self.delivery.outbox)
+        return outbox or self.owes_report or self.wants_report
+
+    @property
     def is_sending(self) -> bool:
         """True if something waits, and was not tried in vain."""
-        waits = self.delivery is not None and (bool(self.delivery.outbox) or self.owes_report)
-        return waits and not self.is_failing
+        return self.delivery is not None and self.waits and not self.is_failing
 
     @property
     def losses(self) -> int:
@@ -103,7 +113,7 @@ class Member:
     @property
     def has_arrived(self) -> bool:
         """True if nothing waits, and the last that was sent has arrived."""
-        return self.delivery is not None and not self.delivery.outbox and not self.owes_report and not self.is_failing
+        return self.delivery is not None and not self.waits and not self.is_failing
 
     def due(self) -> float:
         """Return the moment of the next thing to do."""
@@ -116,14 +126,17 @@ class Member:
     def look(self, now: float) -> Delivery | None:
         """Return the delivery if this process is to report; None while another one does."""
         self._next_look = now + LOOK_EVERY
-        if self.delivery is None and self._take_turn():
-            self.delivery = self._deliver(base_of(self.registry, self._backend, self._store))
+        self._look()
         if self.delivery is None:
             self.wants_report = self.tries = False
         elif now >= self._next_report:
             self.wants_report = True
             self._next_report = self._schedule.after(now)
         return self.delivery
+
+    def _look(self) -> None:
+        if self.delivery is None and self._take_turn():
+            self.delivery = self._deliver(base_of(self.registry, self._backend, self._store))
 
     def _take_turn(self) -> bool:
         try:

@@ -6,6 +6,7 @@ reporters and backends is used by one thread, without a lock.
 
 from __future__ import annotations
 
+import time
 from _thread import get_ident
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -54,7 +55,8 @@ class Rounds:
         self._clock = clock
         self._phase = phase
         self._ended = ended
-        self.abandon = forked
+        self._forked = forked
+        self._is_abandoned = False
         self._inbox: SimpleQueue[Order | None] = SimpleQueue()
         self._attempt: Deadline | None = None
         self._has_ended = False
@@ -96,20 +98,28 @@ class Rounds:
         for member in list(self.members):
             self._end(member)
 
+    def abandon(self) -> None:
+        """In a forked child: leave all to other rounds. A greenlet of gevent's goes on there, and sleeps for ever."""
+        self._is_abandoned = True
+        self._forked()
+
     # In the thread
 
     def run(self) -> None:
         """Do what is due until `stop` is called, or the last reporter is closed."""
         self.thread = get_ident()
         try:
-            while self._last is None:
+            while self._last is None and not self._is_abandoned:
                 self._receive(self._wait())
                 self.do_due()
-                if not self.members and self._ended():
+                if not self.members and not self._is_abandoned and self._ended():
                     return
+            while self._is_abandoned:
+                time.sleep(_WAKES)  # `threading` no longer knows the thread, and would fail at its end
             self._make_last_reports()
         finally:
-            self.release()
+            if not self._is_abandoned:
+                self.release()
             self._has_ended = True
             self._finish_all()
             self.thread = 0
@@ -160,7 +170,7 @@ class Rounds:
         now = self._clock()
         due = [member for member in list(self.members) if member.due() <= now]
         for member in sorted(due, key=lambda one: one.is_failing):
-            if self._last is None:
+            if self._last is None and not self._is_abandoned:
                 self._do_safely(member, snapshots)
 
     def _do_safely(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:
@@ -168,11 +178,14 @@ class Rounds:
             self._do(member, snapshots)
             member.has_failed = False
         except Exception:  # of our own making: what others raise was handled
+            if self._is_abandoned:
+                return
             member.put_off(self._clock())
             if not member.has_failed:
                 logger().exception("a report failed. It is tried again, and not logged again until that succeeds")
             member.has_failed = True
-        self._answer(member)
+        if not self._is_abandoned:
+            self._answer(member)
 
     def _do(self, member: Member, snapshots: dict[int, Snapshot | None]) -> None:
         began = self._clock()
@@ -184,6 +197,8 @@ class Rounds:
             member.owes_report = not self._take(delivery, snapshots)
         if member.may_send(began):
             delivery.send(lambda: self._limit(member), lambda: self._is_urgent(member))
+            if self._is_abandoned:
+                return
             delivery.health.took(self._clock() - began)
         member.tries = False
         if member.owes_report and not delivery.outbox:
@@ -213,7 +228,8 @@ class Rounds:
         if self._share is not None:
             return not _left(self._share)
         now = self._clock()
-        return not self._inbox.empty() or any(one.due() <= now for one in self.members if one is not member)
+        others = any(one.due() <= now for one in self.members if one is not member)
+        return others or self._is_abandoned or not self._inbox.empty()
 
     def _answer(self, member: Member) -> None:
         """Finish the orders of a reporter that are done, or for which nobody waits any more."""

@@ -7,8 +7,10 @@ from contextlib import suppress
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from tallymark.engine.lock import held
 from tallymark.report.background import Background
 from tallymark.report.children import at_end_of_child, at_end_of_forked_child
+from tallymark.report.order import Order
 from tallymark.report.rounds import EXIT, Rounds
 from tallymark.report.schedule import new_phase
 
@@ -48,9 +50,6 @@ def join(member: Member) -> None:
 
 def ask(member: Member, what: What, timeout: float) -> bool:
     """Have a reporter do something; return True if all has arrived by then. The reporters' own thread does not wait."""
-    from tallymark.engine.lock import held
-    from tallymark.report.order import Order
-
     rounds, background = _rounds, _background
     if rounds is None or background is None or member not in rounds.members:
         return what == "close" and member.arrived

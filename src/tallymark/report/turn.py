@@ -47,8 +47,9 @@ class Turn:
 
 
 def role_of(backend: Backend) -> str:
-    """Return what tells a backend from others that a registry is reported to: two that are told different metrics differ."""
-    return repr((backend.kind, backend.address, backend.prefix, backend.include, backend.exclude))
+    """Return what tells a backend from others that a registry is reported to: two that are told different things differ."""
+    told = backend.prefix, backend.include, backend.exclude, sorted(backend.tags.items())
+    return repr((backend.kind, backend.address, backend.temporality, *told))
 
 
 def turn_of(registry: Registry, backend: Backend) -> Turn:

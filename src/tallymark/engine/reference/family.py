@@ -156,11 +156,10 @@ class Family:
         entered: S = present
         return entered
 
-    def remove(self, series: Instrument) -> None:
-        """Drop a series, as a user asks for, after telling those who want to know what it holds."""
+    def _tell_leaving(self, series: Instrument) -> None:
+        """Tell those who want to know what a series holds before it is removed."""
         if self._hooks.leaving and series._live:
             self._hooks.leave(series, series._created)
-        self.drop(series)
 
     def drop(self, series: Instrument, mark: object = None) -> bool:
         """Make a series dormant; given a mark, only if it was not recorded to since then. Return True if it is now dormant."""

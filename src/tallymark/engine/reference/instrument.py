@@ -99,7 +99,8 @@ class Instrument:
 
     def remove(self) -> None:
         """Remove this series from its family, so that it is no longer exported. A later record starts it from nothing."""
-        self._family.remove(self)
+        self._family._tell_leaving(self)
+        self._family.drop(self)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object: what a copy counts would never be reported")

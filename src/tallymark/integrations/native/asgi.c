@@ -22,7 +22,10 @@ message_get(PyObject *message, PyObject *key)
 static PyObject *
 message_item(PyObject *message, PyObject *key)
 {
-    PyObject *found = PyDict_CheckExact(message) ? Py_XNewRef(PyDict_GetItemWithError(message, key)) : PyObject_GetItem(message, key);
+    if (!PyDict_CheckExact(message)) {
+        return PyObject_GetItem(message, key);
+    }
+    PyObject *found = Py_XNewRef(PyDict_GetItemWithError(message, key));
     if (found == NULL && !PyErr_Occurred()) {
         PyErr_SetObject(PyExc_KeyError, key);
     }

@@ -166,7 +166,8 @@ known_at(PyObject *dict_steal, PyObject *key)
         return NULL;
     }
     PyObject *found = Py_XNewRef(PyDict_Check(dict_steal) ? PyDict_GetItemWithError(dict_steal, key) : NULL);
-    if (found == NULL && PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_KeyError))) {
+    if (found == NULL && PyErr_Occurred()
+        && (PyErr_ExceptionMatches(PyExc_TypeError) || PyErr_ExceptionMatches(PyExc_KeyError))) {
         PyErr_Clear();
     }
     Py_DECREF(dict_steal);
@@ -237,7 +238,8 @@ exchange_finish(Exchange *self, int asks)
     if ((end == -1.0 && PyErr_Occurred()) || call_for_effect(self->line->end, NULL, 0) < 0) {
         return -1;
     }
-    PyObject *route = asks ? recorder_route(self->recorder, self->request) : Py_NewRef(self->route == NULL ? Py_None : self->route);
+    PyObject *route = asks ? recorder_route(self->recorder, self->request)
+                           : Py_NewRef(self->route == NULL ? Py_None : self->route);
     PyObject *series = route == NULL ? NULL : series_of(self, route);
     int result = series == NULL ? -1 : record_all(self, series, end - self->started);
     Py_XDECREF(series);

@@ -25,7 +25,8 @@ typedef struct {
     PyObject *find_line; /* returns the line of a request whose values are not in `lines` */
     PyObject *otherwise; /* begins requests that are none of the plain ones */
     PyObject *clock;     /* returns seconds; NULL for that of time.perf_counter() */
-    PyObject *helper, *error_type, *handled_error;
+    PyObject *helper;    /* ASGI: takes a message of the client; WSGI: notes own tags, and the context of an exemplar */
+    PyObject *error_type, *handled_error; /* return the type of an exception; and of the one that is being handled */
 } Recorder;
 
 #define NOT_KNOWN (-1)
@@ -64,8 +65,8 @@ int recorder_claims(const Recorder *self, PyObject *request);
 /* Fill in a new exchange, and count it as active: 0, or -1 with an exception. It is whole in either case. */
 int exchange_begin(Exchange *self, Recorder *recorder, Line *line_steal, PyObject *request);
 
-/* End a request, and record it: 0, or -1 with an exception. Only the first call counts. With `asks`, the recorder's function names
- * its route. */
+/* End a request, and record it: 0, or -1 with an exception. Only the first call counts. With `asks`, the recorder names its
+ * route. */
 int exchange_finish(Exchange *self, int asks);
 
 /* Set `error` to the type of an exception; and if no response was begun, what the server answers now: 0, or -1. */
@@ -97,7 +98,7 @@ typedef struct {
 
 PyObject *method_of(Exchange *owner, const char *name, vectorcallfunc call);
 
-/* The getter of `__name__` and `__qualname__`, whose closure is the name: a bound method has both, and who wraps one asks for them. */
+/* The getter of `__name__` and `__qualname__`, whose closure is the name: bound methods have both, and who wraps one asks. */
 PyObject *get_fixed_name(PyObject *op, void *name);
 
 #define NAME(attribute, name) {attribute, get_fixed_name, NULL, NULL, name}

@@ -1,6 +1,6 @@
 /* What begins the requests of one middleware: `Requests` under ASGI, `Responses` under WSGI. And the base of their lines.
  *
- * Nothing here has a `tp_clear`: each cycle that these are in goes through a dict, which has. So their fields are never NULL. */
+ * Nothing here has a `tp_clear`: each cycle that these are in is through a dict, which has. So no field becomes NULL. */
 #include "recorder.h"
 
 #include <structmember.h>
@@ -56,7 +56,9 @@ PyType_Spec line_spec = {
 static PyObject *
 recorder_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"route", "find_line", "otherwise", "helper", "error_type", "handled_error", "clock", "versions", NULL};
+    static char *names[] = {
+        "route", "find_line", "otherwise", "helper", "error_type", "handled_error", "clock", "versions", NULL,
+    };
     PyObject *route, *find_line, *otherwise, *helper, *error_type, *handled_error, *clock = Py_None, *versions = Py_None;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOO|OO", names, &route, &find_line, &otherwise, &helper, &error_type,
                                      &handled_error, &clock, &versions)) {

@@ -4,7 +4,7 @@
 
 #include "exchange.h"
 
-/* Called with metrics, scope, receive, send; and with metrics, environ, start_response: return what the request is, under way. */
+/* Called with metrics, scope, receive, send; and with metrics, environ, start_response: return the request under way. */
 PyObject *requests_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 PyObject *responses_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames);
 

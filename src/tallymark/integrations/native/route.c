@@ -10,7 +10,7 @@ template_of_endpoint(const Recorder *self, PyObject *scope)
     if (endpoint == NULL || !PyFunction_Check(endpoint)) {
         return NULL;
     }
-    return Py_XNewRef(PyDict_GetItemWithError(self->templates, endpoint)); /* a function is hashed and compared by its identity */
+    return Py_XNewRef(PyDict_GetItemWithError(self->templates, endpoint)); /* a function is compared by its identity */
 }
 
 /* Return the attribute of an object; NULL without an exception if that is None, or cannot be read. Steals; NULL passes on. */
@@ -47,7 +47,13 @@ rule_of(const Recorder *self, PyObject *environ)
 PyObject *
 recorder_route(const Recorder *self, PyObject *request)
 {
-    PyObject *found = self->templates != NULL ? template_of_endpoint(self, request) : self->is_rule ? rule_of(self, request) : NULL;
+    PyObject *found = NULL;
+    if (self->templates != NULL) {
+        found = template_of_endpoint(self, request);
+    }
+    else if (self->is_rule) {
+        found = rule_of(self, request);
+    }
     if (found != NULL || PyErr_Occurred()) {
         return found;
     }

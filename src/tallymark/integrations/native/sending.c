@@ -228,9 +228,12 @@ throw_into(PyObject *awaited, PyObject *args)
         return yields;
     }
     if (PyErr_ExceptionMatches(PyExc_AttributeError)) { /* an iterator of other make */
-        Py_ssize_t n = PyTuple_GET_SIZE(args);
+        PyObject *given[] = {Py_None, Py_None, Py_None};
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
+            given[i] = PyTuple_GET_ITEM(args, i);
+        }
         PyErr_Clear();
-        set_thrown(PyTuple_GET_ITEM(args, 0), n > 1 ? PyTuple_GET_ITEM(args, 1) : Py_None, n > 2 ? PyTuple_GET_ITEM(args, 2) : Py_None);
+        set_thrown(given[0], given[1], given[2]);
     }
     return NULL;
 }

@@ -11,8 +11,9 @@
 
 /* The keys and values of the protocols, interned: those of an application are, too, so that a pointer tells most of them. */
 enum {
-    BODY, CLAIM, CLAIMS, CONTENT_LENGTH, EMPTY, END, ENDPOINT, ERROR, HTTP, METHOD, MORE_BODY, PATHSEND, REQUEST_METHOD, RULE, SCHEME, SERVER_PROTOCOL,
-    START, STATUS, TRANSFER_ENCODING, TYPE, URL_RULE, URL_SCHEME, VERSION, WERKZEUG_REQUEST, ZEROCOPYSEND, N_TEXTS
+    BODY, CLAIM, CLAIMS, CONTENT_LENGTH, EMPTY, END, ENDPOINT, ERROR, HTTP, METHOD, MORE_BODY, PATHSEND, REQUEST_METHOD,
+    RULE, SCHEME, SERVER_PROTOCOL, START, STATUS, TRANSFER_ENCODING, TYPE, URL_RULE, URL_SCHEME, VERSION,
+    WERKZEUG_REQUEST, ZEROCOPYSEND, N_TEXTS
 };
 
 /* Objects kept for the next one of their type, so that a request costs no allocation. */
@@ -40,7 +41,7 @@ static inline void
 spare_or_free(PyObject *op, size_t offset)
 {
     PyTypeObject *type = Py_TYPE(op);
-    PyObject *module = ((PyHeapTypeObject *)type)->ht_module; /* NULL where the collector has cleared the type before its objects */
+    PyObject *module = ((PyHeapTypeObject *)type)->ht_module; /* NULL if the collector has cleared the type first */
     Spares *spares = module == NULL ? NULL : (Spares *)(void *)((char *)PyModule_GetState(module) + offset);
     if (spares != NULL && spares->n < MAX_SPARES && !PyObject_GC_IsFinalized(op)) {
         spares->kept[spares->n++] = op;
