@@ -79,6 +79,12 @@ def test_series_that_become_one_are_told_as_one(data: Any, wanted: dict[str, Any
     assert {name: getattr(made, name) for name in wanted} == wanted
 
 
+def test_of_series_that_are_one_in_a_format_too_the_last_stays() -> None:
+    data = tm.GaugeData(tags({"a.b": "1", "host": "h"}, {"a_b": "1"}, {"a.b": "1"}), (0.0,) * 3, (1.0, 2.0, 3.0))
+    relabelled = Relabelling("", {"host": "h"}).relabelled(tm.Snapshot((family("g", "gauge", data),), 1.0))
+    assert b'g{a_b="1",host="h"} 3' in tm.render_prometheus(relabelled)
+
+
 def test_everything_can_be_relabelled() -> None:
     text = tm.render_prometheus(Relabelling("app.", {"host": "h"}).relabelled(everything())).decode()
     for one in text_string_to_metric_families(text):

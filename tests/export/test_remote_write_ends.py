@@ -9,6 +9,7 @@ import pytest
 import tallymark as tm
 from everything import family, tags
 from remote_write_messages import decoded, ended, values
+from tallymark.export import protobuf_labels
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
 
@@ -110,6 +111,47 @@ def test_thousands_of_series_end_at_once() -> None:
     request = decoded(remote_write_parts(after, before=before, prefix="p_"))
     assert {dict(labels)["i"] for _, labels in ended(request)} == {str(i) for i in range(1000)}
     assert len(values(request)) == 3000
+
+
+def test_a_series_goes_on_if_another_has_its_labels_because_one_of_them_is_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf_labels, "_exact", True)  # as in a process in which no tag was ever changed
+    both, one = ({"exported_le": "a"}, {"le": "a"}), ({"exported_le": "a"},)
+    before, after = (
+        family("h", "histogram", tm.HistogramData(tags(*sets), (0.0,), (), ((1,),) * len(sets), (1.0,) * 2, (1.0,), (1.0,)))
+        for sets in (both, one)
+    )
+    assert gone(snapshot(before), snapshot(after)) == set()
+
+
+def exponential(*firsts: int) -> tm.FamilySnapshot:
+    """Return series that have the same labels in Prometheus, each with one bucket."""
+    ones, sides = (1.0,) * len(firsts), tuple([(first, (1,)) for first in firsts])
+    sets = tags(*[{f"a{separator}b": "1"} for separator, _ in zip("._", firsts, strict=False)])
+    none = ((0, ()),) * len(firsts)
+    data = tm.ExponentialHistogramData(sets, ones, (0,) * len(firsts), (0,) * len(firsts), sides, none, ones, ones, ones)
+    return family("e", "histogram", data)
+
+
+def bounds(names: Names) -> set[str]:
+    return {dict(labels)["le"] for name, labels in names if name == "e_bucket"}
+
+
+def test_a_bucket_that_two_series_have_together_has_not_ended() -> None:
+    before, after = exponential(1, 0), exponential(3, 0)  # together they have all bounds from 1 on: first to 4, then to 16
+    assert gone(snapshot(before), snapshot(after), native=False) == set()
+    assert bounds(gone(snapshot(after), snapshot(before), native=False)) == {"8.0", "16.0"}
+    assert bounds(gone(snapshot(after), snapshot(exponential(3)), native=False)) == {"1.0", "2.0", "4.0"}
+    assert gone(snapshot(before), snapshot(after)) == set()
+
+
+def test_quantiles_that_others_do_not_tell_any_more_have_ended() -> None:
+    def summary(*quantiles: float) -> tm.FamilySnapshot:
+        told = tuple([(quantile, 1.0) for quantile in quantiles])
+        return family("s", "summary", tm.SummaryData(tags({}), (0.0,), (1,), (1.0,), (told,) if told else ()))
+
+    assert gone(snapshot(summary(0.5, 0.9)), snapshot(summary(0.5))) == {("s", (("quantile", "0.9"),))}
+    assert gone(snapshot(summary(0.5)), snapshot(summary())) == {("s", (("quantile", "0.5"),))}
+    assert gone(snapshot(summary()), snapshot(summary(0.5))) == set()
 
 
 def test_exponential_twins_end_with_the_bounds_that_they_had_together() -> None:

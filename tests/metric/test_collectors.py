@@ -183,6 +183,8 @@ EXPONENTIAL = tm.ExponentialHistogramData((tm.TagSet(),), (0.0,), (0,), (0,), ((
 GOOD_EXPONENTIAL = tm.FamilySnapshot("e", "histogram", "", "", EXPONENTIAL)
 GOOD_SUMMARY = tm.FamilySnapshot("s", "summary", "", "", tm.SummaryData((tm.TagSet(),), (5.0,), (2,), (1.5,), (((0.5, 0.7),),)))
 EXEMPLAR = tm.Exemplar((("trace_id", "4f"),), 1.0, 9.0)
+NUMBERED, SINGLE, MAPPED = [tm.Exemplar(labels, 1.0, 9.0) for labels in ((("a", 1),), ("a",), {"ab": "c"})]  # type: ignore[arg-type]
+TIMELESS = replace(EXEMPLAR, time=None)
 
 FAILING: dict[str, Any] = {
     "Exception": Collector(raising(ValueError("mine"))),
@@ -225,6 +227,15 @@ FAILING: dict[str, Any] = {
     "a scale that nobody has": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, scales=(99,)))]),
     "exemplars that are none": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((1,),)))]),
     "exemplars of other series": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((), ())))]),
+    "an exemplar of numbers": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((NUMBERED,),)))]),
+    "an exemplar of single texts": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((SINGLE,),)))]),
+    "an exemplar of a mapping": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((MAPPED,),)))]),
+    "an exemplar without a time": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, exemplars=((TIMELESS,),)))]),
+    "a count that no double holds": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, zero_counts=(10**400,)))]),
+    "a scale that is no number": Collector([replace(GOOD_EXPONENTIAL, data=replace(EXPONENTIAL, scales=(True,)))]),
+    "a quantile twice": Collector(
+        [replace(GOOD_SUMMARY, data=replace(GOOD_SUMMARY.data, quantiles=(((0.5, 1.0), (0.5, 2.0)),)))]
+    ),
     "a quantile above 1": Collector([replace(GOOD_SUMMARY, data=replace(GOOD_SUMMARY.data, quantiles=(((2.0, 1.0),),)))]),
     "too few times": Collector([replace(GOOD_SUMMARY, data=replace(GOOD_SUMMARY.data, created=()))]),
 }  # fmt: skip
@@ -544,6 +555,7 @@ INVALID: dict[str, tuple[type[Exception], str, tuple[Any, ...]]] = {
     "a summary of one number": (TypeError, ".", ("summary", "n", [({}, 1.0)])),
     "a summary of three": (ValueError, ".", ("summary", "n", [({}, (1, 2, 3))])),
     "a count below 0": (ValueError, "a count is an int from 0, not -1", ("summary", "n", [({}, (-1, 2.0))])),
+    "a count of more than 64 bits": (ValueError, "at most 64 bits, and one takes 65", ("summary", "n", [({}, (2**64, 2.0))])),
     "a count that is no int": (ValueError, "a count is an int from 0, not 1.5", ("summary", "n", [({}, (1.5, 2.0))])),
     "a sum of another type": (TypeError, "str", ("summary", "n", [({}, (1, "2"))])),
     "a histogram of numbers": (TypeError, "is a HistogramSnapshot, not float", ("histogram", "n", [({}, 1.0)])),

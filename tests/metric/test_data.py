@@ -362,3 +362,12 @@ def test_a_notebook_runs_nothing_that_a_tag_says(registry: tm.Registry) -> None:
     assert shown.tags == {"table", "thead", "tbody", "tr", "th", "td"}
     assert shown.cells[0] == f"n ({evil})"
     assert shown.cells[2] == f"a={evil!r}"
+
+
+def test_thousands_of_series_can_be_read_as_one() -> None:
+    tags, ones = (tm.TagSet(),) * 3000, (1.0,) * 3000
+    classic = tm.HistogramData(tags, ones, (1.0,), ((1, 2),) * 3000, ones, ones, ones)
+    buckets, none = ((0, (2,)),) * 3000, ((0, ()),) * 3000
+    wide = tm.ExponentialHistogramData(tags, ones, (0,) * 3000, (1,) * 3000, buckets, none, ones, ones, ones)
+    assert classic.row(*range(3000)).bucket_counts == (3000, 6000)
+    assert (classic.row(*range(3000)).sum, wide.row(*range(3000)).positives) == (3000.0, (0, (6000,)))

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     Buckets: TypeAlias = tuple[int, Sequence[int]]
     """The index of the first bucket, and the observations in that one and those after it."""
 
-__all__ = ["MOST_BUCKETS", "NO_BUCKETS", "TOP_SCALE", "as_counts", "combined", "index_of", "rescaled", "upper_bound"]
+__all__ = [
+    "MOST_BUCKETS", "NO_BUCKETS", "TOP_SCALE", "as_counts", "combined", "index_of", "rescaled", "steps_to_fit", "upper_bound",
+]  # fmt: skip
 
 TOP_SCALE = 8
 """The finest scale, at which a histogram starts. Prometheus has none that is finer; values in one bucket differ by 0.27 %."""
@@ -88,6 +90,18 @@ def rescaled(buckets: Buckets, by: int) -> Buckets:
     for index, count in enumerate(counts, first):
         found[(index >> by) - start] += count
     return start, tuple(found)
+
+
+def steps_to_fit(every: Iterable[Buckets]) -> int:
+    """Return by how many steps buckets of one scale must become coarser, so that together they are `MOST_BUCKETS` at most."""
+    ends = [(first, first + len(counts) - 1) for first, counts in every if counts]
+    if not ends:
+        return 0
+    low, high = min([first for first, _ in ends]), max([last for _, last in ends])
+    by = 0
+    while (high >> by) - (low >> by) >= MOST_BUCKETS:
+        by += 1
+    return by
 
 
 def combined(every: Iterable[Buckets]) -> Buckets:

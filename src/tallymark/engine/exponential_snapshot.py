@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf, log, nan, tanh
 
-from tallymark.engine.exponential import combined, rescaled, upper_bound
+from tallymark.engine.exponential import combined, rescaled, steps_to_fit, upper_bound
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ class ExponentialSnapshot(HistogramSnapshot):
         return tanh(log(2.0) * 0.5 * 2.0**-self.scale)
 
     def merged(self, other: HistogramSnapshot) -> ExponentialSnapshot:
-        """Return the distribution of the observations of both, at the coarser of their scales.
+        """Return the distribution of the observations of both, at a scale at which they fit, as if one had observed all.
 
         Raises:
             ValueError: the other one has explicit bounds.
@@ -78,8 +78,11 @@ class ExponentialSnapshot(HistogramSnapshot):
         if not isinstance(other, ExponentialSnapshot):
             raise ValueError("a distribution over exponential buckets cannot be merged with one that has explicit bounds")
         scale = min(self.scale, other.scale)
-        positives = combined([rescaled(one.positives, one.scale - scale) for one in (self, other)])
-        negatives = combined([rescaled(one.negatives, one.scale - scale) for one in (self, other)])
+        above = [rescaled(one.positives, one.scale - scale) for one in (self, other)]
+        below = [rescaled(one.negatives, one.scale - scale) for one in (self, other)]
+        by = max(steps_to_fit(above), steps_to_fit(below))
+        scale -= by
+        positives, negatives = [combined([rescaled(one, by) for one in side]) for side in (above, below)]
         zeros, total = self.zero_count + other.zero_count, self.sum + other.sum
         return ExponentialSnapshot(scale, zeros, positives, negatives, total, *self._extremes(other))
 

@@ -16,31 +16,40 @@ if TYPE_CHECKING:
 
     from tallymark.engine import TagSet
 
-__all__ = ["EXPONENTIAL", "HISTOGRAM", "attribute_fields", "column_of_attributes", "read_varint", "valid_text", "with_tag"]
+__all__ = [
+    "EXPONENTIAL", "HISTOGRAM", "NUMBER", "attribute_fields", "column_of_attributes", "read_varint", "valid_text",
+]  # fmt: skip
 
-HISTOGRAM, EXPONENTIAL = 0x4A, 0x0A
-"""The tags of the field `attributes` of data points of histograms. Those of numbers, summaries and exemplars have 0x3A."""
+NUMBER, HISTOGRAM, EXPONENTIAL = 0x3A, 0x4A, 0x0A
+"""The tags of the field `attributes` of data points. Those of summaries, and of exemplars, have that of numbers: a colon."""
 
 _pairs, _keys, _values, _texts = Heads(b"\x3a"), Heads(b"\x0a"), Heads(b"\x12"), Heads(b"\x0a")
 """The field `attributes`, the fields of `KeyValue`, and the field `string_value` of `AnyValue`."""
 
 
-def column_of_attributes(column: Sequence[TagSet], more: Mapping[str, str]) -> list[bytes]:
+def column_of_attributes(column: Sequence[TagSet], more: Mapping[str, str], tag: int = NUMBER) -> list[bytes]:
     """Return the attributes of each series: a field of its data point.
 
     Args:
         column: the tags of each series.
         more: tags for all series; a series' own win.
+        tag: of the field.
     """
     # What is kept is seen here, rather than by a call for each series.
     kept = [tags._attributes or _kept_attributes(tags) for tags in column]
+    if tag != NUMBER:
+        kept = [_with_tag(own, tag, len(tags)) for own, tags in zip(kept, column, strict=True)]
     if not more:
         return kept
-    others, keys = attribute_fields(more.items()), more.keys()
+    others, keys = _fields(list(more.items()), tag), more.keys()
     return [
-        own + (others if keys.isdisjoint(tags) else attribute_fields([(key, more[key]) for key in keys - tags.keys()]))
+        own + (others if keys.isdisjoint(tags) else _fields([(key, more[key]) for key in keys - tags.keys()], tag))
         for own, tags in zip(kept, column, strict=True)
     ]
+
+
+def _fields(pairs: Sequence[tuple[str, str]], tag: int) -> bytes:
+    return _with_tag(attribute_fields(pairs), tag, len(pairs))
 
 
 def _kept_attributes(tags: TagSet) -> bytes:
@@ -69,8 +78,10 @@ def _key_field(key: str) -> bytes:
     return _keys[len(text)] + text
 
 
-def with_tag(fields: bytes, tag: int) -> bytes:
-    """Return attributes as a field with another tag."""
+def _with_tag(fields: bytes, tag: int, number: int) -> bytes:
+    """Return so many attributes as a field with another tag."""
+    if fields.count(b":") == number:  # as mostly: each is the tag of one of them
+        return fields.replace(b":", bytes((tag,)))
     changed = bytearray(fields)
     at = 0
     while at < len(changed):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import compress
 from struct import Struct, pack
 
-from tallymark.export.otlp_attributes import EXPONENTIAL, HISTOGRAM, column_of_attributes, with_tag
+from tallymark.export.otlp_attributes import EXPONENTIAL, HISTOGRAM, NUMBER, column_of_attributes
 from tallymark.export.otlp_messages import exemplar_fields
 from tallymark.export.protobuf_wire import Heads, varint
 
@@ -93,9 +93,9 @@ def summary_points(data: SummaryData, rows: slice, times: Times, more: Mapping[s
         _counted(_START, start, _TIME, times.now, _COUNT, count) + _double(_SUM, total)
         for start, count, total in zip(starts, counts, data.sums[rows], strict=True)
     ]
-    attributes = column_of_attributes(data.tags[rows], more)
+    attributes = column_of_attributes(data.tags[rows], more, HISTOGRAM if delta else NUMBER)
     if delta:
-        attributes, bodies = _changed(counts, [with_tag(one, HISTOGRAM) for one in attributes], bodies)
+        attributes, bodies = _changed(counts, attributes, bodies)
     elif data.quantiles:
         bodies = [body + _quantiles(pairs) for body, pairs in zip(bodies, data.quantiles[rows], strict=True)]
     return _points(attributes, bodies)
@@ -121,7 +121,7 @@ def histogram_points(data: HistogramData, rows: slice, times: Times, more: Mappi
             count, counts = MOST, [min(one, MOST) for one in counts]
         head = _counted(_START, start, _TIME, now, _COUNT, count)
         bodies.append(b"".join((head, total, counts_head, layout.pack(*counts), bounds_field, rest)))
-    attributes = [with_tag(one, HISTOGRAM) for one in column_of_attributes(data.tags[rows], more)]
+    attributes = column_of_attributes(data.tags[rows], more, HISTOGRAM)
     if delta:
         attributes, bodies = _changed(totals, attributes, bodies)
     return _points(attributes, bodies)
@@ -131,21 +131,29 @@ def exponential_points(
     data: ExponentialHistogramData, rows: slice, times: Times, more: Mapping[str, str], *, delta: bool
 ) -> bytes:
     """Return distributions with exponential buckets."""
-    starts, zeros = times.starts(data.created[rows], delta=delta), data.zero_counts[rows]
-    sides = list(zip(data.positives[rows], data.negatives[rows], strict=True))
-    totals = [zero + sum(above[1]) + sum(below[1]) for zero, (above, below) in zip(zeros, sides, strict=True)]
+    starts, zeros, now = times.starts(data.created[rows], delta=delta), data.zero_counts[rows], times.now
+    above, below = data.positives[rows], data.negatives[rows]
+    totals = [zero + sum(up[1]) + sum(down[1]) for zero, up, down in zip(zeros, above, below, strict=True)]
+    counts = totals
+    if max(totals, default=0) > MOST:  # seldom, and then slow
+        counts, zeros = [min(count, MOST) for count in totals], [min(zero, MOST) for zero in zeros]
     rests = _rests(b"\x5a", 0x61, data, rows, delta=delta)
     bodies = []
-    for start, count, zero, scale, (above, below), (total, rest) in zip(
-        starts, totals, zeros, data.scales[rows], sides, rests, strict=True
+    for start, count, zero, scale, up, down, (total, rest) in zip(
+        starts, counts, zeros, data.scales[rows], above, below, rests, strict=True
     ):
-        head = _counted(_START, start, _TIME, times.now, _COUNT, min(count, MOST))
-        scales = b"\x30" + _zigzag(scale) + _whole(_ZEROS, min(zero, MOST))
-        bodies.append(b"".join((head, total, scales, _buckets(b"\x42", *above), _buckets(b"\x4a", *below), rest)))
-    attributes = [with_tag(one, EXPONENTIAL) for one in column_of_attributes(data.tags[rows], more)]
+        head, none = _counted(_START, start, _TIME, now, _COUNT, count), _whole(_ZEROS, zero)
+        positives, negatives = _buckets(b"\x42", *up), _buckets(b"\x4a", *down) if down[1] else b""
+        bodies.append(b"".join((head, total, _scale(scale), none, positives, negatives, rest)))
+    attributes = column_of_attributes(data.tags[rows], more, EXPONENTIAL)
     if delta:
         attributes, bodies = _changed(totals, attributes, bodies)
     return _points(attributes, bodies)
+
+
+@lru_cache(maxsize=1000)
+def _scale(scale: int) -> bytes:
+    return b"\x30" + _zigzag(scale)
 
 
 def _buckets(tag: bytes, first: int, counts: Sequence[int]) -> bytes:

@@ -90,12 +90,13 @@ def label_fields(tags: Iterable[tuple[str, str]], escaping: str, reserved: str =
 
     One with an empty value is omitted, and the values of those that get one name are joined, as in the text format.
     """
-    global _precede
+    global _exact, _precede
     joined: dict[str, str] = {}
     for key, value in tags:
         name = label_name(key, escaping)
         _precede = _precede or name < NAME
-        name = f"exported_{name}" if name == reserved else name
+        if name == reserved:
+            name, _exact = f"exported_{name}", False
         joined[name] = f"{joined[name]};{value}" if name in joined else value
     return b"".join([_pair(_name_field(name), joined[name]) for name in sorted(joined) if joined[name]])
 

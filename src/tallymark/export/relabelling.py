@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from tallymark.export.twins import groups_of, merged
 from tallymark.frozen import replace
 from tallymark.metric.names import exposition_name
@@ -48,7 +50,8 @@ class Relabelling:
             return renamed
         tags = self._column(family.data.tags, before)
         data = replace(family.data, tags=tags)
-        groups = groups_of(tags)
+        # By their last rows: of several that are one in a format too, the last stays.
+        groups = sorted(groups_of(tags), key=itemgetter(-1))
         return replace(renamed, data=merged(data, groups) if groups else data)
 
     def _column(self, column: Sequence[TagSet], before: Mapping[TagSet, TagSet]) -> tuple[TagSet, ...]:

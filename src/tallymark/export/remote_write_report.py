@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from tallymark.export.escaping import UNDERSCORES
 from tallymark.export.protobuf_labels import label_fields
 from tallymark.export.protobuf_wire import varint
@@ -49,13 +51,18 @@ class Report:
 
     def exemplars(self, exemplars: Iterable[Exemplar]) -> list[Exemplar]:
         """Return those that are new, and those whose time is not known."""
-        return [one for one in exemplars if one.time > self.since or not one.time]
+        return [one for one in exemplars if one.time > self.since or not _is_known(one.time)]
 
     def exemplar_field(self, exemplar: Exemplar | None) -> bytes:
         """Return an exemplar as a field of its series; nothing for None. If its time is not known, it is that of the report."""
         if exemplar is None:
             return b""
-        time = varint(milliseconds(exemplar.time)) if exemplar.time else self.moment.time
+        time = varint(milliseconds(exemplar.time)) if _is_known(exemplar.time) else self.moment.time
         labels = label_fields(exemplar.labels, UNDERSCORES)
         message = b"".join((labels, _VALUE, double(exemplar.value), _TIME, time))
         return _EXEMPLAR + varint(len(message)) + message
+
+
+def _is_known(time: float) -> bool:
+    """Return True unless it is 0, or NaN, as of an exemplar that another library tells no time of."""
+    return 0.0 < time < inf

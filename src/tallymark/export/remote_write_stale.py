@@ -29,6 +29,8 @@ __all__ = ["ended"]
 
 _PORTION = 1024
 """Rows of which only tags are looked at, or labels copied."""
+_RESERVED = {SummaryData: "quantile", ExponentialHistogramData: "le"}
+"""The label that samples have beside those of their series."""
 
 
 def ended(
@@ -60,9 +62,11 @@ def _last(report: Report) -> bytes:
 
 
 def _gone(then: Data, now: Data | None) -> Sequence[int]:
-    """Return the rows of series that may have ended: those whose tags are gone."""
+    """Return the rows of series that may have ended: those whose tags are gone; all, where quantiles are others."""
     if now is None or type(now) is not type(then) or getattr(now, "bounds", ()) != getattr(then, "bounds", ()):
         return range(len(then.tags))
+    if isinstance(then, SummaryData) and isinstance(now, SummaryData) and (then.quantiles or now.quantiles):
+        return () if then.tags == now.tags and _told(then) == _told(now) else range(len(then.tags))
     if then.tags == now.tags:  # as nearly always, and then it takes no time
         return ()
     tags: set[TagSet] = set()
@@ -72,6 +76,10 @@ def _gone(then: Data, now: Data | None) -> Sequence[int]:
     for rows in portions(len(then.tags), _PORTION):
         gone += [row for row, one in enumerate(then.tags[rows], rows.start) if one not in tags]
     return gone
+
+
+def _told(data: SummaryData) -> list[list[float]]:
+    return [[quantile for quantile, _ in some] for some in data.quantiles]
 
 
 def _remaining(name: str, wanted: Container[TagSet] | None, now: Data | None, report: Report) -> set[bytes]:
@@ -86,10 +94,10 @@ def _remaining(name: str, wanted: Container[TagSet] | None, now: Data | None, re
 
 def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> list[bytes]:
     """Return the labels of all series of some rows, with their names."""
-    if isinstance(data, ExponentialHistogramData):  # those that add up must be together: their bounds do too
-        groups = twins(report.labels_of([data.tags[row] for row in rows], "le"))
+    if isinstance(data, SummaryData | ExponentialHistogramData):  # several rows may be one series, which has its own labels
+        groups = twins(report.labels_of([data.tags[row] for row in rows], _RESERVED[type(data)]))
         together = [(labels, [rows[place] for place in same]) for labels, same in groups.items()]
-        return [one for labels, same in together for one in _distribution(name, labels, data, same, report)]
+        return [one for labels, same in together for one in _together(name, labels, data, same, report)]
     found: list[bytes] = []
     for some in portions(len(rows), _PORTION):
         found += _identities_of(name, data, rows[some], report)
@@ -99,10 +107,6 @@ def _identities(name: str, data: Data, rows: Sequence[int], report: Report) -> l
 def _identities_of(name: str, data: Data, rows: Sequence[int], report: Report) -> Iterator[bytes]:
     tags = [data.tags[row] for row in rows]
     match data:
-        case SummaryData():
-            for row, labels in zip(rows, report.labels.column(tags, "quantile"), strict=True):
-                yield from [named(label_field(NAME, name + end), labels) for end in ("_sum", "_count")]
-                yield from [one for one, _ in quantiles(name, labels, data, (row,))]
         case HistogramData():
             series = BucketSeries(name, data.bounds, report)
             for labels in report.labels.column(tags, "le"):
@@ -110,6 +114,16 @@ def _identities_of(name: str, data: Data, rows: Sequence[int], report: Report) -
         case _:
             field = label_field(NAME, name)
             yield from [named(field, labels) for labels in report.labels.column(tags)]
+
+
+def _together(
+    name: str, labels: bytes, data: SummaryData | ExponentialHistogramData, rows: Sequence[int], report: Report
+) -> list[bytes]:
+    """Return the labels of all series of some rows that are one, with their names."""
+    if isinstance(data, ExponentialHistogramData):
+        return _distribution(name, labels, data, rows, report)
+    whole = [named(label_field(NAME, name + end), labels) for end in ("_sum", "_count")]
+    return whole + [one for one, _ in quantiles(name, labels, data, rows)]
 
 
 def _ended_distributions(

@@ -127,7 +127,7 @@ def _histograms(name: str, tags: Sequence[TagSet], values: Sequence[Any]) -> His
 
 def _exponentials(name: str, tags: Sequence[TagSet], values: Sequence[ExponentialSnapshot]) -> ExponentialHistogramData:
     scales = tuple([value.scale for value in values])
-    if not all(isinstance(scale, int) and scale in _SCALES for scale in scales):
+    if not all(type(scale) is int and scale in _SCALES for scale in scales):
         raise ValueError(f"metric {name!r}: scales are from {_SCALES[0]} to {_SCALES[-1]}, which one of {scales[:5]!r} is not")
     zeros = tuple([_count(name, value.zero_count) for value in values])
     positives, negatives = (
@@ -141,7 +141,7 @@ def _buckets(name: str, side: Any) -> Buckets:
     first, counts = side
     if not isinstance(first, int) or abs(first) >= 2**31:
         raise ValueError(f"metric {name!r}: the index of a bucket is an int of 32 bits, not {first!r}")
-    return first, tuple([_count(name, count) for count in counts])
+    return int(first), tuple([_count(name, count) for count in counts])
 
 
 def _floats(name: str, values: Iterable[Any]) -> tuple[float, ...]:
@@ -154,6 +154,8 @@ def _floats(name: str, values: Iterable[Any]) -> tuple[float, ...]:
 def _count(name: str, count: Any) -> int:
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"metric {name!r}: a count is an int from 0, not {count!r}")
+    if count >= 2**64:
+        raise ValueError(f"metric {name!r}: a count takes at most 64 bits, and one takes {count.bit_length()}")
     return int(count)
 
 

@@ -181,10 +181,15 @@ def _exemplars(given: Sequence[Sequence[Exemplar]], rows: int) -> tuple[tuple[Ex
     found = tuple(map(tuple, given))
     if found and len(found) != rows:
         raise ValueError(f"{rows} series have exemplars for {len(found)}")
-    for one in [one for some in found for one in some]:
-        if not isinstance(one, Exemplar) or not isfinite(one.value):
-            raise TypeError(f"{one!r} is no exemplar")
-    return found
+    return tuple([tuple(map(_exemplar, some)) for some in found])
+
+
+def _exemplar(given: Exemplar) -> Exemplar:
+    if not isinstance(given, Exemplar) or not isfinite(given.value):
+        raise TypeError(f"{given!r} is no exemplar")
+    if not isinstance(given.labels, tuple) or not all(isinstance(one, str) for pair in given.labels for one in pair):
+        raise TypeError(f"the labels of an exemplar are pairs of texts, not {given.labels!r}")
+    return Exemplar(tuple([(name, value) for name, value in given.labels]), float(given.value), float(given.time))
 
 
 def _quantiles(given: Sequence[Sequence[tuple[float, float]]], rows: int) -> tuple[tuple[tuple[float, float], ...], ...]:
@@ -193,4 +198,6 @@ def _quantiles(given: Sequence[Sequence[tuple[float, float]]], rows: int) -> tup
         raise ValueError(f"{rows} series have quantiles for {len(found)}")
     if not all(0.0 <= quantile <= 1.0 for some in found for quantile, _ in some):
         raise ValueError("a quantile is from 0 to 1")
+    if any(len(dict(some)) < len(some) for some in found):
+        raise ValueError("a series has one quantile twice")
     return found

@@ -133,9 +133,12 @@ class HistogramData(Frozen):
 
     def row(self, row: int, *others: int) -> HistogramSnapshot:
         """Return the distribution of one series, or of several together."""
-        counts = tuple(self.bucket_counts[row])
-        first = HistogramSnapshot(self.bounds, counts, self.sums[row], self.mins[row], self.maxs[row])
-        return self.row(*others).merged(first) if others else first
+        *before, last = row, *others
+        counts = tuple(self.bucket_counts[last])
+        whole = HistogramSnapshot(self.bounds, counts, self.sums[last], self.mins[last], self.maxs[last])
+        for other in reversed(before):
+            whole = whole.merged(self.row(other))
+        return whole
 
 
 class ExponentialHistogramData(Frozen):
@@ -189,11 +192,14 @@ class ExponentialHistogramData(Frozen):
         """Return the distribution of one series, or of several together. It reads as one with explicit bounds, too."""
         from tallymark.engine.exponential_snapshot import ExponentialSnapshot  # most registries have no such metric
 
-        first = ExponentialSnapshot(
-            self.scales[row], self.zero_counts[row], self.positives[row], self.negatives[row], self.sums[row], self.mins[row],
-            self.maxs[row],
+        *before, last = row, *others
+        whole = ExponentialSnapshot(
+            self.scales[last], self.zero_counts[last], self.positives[last], self.negatives[last], self.sums[last],
+            self.mins[last], self.maxs[last],
         )  # fmt: skip
-        return self.row(*others).merged(first) if others else first
+        for other in reversed(before):
+            whole = whole.merged(self.row(other))
+        return whole
 
 
 class InfoData(Frozen):
