@@ -209,7 +209,9 @@ def _messages() -> tuple[Any, Any]:
         from tallymark.backends.otlp_answer import partial_success
         from tallymark.export import otlp
     except ImportError as error:
-        raise ImportError("OTLP needs the package opentelemetry-proto: pip install 'tallymark[otlp]'") from error
+        raise ImportError(
+            "OTLP needs the package opentelemetry-proto: pip install 'tallymark[otlp]', for gRPC 'tallymark[otlp-grpc]'"
+        ) from error
     return otlp, partial_success
 
 
