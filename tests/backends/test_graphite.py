@@ -249,6 +249,13 @@ def test_what_is_no_address_is_told_at_once(address: str) -> None:
         Graphite(address)
 
 
+@pytest.mark.parametrize("address", ["user:secret@127.0.0.1:2003", "tcp://user:secret@127.0.0.1:2003", "u:/secret@h"])
+def test_an_error_does_not_tell_a_password(address: str) -> None:
+    with pytest.raises(ValueError, match=r"…@.* is not the address of a Graphite server") as info:
+        Graphite(address)
+    assert "secret" not in str(info.value)
+
+
 def test_mistakes_are_told_at_once() -> None:
     with pytest.raises(TypeError, match="address must be a str, not tuple"):
         Graphite(("127.0.0.1", 2003))  # type: ignore[arg-type]

@@ -96,7 +96,7 @@ def test_what_is_no_address_is_told_at_once_and_how_to_write_one(text: str) -> N
 
 
 def test_an_error_does_not_tell_a_password() -> None:
-    for text in ("udp://user:secret@h:1", "http://user:secret@h:1", "udp://user:secret@h:x"):
+    for text in ("udp://user:secret@h:1", "http://user:secret@h:1", "udp://user:secret@h:x", "user:secret@h:1"):
         with pytest.raises(ValueError) as error:
             StatsD(text)
         assert "secret" not in str(error.value)

@@ -6,7 +6,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from tallymark.client.address import Address, looks_like_host
+from tallymark.client.address import Address, looks_like_host, without_secrets
 from tallymark.client.connect import connect, trouble
 from tallymark.client.deadline import DeadlineSocket
 from tallymark.client.errors import AddressError
@@ -129,4 +129,4 @@ def _parsed(address: str) -> Address:
                 return found
     except AddressError:
         pass
-    raise ValueError(f"{printable(address)!r} is not the address of a Graphite server: write it as '127.0.0.1:2003'")
+    raise ValueError(f"{without_secrets(address)!r} is not the address of a Graphite server: write it as '127.0.0.1:2003'")
