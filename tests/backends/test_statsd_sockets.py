@@ -255,6 +255,40 @@ def test_a_name_without_an_address_is_asked_for_again(registry: tm.Registry, mon
         assert server.recv(99) == b"hits.method.GET:1|c"
 
 
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_a_name_that_is_looked_up_for_long_does_not_exceed_the_deadline(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    may = threading.Event()
+
+    def wait(*args: Any, **options: Any) -> list[Any]:
+        may.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    with pytest.raises(SendError, match=r"its host has no address \(the lookup takes too long\)"):
+        StatsD(f"{scheme}://slow.example").send([b"a:1|c"], deadline(0.1))
+    may.set()
+
+
+def test_a_name_that_no_host_can_have_is_an_error_as_any_other() -> None:
+    with pytest.raises(SendError, match="cannot be reached") as error:
+        StatsD(f"{'a' * 64}.example").send([b"a:1|c"], deadline())
+    assert error.value.again
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as stack:
+        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):  # Linux answers no more than fit
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(deaf.getsockname())
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        found = [(socket.AF_INET, 1, 6, "", one.getsockname()) for one in (deaf, server)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: list(found))
+        StatsD("tcp://two.example").send([b"a:1|c\n"], deadline(0.6))
+        assert received(server) == b"a:1|c\n"
+
+
 def test_a_socket_of_another_kind_is_named(registry: tm.Registry, tmp_path: Path) -> None:
     with (
         unix(tmp_path / "s", socket.SOCK_STREAM),
