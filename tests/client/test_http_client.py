@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,17 @@ def test_of_a_huge_body_the_beginning_is_read(client: HTTPClient, server: Failin
     server.behaves = answer("500 Oh", body=b"y" * 2**20)
     assert [len(post(client).body) for _ in range(2)] == [65536] * 2
     assert server.connections == 2
+
+
+def test_a_chunk_with_a_length_below_nothing_takes_no_more_memory(client: HTTPClient, server: FailingServer) -> None:
+    body = b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + b"y" * 2**22
+    server.behaves = say(b"HTTP/1.1 500 Oh\r\n" + body, keeps=False)
+    tracemalloc.start()
+    try:
+        assert post(client).status == 500
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
