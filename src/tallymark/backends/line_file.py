@@ -72,7 +72,7 @@ class LineFile:
                 try:
                     written += os.write(file, rest[written:])
                 except BlockingIOError:
-                    select.select((), (file,), (), deadline.left())
+                    _wait_for_room(file, deadline.slice())
         except BaseException:
             if written:
                 self._take_back(file, start, written)
@@ -93,6 +93,12 @@ class LineFile:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+
+def _wait_for_room(file: int, seconds: float) -> None:
+    waiting = select.poll()  # `select` knows no file above 1,023
+    waiting.register(file, select.POLLOUT)
+    waiting.poll(seconds * 1000)
 
 
 def _ends_within_a_line(path: str, size: int) -> bool:
