@@ -7,6 +7,7 @@ import math
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -217,6 +218,26 @@ def test_a_server_that_does_not_read_is_given_up_in_time_and_tried_again() -> No
             Graphite(address).send([b"a 1 1\n"], Deadline(5.0, lambda: next(clock, 9.0)))
         done.set()
     assert info.value.again
+
+
+def test_a_line_that_was_cut_is_never_taken_for_a_whole_one() -> None:
+    """VictoriaMetrics takes what the end of a connection cuts for its last line: with another value, or another time."""
+    done, ends = threading.Event(), list[bool]()
+
+    def serve(client: socket.socket) -> None:
+        done.wait(10)
+        try:
+            while client.recv(65536):
+                pass
+            ends.append(True)
+        except ConnectionResetError:
+            ends.append(False)
+
+    with server(serve) as address:
+        with pytest.raises(SendError, match="has not read all in time"):
+            Graphite(address).send([b"a 1 1\n" * 2**22], Deadline(0.1, time.monotonic))
+        done.set()
+    assert ends == [False]
 
 
 def test_what_answers_is_not_graphite() -> None:

@@ -6,6 +6,7 @@ import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
+from tallymark.backends.transports import send_whole
 from tallymark.client.address import Address, looks_like_host, without_secrets
 from tallymark.client.connect import connect, trouble
 from tallymark.client.deadline import DeadlineSocket
@@ -95,10 +96,9 @@ class Graphite(Backend):
         body = b"".join(parts)  # many of them are small, and would be packets of their own
         try:
             with connect(self._address, deadline) as sock:
-                connection = DeadlineSocket(sock, deadline)
-                connection.sendall(body)
+                send_whole(sock, body, deadline)
                 sock.shutdown(socket.SHUT_WR)
-                with connection.makefile("rb") as answer:
+                with DeadlineSocket(sock, deadline).makefile("rb") as answer:
                     self._check_end(answer.read1(200))
         except TimeoutError:
             raise SendError(f"{self.address} has not read all in time; is it overloaded?") from None

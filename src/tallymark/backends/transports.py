@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tallymark.backends.socket_address import SocketAddress
     from tallymark.client.deadline import Deadline
 
-__all__ = ["Datagrams", "Stream", "words"]
+__all__ = ["Datagrams", "Stream", "send_whole", "words"]
 
 _PATIENCE = 0.25
 """Seconds that one datagram may wait for room. Who reads no faster than that is stuck."""
@@ -121,14 +121,14 @@ class Stream:
         data = b"".join([struct.pack("<I", len(part)) + part for part in parts] if self._has_lengths else parts)
         try:
             with _open(self._address, deadline) as sock:
-                _send_whole(sock, data, deadline)
+                send_whole(sock, data, deadline)
                 sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise SendError(f"{self._address.text} {words(error)}") from error
         return len(data)
 
 
-def _send_whole(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
+def send_whole(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
     """Send all of it; or reset the connection, so that no server takes a line that was cut for its last one."""
     try:
         DeadlineSocket(sock, deadline).sendall(data)
