@@ -263,7 +263,7 @@ def test_nobody_listens_or_there_is_no_such_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "graphite", "http://127.0.0.1:2003", "127.0.0.1:99999", "127.0.0.1:2003/x", "a b:2003", "tcp://a:1"]
+    "address", ["", "graphite", "http://127.0.0.1:2003", "127.0.0.1:99999", "127.0.0.1:2003/x", "a b:2003", "tcp://a:1", "a:0"]
 )
 def test_what_is_no_address_is_told_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"is not the address of a Graphite server: write it as '127\.0\.0\.1:2003'"):
@@ -282,4 +282,11 @@ def test_mistakes_are_told_at_once() -> None:
         Graphite(("127.0.0.1", 2003))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="each of quantiles must be within 0 and 1, not 99"):
         Graphite(NOWHERE, quantiles=[99])
+    with pytest.raises(TypeError, match=r"quantiles must be a list of numbers such as \[0.5, 0.99\], not float"):
+        Graphite(NOWHERE, quantiles=0.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="each of quantiles must be a number, not str"):
+        Graphite(NOWHERE, quantiles=["0.5"])  # type: ignore[list-item]
+    for name in ("include", "exclude"):
+        with pytest.raises(TypeError, match=f"{name} must be a list of globs, not NoneType"):
+            Graphite(NOWHERE, **{name: None})  # type: ignore[arg-type]
     assert Graphite("[::1]:80").address == "[::1]:80"

@@ -315,6 +315,12 @@ def test_what_is_neither_a_path_nor_a_stream_is_told_at_once(wrong: Any) -> None
         JSONLines(wrong)
 
 
+@pytest.mark.parametrize("wrong", ["", "a\0b"])
+def test_what_no_file_can_be_called_is_told_at_once(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"no file can be called '(|a.x00b)'"):
+        JSONLines(wrong)
+
+
 @pytest.mark.slow
 def test_a_writer_that_is_killed_leaves_lines_that_are_whole_but_for_one(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"

@@ -87,7 +87,7 @@ def test_an_address_is_what_people_write(text: str, address: str) -> None:
     [
         "", "http://h:8125", "h:port", "h:99999", "h:0", "udp://h:1/path", "udp://h:1?a=b", "/var/run/dsd.socket",
         "unix://host/path", "unix://", "unix:///", "unix://relative", "udp://", "h h:1", "h\n:1", "udp://user@h:1", "statsd://h:1",
-        f"unix:///{'a' * 120}", "unixstream:////\ud800\n",
+        "8125", "unix:///a\0", f"unix:///{'a' * 120}", "unixstream:////\ud800\n",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_told_at_once_and_how_to_write_one(text: str) -> None:

@@ -169,6 +169,8 @@ def test_the_deadline_is_kept(path: Path) -> None:
 def test_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in '\.prom'"):
         TextFile(tmp_path / "metrics.txt")
+    with pytest.raises(ValueError, match=r"no file can be called '.*a.x00b.prom'"):
+        TextFile(tmp_path / "a\0b.prom")
     with pytest.raises(TypeError, match="must be a str or a Path, not int"):
         TextFile(7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no metric's name can begin with the prefix 'ä'"):

@@ -64,10 +64,7 @@ class Graphite(Backend):
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
         self._address = _parsed(address)
         self._tagged = bool(tagged)
-        self._quantiles = tuple(quantiles)
-        for quantile in self._quantiles:
-            if not 0.0 <= quantile <= 1.0:
-                raise ValueError(f"each of quantiles must be within 0 and 1, not {quantile!r}")
+        self._quantiles = _checked(quantiles)
         self._texts = series_texts(self.tags, tagged=self._tagged)
         self._before = Snapshot((), 0.0)
 
@@ -120,12 +117,24 @@ class Graphite(Backend):
             )
 
 
+def _checked(quantiles: Iterable[float]) -> tuple[float, ...]:
+    if isinstance(quantiles, str) or not hasattr(quantiles, "__iter__"):
+        raise TypeError(f"quantiles must be a list of numbers such as [0.5, 0.99], not {type(quantiles).__name__}")
+    found = tuple(quantiles)
+    for quantile in found:
+        if not isinstance(quantile, int | float):
+            raise TypeError(f"each of quantiles must be a number, not {type(quantile).__name__}")
+        if not 0.0 <= quantile <= 1.0:
+            raise ValueError(f"each of quantiles must be within 0 and 1, not {quantile!r}")
+    return found
+
+
 def _parsed(address: str) -> Address:
     check_type("address", address, str)
     try:
         if looks_like_host(address):
             found = Address.parse(address)
-            if not found.target:
+            if found.port and not found.target:
                 return found
     except AddressError:
         pass

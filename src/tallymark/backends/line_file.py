@@ -13,9 +13,21 @@ from tallymark.report.errors import SendError
 if TYPE_CHECKING:
     from tallymark.client.deadline import Deadline
 
-__all__ = ["LineFile"]
+__all__ = ["LineFile", "absolute"]
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return where a file is, wherever the process goes.
+
+    Raises:
+        ValueError: no file can be there.
+    """
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ValueError(f"no file can be called {text!r}")
+    return os.path.abspath(text)
 
 
 class LineFile:

@@ -52,7 +52,7 @@ class SocketAddress(Frozen):
             TypeError: it is not text.
         """
         check_type("address", text, str)
-        url = f"udp://{text}" if _HOST.fullmatch(text) and text else text
+        url = f"udp://{text}" if _HOST.fullmatch(text) and text and not text.isdigit() else text
         try:
             parts = urlsplit(url)
             found = parts.port
