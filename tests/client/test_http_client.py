@@ -301,6 +301,23 @@ def test_a_kept_connection_with_tls() -> None:
         client.close()
 
 
+def test_who_asks_for_a_certificate_does_speak_tls() -> None:
+    """To try http:// then would show the report, and what it is sent with, to all on the way."""
+    import trustme
+
+    authority = trustme.CA()
+    serving, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.configure_trust(trusting)
+    authority.configure_trust(serving)
+    serving.verify_mode, serving.maximum_version = ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_2
+    with failing_server(tls=serving) as server:
+        client = HTTPClient(Address.parse(server.url), tls=trusting)
+        with pytest.raises(ClientError, match=r"refuses our TLS .*ALERT.*; does it ask for a certificate of ours") as error:
+            post(client)
+        assert "http://" not in str(error.value)
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_server_that_does_not_shake_hands_is_left_in_time(scheme: str) -> None:
     with silent_port() as port:

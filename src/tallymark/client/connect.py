@@ -92,6 +92,8 @@ def trouble(address: Address, error: Exception) -> str:
             return "closed the connection before its page was complete; is it failing?"
         case ssl.SSLCertVerificationError():
             return f"has a certificate that is not trusted ({error.verify_message}); name the certificate of who issued it"
+        case ssl.SSLError() if "_ALERT_" in str(error.reason):
+            return f"refuses our TLS ({printable(str(error.reason))}); does it ask for a certificate of ours?"
         case ssl.SSLError():
             return f"does not speak TLS ({printable(str(error.reason or error))}); try http://"
         case socket.gaierror():
