@@ -302,9 +302,10 @@ def test_a_socket_of_another_kind_is_named(registry: tm.Registry, tmp_path: Path
     [
         (PermissionError(errno.EACCES, "Permission denied"), "this process may not write to it"),
         (TimeoutError(errno.ETIMEDOUT, "timed out"), "it does not answer; is a firewall in the way"),
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), "closed the connection; has the server ended"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "cannot be reached: Network is unreachable"),
     ],
-    ids=["permission", "timeout", "network"],
+    ids=["permission", "timeout", "closed", "network"],
 )
 def test_other_errors_have_words(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str) -> None:
     def fail(*args: Any) -> Any:

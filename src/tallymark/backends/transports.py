@@ -190,7 +190,7 @@ def words(error: OSError) -> str:
             return f"cannot be reached: its host has no address ({error.strerror})"
         case ConnectionRefusedError():
             return "cannot be reached: nobody listens there; is the server running, and is the address right?"
-        case ConnectionResetError() | BrokenPipeError():
+        case ConnectionResetError() | BrokenPipeError() | OSError(errno=errno.ENOTCONN):  # the last one is told by `shutdown`
             return "closed the connection; has the server ended?"
         case FileNotFoundError():
             return "cannot be reached: there is no such socket; is the server running, and is its folder mounted here?"
