@@ -80,6 +80,13 @@ def test_a_setting_that_cannot_be_meant_is_an_error_at_once_without_secrets(
     assert SECRET not in str(caught.value)
 
 
+def test_the_repr_of_an_address_has_no_credentials() -> None:
+    """Those who collect errors show the locals of each frame."""
+    address = http_client(f"http://user:{SECRET}@metrics.example/?token={SECRET}").address
+    assert repr(address) == "<Address http://metrics.example/?token=…>"
+    assert address.credentials == basic(f"user:{SECRET}")
+
+
 @pytest.mark.parametrize("field", ["p", "token", "api_key", "X-Access-Token", "PASSWORD", "sig", "auth"])
 def test_a_secret_in_a_query_is_sent_and_not_shown(field: str) -> None:
     address = http_client(f"{URL}?tenant=7&{field}={SECRET}&x=y").address

@@ -86,6 +86,9 @@ class Address(Frozen):
         """Return the same server at another path."""
         return Address(self.scheme, self.host, self.port, target, self.credentials)
 
+    def __repr__(self) -> str:
+        return f"<Address {self.url}>"
+
 
 def _is_sendable(text: str) -> bool:
     return text.isascii() and text.isprintable() and " " not in text
