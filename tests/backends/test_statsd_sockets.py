@@ -275,15 +275,34 @@ def test_a_name_that_no_host_can_have_is_an_error_as_any_other() -> None:
     assert error.value.again
 
 
-def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def deaf() -> Iterator[Any]:
+    """The address of a server that does not answer who connects: Linux answers no more than fit."""
     with ExitStack() as stack:
-        deaf = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(3):  # Linux answers no more than fit
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
             client = stack.enter_context(socket.socket())
             client.setblocking(False)
-            client.connect_ex(deaf.getsockname())
-        server = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        found = [(socket.AF_INET, 1, 6, "", one.getsockname()) for one in (deaf, server)]
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()
+
+
+def test_a_deadline_may_be_moved_while_nobody_answers() -> None:
+    """As by who closes a reporter."""
+    until = deadline(20)
+    with deaf() as (_, port):
+        timer = threading.Timer(0.1, until.cut, (0.1,))
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(SendError, match="it does not answer; is a firewall in the way"):
+            StatsD(f"tcp://127.0.0.1:{port}").send([b"a:1|c\n"], until)
+        assert time.monotonic() - start < 10
+        timer.join()
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf() as nobody, socket.create_server(("127.0.0.1", 0)) as server:
+        found = [(socket.AF_INET, 1, 6, "", one) for one in (nobody, server.getsockname())]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: list(found))
         StatsD("tcp://two.example").send([b"a:1|c\n"], deadline(0.6))
         assert received(server) == b"a:1|c\n"

@@ -12,6 +12,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
+from tallymark.client.connect import connect_socket
 from tallymark.client.deadline import DeadlineSocket
 from tallymark.client.lookup import lookup
 from tallymark.report.errors import SendError
@@ -162,21 +163,21 @@ def _addresses(address: SocketAddress, kind: int, deadline: Deadline) -> list[An
 
 
 def _connected(family: int, kind: int, where: object, deadline: Deadline, is_stream: bool) -> socket.socket:
+    left = deadline.left()
     sock = socket.socket(family, kind)
     try:
-        sock.settimeout(deadline.left() if is_stream else min(deadline.left(), _PATIENCE))
-        _connect(sock, where)
+        if is_stream and family != socket.AF_UNIX:
+            connect_socket(sock, where, deadline)
+        else:
+            sock.settimeout(left if is_stream else min(left, _PATIENCE))
+            sock.connect(where)  # type: ignore[arg-type]
+    except TimeoutError:  # which has no number, as that of a write has none
+        sock.close()
+        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
     except BaseException:
         sock.close()
         raise
     return sock
-
-
-def _connect(sock: socket.socket, where: object) -> None:
-    try:
-        sock.connect(where)  # type: ignore[arg-type]
-    except TimeoutError:  # which has no number, as that of a write has none
-        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
 
 
 def words(error: OSError) -> str:
