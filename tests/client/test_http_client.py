@@ -252,6 +252,28 @@ def test_who_answers_while_a_body_is_sent_is_heard(client: HTTPClient) -> None:
 # Fields
 
 
+def test_who_says_something_before_the_final_answer_gets_the_whole_body() -> None:
+    """RFC 9110, 15.2: a client must be able to parse such answers even if it does not expect one."""
+    got: list[int] = []
+    body = b"x" * 2**22
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+            while sum(got) < len(body) and (some := connection.recv(2**18)):
+                got.append(len(some))
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        client = HTTPClient(Address.parse(f"http://127.0.0.1:{listening.getsockname()[1]}/"))
+        assert post(client, body, seconds=2).status == 204
+        client.close()
+        thread.join()
+
+
 def test_fields_win_in_order(server: FailingServer) -> None:
     client = HTTPClient(Address.parse(server.url.replace("//", "//u:p@")), {"authorization": "Bearer t", "X-Own": "1"})
     client.request("POST", "/", b"", {"x-own": "2"}, Deadline(30, time.monotonic))
