@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,16 @@ class Member:
         self._next_report = self._schedule.after(now)
         self._next_look = now + LOOK_EVERY / 2
 
+    def begin(self) -> None:
+        """Before the thread knows it: from now on, note which series end. Where others share the registry, the thread does."""
+        if not self.registry._families.is_shared:
+            with suppress(Exception):  # the thread tries it again, and logs what is wrong
+                self._begin()
+
+    def _begin(self) -> None:
+        if self.delivery is None and self._take_turn():
+            self.delivery = self._deliver(base_of(self.registry, self._backend, self._store))
+
     def abandon(self) -> None:
         """In a forked child: let go of what is the parent's: what waits to be sent, and what is open."""
         self.registry._reader().follow_fork()
@@ -116,8 +127,7 @@ class Member:
     def look(self, now: float) -> Delivery | None:
         """Return the delivery if this process is to report; None while another one does."""
         self._next_look = now + LOOK_EVERY
-        if self.delivery is None and self._take_turn():
-            self.delivery = self._deliver(base_of(self.registry, self._backend, self._store))
+        self._begin()
         if self.delivery is None:
             self.wants_report = self.tries = False
         elif now >= self._next_report:

@@ -79,6 +79,7 @@ class Reporter:
         self.every = every
         self._registry = registry
         self._member = Member(backend, registry, every, deliver)
+        self._member.begin()
         join(self._member)
         registry.attach(self)
 
