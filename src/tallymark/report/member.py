@@ -66,8 +66,8 @@ class Member:
     def enter(self, now: float, phase: float) -> None:
         """Begin to be due."""
         self._schedule = Schedule(self._every, phase)
-        self._next_report = self._schedule.after(now)
         self._next_look = now + LOOK_EVERY / 2
+        self._next_report = max(self._schedule.after(now), self._next_look)
 
     def begin(self) -> None:
         """Before the thread knows it: from now on, note which series end. Where others share the registry, the thread does."""
