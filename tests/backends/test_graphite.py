@@ -7,6 +7,7 @@ import math
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -219,6 +220,26 @@ def test_a_server_that_does_not_read_is_given_up_in_time_and_tried_again() -> No
     assert info.value.again
 
 
+def test_a_line_that_was_cut_is_never_taken_for_a_whole_one() -> None:
+    """VictoriaMetrics takes what the end of a connection cuts for its last line: with another value, or another time."""
+    done, ends = threading.Event(), list[bool]()
+
+    def serve(client: socket.socket) -> None:
+        done.wait(10)
+        try:
+            while client.recv(65536):
+                pass
+            ends.append(True)
+        except ConnectionResetError:
+            ends.append(False)
+
+    with server(serve) as address:
+        with pytest.raises(SendError, match="has not read all in time"):
+            Graphite(address).send([b"a 1 1\n" * 2**22], Deadline(0.1, time.monotonic))
+        done.set()
+    assert ends == [False]
+
+
 def test_what_answers_is_not_graphite() -> None:
     def serve(client: socket.socket) -> None:
         client.recv(65536)
@@ -242,11 +263,18 @@ def test_nobody_listens_or_there_is_no_such_host() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "graphite", "http://127.0.0.1:2003", "127.0.0.1:99999", "127.0.0.1:2003/x", "a b:2003", "tcp://a:1"]
+    "address", ["", "graphite", "http://127.0.0.1:2003", "127.0.0.1:99999", "127.0.0.1:2003/x", "a b:2003", "tcp://a:1", "a:0"]
 )
 def test_what_is_no_address_is_told_at_once(address: str) -> None:
     with pytest.raises(ValueError, match=r"is not the address of a Graphite server: write it as '127\.0\.0\.1:2003'"):
         Graphite(address)
+
+
+@pytest.mark.parametrize("address", ["user:secret@127.0.0.1:2003", "tcp://user:secret@127.0.0.1:2003", "u:/secret@h"])
+def test_an_error_does_not_tell_a_password(address: str) -> None:
+    with pytest.raises(ValueError, match=r"…@.* is not the address of a Graphite server") as info:
+        Graphite(address)
+    assert "secret" not in str(info.value)
 
 
 def test_mistakes_are_told_at_once() -> None:
@@ -254,4 +282,11 @@ def test_mistakes_are_told_at_once() -> None:
         Graphite(("127.0.0.1", 2003))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="each of quantiles must be within 0 and 1, not 99"):
         Graphite(NOWHERE, quantiles=[99])
+    with pytest.raises(TypeError, match=r"quantiles must be a list of numbers such as \[0.5, 0.99\], not float"):
+        Graphite(NOWHERE, quantiles=0.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="each of quantiles must be a number, not str"):
+        Graphite(NOWHERE, quantiles=["0.5"])  # type: ignore[list-item]
+    for name in ("include", "exclude"):
+        with pytest.raises(TypeError, match=f"{name} must be a list of globs, not NoneType"):
+            Graphite(NOWHERE, **{name: None})  # type: ignore[arg-type]
     assert Graphite("[::1]:80").address == "[::1]:80"

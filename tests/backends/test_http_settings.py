@@ -66,6 +66,9 @@ def test_credentials_are_sent_as_their_scheme_has_them(settings: dict[str, Any],
         ({"url": 9090}, TypeError, "url"),
         ({"url": f"ftp://u:{SECRET}@metrics.example/"}, AddressError, "only http:// and https://"),
         ({"url": f"http://u:{SECRET}@:99999/"}, AddressError, "not a URL"),
+        ({"url": f"u:{SECRET}@metrics.example:9090/write"}, AddressError, "…@metrics.example:9090/write"),
+        ({"url": f"u:a/b//{SECRET}@metrics.example"}, AddressError, "…@metrics.example"),
+        ({"url": f"ftp://metrics.example/?u=me&p={SECRET}&x=y"}, AddressError, "?u=me&p=…&x=y"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_an_error_at_once_without_secrets(
@@ -75,6 +78,20 @@ def test_a_setting_that_cannot_be_meant_is_an_error_at_once_without_secrets(
         authorization(**settings)
     assert words in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_the_repr_of_an_address_has_no_credentials() -> None:
+    """Those who collect errors show the locals of each frame."""
+    address = http_client(f"http://user:{SECRET}@metrics.example/?token={SECRET}").address
+    assert repr(address) == "<Address http://metrics.example/?token=…>"
+    assert address.credentials == basic(f"user:{SECRET}")
+
+
+@pytest.mark.parametrize("field", ["p", "token", "api_key", "X-Access-Token", "PASSWORD", "sig", "auth"])
+def test_a_secret_in_a_query_is_sent_and_not_shown(field: str) -> None:
+    address = http_client(f"{URL}?tenant=7&{field}={SECRET}&x=y").address
+    assert address.target == f"/api/v1/write?tenant=7&{field}={SECRET}&x=y"
+    assert address.url == f"{URL}?tenant=7&{field}=…&x=y"
 
 
 def test_certificates_and_fields_are_handed_on() -> None:

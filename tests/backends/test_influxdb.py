@@ -253,6 +253,7 @@ def test_nobody_listens() -> None:
         ("http://u:p@127.0.0.1:9", {"database": "d", "token": "t"}, "credentials in the URL and in headers"),
         (NOWHERE, {"database": "d", "token": "t\n"}, r"if it is read from a file, \.strip\(\) it"),
         (f"{NOWHERE}/write?db=d", {"database": "d"}, "url must be that of the server alone"),
+        (f"{NOWHERE}/write?u=me&p=s3cret", {"database": "d"}, r"not http://127.0.0.1:9/write\?u=me&p=…$"),
         (f"{NOWHERE}/api/v2/write", {"database": "d"}, "url must be that of the server alone"),
         ("ftp://a", {"database": "d"}, "only http:// and https://"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
@@ -211,6 +212,34 @@ def test_a_pipe_that_nobody_reads_ends_in_time_and_its_torn_line_is_ended(tmp_pa
     assert strict(line.decode())["value"] == 2.0
 
 
+def test_a_pipe_of_a_process_with_very_many_files_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`select` knows no file above 1,023."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2048:
+        pytest.skip("so many files cannot be opened here")
+    opened = os.open
+
+    def high(*args: Any, **kwargs: Any) -> int:
+        low = opened(*args, **kwargs)
+        try:
+            return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 1500)
+        finally:
+            os.close(low)
+
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048 if soft < 2048 else soft, hard))
+    try:
+        monkeypatch.setattr(os, "open", high)
+        clock = iter([0.0, 0.0, 0.0, 4.99, 9.0])
+        with pytest.raises(SendError, match="has not taken all in time; does anybody read it"):
+            JSONLines(path).send([b"x" * 2**17], Deadline(5.0, lambda: next(clock)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        os.close(reader)
+
+
 def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     backend = JSONLines("metrics.jsonl")
@@ -283,6 +312,12 @@ def test_standard_output_gets_whole_lines_in_the_order_of_what_is_printed() -> N
 @pytest.mark.parametrize("wrong", [7, None, b"path"])
 def test_what_is_neither_a_path_nor_a_stream_is_told_at_once(wrong: Any) -> None:
     with pytest.raises(TypeError, match="JSONLines writes to a path or to a stream"):
+        JSONLines(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["", "a\0b"])
+def test_what_no_file_can_be_called_is_told_at_once(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"no file can be called '(|a.x00b)'"):
         JSONLines(wrong)
 
 

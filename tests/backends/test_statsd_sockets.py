@@ -87,7 +87,7 @@ def test_an_address_is_what_people_write(text: str, address: str) -> None:
     [
         "", "http://h:8125", "h:port", "h:99999", "h:0", "udp://h:1/path", "udp://h:1?a=b", "/var/run/dsd.socket",
         "unix://host/path", "unix://", "unix:///", "unix://relative", "udp://", "h h:1", "h\n:1", "udp://user@h:1", "statsd://h:1",
-        f"unix:///{'a' * 120}", "unixstream:////\ud800\n",
+        "8125", "unix:///a\0", f"unix:///{'a' * 120}", "unixstream:////\ud800\n",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_told_at_once_and_how_to_write_one(text: str) -> None:
@@ -96,7 +96,7 @@ def test_what_is_no_address_is_told_at_once_and_how_to_write_one(text: str) -> N
 
 
 def test_an_error_does_not_tell_a_password() -> None:
-    for text in ("udp://user:secret@h:1", "http://user:secret@h:1", "udp://user:secret@h:x"):
+    for text in ("udp://user:secret@h:1", "http://user:secret@h:1", "udp://user:secret@h:x", "user:secret@h:1"):
         with pytest.raises(ValueError) as error:
             StatsD(text)
         assert "secret" not in str(error.value)
@@ -255,6 +255,59 @@ def test_a_name_without_an_address_is_asked_for_again(registry: tm.Registry, mon
         assert server.recv(99) == b"hits.method.GET:1|c"
 
 
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_a_name_that_is_looked_up_for_long_does_not_exceed_the_deadline(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    may = threading.Event()
+
+    def wait(*args: Any, **options: Any) -> list[Any]:
+        may.wait(10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", wait)
+    with pytest.raises(SendError, match=r"its host has no address \(the lookup takes too long\)"):
+        StatsD(f"{scheme}://slow.example").send([b"a:1|c"], deadline(0.1))
+    may.set()
+
+
+def test_a_name_that_no_host_can_have_is_an_error_as_any_other() -> None:
+    with pytest.raises(SendError, match="cannot be reached") as error:
+        StatsD(f"{'a' * 64}.example").send([b"a:1|c"], deadline())
+    assert error.value.again
+
+
+@contextmanager
+def deaf() -> Iterator[Any]:
+    """The address of a server that does not answer who connects: Linux answers no more than fit."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()
+
+
+def test_a_deadline_may_be_moved_while_nobody_answers() -> None:
+    """As by who closes a reporter."""
+    until = deadline(20)
+    with deaf() as (_, port):
+        timer = threading.Timer(0.1, until.cut, (0.1,))
+        timer.start()
+        start = time.monotonic()
+        with pytest.raises(SendError, match="it does not answer; is a firewall in the way"):
+            StatsD(f"tcp://127.0.0.1:{port}").send([b"a:1|c\n"], until)
+        assert time.monotonic() - start < 10
+        timer.join()
+
+
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with deaf() as nobody, socket.create_server(("127.0.0.1", 0)) as server:
+        found = [(socket.AF_INET, 1, 6, "", one) for one in (nobody, server.getsockname())]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: list(found))
+        StatsD("tcp://two.example").send([b"a:1|c\n"], deadline(0.6))
+        assert received(server) == b"a:1|c\n"
+
+
 def test_a_socket_of_another_kind_is_named(registry: tm.Registry, tmp_path: Path) -> None:
     with (
         unix(tmp_path / "s", socket.SOCK_STREAM),
@@ -268,9 +321,10 @@ def test_a_socket_of_another_kind_is_named(registry: tm.Registry, tmp_path: Path
     [
         (PermissionError(errno.EACCES, "Permission denied"), "this process may not write to it"),
         (TimeoutError(errno.ETIMEDOUT, "timed out"), "it does not answer; is a firewall in the way"),
+        (OSError(errno.ENOTCONN, "Transport endpoint is not connected"), "closed the connection; has the server ended"),
         (OSError(errno.ENETUNREACH, "Network is unreachable"), "cannot be reached: Network is unreachable"),
     ],
-    ids=["permission", "timeout", "network"],
+    ids=["permission", "timeout", "closed", "network"],
 )
 def test_other_errors_have_words(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch, error: OSError, words: str) -> None:
     def fail(*args: Any) -> Any:

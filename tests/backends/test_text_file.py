@@ -72,6 +72,22 @@ def test_mode_and_owner_stay(path: Path) -> None:
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
 
 
+def test_who_may_not_read_the_file_may_not_read_what_replaces_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path.touch()
+    path.chmod(0o600)
+    seen: list[int] = []
+
+    def look(file: int, *rest: Any) -> Any:
+        seen.append(stat.S_IMODE(os.fstat(file).st_mode))
+        return untouched[len(rest)](file, *rest)
+
+    untouched = {1: os.write, 2: os.fchown}
+    monkeypatch.setattr(os, "write", look)
+    monkeypatch.setattr(os, "fchown", look)
+    send(TextFile(path), gauge(1.0))
+    assert set(seen) == {0o600}
+
+
 def test_an_owner_that_may_not_be_given_is_ours(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path.touch()
     path.chmod(0o640)
@@ -153,6 +169,8 @@ def test_the_deadline_is_kept(path: Path) -> None:
 def test_mistakes_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must end in '\.prom'"):
         TextFile(tmp_path / "metrics.txt")
+    with pytest.raises(ValueError, match=r"no file can be called '.*a.x00b.prom'"):
+        TextFile(tmp_path / "a\0b.prom")
     with pytest.raises(TypeError, match="must be a str or a Path, not int"):
         TextFile(7)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no metric's name can begin with the prefix 'ä'"):

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -92,6 +93,17 @@ def test_of_a_huge_body_the_beginning_is_read(client: HTTPClient, server: Failin
     server.behaves = answer("500 Oh", body=b"y" * 2**20)
     assert [len(post(client).body) for _ in range(2)] == [65536] * 2
     assert server.connections == 2
+
+
+def test_a_chunk_with_a_length_below_nothing_takes_no_more_memory(client: HTTPClient, server: FailingServer) -> None:
+    body = b"Transfer-Encoding: chunked\r\n\r\n-1\r\n" + b"y" * 2**22
+    server.behaves = say(b"HTTP/1.1 500 Oh\r\n" + body, keeps=False)
+    tracemalloc.start()
+    try:
+        assert post(client).status == 500
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -240,6 +252,28 @@ def test_who_answers_while_a_body_is_sent_is_heard(client: HTTPClient) -> None:
 # Fields
 
 
+def test_who_says_something_before_the_final_answer_gets_the_whole_body() -> None:
+    """RFC 9110, 15.2: a client must be able to parse such answers even if it does not expect one."""
+    got: list[int] = []
+    body = b"x" * 2**22
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+            while sum(got) < len(body) and (some := connection.recv(2**18)):
+                got.append(len(some))
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        client = HTTPClient(Address.parse(f"http://127.0.0.1:{listening.getsockname()[1]}/"))
+        assert post(client, body, seconds=2).status == 204
+        client.close()
+        thread.join()
+
+
 def test_fields_win_in_order(server: FailingServer) -> None:
     client = HTTPClient(Address.parse(server.url.replace("//", "//u:p@")), {"authorization": "Bearer t", "X-Own": "1"})
     client.request("POST", "/", b"", {"x-own": "2"}, Deadline(30, time.monotonic))
@@ -287,6 +321,23 @@ def test_a_kept_connection_with_tls() -> None:
         assert [post(client, b"z" * size).status for size in (1, 2**22, 1)] == [204] * 3
         assert [len(body) for body in server.bodies] == [1, 2**22, 1]
         client.close()
+
+
+def test_who_asks_for_a_certificate_does_speak_tls() -> None:
+    """To try http:// then would show the report, and what it is sent with, to all on the way."""
+    import trustme
+
+    authority = trustme.CA()
+    serving, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    authority.configure_trust(trusting)
+    authority.configure_trust(serving)
+    serving.verify_mode, serving.maximum_version = ssl.CERT_REQUIRED, ssl.TLSVersion.TLSv1_2
+    with failing_server(tls=serving) as server:
+        client = HTTPClient(Address.parse(server.url), tls=trusting)
+        with pytest.raises(ClientError, match=r"refuses our TLS .*ALERT.*; does it ask for a certificate of ours") as error:
+            post(client)
+        assert "http://" not in str(error.value)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -72,6 +72,25 @@ def test_what_does_not_arrive_is_raised_with_the_backends_words(error: Exception
     assert backend.total("jobs") == 3
 
 
+class Unanswered(RecordingBackend):
+    at_least_once = False
+
+
+def test_where_nobody_answers_what_may_have_arrived_is_not_told_again(registry: tm.Registry) -> None:
+    def fail(body: bytes) -> None:
+        raise SendError("full, after it took a part")
+
+    backend = Unanswered("delta")
+    registry.counter("jobs").inc(3)
+    backend.after = fail
+    with pytest.raises(tm.ReportError, match="full, after it took a part"):
+        tm.report_once(backend, registry, timeout=0.2)
+    backend.after = len
+    registry.counter("jobs").inc(4)
+    tm.report_once(backend, registry)
+    assert [row["value"] for row in backend.rows() if row["name"] == "jobs"] == [3, 4]
+
+
 def test_a_backend_of_deltas_is_told_nothing_twice(registry: tm.Registry) -> None:
     backend = RecordingBackend("delta")
     for number in range(3):

@@ -36,6 +36,18 @@ def test_a_report_is_made_when_it_is_asked_for(registry: tm.Registry, backend: R
         assert [row["value"] for row in backend.rows() if row["tags"]] == [3.0, 4.0]
 
 
+def test_what_is_recorded_to_a_series_that_is_removed_at_once_is_reported(registry: tm.Registry) -> None:
+    """Nobody waits for the reporters' thread to be ready."""
+    backend = RecordingBackend("delta")
+    hits = registry.counter("hits")
+    with tm.report_to(backend, 60, registry) as reporter:
+        hits.inc(1, k=1)
+        hits.with_tags(k=1).remove()
+        hits.inc(3, k=1)
+        assert reporter.report()
+    assert backend.total("hits", k="1") == 4
+
+
 def test_reports_are_made_on_schedule(registry: tm.Registry, backend: RecordingBackend) -> None:
     arrived = threading.Semaphore(0)
     backend.after = lambda body: arrived.release()

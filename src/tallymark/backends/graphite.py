@@ -6,7 +6,8 @@ import errno
 import socket
 from typing import TYPE_CHECKING, ClassVar
 
-from tallymark.client.address import Address, looks_like_host
+from tallymark.backends.transports import send_whole
+from tallymark.client.address import Address, looks_like_host, without_secrets
 from tallymark.client.connect import connect, trouble
 from tallymark.client.deadline import DeadlineSocket
 from tallymark.client.errors import AddressError
@@ -63,10 +64,7 @@ class Graphite(Backend):
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
         self._address = _parsed(address)
         self._tagged = bool(tagged)
-        self._quantiles = tuple(quantiles)
-        for quantile in self._quantiles:
-            if not 0.0 <= quantile <= 1.0:
-                raise ValueError(f"each of quantiles must be within 0 and 1, not {quantile!r}")
+        self._quantiles = _checked(quantiles)
         self._texts = series_texts(self.tags, tagged=self._tagged)
         self._before = Snapshot((), 0.0)
 
@@ -95,10 +93,9 @@ class Graphite(Backend):
         body = b"".join(parts)  # many of them are small, and would be packets of their own
         try:
             with connect(self._address, deadline) as sock:
-                connection = DeadlineSocket(sock, deadline)
-                connection.sendall(body)
+                send_whole(sock, body, deadline)
                 sock.shutdown(socket.SHUT_WR)
-                with connection.makefile("rb") as answer:
+                with DeadlineSocket(sock, deadline).makefile("rb") as answer:
                     self._check_end(answer.read1(200))
         except TimeoutError:
             raise SendError(f"{self.address} has not read all in time; is it overloaded?") from None
@@ -120,13 +117,25 @@ class Graphite(Backend):
             )
 
 
+def _checked(quantiles: Iterable[float]) -> tuple[float, ...]:
+    if isinstance(quantiles, str) or not hasattr(quantiles, "__iter__"):
+        raise TypeError(f"quantiles must be a list of numbers such as [0.5, 0.99], not {type(quantiles).__name__}")
+    found = tuple(quantiles)
+    for quantile in found:
+        if not isinstance(quantile, int | float):
+            raise TypeError(f"each of quantiles must be a number, not {type(quantile).__name__}")
+        if not 0.0 <= quantile <= 1.0:
+            raise ValueError(f"each of quantiles must be within 0 and 1, not {quantile!r}")
+    return found
+
+
 def _parsed(address: str) -> Address:
     check_type("address", address, str)
     try:
         if looks_like_host(address):
             found = Address.parse(address)
-            if not found.target:
+            if found.port and not found.target:
                 return found
     except AddressError:
         pass
-    raise ValueError(f"{printable(address)!r} is not the address of a Graphite server: write it as '127.0.0.1:2003'")
+    raise ValueError(f"{without_secrets(address)!r} is not the address of a Graphite server: write it as '127.0.0.1:2003'")

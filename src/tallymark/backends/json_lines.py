@@ -7,7 +7,7 @@ import io
 import os
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from tallymark.backends.line_file import LineFile
+from tallymark.backends.line_file import LineFile, absolute
 from tallymark.export.json_lines import parts
 from tallymark.metric.shared.printable import printable
 from tallymark.report.backend import Backend
@@ -37,6 +37,7 @@ class JSONLines(Backend):
 
     Raises:
         TypeError: it is neither a path nor a stream, or another argument has another type.
+        ValueError: no file can have that path, or the prefix is not valid. `TagError` for a tag.
     """
 
     kind = "json_lines"
@@ -53,7 +54,7 @@ class JSONLines(Backend):
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
         self._sink: LineFile | _Stream
         if isinstance(path_or_stream, str | os.PathLike):
-            self._sink = LineFile(os.path.abspath(os.fsdecode(path_or_stream)))
+            self._sink = LineFile(absolute(path_or_stream))
         elif hasattr(path_or_stream, "write"):
             self._sink = _Stream(path_or_stream)
         else:

@@ -13,9 +13,21 @@ from tallymark.report.errors import SendError
 if TYPE_CHECKING:
     from tallymark.client.deadline import Deadline
 
-__all__ = ["LineFile"]
+__all__ = ["LineFile", "absolute"]
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return where a file is, wherever the process goes.
+
+    Raises:
+        ValueError: no file can be there.
+    """
+    text = os.fsdecode(path)
+    if not text or "\0" in text:
+        raise ValueError(f"no file can be called {text!r}")
+    return os.path.abspath(text)
 
 
 class LineFile:
@@ -72,7 +84,7 @@ class LineFile:
                 try:
                     written += os.write(file, rest[written:])
                 except BlockingIOError:
-                    select.select((), (file,), (), deadline.left())
+                    _wait_for_room(file, deadline.slice())
         except BaseException:
             if written:
                 self._take_back(file, start, written)
@@ -93,6 +105,12 @@ class LineFile:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+
+
+def _wait_for_room(file: int, seconds: float) -> None:
+    waiting = select.poll()  # `select` knows no file above 1,023
+    waiting.register(file, select.POLLOUT)
+    waiting.poll(seconds * 1000)
 
 
 def _ends_within_a_line(path: str, size: int) -> bool:

@@ -58,7 +58,8 @@ class ReplacedFile:
 def _written(target: str, parts: Sequence[bytes]) -> int:
     folder, name = os.path.split(target)
     beside = os.path.join(folder, f".{name}.{os.urandom(8).hex()}{_ENDING}")
-    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    mode = 0o600 if os.path.exists(target) else 0o644  # until it has that of the old one, which others may be forbidden to read
+    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(file, "wb", buffering=0) as stream:
             with suppress(OSError):  # not every file system has locks

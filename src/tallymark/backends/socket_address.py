@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from tallymark.client.address import without_secrets
 from tallymark.client.errors import AddressError
 from tallymark.frozen import Frozen
 from tallymark.metric.shared.printable import printable
@@ -51,7 +52,7 @@ class SocketAddress(Frozen):
             TypeError: it is not text.
         """
         check_type("address", text, str)
-        url = f"udp://{text}" if _HOST.fullmatch(text) and text else text
+        url = f"udp://{text}" if _HOST.fullmatch(text) and text and not text.isdigit() else text
         try:
             parts = urlsplit(url)
             found = parts.port
@@ -90,5 +91,5 @@ def _path(text: str, parts: SplitResult) -> str:
 
 
 def _wrong(text: str, reason: str) -> AddressError:
-    shown = printable(re.sub(r"//.*@", "//…@", text[:300], flags=re.DOTALL))
+    shown = without_secrets(text)[:300]
     return AddressError(f"{shown!r} is not the address of a StatsD server{f' ({reason})' if reason else ''}: {_FORMS}")

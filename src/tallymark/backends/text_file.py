@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tallymark.backends.line_file import absolute
 from tallymark.backends.replaced_file import ReplacedFile
 from tallymark.export.prometheus import render_prometheus
 from tallymark.export.relabelling import Relabelling
@@ -59,7 +60,7 @@ class TextFile(Backend):
         text = os.fsdecode(path)
         if not text.endswith(".prom"):
             raise ValueError(f"path {text!r} must end in '.prom': node_exporter reads no other files of its folder")
-        self._file = ReplacedFile(os.path.abspath(text))
+        self._file = ReplacedFile(absolute(text))
         self._relabelling = Relabelling(self.prefix, self.tags)
 
     @property

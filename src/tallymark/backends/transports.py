@@ -10,9 +10,11 @@ import errno
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tallymark.client.connect import connect_socket
 from tallymark.client.deadline import DeadlineSocket
+from tallymark.client.lookup import lookup
 from tallymark.report.errors import SendError
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tallymark.backends.socket_address import SocketAddress
     from tallymark.client.deadline import Deadline
 
-__all__ = ["Datagrams", "Stream", "words"]
+__all__ = ["Datagrams", "Stream", "send_whole", "words"]
 
 _PATIENCE = 0.25
 """Seconds that one datagram may wait for room. Who reads no faster than that is stuck."""
@@ -120,14 +122,14 @@ class Stream:
         data = b"".join([struct.pack("<I", len(part)) + part for part in parts] if self._has_lengths else parts)
         try:
             with _open(self._address, deadline) as sock:
-                _send_whole(sock, data, deadline)
+                send_whole(sock, data, deadline)
                 sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise SendError(f"{self._address.text} {words(error)}") from error
         return len(data)
 
 
-def _send_whole(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
+def send_whole(sock: socket.socket, data: bytes, deadline: Deadline) -> None:
     """Send all of it; or reset the connection, so that no server takes a line that was cut for its last one."""
     try:
         DeadlineSocket(sock, deadline).sendall(data)
@@ -141,34 +143,41 @@ def _open(address: SocketAddress, deadline: Deadline) -> socket.socket:
     kind = socket.SOCK_STREAM if address.is_stream else socket.SOCK_DGRAM
     if address.path:
         return _connected(socket.AF_UNIX, kind, address.path, deadline, address.is_stream)
-    found = socket.getaddrinfo(address.host, address.port, type=kind)
+    found = _addresses(address, kind, deadline)
     # Over UDP, nobody tells that the first address is the wrong one; and most servers of StatsD listen to IPv4 alone.
     found.sort(key=lambda one: one[0] != socket.AF_INET)
     trouble: OSError | None = None
-    for family, _, _, _, where in found:
+    for left, (family, _, _, _, where) in zip(range(len(found), 0, -1), found, strict=True):
         try:
-            return _connected(family, kind, where, deadline, address.is_stream)
+            return _connected(family, kind, where, deadline.share(left), address.is_stream)
         except OSError as error:
             trouble = trouble or error
     raise trouble or OSError(errno.EADDRNOTAVAIL, "its name has no address")
 
 
+def _addresses(address: SocketAddress, kind: int, deadline: Deadline) -> list[Any]:
+    try:
+        return lookup(address.host, address.port, deadline, kind)
+    except TimeoutError:
+        raise socket.gaierror(socket.EAI_AGAIN, "the lookup takes too long") from None
+
+
 def _connected(family: int, kind: int, where: object, deadline: Deadline, is_stream: bool) -> socket.socket:
+    left = deadline.left()
     sock = socket.socket(family, kind)
     try:
-        sock.settimeout(deadline.left() if is_stream else min(deadline.left(), _PATIENCE))
-        _connect(sock, where)
+        if is_stream and family != socket.AF_UNIX:
+            connect_socket(sock, where, deadline)
+        else:
+            sock.settimeout(left if is_stream else min(left, _PATIENCE))
+            sock.connect(where)  # type: ignore[arg-type]
+    except TimeoutError:  # which has no number, as that of a write has none
+        sock.close()
+        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
     except BaseException:
         sock.close()
         raise
     return sock
-
-
-def _connect(sock: socket.socket, where: object) -> None:
-    try:
-        sock.connect(where)  # type: ignore[arg-type]
-    except TimeoutError:  # which has no number, as that of a write has none
-        raise OSError(errno.ETIMEDOUT, "not connected in time") from None
 
 
 def words(error: OSError) -> str:
@@ -182,7 +191,7 @@ def words(error: OSError) -> str:
             return f"cannot be reached: its host has no address ({error.strerror})"
         case ConnectionRefusedError():
             return "cannot be reached: nobody listens there; is the server running, and is the address right?"
-        case ConnectionResetError() | BrokenPipeError():
+        case ConnectionResetError() | BrokenPipeError() | OSError(errno=errno.ENOTCONN):  # the last one is told by `shutdown`
             return "closed the connection; has the server ended?"
         case FileNotFoundError():
             return "cannot be reached: there is no such socket; is the server running, and is its folder mounted here?"

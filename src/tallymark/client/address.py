@@ -14,10 +14,13 @@ from tallymark.metric.shared.printable import printable
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["Address", "basic_credentials", "looks_like_host"]
+__all__ = ["Address", "basic_credentials", "looks_like_host", "without_secrets"]
 
 _HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]*):\d{1,5}(/.*)?", re.ASCII)
 _SCHEMES = {"http": 80, "https": 443}
+_BEFORE_HOST = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://|//|).*@", re.DOTALL)
+_SECRET_FIELD = re.compile(r"([?&](?:p|[^=&#]*(?:pass|pwd|secret|token|key|auth|sig)[^=&#]*)=)[^&#]+", re.IGNORECASE)
+"""A field of a query that is called like a secret; `p` is the password of InfluxDB 1."""
 
 
 def looks_like_host(text: str) -> bool:
@@ -55,11 +58,11 @@ class Address(Frozen):
             port = parts.port
         except ValueError as error:  # whose message has what was taken for the port, which may be a password
             reason = "" if "@" in text else f": {error}"
-            raise AddressError(f"{_without_password(text)} is not a URL{reason}") from None
+            raise AddressError(f"{without_secrets(text)} is not a URL{reason}") from None
         if parts.scheme not in _SCHEMES:
-            raise AddressError(f"{_without_password(text)}: only http:// and https:// can be used")
+            raise AddressError(f"{without_secrets(text)}: only http:// and https:// can be used")
         if not parts.hostname or not _is_sendable(text):
-            raise AddressError(f"{_without_password(text)} is not a URL: write it as http://HOST:PORT/PATH")
+            raise AddressError(f"{without_secrets(text)} is not a URL: write it as http://HOST:PORT/PATH")
         target = urlunsplit(("", "", parts.path, parts.query, ""))
         return cls(parts.scheme, parts.hostname, _SCHEMES[parts.scheme] if port is None else port, target, _basic(parts))
 
@@ -76,12 +79,15 @@ class Address(Frozen):
 
     @property
     def url(self) -> str:
-        """The address for people: without credentials."""
-        return printable(f"{self.scheme}://{self.netloc}{self.target}")
+        """The address for people: without credentials, which a query may have too."""
+        return printable(f"{self.scheme}://{self.netloc}{_without_fields(self.target)}")
 
     def at(self, target: str) -> Address:
         """Return the same server at another path."""
         return Address(self.scheme, self.host, self.port, target, self.credentials)
+
+    def __repr__(self) -> str:
+        return f"<Address {self.url}>"
 
 
 def _is_sendable(text: str) -> bool:
@@ -99,5 +105,10 @@ def basic_credentials(user: str, password: str) -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def _without_password(text: str) -> str:
-    return printable(re.sub(r"//.*@", "//…@", text, flags=re.DOTALL))
+def without_secrets(text: str) -> str:
+    """Return an address for people, whatever is wrong with it: printable, without a user, a password, or a token in a query."""
+    return printable(_without_fields(_BEFORE_HOST.sub(r"\1…@", text, count=1)))
+
+
+def _without_fields(text: str) -> str:
+    return _SECRET_FIELD.sub(r"\1…", text)

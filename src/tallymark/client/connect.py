@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tallymark.client.address import Address
     from tallymark.client.deadline import Deadline
 
-__all__ = ["connect", "trouble"]
+__all__ = ["connect", "connect_socket", "trouble"]
 
 
 def connect(address: Address, deadline: Deadline, tls: ssl.SSLContext | None = None) -> socket.socket:
@@ -50,7 +50,7 @@ def _open_first(found: list[Any], deadline: Deadline) -> socket.socket:
     for left, (family, kind, protocol, _, where) in zip(range(len(found), 0, -1), found, strict=True):
         sock = socket.socket(family, kind, protocol)
         try:
-            _open(sock, where, deadline.share(left))
+            connect_socket(sock, where, deadline.share(left))
         except OSError as error:
             failed = error
             sock.close()
@@ -63,7 +63,12 @@ def _open_first(found: list[Any], deadline: Deadline) -> socket.socket:
     raise failed or OSError("the host has no address")
 
 
-def _open(sock: socket.socket, where: Any, deadline: Deadline) -> None:
+def connect_socket(sock: socket.socket, where: Any, deadline: Deadline) -> None:
+    """Connect a socket of TCP, which does not block from then on.
+
+    Raises:
+        OSError: that failed; `TimeoutError` if it is not done by the deadline, which may be moved meanwhile.
+    """
     sock.setblocking(False)
     error = sock.connect_ex(where)
     if error in (errno.EINPROGRESS, errno.EAGAIN):
@@ -92,6 +97,8 @@ def trouble(address: Address, error: Exception) -> str:
             return "closed the connection before its page was complete; is it failing?"
         case ssl.SSLCertVerificationError():
             return f"has a certificate that is not trusted ({error.verify_message}); name the certificate of who issued it"
+        case ssl.SSLError() if "_ALERT_" in str(error.reason):
+            return f"refuses our TLS ({printable(str(error.reason))}); does it ask for a certificate of ours?"
         case ssl.SSLError():
             return f"does not speak TLS ({printable(str(error.reason or error))}); try http://"
         case socket.gaierror():

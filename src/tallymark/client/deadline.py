@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import select
 import socket
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ __all__ = ["Deadline", "DeadlineSocket", "has_arrived"]
 _SLICE = 0.25
 """Seconds after which one who waits looks whether the deadline was moved."""
 _PORTION = 2**18
+_INTERIM = re.compile(rb"HTTP/\d\.\d 1")
 
 
 class Deadline:
@@ -84,7 +86,7 @@ class DeadlineSocket:
         left = memoryview(data).cast("B")
         try:
             while left:
-                if self._hears and has_arrived(self._sock):
+                if self._hears and _answers(self._sock):
                     break
                 self._sock.settimeout(self._deadline.slice())
                 try:
@@ -117,6 +119,11 @@ class _Arriving(io.RawIOBase):
                 return self._sock.recv_into(buffer)
             except TimeoutError:
                 continue  # unless the deadline has passed
+
+
+def _answers(sock: socket.socket) -> bool:
+    """Return True if a final answer is there, or none will come. One from 100 to 199 is not the final one (RFC 9110, 15.2)."""
+    return has_arrived(sock) and not _INTERIM.match(sock.recv(16, socket.MSG_PEEK))
 
 
 def has_arrived(sock: socket.socket) -> bool:

@@ -101,14 +101,14 @@ class HTTPClient:
             return self._read(response)
 
     def _read(self, response: HTTPResponse) -> Answer:
-        body = b""
+        body, length = bytearray(_LONGEST_ANSWER), 0
         is_whole = False
         with suppress(OSError, HTTPException, ValueError):  # the status is known, and tells what matters
-            body = response.read(_LONGEST_ANSWER)
+            length = response.readinto(body)  # `read` takes all that comes for a chunk whose length is below 0
             is_whole = response.isclosed()
         if response.will_close or not is_whole:  # what was not read would be taken for the next answer
             self.close()
-        return Answer(response.status, response.headers, body)
+        return Answer(response.status, response.headers, bytes(body[:length]))
 
     def close(self) -> None:
         """Close the connection. It may be called again, and in a forked child, where the parent's stays open."""

@@ -17,8 +17,8 @@ __all__ = ["lookup"]
 class _Lookup:
     """One question to the system, in a thread of its own; whoever asks the same meanwhile waits for the same answer."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._question = host, port
+    def __init__(self, host: str, port: int, kind: int) -> None:
+        self._question = host, port, kind
         self._answer: list[Any] = []
         self._error: OSError | None = None
         self._done = threading.Event()
@@ -32,7 +32,7 @@ class _Lookup:
 
     def run(self) -> None:
         try:
-            self._answer = socket.getaddrinfo(*self._question, type=socket.SOCK_STREAM)
+            self._answer = socket.getaddrinfo(*self._question[:2], type=self._question[2])
         except OSError as error:
             self._error = error
         except Exception as error:  # such as UnicodeError for a name that is too long
@@ -49,23 +49,23 @@ class _Lookup:
         return self._answer
 
 
-_pending: dict[tuple[str, int], _Lookup] = {}
+_pending: dict[tuple[str, int, int], _Lookup] = {}
 
 
-def lookup(host: str, port: int, deadline: Deadline) -> list[Any]:
-    """Return what `socket.getaddrinfo` does for a stream, the best address first.
+def lookup(host: str, port: int, deadline: Deadline, kind: int = socket.SOCK_STREAM) -> list[Any]:
+    """Return what `socket.getaddrinfo` does for a type of socket, the best address first. The list is the caller's alone.
 
     Raises:
         OSError: there is no such host; `TimeoutError` if that is not known by the deadline.
     """
     for family, rest in ((socket.AF_INET, ()), (socket.AF_INET6, (0, 0))):
         if _is_address(family, host):  # nobody is asked: gevent would ask a thread, which a forked child may not have
-            return [(family, socket.SOCK_STREAM, 0, "", (host, port, *rest))]
-    pending = _pending.get((host, port))
+            return [(family, kind, 0, "", (host, port, *rest))]
+    pending = _pending.get((host, port, kind))
     if pending is None:
-        pending = _pending[host, port] = _Lookup(host, port)
+        pending = _pending[host, port, kind] = _Lookup(host, port, kind)
         pending.start()
-    return pending.wait(deadline)
+    return list(pending.wait(deadline))
 
 
 def _is_address(family: int, host: str) -> bool:

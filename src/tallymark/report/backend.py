@@ -128,6 +128,8 @@ def _checked_prefix(prefix: str) -> str:
 def _globs(name: str, globs: Iterable[str]) -> tuple[str, ...]:
     if isinstance(globs, str):
         raise TypeError(f"{name} must be a list of globs, such as [{globs!r}], not one text")
+    if not hasattr(globs, "__iter__"):
+        raise TypeError(f"{name} must be a list of globs, not {type(globs).__name__}")
     found = tuple(globs)
     for glob in found:
         check_type(f"each of {name}", glob, str)

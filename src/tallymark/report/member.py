@@ -67,8 +67,8 @@ class Member:
     def enter(self, now: float, phase: float) -> None:
         """Begin to be due."""
         self._schedule = Schedule(self._every, phase)
-        self._next_report = self._schedule.after(now)
         self._next_look = now + LOOK_EVERY / 2
+        self._next_report = max(self._schedule.after(now), self._next_look)
         if not (self._is_forked and self.registry._families.is_shared):  # which is not ready for that yet
             self._look()  # from now on, no series ends unnoticed
 

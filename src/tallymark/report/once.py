@@ -31,7 +31,7 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
         tm.report_once(Pushgateway("http://127.0.0.1:9091", job="nightly"))
 
     A backend of deltas is told everything that it was not told yet. Where nobody answers, as with UDP, it has arrived when it
-    was sent.
+    was sent; what could not be sent there is lost, as nobody knows how much of it arrived.
 
     Args:
         backend: where to report to.
@@ -69,7 +69,7 @@ def _report(backend: Backend, registry: Registry, deadline: Deadline) -> str:
             trouble = _send_all(delivery, deadline)
         finally:
             delivery.close()
-        if trouble:
+        if trouble and backend.at_least_once:  # else a part may have arrived, and would count twice
             base.snapshot = before
         return trouble
     finally:
