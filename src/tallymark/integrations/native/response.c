@@ -274,11 +274,26 @@ told_size(PyObject *length, PyObject *coding)
     return size;
 }
 
+/* Set `size` to that of a request's body, or NOT_KNOWN: 0, or -1 with an exception. */
+static int
+read_size(PyObject *environ, PyObject **texts, Py_ssize_t *size)
+{
+    PyObject *length = Py_XNewRef(PyDict_GetItemWithError(environ, texts[CONTENT_LENGTH]));
+    /* Held: other keys of an environ may have code that compares them, and changes it. */
+    PyObject *coding = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(environ, texts[TRANSFER_ENCODING]);
+    int result = PyErr_Occurred() ? -1 : 0;
+    *size = result < 0 ? NOT_KNOWN : told_size(length, coding);
+    Py_XDECREF(length);
+    return result;
+}
+
 static PyObject *
 response_of(Recorder *recorder, Line *line_steal, PyObject *environ, PyObject *start_response)
 {
     State *state = recorder->state;
-    Response *self = line_steal == NULL ? NULL : (Response *)spare_or_new(&state->responses, state->response_type);
+    Py_ssize_t received = NOT_KNOWN;
+    int is_known = line_steal != NULL && read_size(environ, state->texts, &received) == 0;
+    Response *self = is_known ? (Response *)spare_or_new(&state->responses, state->response_type) : NULL;
     if (self == NULL) {
         Py_XDECREF(line_steal);
         return NULL;
@@ -288,8 +303,7 @@ response_of(Recorder *recorder, Line *line_steal, PyObject *environ, PyObject *s
     self->write = self->body = self->iterator = NULL;
     self->is_read = 0;
     int begun = exchange_begin(&self->exchange, recorder, line_steal, environ);
-    PyObject *length = PyDict_GetItemWithError(environ, state->texts[CONTENT_LENGTH]);
-    self->exchange.received = told_size(length, PyDict_GetItemWithError(environ, state->texts[TRANSFER_ENCODING]));
+    self->exchange.received = received;
     PyObject_GC_Track(self);
     if (begun < 0) {
         Py_CLEAR(self);
