@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -61,4 +62,54 @@ def test_a_key_that_raises_while_a_header_is_looked_for(registry: tm.Registry, h
     environ[Key(header, fail)] = ""
     with pytest.raises(ZeroDivisionError):
         MetricsMiddleware(answers, registry=registry)(environ, server)
+    assert active(registry) == 0
+
+
+def returns_start(environ: Any, start_response: Any) -> Any:
+    start_response("200 OK", [])
+    return start_response
+
+
+def test_an_application_that_returns_its_start_response_gave_no_body(registry: tm.Registry) -> None:
+    response: Any = MetricsMiddleware(returns_start, registry=registry)(environ_of(), server)
+    with pytest.raises(TypeError):
+        len(response)
+    with pytest.raises(TypeError, match="not iterable"):
+        list(response)
+    response.body("200 OK", [])(b"part")
+    response.close()
+    assert active(registry) == 0
+
+
+def test_responses_that_are_each_others_bodies_are_refused(registry: tm.Registry) -> None:
+    def inner(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return environ["outer"]
+
+    between = MetricsMiddleware(inner, registry=tm.Registry(engine=registry._engine.name))
+
+    def outer(environ: Any, start_response: Any) -> Any:
+        environ["outer"] = start_response
+        return between(environ, start_response)
+
+    response: Any = MetricsMiddleware(outer, registry=registry)(environ_of(), server)
+    for ask in (len, list, lambda response: response.close()):
+        with suppress(TypeError, RecursionError):
+            ask(response)
+    assert active(registry) == 0
+
+
+@pytest.mark.parametrize("body_of", [lambda start: start, lambda start: (start,), lambda start: filter(start.__call__, ())])
+@pytest.mark.parametrize("headers_of", [lambda start: [], lambda start: (start,)])
+def test_a_response_that_holds_itself_is_collected(registry: tm.Registry, body_of: Any, headers_of: Any) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers_of(start_response))
+        return body_of(start_response)
+
+    response: Any = MetricsMiddleware(app, registry=registry)(environ_of(), server)
+    made = type(response)
+    response.close()
+    del response
+    gc.collect()
+    assert not [one for one in gc.get_objects() if type(one) is made]
     assert active(registry) == 0

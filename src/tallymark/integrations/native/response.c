@@ -101,17 +101,37 @@ note_read(Response *self)
     return exchange_finish(exchange, 0);
 }
 
+static PyObject *
+response_get_body(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *body = ((Response *)op)->body;
+    return Py_NewRef(body == NULL ? Py_None : body);
+}
+
 /* Return the iterator of the application's body: a new reference. */
 static PyObject *
 iterator_of(Response *self)
 {
     if (self->iterator == NULL) {
-        PyObject *body = Py_NewRef(self->body == NULL ? Py_None : self->body); /* its code may replace it */
+        PyObject *body = response_get_body((PyObject *)self, NULL); /* held: its code may replace it */
         PyObject *iterator = PyObject_GetIter(body);
         Py_DECREF(body);
         Py_XSETREF(self->iterator, iterator);
     }
     return Py_XNewRef(self->iterator);
+}
+
+/* Return the next part of the application's body; NULL at its end, or with an exception. */
+static PyObject *
+next_chunk(Response *self)
+{
+    PyObject *iterator = iterator_of(self), *chunk = NULL;
+    if (iterator != NULL && Py_EnterRecursiveCall(" while a response is read") == 0) { /* two may be each other's bodies */
+        chunk = PyIter_Next(iterator);
+        Py_LeaveRecursiveCall();
+    }
+    Py_XDECREF(iterator);
+    return chunk;
 }
 
 static PyObject *
@@ -121,9 +141,7 @@ response_next(PyObject *op)
     if (self->is_read) {
         return NULL;
     }
-    PyObject *iterator = iterator_of(self);
-    PyObject *chunk = iterator == NULL ? NULL : PyIter_Next(iterator);
-    Py_XDECREF(iterator);
+    PyObject *chunk = next_chunk(self);
     if (chunk != NULL) {
         if (self->exchange.sent < 0 || exchange_count(&self->exchange, chunk) == 0) {
             return chunk;
@@ -144,8 +162,14 @@ response_next(PyObject *op)
 static Py_ssize_t
 response_length(PyObject *op)
 {
-    PyObject *body = ((Response *)op)->body;
-    return PyObject_Size(body == NULL ? Py_None : body);
+    if (Py_EnterRecursiveCall(" while the length of a response is asked for") != 0) {
+        return -1;
+    }
+    PyObject *body = response_get_body(op, NULL); /* held: its code may replace it */
+    Py_ssize_t length = PyObject_Size(body);
+    Py_DECREF(body);
+    Py_LeaveRecursiveCall();
+    return length;
 }
 
 static int
@@ -160,6 +184,24 @@ response_get_start_response(PyObject *op, void *Py_UNUSED(closure))
     return Py_NewRef(op);
 }
 
+static PyObject *
+bound_start_response(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return response_call((PyObject *)((Method *)op)->owner, args, nargsf, kwnames);
+}
+
+/* Set the body. An application that returned `start_response` gave no response, but a callable that cannot be read. */
+static int
+response_set_body(PyObject *op, PyObject *body, void *Py_UNUSED(closure))
+{
+    PyObject *given = body == op ? method_of((Exchange *)op, "start_response", bound_start_response) : Py_XNewRef(body);
+    if (given == NULL && body != NULL) {
+        return -1;
+    }
+    Py_XSETREF(((Response *)op)->body, given);
+    return 0;
+}
+
 static int
 response_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -169,6 +211,17 @@ response_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->body);
     Py_VISIT(self->iterator);
     return exchange_traverse(&self->exchange, visit, arg);
+}
+
+/* Drop what an application gave, through which a response may hold itself: a tuple with its `start_response`, say. */
+static int
+response_clear(PyObject *op)
+{
+    Response *self = (Response *)op;
+    Py_CLEAR(self->body);
+    Py_CLEAR(self->iterator);
+    Py_CLEAR(self->exchange.start);
+    return 0;
 }
 
 /* End the request of a response that nobody closed. */
@@ -213,7 +266,6 @@ static PyMemberDef response_members[] = {
     {"request", T_OBJECT, offsetof(Exchange, request), READONLY, NULL},
     {"context", T_OBJECT, offsetof(Exchange, context), 0, NULL},
     {"_own", T_OBJECT, offsetof(Exchange, own), 0, NULL},
-    {"body", T_OBJECT, offsetof(Response, body), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -222,6 +274,7 @@ static PyGetSetDef response_getset[] = {
     NAME("__name__", "start_response"),
     NAME("__qualname__", "start_response"),
     {"start_response", response_get_start_response, NULL, NULL, NULL},
+    {"body", response_get_body, response_set_body, NULL, NULL},
     {"_metrics", exchange_get_metrics, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -230,6 +283,7 @@ static PyType_Slot response_slots[] = {
     {Py_tp_dealloc, response_dealloc},
     {Py_tp_finalize, response_finalize},
     {Py_tp_traverse, response_traverse},
+    {Py_tp_clear, response_clear},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_iter, response_iter},
     {Py_tp_iternext, response_next},
