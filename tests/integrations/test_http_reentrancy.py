@@ -1,17 +1,21 @@
-"""Requests whose own objects run code, or hold each other, where nobody expects it: both engines do the same."""
+"""Requests whose objects are odd, run code, or hold each other, where nobody expects it: both engines do the same."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from http_driver import active, environ_of
+from http_driver import active, ended, environ_of, scope_of
 
 import tallymark as tm
+from tallymark.integrations.asgi import MetricsMiddleware as ASGIMetricsMiddleware
 from tallymark.integrations.wsgi import MetricsMiddleware
+
+END = {"type": "http.response.body", "body": b"end"}
 
 
 def server(*begun: Any) -> Callable[[bytes], object]:
@@ -112,4 +116,65 @@ def test_a_response_that_holds_itself_is_collected(registry: tm.Registry, body_o
     del response
     gc.collect()
     assert not [one for one in gc.get_objects() if type(one) is made]
+    assert active(registry) == 0
+
+
+# What `send` returns under ASGI
+
+
+class Delegates:
+    """Awaits another awaitable in the way of code that is older than `await`."""
+
+    def __init__(self, awaitable: Any) -> None:
+        self.awaitable = awaitable
+
+    def __await__(self) -> Any:
+        return (yield from self.awaitable.__await__())
+
+
+async def delegates(scope: Any, receive: Any, send: Any) -> None:
+    await send({"type": "http.response.start", "status": 200})
+    await Delegates(send(END))
+
+
+@types.coroutine
+def of_a_generator(message: Any) -> Iterator[int]:
+    yield 7
+
+
+async def of_now(message: Any) -> None:
+    pass
+
+
+def run(registry: tm.Registry, send: Any, app: Any = delegates) -> list[Any]:
+    """Run a request to its end; return what it waits for."""
+    return list(Delegates(ASGIMetricsMiddleware(app, registry=registry)(scope_of(), of_now, send)).__await__())
+
+
+def test_what_send_returns_can_be_delegated_to(registry: tm.Registry) -> None:
+    assert run(registry, of_now) == []
+    assert ended(registry) == {("GET", None, "200", None): 1}
+
+
+def test_a_server_whose_send_is_a_coroutine_of_a_generator(registry: tm.Registry) -> None:
+    assert run(registry, of_a_generator) == [7, 7]
+    assert ended(registry) == {("GET", None, "200", None): 1}
+
+
+def test_a_generator_is_no_coroutine(registry: tm.Registry) -> None:
+    def starts(message: Any) -> Any:
+        return of_now(message) if message is not END else (part for part in ())
+
+    with pytest.raises(TypeError, match="can't be used in 'await'"):
+        run(registry, starts)
+
+
+def test_a_server_whose_send_raises_what_ends_iterators(registry: tm.Registry) -> None:
+    def stops(message: Any) -> Any:
+        if message is END:
+            raise StopIteration
+        return of_now(message)
+
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        run(registry, stops)
     assert active(registry) == 0
