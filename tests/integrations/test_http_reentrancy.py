@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from http_driver import active, ended, environ_of, scope_of
+from http_driver import active, ended, environ_of, scope_of, sent
 
 import tallymark as tm
 from tallymark.integrations.asgi import MetricsMiddleware as ASGIMetricsMiddleware
@@ -178,3 +178,15 @@ def test_a_server_whose_send_raises_what_ends_iterators(registry: tm.Registry) -
     with pytest.raises(RuntimeError, match="raised StopIteration"):
         run(registry, stops)
     assert active(registry) == 0
+
+
+# What an application does before its response under WSGI
+
+
+def test_a_server_whose_start_response_returns_no_write(registry: tm.Registry) -> None:
+    def writes(environ: Any, start_response: Any) -> list[bytes]:
+        assert start_response("200 OK", [])(b"part") is None
+        return []
+
+    assert list(MetricsMiddleware(writes, registry=registry)(environ_of(), lambda *begun: None)) == []
+    assert sent(registry) == (1, 4)
