@@ -190,3 +190,21 @@ def test_a_server_whose_start_response_returns_no_write(registry: tm.Registry) -
 
     assert list(MetricsMiddleware(writes, registry=registry)(environ_of(), lambda *begun: None)) == []
     assert sent(registry) == (1, 4)
+
+
+def test_own_tags_are_not_asked_for_with_headers_alone(registry: tm.Registry) -> None:
+    asked: list[Any] = []
+
+    def tags(environ: Any, begun: Any) -> dict[str, str]:
+        asked.append(begun)
+        return {"own": "tag"}
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        with suppress(TypeError):
+            start_response("500 Oh", [], 7)  # no exc_info, so that nothing is noted after the headers
+        return []
+
+    response: Any = MetricsMiddleware(app, registry=registry, tags=tags)(environ_of(), server)
+    assert list(response) == []
+    assert asked == []
+    assert ended(registry) == {("GET", None, "500", "500"): 1}

@@ -259,10 +259,7 @@ exchange_get_metrics(PyObject *op, void *Py_UNUSED(closure))
 PyObject *
 exchange_own_tags(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    Exchange *self = (Exchange *)op;
-    if (self->own != NULL) {
-        return Py_NewRef(self->own);
-    }
+    const Exchange *self = (Exchange *)op;
     PyObject *metrics = exchange_get_metrics(op, NULL), *start = self->start == NULL ? Py_None : self->start;
     PyObject *made = PyObject_CallMethod(metrics, "own_tags", "OO", self->request, start);
     Py_DECREF(metrics);

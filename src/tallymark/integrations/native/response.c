@@ -252,11 +252,22 @@ response_dealloc(PyObject *op)
     spare_or_free(op, offsetof(State, responses));
 }
 
+/* Return the own tags that were asked for when the response began. */
+static PyObject *
+response_own_tags(PyObject *op, PyObject *ignored)
+{
+    const Exchange *self = (Exchange *)op;
+    if (self->start == NULL || self->start == Py_None) {
+        return exchange_own_tags(op, ignored);
+    }
+    return Py_NewRef(self->own == NULL ? Py_None : self->own);
+}
+
 static PyMethodDef response_methods[] = {
     {"finish", response_finish, METH_NOARGS, NULL},
     {"failed", response_failed, METH_O, NULL},
     {"close", response_close, METH_NOARGS, NULL},
-    {"own_tags", exchange_own_tags, METH_NOARGS, NULL},
+    {"own_tags", response_own_tags, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
