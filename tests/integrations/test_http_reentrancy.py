@@ -208,3 +208,63 @@ def test_own_tags_are_not_asked_for_with_headers_alone(registry: tm.Registry) ->
     assert list(response) == []
     assert asked == []
     assert ended(registry) == {("GET", None, "500", "500"): 1}
+
+
+# What is replaced while it is looked into
+
+
+def test_a_context_that_is_replaced_while_it_is_asked_to_run(registry: tm.Registry) -> None:
+    events: list[str] = []
+
+    class Context:
+        def __getattribute__(self, name: str) -> Any:
+            response.context = None
+            raise AttributeError(name)
+
+        def __getattr__(self, name: str) -> Any:
+            events.append(name)
+            return lambda call, value: call(value)
+
+        def __del__(self) -> None:
+            events.append("freed")
+
+    response: Any = MetricsMiddleware(answers, registry=registry)(environ_of(), server)
+    response.context = Context()
+    assert list(response) == [b"hello"]
+    assert events == ["run", "freed"]
+    assert ended(registry) == {("GET", None, "200", None): 1}
+
+
+def test_a_route_that_is_replaced_while_its_templates_are_looked_into(registry: tm.Registry) -> None:
+    events: list[str] = []
+
+    class Value:
+        def __del__(self) -> None:
+            events.append("freed")
+
+    class Endpoint:
+        def __hash__(self) -> int:
+            return hash(delegates)
+
+        def __eq__(self, other: object) -> bool:
+            middleware._begin.route = lambda scope: "/second"
+            events.append("replaced")
+            return False
+
+    class Route:
+        def __init__(self) -> None:
+            self.templates = {Endpoint(): Value()}
+
+        def __call__(self, scope: Any) -> str:
+            return "/first" if delegates in self.templates else "/second"
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["endpoint"] = delegates
+        await delegates(scope, receive, send)
+
+    middleware = ASGIMetricsMiddleware(app, registry=registry)
+    middleware._begin.route = Route()
+    list(Delegates(middleware(scope_of(), of_now, of_now)).__await__())
+    assert events[0] == "replaced"
+    assert events[-1] == "freed"
+    assert ended(registry) == {("GET", "/second", "200", None): 1}

@@ -208,7 +208,9 @@ record(PyObject *call, double value)
 static int
 record_in(PyObject *context, PyObject *call, double value)
 {
+    Py_INCREF(context); /* code that is asked for its `run` may replace it */
     PyObject *returned = PyObject_CallMethod(context, "run", "Od", call, value);
+    Py_DECREF(context);
     Py_XDECREF(returned);
     return returned == NULL ? -1 : 0;
 }
