@@ -58,7 +58,7 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
     yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
     yield [*pytest, "-m", "not slow", "tests/bench/test_instructions.py"]
-    http = ("asgi", "attacks", "exemplars", "in_c", "objects", "routes", "sends", "wsgi")
+    http = ("asgi", "attacks", "exemplars", "in_c", "objects", "reentrancy", "routes", "sends", "wsgi")
     yield [*pytest, "-m", "not slow", *(f"tests/integrations/test_http_{one}.py" for one in http)]
     yield [*pytest, "--timeout=300", "--deselect=tests/processes/test_shared.py::test_nothing_is_allocated", "tests/processes"]
 

@@ -82,6 +82,41 @@ for _ in range(5):
     gc.collect()
 """
 
+TYPES_FIRST = """
+import gc, sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from tallymark.integrations import _exchanges as known
+
+def load():
+    loader = ExtensionFileLoader(known.__name__, known.__file__)
+    module = module_from_spec(spec_from_file_location(known.__name__, known.__file__, loader=loader))
+    loader.exec_module(module)
+    return module
+
+class Metrics:
+    notes_more, lines = False, {}
+
+def ignore(*given):
+    pass
+
+def types_of(module):
+    line = module.LineFields()
+    line.begin = line.end = ignore
+    line.known = {"": {None: {None: (ignore, ignore, ignore)}}}
+    requests = module.Requests(ignore, lambda scope: line, ignore, ignore, ignore, ignore)
+    request = requests(Metrics(), {"type": "http"}, ignore, ignore)
+    method = request.receive
+    request.finish()
+    return [type(method), type(request)]  # through which alone the module is found, so that they are collected before it
+
+for _ in range(20):
+    types = types_of(load())
+    gc.collect()
+    types.clear()
+    gc.collect()
+"""
+
 
 def check(program: str, *options: str) -> None:
     done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, timeout=100, check=False)
@@ -95,6 +130,11 @@ def test_requests_that_are_under_way_at_exit() -> None:
 
 def test_modules_that_are_loaded_again_while_requests_are_under_way() -> None:
     check(f"USE = {USE!r}\n{AGAIN}", "-X", "dev")
+
+
+def test_types_that_are_collected_before_their_module() -> None:
+    """What is kept for reuse is freed with the module, and no longer by what its type tells, which may be gone."""
+    check(TYPES_FIRST, "-X", "dev")
 
 
 @pytest.mark.parametrize("isolated", [False, True])

@@ -47,10 +47,11 @@ class Response(Exchange):
     def __init__(
         self, metrics: HTTPMetrics, line: Line, route: RouteOf, environ: WSGIEnvironment, start_response: StartResponse
     ) -> None:
+        received = told_size(environ.get("CONTENT_LENGTH"), is_chunked=bool(environ.get("HTTP_TRANSFER_ENCODING")))
         super().__init__(metrics, line)
         self.request = environ
         self.body = None
-        self.received = told_size(environ.get("CONTENT_LENGTH"), is_chunked=bool(environ.get("HTTP_TRANSFER_ENCODING")))
+        self.received = received
         self._find_route = route
         self._start_response = start_response
         self._start = self._own = self._write = None

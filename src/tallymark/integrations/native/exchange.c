@@ -208,7 +208,9 @@ record(PyObject *call, double value)
 static int
 record_in(PyObject *context, PyObject *call, double value)
 {
+    Py_INCREF(context); /* code that is asked for its `run` may replace it */
     PyObject *returned = PyObject_CallMethod(context, "run", "Od", call, value);
+    Py_DECREF(context);
     Py_XDECREF(returned);
     return returned == NULL ? -1 : 0;
 }
@@ -259,10 +261,7 @@ exchange_get_metrics(PyObject *op, void *Py_UNUSED(closure))
 PyObject *
 exchange_own_tags(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    Exchange *self = (Exchange *)op;
-    if (self->own != NULL) {
-        return Py_NewRef(self->own);
-    }
+    const Exchange *self = (Exchange *)op;
     PyObject *metrics = exchange_get_metrics(op, NULL), *start = self->start == NULL ? Py_None : self->start;
     PyObject *made = PyObject_CallMethod(metrics, "own_tags", "OO", self->request, start);
     Py_DECREF(metrics);

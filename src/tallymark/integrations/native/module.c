@@ -70,7 +70,9 @@ static void
 free_spares(Spares *spares)
 {
     while (spares->n > 0) {
-        PyObject_GC_Del(spares->kept[--spares->n]);
+        PyObject *op = spares->kept[--spares->n];
+        Py_SET_TYPE(op, &PyList_Type); /* by which it is told how it was allocated: as a list; its own type may be gone */
+        PyObject_GC_Del(op);
     }
 }
 

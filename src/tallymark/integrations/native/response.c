@@ -101,17 +101,37 @@ note_read(Response *self)
     return exchange_finish(exchange, 0);
 }
 
+static PyObject *
+response_get_body(PyObject *op, void *Py_UNUSED(closure))
+{
+    PyObject *body = ((Response *)op)->body;
+    return Py_NewRef(body == NULL ? Py_None : body);
+}
+
 /* Return the iterator of the application's body: a new reference. */
 static PyObject *
 iterator_of(Response *self)
 {
     if (self->iterator == NULL) {
-        PyObject *body = Py_NewRef(self->body == NULL ? Py_None : self->body); /* its code may replace it */
+        PyObject *body = response_get_body((PyObject *)self, NULL); /* held: its code may replace it */
         PyObject *iterator = PyObject_GetIter(body);
         Py_DECREF(body);
         Py_XSETREF(self->iterator, iterator);
     }
     return Py_XNewRef(self->iterator);
+}
+
+/* Return the next part of the application's body; NULL at its end, or with an exception. */
+static PyObject *
+next_chunk(Response *self)
+{
+    PyObject *iterator = iterator_of(self), *chunk = NULL;
+    if (iterator != NULL && Py_EnterRecursiveCall(" while a response is read") == 0) { /* two may be each other's bodies */
+        chunk = PyIter_Next(iterator);
+        Py_LeaveRecursiveCall();
+    }
+    Py_XDECREF(iterator);
+    return chunk;
 }
 
 static PyObject *
@@ -121,9 +141,7 @@ response_next(PyObject *op)
     if (self->is_read) {
         return NULL;
     }
-    PyObject *iterator = iterator_of(self);
-    PyObject *chunk = iterator == NULL ? NULL : PyIter_Next(iterator);
-    Py_XDECREF(iterator);
+    PyObject *chunk = next_chunk(self);
     if (chunk != NULL) {
         if (self->exchange.sent < 0 || exchange_count(&self->exchange, chunk) == 0) {
             return chunk;
@@ -144,8 +162,14 @@ response_next(PyObject *op)
 static Py_ssize_t
 response_length(PyObject *op)
 {
-    PyObject *body = ((Response *)op)->body;
-    return PyObject_Size(body == NULL ? Py_None : body);
+    if (Py_EnterRecursiveCall(" while the length of a response is asked for") != 0) {
+        return -1;
+    }
+    PyObject *body = response_get_body(op, NULL); /* held: its code may replace it */
+    Py_ssize_t length = PyObject_Size(body);
+    Py_DECREF(body);
+    Py_LeaveRecursiveCall();
+    return length;
 }
 
 static int
@@ -160,6 +184,24 @@ response_get_start_response(PyObject *op, void *Py_UNUSED(closure))
     return Py_NewRef(op);
 }
 
+static PyObject *
+bound_start_response(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return response_call((PyObject *)((Method *)op)->owner, args, nargsf, kwnames);
+}
+
+/* Set the body. An application that returned `start_response` gave no response, but a callable that cannot be read. */
+static int
+response_set_body(PyObject *op, PyObject *body, void *Py_UNUSED(closure))
+{
+    PyObject *given = body == op ? method_of((Exchange *)op, "start_response", bound_start_response) : Py_XNewRef(body);
+    if (given == NULL && body != NULL) {
+        return -1;
+    }
+    Py_XSETREF(((Response *)op)->body, given);
+    return 0;
+}
+
 static int
 response_traverse(PyObject *op, visitproc visit, void *arg)
 {
@@ -169,6 +211,17 @@ response_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(self->body);
     Py_VISIT(self->iterator);
     return exchange_traverse(&self->exchange, visit, arg);
+}
+
+/* Drop what an application gave, through which a response may hold itself: a tuple with its `start_response`, say. */
+static int
+response_clear(PyObject *op)
+{
+    Response *self = (Response *)op;
+    Py_CLEAR(self->body);
+    Py_CLEAR(self->iterator);
+    Py_CLEAR(self->exchange.start);
+    return 0;
 }
 
 /* End the request of a response that nobody closed. */
@@ -199,11 +252,22 @@ response_dealloc(PyObject *op)
     spare_or_free(op, offsetof(State, responses));
 }
 
+/* Return the own tags that were asked for when the response began. */
+static PyObject *
+response_own_tags(PyObject *op, PyObject *ignored)
+{
+    const Exchange *self = (Exchange *)op;
+    if (self->start == NULL || self->start == Py_None) {
+        return exchange_own_tags(op, ignored);
+    }
+    return Py_NewRef(self->own == NULL ? Py_None : self->own);
+}
+
 static PyMethodDef response_methods[] = {
     {"finish", response_finish, METH_NOARGS, NULL},
     {"failed", response_failed, METH_O, NULL},
     {"close", response_close, METH_NOARGS, NULL},
-    {"own_tags", exchange_own_tags, METH_NOARGS, NULL},
+    {"own_tags", response_own_tags, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
@@ -213,7 +277,6 @@ static PyMemberDef response_members[] = {
     {"request", T_OBJECT, offsetof(Exchange, request), READONLY, NULL},
     {"context", T_OBJECT, offsetof(Exchange, context), 0, NULL},
     {"_own", T_OBJECT, offsetof(Exchange, own), 0, NULL},
-    {"body", T_OBJECT, offsetof(Response, body), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -222,6 +285,7 @@ static PyGetSetDef response_getset[] = {
     NAME("__name__", "start_response"),
     NAME("__qualname__", "start_response"),
     {"start_response", response_get_start_response, NULL, NULL, NULL},
+    {"body", response_get_body, response_set_body, NULL, NULL},
     {"_metrics", exchange_get_metrics, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -230,6 +294,7 @@ static PyType_Slot response_slots[] = {
     {Py_tp_dealloc, response_dealloc},
     {Py_tp_finalize, response_finalize},
     {Py_tp_traverse, response_traverse},
+    {Py_tp_clear, response_clear},
     {Py_tp_call, PyVectorcall_Call},
     {Py_tp_iter, response_iter},
     {Py_tp_iternext, response_next},
@@ -274,11 +339,26 @@ told_size(PyObject *length, PyObject *coding)
     return size;
 }
 
+/* Set `size` to that of a request's body, or NOT_KNOWN: 0, or -1 with an exception. */
+static int
+read_size(PyObject *environ, PyObject **texts, Py_ssize_t *size)
+{
+    PyObject *length = Py_XNewRef(PyDict_GetItemWithError(environ, texts[CONTENT_LENGTH]));
+    /* Held: other keys of an environ may have code that compares them, and changes it. */
+    PyObject *coding = PyErr_Occurred() ? NULL : PyDict_GetItemWithError(environ, texts[TRANSFER_ENCODING]);
+    int result = PyErr_Occurred() ? -1 : 0;
+    *size = result < 0 ? NOT_KNOWN : told_size(length, coding);
+    Py_XDECREF(length);
+    return result;
+}
+
 static PyObject *
 response_of(Recorder *recorder, Line *line_steal, PyObject *environ, PyObject *start_response)
 {
     State *state = recorder->state;
-    Response *self = line_steal == NULL ? NULL : (Response *)spare_or_new(&state->responses, state->response_type);
+    Py_ssize_t received = NOT_KNOWN;
+    int is_known = line_steal != NULL && read_size(environ, state->texts, &received) == 0;
+    Response *self = is_known ? (Response *)spare_or_new(&state->responses, state->response_type) : NULL;
     if (self == NULL) {
         Py_XDECREF(line_steal);
         return NULL;
@@ -288,8 +368,7 @@ response_of(Recorder *recorder, Line *line_steal, PyObject *environ, PyObject *s
     self->write = self->body = self->iterator = NULL;
     self->is_read = 0;
     int begun = exchange_begin(&self->exchange, recorder, line_steal, environ);
-    PyObject *length = PyDict_GetItemWithError(environ, state->texts[CONTENT_LENGTH]);
-    self->exchange.received = told_size(length, PyDict_GetItemWithError(environ, state->texts[TRANSFER_ENCODING]));
+    self->exchange.received = received;
     PyObject_GC_Track(self);
     if (begun < 0) {
         Py_CLEAR(self);

@@ -10,7 +10,12 @@ template_of_endpoint(const Recorder *self, PyObject *scope)
     if (endpoint == NULL || !PyFunction_Check(endpoint)) {
         return NULL;
     }
-    return Py_XNewRef(PyDict_GetItemWithError(self->templates, endpoint)); /* a function is compared by its identity */
+    /* Held: a function is compared by its identity, but what it is compared with may be code that replaces them. */
+    PyObject *templates = Py_NewRef(self->templates), *held = Py_NewRef(endpoint);
+    PyObject *found = Py_XNewRef(PyDict_GetItemWithError(templates, held));
+    Py_DECREF(held);
+    Py_DECREF(templates);
+    return found;
 }
 
 /* Return the attribute of an object; NULL without an exception if that is None, or cannot be read. Steals; NULL passes on. */

@@ -31,11 +31,21 @@ sending_of(Request *request, PyObject *message, int is_last)
     return (PyObject *)self;
 }
 
+/* Return 1 for a coroutine; also for the generator of a function that `types.coroutine` made one. */
+static int
+is_coroutine(PyObject *object)
+{
+    PyObject *code = PyGen_CheckExact(object) ? PyObject_GetAttrString(object, "gi_code") : NULL;
+    int is_one = code != NULL && (((PyCodeObject *)code)->co_flags & CO_ITERABLE_COROUTINE) != 0;
+    Py_XDECREF(code);
+    return is_one || PyCoro_CheckExact(object);
+}
+
 /* Return the iterator of what can be awaited. Steals; NULL passes on. */
 static PyObject *
 iterator_of(PyObject *awaitable_steal)
 {
-    if (awaitable_steal == NULL || PyCoro_CheckExact(awaitable_steal)) {
+    if (awaitable_steal == NULL || is_coroutine(awaitable_steal)) {
         return awaitable_steal;
     }
     const PyAsyncMethods *methods = Py_TYPE(awaitable_steal)->tp_as_async;
@@ -121,6 +131,9 @@ after_step(Sending *self, PySendResult step, PyObject **result)
     *result = NULL;
     if (PyErr_ExceptionMatches(PyExc_OSError)) { /* the client has gone */
         finish_for_error(exchange);
+    }
+    else if (PyErr_ExceptionMatches(PyExc_StopIteration)) { /* of a function, not of what was awaited; it would end who awaits */
+        PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
     }
     return PYGEN_ERROR;
 }
@@ -366,6 +379,7 @@ static PyType_Slot sending_slots[] = {
     {Py_tp_dealloc, sending_dealloc},
     {Py_tp_finalize, sending_finalize},
     {Py_tp_traverse, sending_traverse},
+    {Py_tp_iter, PyObject_SelfIter}, /* what `__await__` returns is given to `yield from` */
     {Py_tp_iternext, sending_next},
     {Py_am_await, PyObject_SelfIter},
     {Py_am_send, sending_step},

@@ -115,7 +115,7 @@ response_write(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwn
     if (self->exchange.sent >= 0 && exchange_count(&self->exchange, args[0]) < 0) {
         return NULL;
     }
-    if (self->write == NULL) {
+    if (self->write == NULL || self->write == Py_None) { /* a server without one */
         Py_RETURN_NONE;
     }
     PyObject *write = Py_NewRef(self->write);
