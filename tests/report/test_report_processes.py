@@ -320,6 +320,52 @@ print(done.stdout, done.stderr, file=sys.stderr if done.returncode or "end" not 
     assert total(server.taken, "jobs") == 125
 
 
+def test_a_greenlet_that_a_fork_met_amid_a_report_sends_nothing_in_the_child(server: FailingServer) -> None:
+    """gevent's greenlets go on in a forked child, with the parent's request and its connection."""
+    pytest.importorskip("gevent")
+    done = run(
+        server,
+        """
+import subprocess
+program = '''
+from gevent import monkey
+monkey.patch_all()
+import gevent, os, sys
+sys.path.insert(0, sys.argv[1])
+import tallymark as tm
+from http_backend import HTTPBackend
+class Slow(HTTPBackend):
+    sends = 0
+    def send(self, parts, deadline):
+        self.sends += 1
+        gevent.sleep(0.2)
+        return super().send(parts, deadline)
+registry = tm.Registry()
+jobs = registry.counter("jobs")
+backend = Slow(sys.argv[2])
+reporter = tm.report_to(backend, 60, registry)
+jobs.inc(20)
+gevent.spawn(reporter.report)
+while not backend.sends:
+    gevent.sleep(0.01)
+pid = os.fork()
+jobs.inc(5 if pid else 100)
+gevent.sleep(0.5)
+assert reporter.flush(10), "flush"
+if pid == 0:
+    os._exit(0 if reporter.close() else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+print("end")
+'''
+command = [sys.executable, "-c", program, sys.path[0], backend._address.url]
+done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+print(done.stdout, done.stderr, file=sys.stderr if done.returncode or "end" not in done.stdout or done.stderr else sys.stdout)
+""",
+    )
+    assert done.stderr == ""
+    assert total(server.taken, "jobs") == 125
+
+
 @pytest.mark.parametrize("temporality", ["delta", "cumulative"])
 @pytest.mark.parametrize("shared", ["False", "True"])
 def test_the_thread_imports_nothing(shared: str, temporality: str, server: FailingServer) -> None:

@@ -76,39 +76,48 @@ class HTTPClient:
         """
         fields = {**self._fields, **{name.title(): value for name, value in headers.items()}}
         try:
-            if self._socket is not None:
-                try:
-                    return self._ask(method, target, body, fields, deadline)
-                except (ConnectionError, HTTPException):
-                    self.close()
-            return self._ask(method, target, body, fields, deadline)
+            kept = self._kept()
+            if kept is not None:
+                with suppress(ConnectionError, HTTPException):
+                    return self._ask(kept, method, target, body, fields, deadline)
+            self._socket = connect(self.address, deadline, self._tls)
+            return self._ask(self._socket, method, target, body, fields, deadline)
         except TimeoutError:
-            self.close()
             raise ClientError(f"{self.address.url} has not answered in time; is it overloaded?") from None
         except (OSError, HTTPException, ValueError) as error:  # http.client raises ValueError for some broken answers
-            self.close()
             raise ClientError(f"{self.address.url} {trouble(self.address, error)}") from error
-        except BaseException:
-            self.close()
-            raise
 
-    def _ask(self, method: str, target: str, body: bytes, fields: dict[str, str], deadline: Deadline) -> Answer:
+    def _kept(self) -> socket.socket | None:
+        """Return the connection, if it can be used again."""
         if self._socket is not None and has_arrived(self._socket):  # it was closed, or says something that was not asked for
             self.close()
-        if self._socket is None:
-            self._socket = connect(self.address, deadline, self._tls)
-        with exchange(self._socket, self.address.host, method, target, body, fields, deadline) as response:
-            return self._read(response)
+        return self._socket
 
-    def _read(self, response: HTTPResponse) -> Answer:
+    def _ask(
+        self, sock: socket.socket, method: str, target: str, body: bytes, fields: dict[str, str], deadline: Deadline
+    ) -> Answer:
+        try:
+            with exchange(sock, self.address.host, method, target, body, fields, deadline) as response:
+                return self._read(sock, response)
+        except BaseException:
+            self._drop(sock)
+            raise
+
+    def _read(self, sock: socket.socket, response: HTTPResponse) -> Answer:
         body, length = bytearray(_LONGEST_ANSWER), 0
         is_whole = False
         with suppress(OSError, HTTPException, ValueError):  # the status is known, and tells what matters
             length = response.readinto(body)  # `read` takes all that comes for a chunk whose length is below 0
             is_whole = response.isclosed()
         if response.will_close or not is_whole:  # what was not read would be taken for the next answer
-            self.close()
+            self._drop(sock)
         return Answer(response.status, response.headers, bytes(body[:length]))
+
+    def _drop(self, sock: socket.socket) -> None:
+        """Close a connection, which need not be the present one: in a forked child, a greenlet of gevent's goes on with it."""
+        if self._socket is sock:
+            self._socket = None
+        sock.close()
 
     def close(self) -> None:
         """Close the connection. It may be called again, and in a forked child, where the parent's stays open."""

@@ -71,6 +71,7 @@ class Delivery:
         self._backoff = Backoff(random=random)
         self._most_bytes = backend.most_bytes
         self._too_full = 0
+        self._is_abandoned = False
         self._leaving = Leaving(registry, most_waiting) if self._deltas else None
         self._clock = clock
 
@@ -181,7 +182,8 @@ class Delivery:
             while self.outbox and self._send_first(limit) and not stops():
                 pass
         finally:
-            self.health.waits(self.outbox.memory)
+            if not self._is_abandoned:
+                self.health.waits(self.outbox.memory)
         return not self.outbox
 
     def _send_first(self, limit: Callable[[], Deadline]) -> bool:
@@ -190,21 +192,29 @@ class Delivery:
         deadline = limit()
         try:
             sent = self.backend.send(request.parts, deadline)
-        except TooLargeError as error:
-            self._split(request, error)
-            return True
-        except (SendError, OSError) as error:
-            return self._failed(error, error.again if isinstance(error, SendError) else True)
         except BaseException as error:
             if _ends_thread(error):
                 raise
-            return self._failed(error, False)
+            return not self._is_abandoned and self._not_sent(request, error)
+        if self._is_abandoned:
+            return False
         self.health.sent(sent if type(sent) is int and sent >= 0 else request.size)
         self._backoff.succeeded()
         self.next_try = 0.0
         self._condition.works()
         self._settle(self.outbox.pop())
         return True
+
+    def _not_sent(self, request: Request, error: BaseException) -> bool:
+        match error:
+            case TooLargeError():
+                self._split(request, error)
+                return True
+            case SendError():
+                return self._failed(error, error.again)
+            case OSError():
+                return self._failed(error, True)
+        return self._failed(error, False)
 
     def _split(self, request: Request, error: TooLargeError) -> None:
         if len(request.parts) > 1:
@@ -251,10 +261,14 @@ class Delivery:
             self.health.count("dropped")
         self.outbox.clear()
         self.health.waits(0)
-        self.abandon()
+        self._release()
 
     def abandon(self) -> None:
-        """Let go of everything, without a word: what waits is another process'."""
+        """In a forked child: let go of everything, without a word. A greenlet of gevent's may be in the midst of `send`."""
+        self._is_abandoned = True
+        self._release()
+
+    def _release(self) -> None:
         if self._leaving is not None:
             self._leaving.end()
         try:

@@ -101,6 +101,7 @@ class Rounds:
     def abandon(self) -> None:
         """In a forked child: leave all to other rounds. A greenlet of gevent's goes on there, and sleeps for ever."""
         self._is_abandoned = True
+        self.hurry(0.0)
         self._forked()
 
     # In the thread
