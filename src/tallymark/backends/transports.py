@@ -10,9 +10,10 @@ import errno
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tallymark.client.deadline import DeadlineSocket
+from tallymark.client.lookup import lookup
 from tallymark.report.errors import SendError
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _open(address: SocketAddress, deadline: Deadline) -> socket.socket:
     kind = socket.SOCK_STREAM if address.is_stream else socket.SOCK_DGRAM
     if address.path:
         return _connected(socket.AF_UNIX, kind, address.path, deadline, address.is_stream)
-    found = socket.getaddrinfo(address.host, address.port, type=kind)
+    found = _found(address, deadline)
     # Over UDP, nobody tells that the first address is the wrong one; and most servers of StatsD listen to IPv4 alone.
     found.sort(key=lambda one: one[0] != socket.AF_INET)
     trouble: OSError | None = None
@@ -151,6 +152,13 @@ def _open(address: SocketAddress, deadline: Deadline) -> socket.socket:
         except OSError as error:
             trouble = trouble or error
     raise trouble or OSError(errno.EADDRNOTAVAIL, "its name has no address")
+
+
+def _found(address: SocketAddress, deadline: Deadline) -> list[Any]:
+    try:
+        return list(lookup(address.host, address.port, deadline))
+    except TimeoutError:
+        raise socket.gaierror(socket.EAI_AGAIN, "not known in time") from None
 
 
 def _connected(family: int, kind: int, where: object, deadline: Deadline, is_stream: bool) -> socket.socket:
