@@ -260,6 +260,11 @@ def test_the_exporter_for_prometheus_serves(configured: Any) -> None:
     assert found.started == (f"serving http://127.0.0.1:{port}/metrics",)
 
 
+def test_what_it_cannot_serve_is_told_of_the_variable_that_asked_for_it(configured: Any) -> None:
+    (problem,) = configured(OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_HOST="nowhere.invalid").problems
+    assert problem.startswith("OTEL_METRICS_EXPORTER: prometheus cannot be followed: ")
+
+
 def test_our_own_variable_for_serving_wins(configured: Any) -> None:
     assert configured(OTEL_METRICS_EXPORTER="prometheus", TALLYMARK_SERVE="off").started == ()
 

@@ -127,7 +127,8 @@ class _Starter:
         made = Configuration(self._registry)
         try:
             self._measure()
-            self._try("TALLYMARK_SERVE", lambda: self._serve(made))
+            is_ours = "serve" in self._asked
+            self._try("TALLYMARK_SERVE" if is_ours else "OTEL_METRICS_EXPORTER: prometheus", lambda: self._serve(made))
             for asked in backends:
                 self._try("TALLYMARK_REPORT", lambda asked=asked: self._report(made, asked))  # type: ignore[misc]
         except BaseException:
