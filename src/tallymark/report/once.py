@@ -31,7 +31,7 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
         tm.report_once(Pushgateway("http://127.0.0.1:9091", job="nightly"))
 
     A backend of deltas is told everything that it was not told yet. Where nobody answers, as with UDP, it has arrived when it
-    was sent.
+    was sent; and what failed there is not told again, by another call either.
 
     Args:
         backend: where to report to.
@@ -69,7 +69,7 @@ def _report(backend: Backend, registry: Registry, deadline: Deadline) -> str:
             trouble = _send_all(delivery, deadline)
         finally:
             delivery.close()
-        if trouble:
+        if trouble and backend.at_least_once:  # else some of it may have arrived, and must not be told again
             base.snapshot = before
         return trouble
     finally:
