@@ -228,10 +228,16 @@ def test_certificates_are_served_with(configured: Any, tmp_path: Path) -> None:
 
 
 def test_an_endpoint_alone_asks_for_otlp(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://elsewhere.invalid:9")
     found = configured(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_METRIC_EXPORT_INTERVAL="5000")
     assert found.started == ("reporting to otlp http://127.0.0.1:9/v1/metrics every 5 s",)
     assert configured(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") is found
+
+
+def test_a_url_of_otlp_takes_the_rest_from_the_same_variables(configured: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "cumulative")
+    found = configured(TALLYMARK_REPORT="otlp+http://127.0.0.1:9", OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE="delta")
+    assert [reporter.backend.temporality for reporter in found.reporters] == ["delta"]
 
 
 def test_the_sdk_that_is_disabled_asks_for_nothing(configured: Any, tmp_path: Path) -> None:
@@ -254,6 +260,11 @@ def test_the_exporter_for_prometheus_serves(configured: Any) -> None:
     assert found.started == (f"serving http://127.0.0.1:{port}/metrics",)
 
 
+def test_what_it_cannot_serve_is_told_of_the_variable_that_asked_for_it(configured: Any) -> None:
+    (problem,) = configured(OTEL_METRICS_EXPORTER="prometheus", OTEL_EXPORTER_PROMETHEUS_HOST="nowhere.invalid").problems
+    assert problem.startswith("OTEL_METRICS_EXPORTER: prometheus cannot be followed: ")
+
+
 def test_our_own_variable_for_serving_wins(configured: Any) -> None:
     assert configured(OTEL_METRICS_EXPORTER="prometheus", TALLYMARK_SERVE="off").started == ()
 
@@ -267,10 +278,9 @@ def test_the_console_gets_lines_of_json(configured: Any, registry: tm.Registry, 
 
 
 def test_host_tags_are_on_reports_but_not_on_otlp(configured: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "staging")
-    found = configured(
-        TALLYMARK_HOST_TAGS="true", TALLYMARK_TAGS="team=a", TALLYMARK_REPORT=f"jsonl://{tmp_path}/x, otlp+http://127.0.0.1:9"
-    )
+    monkeypatch.setenv("ENVIRONMENT", "elsewhere")
+    report = f"jsonl://{tmp_path}/x, otlp+http://127.0.0.1:9"
+    found = configured(TALLYMARK_HOST_TAGS="true", TALLYMARK_TAGS="team=a", TALLYMARK_REPORT=report, ENVIRONMENT="staging")
     lines, otlp = found.reporters
     assert lines.backend.tags.items() >= {"team": "a", "environment": "staging"}.items()
     assert otlp.backend.tags == {"team": "a"}

@@ -26,6 +26,7 @@ from failing_server import (
 from http_backend import HTTPBackend, total
 
 import tallymark as tm
+from tallymark.backends import Pushgateway, StatsD
 from tallymark.report import delivery
 
 
@@ -242,3 +243,22 @@ def test_secrets_are_in_no_message(server: FailingServer, registry: tm.Registry,
         assert "hunter2" not in text
         assert "s3cret" not in text
     assert b"Authorization: Basic" in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        (lambda port: HTTPBackend(f"http://127.0.0.1:{port}/a?b"), "it cannot be reached: nobody listens there"),
+        (lambda port: Pushgateway(f"http://127.0.0.1:{port}", job="j"), "it cannot be reached: nobody listens there"),
+        (lambda port: StatsD(f"127.0.0.1:{port}"), "what was sent is dropped: it cannot be reached: nobody listens there"),
+    ],
+)
+def test_an_address_is_told_once(backend: Any, words: str, registry: tm.Registry, caplog: pytest.LogCaptureFixture) -> None:
+    registry.counter("jobs").inc()
+    made = backend(refusing_port())
+    with pytest.raises(tm.ReportError) as raised:
+        tm.report_once(made, registry, timeout=0.2)
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{made.kind} {made.address}: reports do not arrive: {words}")
+    assert record.getMessage().endswith("right? This is logged again when they do")
+    assert str(raised.value).startswith(f"{made.kind} {made.address}: the report did not arrive within 0.2 s: {words}")

@@ -128,3 +128,22 @@ def test_while_another_process_reports_a_shared_registry_it_waits(tmp_path: Path
 def test_a_wrong_argument_is_named(arguments: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         tm.report_once(**{"backend": RecordingBackend(), **arguments})
+
+
+@pytest.mark.parametrize(("answers", "told"), [(True, 2), (False, 1)])
+def test_what_failed_is_told_again_only_where_somebody_answers(answers: bool, told: int, registry: tm.Registry) -> None:
+    backend = RecordingBackend("delta")
+    backend.most_bytes = 1
+    backend.at_least_once = answers  # type: ignore[misc]
+    for name in ("a", "b"):
+        registry.counter(name).inc()
+
+    def fail_the_second(body: bytes) -> None:
+        if backend.attempts == 2:
+            raise SendError("it is gone", again=False)
+
+    backend.before = fail_the_second
+    with pytest.raises(tm.ReportError, match="it is gone"):
+        tm.report_once(backend, registry)
+    tm.report_once(backend, registry)
+    assert backend.total("a") == told

@@ -177,3 +177,12 @@ def test_a_null_registry_reports_nothing(backend: RecordingBackend) -> None:
     with tm.report_to(backend, 60, registry) as reporter:
         assert reporter.report() is True
     assert backend.attempts == 0
+
+
+@pytest.mark.parametrize("timeout", [1e10, 1e300, 10**400])
+def test_any_time_may_be_waited(timeout: float, registry: tm.Registry, backend: RecordingBackend) -> None:
+    registry.counter("jobs").inc()
+    with tm.report_to(backend, timeout, registry) as reporter:
+        assert reporter.flush(timeout) is True
+        assert reporter.close(timeout) is True
+    tm.report_once(backend, registry, timeout=timeout)

@@ -294,3 +294,16 @@ def test_after_a_success_nothing_waits_for_an_earlier_failure(world: World, regi
     member.tries = True
     world.until(1051)
     assert world.log.count("a") == 1 + 2 + 3
+
+
+@pytest.mark.parametrize("how", ["it is lost", "it was refused"])
+def test_a_flush_ends_when_there_is_nothing_left_to_send(how: str, world: World, registry: tm.Registry) -> None:
+    member = world.add("a", 10, registry)
+    backend: Any = member.delivery.backend  # type: ignore[union-attr]
+    backend.at_least_once = how == "it was refused"
+    backend.before = lambda body: (_ for _ in ()).throw(SendError("no", again=how == "it is lost"))
+    order = Order("flush", member, world.now + 1000.0)
+    world.rounds.ask(order)
+    world.rounds._receive(0.0)
+    world.rounds.do_due()
+    assert (member.orders, order.wait(lambda: world.now + 1000.0), order.result) == ([], False, False)

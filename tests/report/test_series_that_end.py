@@ -12,6 +12,7 @@ import pytest
 from recording_backend import RecordingBackend
 
 import tallymark as tm
+from tallymark.metric.departures import numbered
 from tallymark.report.errors import SendError
 
 
@@ -129,3 +130,22 @@ def test_nothing_is_missed_whoever_reads(shared: bool, engine: Any, backend: Rec
         is_up = True
         assert reporter.flush(60) is True
     assert sum(row["value"] for row in backend.rows() if row["name"] == "jobs") == sum(recorded)
+
+
+def test_series_that_end_together_are_looked_up_together(
+    registry: tm.Registry, backend: RecordingBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To look each up alone among all that there are would take minutes, where thousands of 100,000 end."""
+    looked_up: list[object] = []
+    monkeypatch.setattr("tallymark.report.leaving.numbered", lambda data: looked_up.append(data) or numbered(data))
+    with tm.report_to(backend, 60, registry) as reporter:
+        record_all(registry, "stays")
+        assert reporter.report() is True
+        for tag in ("a", "b", "c", "a", "a", "b"):
+            record_all(registry, tag)
+            for metric in (registry.counter("jobs"), registry.histogram("sizes"), registry.timer("spans")):
+                metric.with_tags(tag=tag).remove()
+        assert reporter.report() is True
+    assert len(looked_up) == 3 * 3
+    for tag, times in (("a", 3), ("b", 2), ("c", 1), ("stays", 1)):
+        assert [backend.total(name, tag=tag) for name in ("jobs", "sizes", "spans")] == [3 * times, times, times]

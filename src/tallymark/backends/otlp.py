@@ -55,6 +55,7 @@ class OTLP(Backend):
         include: globs of names; only these metrics are sent. Empty: all.
         exclude: globs of names; these are not sent.
         tags: for all series; a series' own win.
+        environ: the variables to use, instead of `os.environ`.
 
     Attributes:
         rejected_points: data points that the server told it did not take, of requests that it took.
@@ -87,9 +88,11 @@ class OTLP(Backend):
         include: Iterable[str] = (),
         exclude: Iterable[str] = (),
         tags: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(prefix=prefix, include=include, exclude=exclude, tags=tags)
-        variables = Variables(os.environ)
+        environ = os.environ if environ is None else environ
+        variables = Variables(environ)
         self.protocol = _chosen("protocol", protocol, PROTOCOLS, variables.protocol)
         chosen = _chosen("temporality", temporality, ("cumulative", "delta"), variables.temporality)
         self.temporality = cast("Literal['cumulative', 'delta']", chosen)
@@ -101,7 +104,7 @@ class OTLP(Backend):
         self._certificates = Certificates.of(
             {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
         )
-        self._identity = Identity(resource or {}, os.environ)
+        self._identity = Identity(resource or {}, environ)
         self.rejected_points = 0
         self._target: dict[str, str] = {}
         self._logged = ""

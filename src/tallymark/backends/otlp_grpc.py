@@ -6,6 +6,8 @@ Source: https://opentelemetry.io/docs/specs/otlp/, section "OTLP/gRPC".
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -33,6 +35,10 @@ _TOO_LARGE = re.compile(r"larger than max|exceeds maximum size|message length to
 _OUR_WORDS = "CLIENT:"
 """What is in the words of grpcio itself, such as of an answer that is too large."""
 _LONGEST_WAIT = 3600.0
+
+for _name in ("grpc._channel", "grpc.experimental"):  # which grpcio imports when it opens a channel: in the reporters' thread
+    with suppress(ImportError):  # a fork would leave them half imported in the child, where that import never ends
+        import_module(_name)
 
 
 class GRPCWire:

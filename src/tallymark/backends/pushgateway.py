@@ -6,6 +6,7 @@ import base64
 import re
 import time
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote
 
@@ -87,6 +88,8 @@ class Pushgateway(Backend):
         self._address = address.at(address.target.rstrip("/") + _path_of(job, {} if grouping is None else grouping))
         self._relabelling = Relabelling(self.prefix, self.tags)
         self._protobuf = protobuf.available()
+        if self._protobuf:  # now: in a forked child, an import that the reporters' thread began never ends
+            import_module("tallymark.export.protobuf_families")
         self._fields = {"Content-Type": protobuf.CONTENT_TYPE if self._protobuf else prometheus.CONTENT_TYPE}
 
     @property

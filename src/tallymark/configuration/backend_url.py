@@ -51,12 +51,13 @@ def shown(url: str) -> str:
     return printable(f"{scheme}:{place}"[:120]) if found else "…"
 
 
-def backend_of(url: str, tags: Mapping[str, str] | None = None) -> Asked:
+def backend_of(url: str, tags: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> Asked:
     """Return the backend that a URL means, such as `statsd://127.0.0.1:8125?prefix=shop.`.
 
     Args:
         url: `SCHEME://HOST:PORT/PATH?OPTION=VALUE&…`; `FORMS` has all of them.
         tags: for all series; those of the URL win.
+        environ: the variables of OTLP; None: those of the process.
 
     Raises:
         ConfigurationError: nobody knows such a URL, or such an option or value; the message tells what is allowed.
@@ -72,6 +73,8 @@ def backend_of(url: str, tags: Mapping[str, str] | None = None) -> Asked:
         options = _options(parts, form)
         every = options.pop("every", None)
         options["tags"] = {**(tags or {}), **options.get("tags", {})}
+        if form.backend == "OTLP" and environ is not None:
+            options["environ"] = environ
         return Asked(_made(form, wire, parts, options), every)
     except ImportError:
         raise

@@ -89,7 +89,7 @@ def configure(
 
     Args:
         registry: whose metrics; by default the current registry at the time of this call.
-        environ: the variables to use, instead of `os.environ`. What only the backend OTLP reads, it reads there.
+        environ: the variables to use, instead of `os.environ`.
         strict: raise for a setting that is not understood, before anything is started; and for one that cannot be followed.
 
     Raises:
@@ -112,6 +112,7 @@ class _Starter:
 
     def __init__(self, registry: Registry, environ: Mapping[str, str], strict: bool) -> None:
         self._registry = registry
+        self._environ = environ
         self._strict = strict
         self._asked, problems, self._broken = read_variables(environ)
         self._standard, others = read_standard(environ)
@@ -126,7 +127,8 @@ class _Starter:
         made = Configuration(self._registry)
         try:
             self._measure()
-            self._try("TALLYMARK_SERVE", lambda: self._serve(made))
+            is_ours = "serve" in self._asked
+            self._try("TALLYMARK_SERVE" if is_ours else "OTEL_METRICS_EXPORTER: prometheus", lambda: self._serve(made))
             for asked in backends:
                 self._try("TALLYMARK_REPORT", lambda asked=asked: self._report(made, asked))  # type: ignore[misc]
         except BaseException:
@@ -167,7 +169,7 @@ class _Starter:
     def _measure_host(self) -> None:
         from tallymark.host import detect_host
 
-        detect_host().inject(self._registry, target_info=True)
+        detect_host(environ=self._environ).inject(self._registry, target_info=True)
         self._started.append("host metrics")
 
     def _serve(self, made: Configuration) -> None:
@@ -219,7 +221,7 @@ class _Starter:
     def _own_backends(self) -> Iterator[Asked]:
         for url in split_urls(self._asked.get("report", "")):
             try:
-                yield backend_of(url, self._tags(url.partition("+")[0].partition(":")[0].lower()))
+                yield backend_of(url, self._tags(url.partition("+")[0].partition(":")[0].lower()), self._environ)
             except ConfigurationError as error:
                 self._problems.append(f"TALLYMARK_REPORT: {error}")
             except ImportError as error:
@@ -230,7 +232,7 @@ class _Starter:
 
         if standard.otlp:
             try:
-                yield Asked(backends.OTLP(tags=self._tags("otlp")), standard.every)
+                yield Asked(backends.OTLP(tags=self._tags("otlp"), environ=self._environ), standard.every)
             except (ImportError, OSError, ValueError) as error:
                 self._problems.append(f"OTEL_METRICS_EXPORTER: otlp: {error}")
         if standard.console:
@@ -241,7 +243,7 @@ class _Starter:
         if self._asked.get("host_tags") and name != "otlp":  # whose resource tells them
             from tallymark.host import detect_host
 
-            host = detect_host().tags()
+            host = detect_host(environ=self._environ).tags()
         return {**host, **self._asked.get("tags", {})}
 
     def _report(self, made: Configuration, asked: Asked) -> None:

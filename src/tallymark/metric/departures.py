@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tallymark.metric.families import Families
     from tallymark.metric.registry import Registry
 
-__all__ = ["Departed", "Departures", "is_total", "noted_for", "numbered", "rows_of", "stop_noting"]
+__all__ = ["Departed", "Departures", "is_total", "noted_for", "numbered", "rows_columns", "rows_of", "stop_noting"]
 
 
 class Departed:
@@ -168,13 +168,16 @@ def numbered(data: Data) -> dict[tuple[TagSet, float], int]:
     return rows
 
 
+def rows_columns(data: Data) -> list[str]:
+    """Return the names of the columns that have a row for each series."""
+    return [name for name in data.__match_args__ if name not in ("bounds", "monotonic")]
+
+
 def rows_of(data: Data, rows: Sequence[int]) -> Any:
     """Return some of the rows of columns."""
-    columns = {"bounds", "monotonic"}
     changes = {
         name: tuple([column[row] for row in rows]) if len(column := getattr(data, name)) else column
-        for name in data.__match_args__
-        if name not in columns
+        for name in rows_columns(data)
     }
     return replace(data, **changes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging  # noqa: F401  # before there is a thread: in a forked child, an import that a thread began never ends
+import re
 from typing import TYPE_CHECKING
 
 from tallymark.log import logger
@@ -35,10 +36,11 @@ class Condition:
             words: why, in one line.
             error: a programming error; None for trouble that is to be expected.
         """
-        before, self.trouble = self.trouble, printable(words)[:_LONGEST]
+        before, self.trouble = self.trouble, self._without_address(printable(words))[:_LONGEST]
         if not before:
+            end = "" if self.trouble.endswith(("?", ".", "!")) else "."
             logger().warning(
-                "%s: reports do not arrive: %s. This is logged again when they do", self._name, self.trouble,
+                "%s: reports do not arrive: %s%s This is logged again when they do", self._name, self.trouble, end,
                 exc_info=error,
             )  # fmt: skip
 
@@ -54,6 +56,12 @@ class Condition:
         if self.trouble:
             self.trouble = ""
             logger().info("%s: reports arrive again", self._name)
+
+    def _without_address(self, words: str) -> str:
+        """Return words without the address, or its beginning: they come after it."""
+        address = printable(self._backend.address)
+        found = next((word for word in words.split(" ") if re.search("[:/]", word) and address.startswith(word)), None)
+        return words if found is None else words.replace(found, "it", 1)
 
     @property
     def _name(self) -> str:

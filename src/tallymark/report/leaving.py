@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from tallymark.frozen import replace
 from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
-from tallymark.metric.departures import Departed, noted_for, numbered, rows_of, stop_noting
+from tallymark.metric.departures import Departed, noted_for, numbered, rows_columns, rows_of, stop_noting
 from tallymark.metric.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from tallymark.engine import TagSet
     from tallymark.metric.data import Data
     from tallymark.metric.registry import Registry
@@ -42,12 +45,12 @@ class Leaving:
         found = self._departed.peek()
         self._taken = len(found)
         self._later = []
-        told = [one for family in found if (one := self._missing(family, snapshot)) is not None]
-        return Snapshot(tuple(told), snapshot.time)
+        families = {family.name: family for family in snapshot.families}
+        told = [self._missing(family, families.get(family.name)) for family in _joined(found)]
+        return Snapshot(tuple([one for one in told if one is not None]), snapshot.time)
 
-    def _missing(self, gone: FamilySnapshot, snapshot: Snapshot) -> FamilySnapshot | None:
+    def _missing(self, gone: FamilySnapshot, present: FamilySnapshot | None) -> FamilySnapshot | None:
         """Return the series that a snapshot does not have; those of which it has an earlier state are told next time."""
-        present = next((family for family in snapshot.families if family.name == gone.name), None)
         if present is None or type(present.data) is not type(gone.data):
             return gone
         rows = numbered(present.data)
@@ -73,6 +76,37 @@ class Leaving:
     def end(self) -> None:
         """Note nothing more."""
         stop_noting(self._registry, self._departed)
+
+
+def _joined(families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
+    """Return the same series in as few families as can be: each is looked up among all series that there are.
+
+    Of a series that ended several times, each state is in a family of its own, in the order in which they ended.
+    """
+    ends: dict[tuple[str, TagSet], int] = {}
+    groups: dict[Any, list[FamilySnapshot]] = {}
+    for family in families:
+        series = [(family.name, tags) for tags in family.data.tags]
+        turn = max([ends.get(one, 0) for one in series], default=0)
+        ends.update(dict.fromkeys(series, turn + 1))
+        alike = family.name, family.kind, type(family.data), getattr(family.data, "bounds", None), turn
+        groups.setdefault(alike, []).append(family)
+    return [group[0] if len(group) == 1 else _join(group) for group in groups.values()]
+
+
+def _join(families: Sequence[FamilySnapshot]) -> FamilySnapshot:
+    """Return families that differ in their series alone as one."""
+    first = families[0]
+    columns = {name: _column([family.data for family in families], name) for name in rows_columns(first.data)}
+    return replace(first, data=replace(first.data, **columns))
+
+
+def _column(all_data: Sequence[Data], name: str) -> tuple[Any, ...]:
+    columns = [getattr(data, name) for data in all_data]
+    if not any(map(len, columns)):  # as a whole, where there is none
+        return ()
+    filled = [column if len(column) else ((),) * len(data.tags) for column, data in zip(columns, all_data, strict=True)]
+    return tuple(chain.from_iterable(filled))
 
 
 def _size(data: Data, row: int) -> float:

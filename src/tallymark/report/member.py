@@ -101,11 +101,6 @@ class Member:
         return outbox or self.owes_report or self.wants_report
 
     @property
-    def is_sending(self) -> bool:
-        """True if something waits, and was not tried in vain."""
-        return self.delivery is not None and self.waits and not self.is_failing
-
-    @property
     def losses(self) -> int:
         """How many requests were given up."""
         return 0 if self.delivery is None else self.delivery.losses
@@ -113,7 +108,7 @@ class Member:
     @property
     def has_arrived(self) -> bool:
         """True if nothing waits, and the last that was sent has arrived."""
-        return self.delivery is not None and not self.waits and not self.is_failing
+        return self.delivery is not None and not (self.waits or self.is_failing or self.has_failed)
 
     def due(self) -> float:
         """Return the moment of the next thing to do."""

@@ -23,6 +23,8 @@ __all__ = ["Reporter", "check_backend", "check_seconds", "report_to"]
 _LEAST_EVERY = 0.01
 _REPORT = 15.0
 """Seconds that `report` waits: another reporter's attempt may have to end before."""
+_LONGEST = 1e9
+"""Seconds, thirty years: what is longer means for ever, and the system's locks wait no longer than ten times that."""
 
 
 def report_to(
@@ -135,9 +137,14 @@ def check_backend(backend: object) -> None:
 
 
 def check_seconds(name: str, seconds: float) -> float:
-    """Return an argument in seconds. `TypeError` for what is not a number, `ValueError` for what is not positive."""
+    """Return an argument in seconds, thirty years at most.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is not positive.
+    """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {type(seconds).__name__}")
     if not 0 < seconds < float("inf"):
         raise ValueError(f"{name} must be a positive number of seconds, not {seconds!r}")
-    return float(seconds)
+    return float(min(seconds, _LONGEST))

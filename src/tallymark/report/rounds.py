@@ -249,9 +249,9 @@ class Rounds:
     def _is_open(self, order: Order) -> bool:
         """Return True if an order is not done yet, and somebody waits for it."""
         member = order.member
-        if member.delivery is None or member.has_arrived or self._clock() >= order.until:
+        if member.delivery is None or not member.waits or self._clock() >= order.until:
             return False
-        return order.what == "flush" or member.is_sending
+        return order.what == "flush" or not member.is_failing
 
     def _end(self, member: Member) -> None:
         if member in self.members:
