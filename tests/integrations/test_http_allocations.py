@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import pytest
-
 import tallymark as tm
 from tallymark.bench.allocations import allocations_per_op
 from tallymark.integrations.asgi import MetricsMiddleware
@@ -82,11 +80,6 @@ def of_wsgi(application: Any) -> float:
                 response.close()
 
     return allocations_per_op(loop)[0]
-
-
-@pytest.fixture
-def native() -> tm.Registry:
-    return tm.Registry(engine="native")
 
 
 def test_the_objects_of_a_request_under_asgi(native: tm.Registry) -> None:

@@ -14,45 +14,12 @@ from typing import Any
 
 import anyio
 import pytest
+from asgi_app import END, PART, START, answers, nothing, run, suspends
 from http_driver import active, ended, scope_of, sent
 
 import tallymark as tm
 from tallymark.integrations.asgi import MetricsMiddleware
-from tallymark.integrations.compiled import compiled_for
 from tallymark.integrations.wsgi import MetricsMiddleware as WSGIMetricsMiddleware
-
-START = {"type": "http.response.start", "status": 200, "headers": []}
-PART = {"type": "http.response.body", "body": b"part", "more_body": True}
-END = {"type": "http.response.body", "body": b"end"}
-
-
-async def answers(scope: Any, receive: Any, send: Any) -> None:
-    await send(START)
-    await send(PART)
-    await send(END)
-
-
-async def ignore(message: Any) -> None:
-    pass
-
-
-async def nothing() -> Any:
-    return {"type": "http.request", "body": b""}
-
-
-async def suspends(message: Any) -> None:
-    await asyncio.sleep(0)
-
-
-def run(middleware: Any, send: Any = ignore) -> None:
-    asyncio.run(middleware(scope_of(), nothing, send))
-
-
-@pytest.fixture
-def native() -> tm.Registry:
-    registry = tm.Registry(engine="native")
-    assert compiled_for(registry) is not None
-    return registry
 
 
 @pytest.mark.parametrize("wrong", [[], {}, 7, b"/"])
