@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from program import ask
 from prometheus_client.parser import text_string_to_metric_families
 from remote_write_server import RemoteWriteServer, running_receiver
 from victoriametrics_server import VictoriaMetrics, running_victoriametrics
 
 import tallymark as tm
-from tallymark.backends import RemoteWrite
+from tallymark.backends import RemoteWrite, TextFile
 from tallymark.client.deadline import Deadline
 from tallymark.frozen import replace
+from tallymark.report.backend import Backend
 from tallymark.report.errors import SendError
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -53,7 +55,7 @@ def send(backend: RemoteWrite, waiting: list[list[bytes]]) -> None:
         backend.close()
 
 
-def report(backend: RemoteWrite, snapshot: tm.Snapshot) -> None:
+def report(backend: Backend, snapshot: tm.Snapshot) -> None:
     send(backend, [list(backend.encode(backend.select(snapshot), 0.0))])
 
 
@@ -270,6 +272,19 @@ def test_what_arrives_at_victoriametrics_is_what_a_scrape_gives(victoria: Victor
     expected = scraped(snapshot, run=run)
     found = victoria.wait(lambda: values(victoria, run) if len(values(victoria, run)) == len(expected) else None, "all series")
     assert found == pytest.approx(expected)  # it keeps 15 digits
+
+
+def test_victoriametrics_imports_a_text_file_as_it_takes_a_report(
+    victoria: VictoriaMetrics, registry: tm.Registry, tmp_path: Path
+) -> None:
+    record(registry)
+    run = new_run()
+    snapshot = registry.snapshot()
+    report(TextFile(tmp_path / "job.prom", tags={"run": run}), snapshot)
+    assert ask(f"{victoria.url}/api/v1/import/prometheus", data=(tmp_path / "job.prom").read_bytes()) == ""
+    expected = scraped(snapshot, run=run)
+    found = victoria.wait(lambda: values(victoria, run) if len(values(victoria, run)) == len(expected) else None, "all series")
+    assert found == pytest.approx(expected)
 
 
 def test_totals_are_right_after_victoriametrics_was_killed(victoria: VictoriaMetrics, registry: tm.Registry) -> None:
