@@ -257,6 +257,9 @@ class Rounds:
             self.members.remove(member)
         member.closed = True
         member.end()
+        left, member.orders = member.orders, []
+        for order in left:
+            order.finish(False)
 
     # The end of the process
 
