@@ -77,6 +77,11 @@ class Rounds:
         if self._has_ended:
             self._finish_all()
 
+    @property
+    def was_killed(self) -> bool:
+        """True if the thread has ended, though nobody stopped it: as gevent can end a greenlet."""
+        return self._has_ended and self._last is None
+
     def is_this_thread(self) -> bool:
         """Return True if the caller is called by what the rounds do: it cannot wait for them."""
         return self.thread == get_ident()
