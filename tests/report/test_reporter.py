@@ -185,7 +185,9 @@ def test_after_the_thread_was_killed_another_reporter_has_a_new_one(registry: tm
     killing = RecordingBackend(name="killing")
     killing.before = kill
     with tm.report_to(killing, 60, registry) as killed, tm.report_to(backend, 60, tm.Registry()):
+        (thread,) = [one for one in threading.enumerate() if one.name == "tallymark-reports"]
         assert killed.flush(60) is False
     with tm.report_to(backend, 60, registry) as reporter:
         assert reporter.flush(60) is True
+    thread.join(60)
     assert backend.total("jobs") == 1

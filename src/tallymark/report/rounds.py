@@ -123,9 +123,9 @@ class Rounds:
                 time.sleep(_WAKES)  # `threading` no longer knows the thread, and would fail at its end
             self._make_last_reports()
         finally:
+            self._has_ended = True  # before anybody is let go on, who may make another reporter
             if not self._is_abandoned:
                 self.release()
-            self._has_ended = True
             self._finish_all()
             self.thread = 0
 
