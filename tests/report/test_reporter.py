@@ -186,3 +186,20 @@ def test_any_time_may_be_waited(timeout: float, registry: tm.Registry, backend: 
         assert reporter.flush(timeout) is True
         assert reporter.close(timeout) is True
     tm.report_once(backend, registry, timeout=timeout)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_after_the_thread_was_killed_another_reporter_has_a_new_one(registry: tm.Registry, backend: RecordingBackend) -> None:
+    def kill(body: bytes) -> None:
+        raise KeyboardInterrupt
+
+    registry.counter("jobs").inc()
+    killing = RecordingBackend(name="killing")
+    killing.before = kill
+    with tm.report_to(killing, 60, registry) as killed, tm.report_to(backend, 60, tm.Registry()):
+        (thread,) = [one for one in threading.enumerate() if one.name == "tallymark-reports"]
+        assert killed.flush(60) is False
+    with tm.report_to(backend, 60, registry) as reporter:
+        assert reporter.flush(60) is True
+    thread.join(60)
+    assert backend.total("jobs") == 1

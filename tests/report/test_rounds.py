@@ -307,3 +307,14 @@ def test_a_flush_ends_when_there_is_nothing_left_to_send(how: str, world: World,
     world.rounds._receive(0.0)
     world.rounds.do_due()
     assert (member.orders, order.wait(lambda: world.now + 1000.0), order.result) == ([], False, False)
+
+
+def test_nobody_waits_for_rounds_that_have_ended(world: World, registry: tm.Registry) -> None:
+    world.add("a", 10, registry, fails=True)
+    order = Order("flush", world.rounds.members[0], world.now + 1000.0)
+    world.rounds.ask(order)
+    world.rounds._receive(0.0)
+    world.rounds.do_due()
+    assert order._pending.locked(), "it is to be tried again"
+    world.rounds.release()
+    assert (order._pending.locked(), order.result) == (False, False)

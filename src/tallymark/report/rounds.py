@@ -77,6 +77,11 @@ class Rounds:
         if self._has_ended:
             self._finish_all()
 
+    @property
+    def was_killed(self) -> bool:
+        """True if the thread has ended, though nobody stopped it: as gevent can end a greenlet."""
+        return self._has_ended and self._last is None
+
     def is_this_thread(self) -> bool:
         """Return True if the caller is called by what the rounds do: it cannot wait for them."""
         return self.thread == get_ident()
@@ -119,9 +124,9 @@ class Rounds:
                 time.sleep(_WAKES)  # `threading` no longer knows the thread, and would fail at its end
             self._make_last_reports()
         finally:
+            self._has_ended = True  # before anybody is let go on, who may make another reporter
             if not self._is_abandoned:
                 self.release()
-            self._has_ended = True
             self._finish_all()
             self.thread = 0
 
@@ -258,6 +263,9 @@ class Rounds:
             self.members.remove(member)
         member.closed = True
         member.end()
+        left, member.orders = member.orders, []
+        for order in left:
+            order.finish(False)
 
     # The end of the process
 

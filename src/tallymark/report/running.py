@@ -37,7 +37,7 @@ def join(member: Member) -> None:
     """
     global _rounds, _background
     with _lock:
-        if _rounds is None:
+        if _rounds is None or _rounds.was_killed:
             rounds = Rounds(time.monotonic, new_phase(), _has_ended, _begin_anew)
             background = Background(rounds, name="tallymark-reports", patience=_PATIENCE)
             rounds.add(member)
