@@ -1,4 +1,7 @@
-"""The places that reports are sent to: `from tallymark.backends import StatsD`. Each is imported on first use."""
+"""The places that reports are sent to: `from tallymark.backends import StatsD`. Each is imported on first use.
+
+All are a `Backend`, which tells what another one must do.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,19 @@ if TYPE_CHECKING:
     from tallymark.backends.remote_write import RemoteWrite as RemoteWrite
     from tallymark.backends.statsd import StatsD as StatsD
     from tallymark.backends.text_file import TextFile as TextFile
+    from tallymark.report.backend import Backend as Backend
 
 _HOMES: dict[str, str] = {
-    "DogStatsD": "dogstatsd",
-    "Graphite": "graphite",
-    "InfluxDB": "influxdb",
-    "JSONLines": "json_lines",
-    "OTLP": "otlp",
-    "Pushgateway": "pushgateway",
-    "RemoteWrite": "remote_write",
-    "StatsD": "statsd",
-    "TextFile": "text_file",
+    "Backend": "tallymark.report.backend",
+    "DogStatsD": "tallymark.backends.dogstatsd",
+    "Graphite": "tallymark.backends.graphite",
+    "InfluxDB": "tallymark.backends.influxdb",
+    "JSONLines": "tallymark.backends.json_lines",
+    "OTLP": "tallymark.backends.otlp",
+    "Pushgateway": "tallymark.backends.pushgateway",
+    "RemoteWrite": "tallymark.backends.remote_write",
+    "StatsD": "tallymark.backends.statsd",
+    "TextFile": "tallymark.backends.text_file",
 }
 
 __all__ = sorted(_HOMES)
@@ -33,7 +38,7 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     if name in _HOMES:
-        found = globals()[name] = getattr(import_module(f"tallymark.backends.{_HOMES[name]}"), name)
+        found = globals()[name] = getattr(import_module(_HOMES[name]), name)
         return found
     raise AttributeError(f"module 'tallymark.backends' has no attribute {name!r}")
 
