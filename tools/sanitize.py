@@ -49,9 +49,10 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     """Yield the commands that run the tests. Those of processes run by themselves, since a process that grew forks slowly.
 
     This build keeps almost no object for reuse, so that a use after free is seen. Omitted: tests that count allocations or
-    leaks, whose numbers are those of a plain build; and tests of third-party servers, which add nothing to our own workers'.
+    leaks, or compare times, whose numbers are those of a plain build; and tests of third-party servers, which add nothing to
+    our own workers'.
     """
-    counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py"]
+    counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py", "tests/processes/test_costs.py"]
     others = ("celery", "gunicorn", "gunicorn_page", "model", "uvicorn", "uvicorn_page")
     served = [f"tests/processes/test_{one}.py" for one in others]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
