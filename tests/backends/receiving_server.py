@@ -68,9 +68,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def receiving() -> Iterator[ReceivingServer]:
-    """Run such a server for the duration of a `with` block."""
+def receiving(*answers: tuple[int, dict[str, str], bytes]) -> Iterator[ReceivingServer]:
+    """Run such a server for the duration of a `with` block. It gives these answers first."""
     with ReceivingServer() as server:
+        server.answers.extend(answers)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import math
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -18,6 +14,7 @@ from hypothesis import strategies as st
 from influx_parser import parse_influx
 from one_report import body
 from one_report import send as send_and_keep
+from receiving_server import receiving
 
 import tallymark as tm
 from everything import everything, family, tags
@@ -118,51 +115,6 @@ def send(backend: InfluxDB, snapshot: tm.Snapshot) -> int:
         backend.close()
 
 
-class Server(ThreadingHTTPServer):
-    """Answers each request with one answer, and notes it."""
-
-    daemon_threads = True
-
-    def __init__(self, status: int, answer: bytes, fields: dict[str, str]) -> None:
-        self.answer = status, answer, fields
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        sent = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append((self.path, dict(self.headers), sent))
-        status, answer, fields = self.server.answer
-        self.send_response(status)
-        for name, value in {**fields, "Content-Length": str(len(answer))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(status: int = 204, answer: bytes = b"", **fields: str) -> Iterator[Server]:
-    with Server(status, answer, fields) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.mark.parametrize(
     ("options", "path", "credentials"),
     [
@@ -179,11 +131,11 @@ def serving(status: int = 204, answer: bytes = b"", **fields: str) -> Iterator[S
     ],
 )
 def test_requests_are_those_of_the_api(options: dict[str, Any], path: str, credentials: str | None) -> None:
-    with serving() as server:
+    with receiving() as server:
         for base in ("", "/", "/base/"):
             backend = InfluxDB(server.url + base, **options)
             sent = send(backend, gauges({"a": "b"}))
-            got, fields, raw = server.requests[-1]
+            _, got, fields, raw = server.sent[-1]
             assert got == base.rstrip("/") + path
             assert fields.get("Authorization") == credentials
             assert (fields["Content-Encoding"], fields["Content-Type"]) == ("gzip", "text/plain; charset=utf-8")
@@ -194,11 +146,11 @@ def test_requests_are_those_of_the_api(options: dict[str, Any], path: str, crede
 
 
 def test_credentials_in_the_url_work_and_are_never_shown() -> None:
-    with serving(401, b'{"error":"authorization failed"}') as server:
+    with receiving((401, {}, b'{"error":"authorization failed"}')) as server:
         backend = InfluxDB(server.url.replace("//", "//us%3Aer:pa%40ss@"), database="d", compress=False)
         with pytest.raises(SendError, match=r"answers 401: authorization failed\. Are the credentials right\?") as info:
             send(backend, gauges({}))
-    _, fields, raw = server.requests[0]
+    _, _, fields, raw = server.sent[0]
     assert base64.b64decode(fields["Authorization"].removeprefix("Basic ")) == b"us:er:pa@ss"
     assert (raw, "Content-Encoding" in fields) == (b"g gauge=0.0 1500000000\n", False)
     assert "pa@ss" not in str(info.value) + repr(backend)
@@ -222,7 +174,7 @@ def test_credentials_in_the_url_work_and_are_never_shown() -> None:
     ],
 )  # fmt: skip
 def test_answers_mean_what_the_api_says(status: int, answer: bytes, words: str, again: bool) -> None:
-    with serving(status, answer, **{"Retry-After": "7"}) as server:
+    with receiving((status, {"Retry-After": "7"}, answer)) as server:
         if status == 200:
             assert send(backend_to(server.url), gauges({})) > 0
             return
@@ -232,7 +184,7 @@ def test_answers_mean_what_the_api_says(status: int, answer: bytes, words: str, 
 
 
 def test_what_is_too_large_is_told_so_that_it_can_be_split() -> None:
-    with serving(413, b'{"error":"Request Entity Too Large"}') as server, pytest.raises(TooLargeError):
+    with receiving((413, {}, b'{"error":"Request Entity Too Large"}')) as server, pytest.raises(TooLargeError):
         send(backend_to(server.url), gauges({}))
 
 
