@@ -10,7 +10,7 @@ from typing import Any
 from unittest import mock
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 import tallymark as tm
 from tallymark.engine import load_engine
@@ -82,6 +82,8 @@ RECORDS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(VALUES) |
 
 
 @given(st.lists(RECORDS, min_size=2, max_size=3), st.integers(0, 6))
+@example([[("a", 0.0)], [("a", -0.0)]], 1)
+@example([[("a", math.nan)], [("a", -math.nan)]], 1)  # whose bits differ
 @settings(max_examples=60)
 def test_both_ways_write_the_same(readings: list[list[tuple[str, float]]], most: int) -> None:
     registry = tm.Registry(engine="native")

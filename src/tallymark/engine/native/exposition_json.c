@@ -86,6 +86,14 @@ write_change(char *at, const Rows *rows, const uint64_t *words, const uint64_t *
     return at;
 }
 
+/* True for two numbers that read alike although their bits differ: the zeros, and those that are none. */
+static int
+is_same_number(const Rows *rows, const uint64_t *words, const uint64_t *before)
+{
+    double now = double_of(words[0]), was = double_of(before[0]);
+    return !rows->has_buckets && (now == was || (now != now && was != was));
+}
+
 /* What a row takes at most: its place, its numbers, each with an index before it, a count, and a comma after each. */
 static size_t
 most_bytes(const Rows *rows)
@@ -123,7 +131,7 @@ write_rows(Writing *writing, const Told *told)
             const uint64_t *words = words_of(portion, rows, row);
             uint32_t place = portion->start + row;
             const uint64_t *was = before == NULL ? NULL : words_before(before, &at_before, place);
-            if (was != NULL && memcmp(words, was, size) == 0) {
+            if (was != NULL && (memcmp(words, was, size) == 0 || is_same_number(rows, words, was))) {
                 continue;
             }
             if ((size_t)(writing->end - writing->at) < most + SLACK) {
