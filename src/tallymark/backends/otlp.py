@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tallymark.backends.http import http_fields
 from tallymark.backends.otlp_resource import Identity
 from tallymark.backends.otlp_tls import Certificates
 from tallymark.backends.otlp_variables import COMPRESSIONS, PROTOCOLS, Variables, address_of, header_problem
-from tallymark.client.deadline import Deadline
 from tallymark.log import logger
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from tallymark.backends.http import Auth
     from tallymark.backends.otlp_resource import Value
+    from tallymark.client.deadline import Deadline
     from tallymark.metric.snapshot import Snapshot
 
 __all__ = ["OTLP"]
@@ -166,10 +165,10 @@ class OTLP(Backend):
             self._forget()
         message = self._export.request(parts, self._identity.attributes(self._target, self.shared_name), __version__)
         try:
-            limit = Deadline(min(self._timeout, deadline.left()), time.monotonic)
+            deadline.left()
         except TimeoutError:
             raise SendError(f"{self.address} was not asked: there was no time left") from None
-        answer, sent = self._wire.send(message, limit)
+        answer, sent = self._wire.send(message, deadline.within(self._timeout))
         self._read(answer)
         return int(sent)
 
