@@ -48,8 +48,8 @@ def test_it_was_too_much_at_once() -> None:
 
 
 def test_it_asks_for_time() -> None:
-    with pytest.raises(SendError) as raised:
-        check_answer(ADDRESS, answer(503, Retry_After="17"))
+    with pytest.raises(SendError, match=r"answers 503: busy\. It asks for 17 s$") as raised:
+        check_answer(ADDRESS, answer(503, b"busy", Retry_After="17"))
     assert raised.value.after == 17
 
 

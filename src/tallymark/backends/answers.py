@@ -58,4 +58,5 @@ def _remedy(answer: Answer) -> str:
             return ". Are the credentials right?"
         case 404 | 405:
             return ". Is this its URL?"
-    return ""
+    after = retry_after(answer.headers.get("Retry-After", ""))
+    return f". It asks for {after:.0f} s" if after >= 1 else ""
