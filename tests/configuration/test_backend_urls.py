@@ -51,6 +51,7 @@ def given_to(monkeypatch: pytest.MonkeyPatch) -> None:
 MEANT: list[tuple[str, str, object, dict[str, Any]]] = [
     ("statsd://127.0.0.1:8125", "StatsD", "udp://127.0.0.1:8125", {}),
     ("StatsD://h", "StatsD", "udp://h", {}),
+    ("dogstatsd+udp://h:1", "DogStatsD", "udp://h:1", {}),
     ("statsd+tcp://[::1]:8125?dialect=datadog", "StatsD", "tcp://[::1]:8125", {"dialect": "datadog"}),
     ("statsd+unix:///run/s.sock?datagram_bytes=512", "StatsD", "unix:///run/s.sock", {"datagram_bytes": 512}),
     ("dogstatsd+unixstream:///s", "DogStatsD", "unixstream:///s", {}),
@@ -120,6 +121,7 @@ WRONG = {
     "influxdb://h": "did you mean influxdb\\+http",
     "statsd://h?prefx=a": r"has no option 'prefx' \(did you mean prefix\?\); there are datagram_bytes, dialect, every",
     "statsd://h?header.a=b": "has no option 'header.a'",
+    "pushgateway+http://h:9091": "pushgateway.http://h:9091: needs the option job; it is written as",
     "statsd://h?datagram_bytes=-1": "its option datagram_bytes takes a whole number above 0",
     "statsd://h?every=soon": "its option every takes a number of seconds, 0.01 or more",
     "statsd://h?tags=a": "its option tags takes KEY=VALUE,KEY=VALUE",

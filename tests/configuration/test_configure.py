@@ -240,6 +240,21 @@ def test_a_url_of_otlp_takes_the_rest_from_the_same_variables(configured: Any, m
     assert [reporter.backend.temporality for reporter in found.reporters] == ["delta"]
 
 
+def test_variables_of_otlp_that_cannot_be_used_are_problems_too(configured: Any, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}
+    twice = {**wrong, "TALLYMARK_REPORT": "otlp+http://127.0.0.1:8"}
+    with pytest.raises(
+        tm.ConfigurationError, match="OTEL_EXPORTER_OTLP_TIMEOUT is '10s', but must be a number of milliseconds"
+    ):
+        configured(strict=True, **twice)
+    caplog.clear()
+    found = configured(**wrong)
+    assert len(found.started) == 1
+    (problem,) = found.problems
+    assert problem.startswith("OTEL_EXPORTER_OTLP_TIMEOUT is '10s', but ")
+    assert [message for message in caplog.messages if "TIMEOUT" in message] == [problem]
+
+
 def test_the_sdk_that_is_disabled_asks_for_nothing(configured: Any, tmp_path: Path) -> None:
     found = configured(
         OTEL_SDK_DISABLED="TRUE", OTEL_METRICS_EXPORTER="otlp,prometheus", TALLYMARK_REPORT=f"jsonl://{tmp_path}/x"

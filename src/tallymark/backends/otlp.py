@@ -57,6 +57,7 @@ class OTLP(Backend):
         environ: the variables to use, instead of `os.environ`.
 
     Attributes:
+        problems: a line for each variable that cannot be used, as it was logged.
         rejected_points: data points that the server told it did not take, of requests that it took.
 
     Raises:
@@ -103,6 +104,7 @@ class OTLP(Backend):
         self._certificates = Certificates.of(
             {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
         )
+        self.problems = tuple(variables.problems)
         self._identity = Identity(resource or {}, environ)
         self.rejected_points = 0
         self._target: dict[str, str] = {}

@@ -115,6 +115,9 @@ def _has_http(form: Form) -> bool:
 
 
 def _made(form: Form, wire: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
+    missing = [name for name in form.needs if name not in options]
+    if missing:
+        raise ConfigurationError(f"needs the option {' and '.join(missing)}")
     headers, query = options.pop(_HEADER), options.pop(_QUERY)
     token = options.pop("token", None) if form.backend != "InfluxDB" else None
     if form.backend == "OTLP":

@@ -117,13 +117,14 @@ class _Starter:
         self._asked, problems, self._broken = read_variables(environ)
         self._standard, others = read_standard(environ)
         self._problems = [*problems, *others]
+        self._logged: list[str] = []
         self._started: list[str] = []
 
     def configuration(self) -> Configuration:
         """Start everything, and return what was started."""
         backends = list(self._backends())
-        if self._strict and self._problems:
-            raise ConfigurationError("; ".join(self._problems))
+        if self._strict and self._noted():
+            raise ConfigurationError("; ".join(self._noted()))
         made = Configuration(self._registry)
         try:
             self._measure()
@@ -134,10 +135,14 @@ class _Starter:
         except BaseException:
             made.close()
             raise
-        made.started, made.problems = tuple(self._started), tuple(self._problems)
+        made.started, made.problems = tuple(self._started), self._noted()
         self._registry.attach(made)
         self._tell()
         return made
+
+    def _noted(self) -> tuple[str, ...]:
+        """Return all problems; those of OTLP's variables, which the backend has logged, come last."""
+        return tuple(dict.fromkeys([*self._problems, *self._logged]))
 
     def _tell(self) -> None:
         for problem in self._problems:
@@ -216,6 +221,7 @@ class _Starter:
                 self._problems.append(f"{' '.join(place)} is asked for twice, and reported to once")
                 continue
             known.add(place)
+            self._logged += getattr(asked.backend, "problems", ())
             yield asked
 
     def _own_backends(self) -> Iterator[Asked]:

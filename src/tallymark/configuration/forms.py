@@ -23,16 +23,18 @@ class Form(NamedTuple):
         wires: what may follow the name in a scheme, after `+`, and what the class is given for it.
         options: what may stand after `?`, and what reads it, beside what all may have.
         example: a URL.
+        needs: options that must be there.
     """
 
     backend: str
     wires: Mapping[str, str]
     options: Options
     example: str
+    needs: tuple[str, ...] = ()
 
 
 _COMMON: Options = {"every": as_seconds, "exclude": as_list, "include": as_list, "prefix": str, "tags": as_pairs}
-_SOCKETS = {"": "udp", "tcp": "tcp", "unix": "unix", "unixstream": "unixstream"}
+_SOCKETS = {"": "udp", "udp": "udp", "tcp": "tcp", "unix": "unix", "unixstream": "unixstream"}
 _HTTP = {"http": "http", "https": "https"}
 _GRPC = {"grpc": "http", "grpcs": "https"}
 _SECRETS: Options = {"token": as_secret}
@@ -60,7 +62,7 @@ FORMS = {
     "pushgateway": _form(
         "Pushgateway", _HTTP, {"job": str, "grouping": as_pairs, "method": str, **_SECRETS},
         "pushgateway+http://127.0.0.1:9091?job=x",
-    ),
+    )._replace(needs=("job",)),
     "textfile": _form("TextFile", {"": ""}, {}, "textfile:///var/lib/node_exporter/x.prom"),
     "jsonl": _form("JSONLines", {"": ""}, {}, "jsonl:///var/log/metrics.jsonl, jsonl:-"),
 }  # fmt: skip
