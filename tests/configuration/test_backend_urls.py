@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tallymark as tm
 from tallymark import backends
+from tallymark.client.deadline import Deadline
 from tallymark.configuration.backend_url import backend_of, shown, split_urls
 from tallymark.configuration.forms import FORMS, SCHEMES
 from tallymark.report.backend import Backend
+from tallymark.report.errors import SendError
 
 SECRET = "hunter2"
 
@@ -137,7 +145,40 @@ WRONG = {
     "textfile:///x.txt": "must end in '.prom'",
     "jsonl:x": "takes an absolute path",
     "statsd://[": "Invalid IPv6 URL",
+    "pushgateway+https://h?job=x&ca=/no/such/file": "No such file or directory: '/no/such/file'",
+    f"pushgateway+https://h?job=x&ca={os.devnull}": "/dev/null is no PEM file",
+    f"otlp+grpcs://h?ca={os.devnull}": "/dev/null is no PEM file",
+    "remote-write+http://h?ca=/x": "its option ca is for TLS: begin the URL with remote-write.https://",
+    "statsd://h?ca=/x": "has no option 'ca'",
 }
+
+
+@pytest.mark.parametrize("scheme", ["influxdb+https", "otlp+https", "otlp+grpcs", "pushgateway+https", "remote-write+https"])
+def test_who_issued_a_certificate_may_be_named(scheme: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.set_alpn_protocols(["h2"])  # which gRPC asks for
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        options = {"influxdb": "&database=x", "pushgateway": "&job=x"}.get(scheme.partition("+")[0], "")
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x?ca={tmp_path}/ca{options}"
+        backend = backend_of(url.replace("/x?", "?") if "grpc" in scheme else url, environ={}).backend
+        registry = tm.Registry()
+        registry.counter("a").inc()
+        parts = list(backend.encode(registry.snapshot(), 0.0))
+
+        def attempt() -> None:
+            with suppress(SendError):
+                backend.send(parts, Deadline(10.0, time.monotonic))
+            backend.close()
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        server.settimeout(10.0)
+        with serving.wrap_socket(server.accept()[0], server_side=True) as shaken:  # else the client has rejected us
+            assert shaken.recv(1)
+        thread.join()
 
 
 @pytest.mark.parametrize("url", WRONG)

@@ -6,7 +6,7 @@ import os
 import ssl
 from typing import TYPE_CHECKING
 
-from tallymark.backends.otlp_variables import read_pem
+from tallymark.backends.pem_files import check_authority, check_pair, read_pem
 from tallymark.frozen import Frozen
 from tallymark.metric.validation import check_type
 
@@ -48,9 +48,9 @@ class Certificates(Frozen):
         paths = {name: None if path is None else os.fspath(path) for name, path in given.items()}
         authority = paths["certificate"]
         if authority is None:
-            authority = variables.file("CERTIFICATE", _check_authority)
+            authority = variables.file("CERTIFICATE", check_authority)
         else:
-            _check_authority(authority)
+            check_authority(authority)
         key, own = _pair(paths["client_key"], paths["client_certificate"], variables)
         return cls(certificate=authority, client_certificate=own, client_key=key, tls=None)
 
@@ -88,30 +88,10 @@ def _pair(key: str | None, own: str | None, variables: Variables) -> tuple[str |
     try:
         if key is None or own is None:
             raise ValueError("client_key and client_certificate belong together: one of them is missing")
-        _check_pair(key, own)
+        check_pair(key, own)
     except (OSError, ValueError) as error:
         if is_given:
             raise
         variables.note(f"OTEL_EXPORTER_OTLP_CLIENT_KEY and ..._CLIENT_CERTIFICATE cannot be used: {error}; taken instead: none")
         return None, None
     return key, own
-
-
-def _check_authority(path: str) -> None:
-    read_pem(path)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-    except ssl.SSLError as error:
-        raise ValueError(f"{path} has no certificate that can be read ({error.reason or 'it is damaged'})") from None
-
-
-def _check_pair(key: str, own: str) -> None:
-    def ask() -> str:  # OpenSSL would ask the terminal
-        raise ValueError(f"{key} is encrypted: give a key without a password")
-
-    for path in (key, own):
-        read_pem(path)
-    try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(own, key, ask)
-    except ssl.SSLError as error:
-        raise ValueError(f"{key} is no key that fits the certificate {own} ({error.reason or 'it is damaged'})") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from tallymark.backends.pem_files import read_pem
 from tallymark.client.address import Address
 from tallymark.client.errors import AddressError
 from tallymark.log import logger
@@ -15,7 +16,7 @@ from tallymark.log import logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem", "read_pem"]
+__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem"]
 
 PROTOCOLS = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
 COMPRESSIONS = {"none": "none", "gzip": "gzip"}
@@ -30,20 +31,6 @@ _SHORT = 100
 
 _OURS = ("content-encoding", "content-length", "content-type", "host", "te", "transfer-encoding", "user-agent")
 """Header fields that a request has anyway."""
-
-
-def read_pem(path: str) -> bytes:
-    """Return a PEM file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no PEM file.
-    """
-    with open(path, "rb") as file:
-        text = file.read(2**20)
-    if b"-----BEGIN " not in text:
-        raise ValueError(f"{path} is no PEM file, in which a line begins with -----BEGIN")
-    return text
 
 
 class Variables:

@@ -120,6 +120,8 @@ def _made(form: Form, wire: str, parts: SplitResult, options: dict[str, Any]) ->
         raise ConfigurationError(f"needs the option {' and '.join(missing)}")
     headers, query = options.pop(_HEADER), options.pop(_QUERY)
     token = options.pop("token", None) if form.backend != "InfluxDB" else None
+    if "ca" in options:
+        options |= _trusted(form, parts.scheme, options.pop("ca"))
     if form.backend == "OTLP":
         options["protocol"] = "grpc" if wire.startswith("grpc") else "http/protobuf"
         if token is not None:
@@ -131,6 +133,17 @@ def _made(form: Form, wire: str, parts: SplitResult, options: dict[str, Any]) ->
     make: Any = getattr(backends, form.backend)
     backend: Backend = make(_place(form, wire, parts, query), **options)
     return backend
+
+
+def _trusted(form: Form, scheme: str, path: str) -> dict[str, Any]:
+    """Return whom to trust, as a backend takes it."""
+    if not scheme.endswith("s"):
+        raise ConfigurationError(f"its option ca is for TLS: begin the URL with {scheme}s://")
+    if form.backend == "OTLP":
+        return {"certificate": path}
+    from tallymark.backends.pem_files import trusting
+
+    return {"tls": trusting(path)}
 
 
 def _place(form: Form, wire: str, parts: SplitResult, query: Mapping[str, str]) -> Any:
