@@ -26,7 +26,7 @@ from failing_server import (
 from http_backend import HTTPBackend, total
 
 import tallymark as tm
-from tallymark.backends import Pushgateway, StatsD
+from tallymark.backends import InfluxDB, Pushgateway, StatsD
 from tallymark.report import delivery
 
 
@@ -153,6 +153,24 @@ def test_a_single_part_that_is_too_large_is_dropped(server: FailingServer, regis
         assert found is not None
         assert found.value == 1
     assert (total(server.taken, "a"), total(server.taken, "b" * 50), total(server.taken, "c")) == (1, 0, 1)
+
+
+def test_a_server_that_takes_little_gets_all_that_it_can(server: FailingServer, registry: tm.Registry) -> None:
+    """All series are of one metric, and so in one part."""
+    backend = InfluxDB(server.url.removesuffix("/write"), database="d", compress=False, include=["jobs"])
+    server.behaves = too_large_above(200)
+    for number in range(40):
+        registry.counter("jobs").inc(number=str(number))
+    tm.report_once(backend, registry)
+    told = [line for body in server.taken for line in body.splitlines()]
+    assert len(told) == len(set(told)) == 40
+    registry.counter("jobs").inc(number="x" * 200)
+    with pytest.raises(tm.ReportError, match="the report did not arrive: it answers 413"):
+        tm.report_once(backend, registry)
+    assert sum([len(body.splitlines()) for body in server.taken]) == 80, "all but the one that is too large alone"
+    found = registry.snapshot().find("tallymark_reports", backend="influxdb", outcome="dropped")
+    assert found is not None
+    assert found.value == 1
 
 
 def test_who_answers_too_large_before_all_was_read_is_heard(registry: tm.Registry) -> None:

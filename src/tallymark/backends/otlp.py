@@ -174,6 +174,11 @@ class OTLP(Backend):
         self._read(answer)
         return int(sent)
 
+    def split(self, part: bytes) -> Sequence[bytes]:
+        """Return two parts with half of the points of one each; none if it has a single one."""
+        halves: Sequence[bytes] = self._export.halves(part)
+        return halves
+
     def _read(self, answer: bytes) -> None:
         """Count and log what a server did not take of a request that it took. It must not be sent again."""
         try:

@@ -219,9 +219,12 @@ class Delivery:
         return self._failed(error, False)
 
     def _split(self, request: Request, error: TooLargeError) -> None:
-        if len(request.parts) > 1:
+        try:
+            is_divided = self.outbox.split_first(self.backend.split)
+        except Exception:  # somebody's code
+            is_divided = False
+        if is_divided:
             self._most_bytes = max(request.size // 2, 1)  # the next reports fit at once
-            self.outbox.split_first()
         else:
             self._give_up(error)
 
