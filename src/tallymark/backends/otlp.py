@@ -43,7 +43,7 @@ class OTLP(Backend):
         temporality: `"cumulative"`: totals, which are right whatever is lost; or `"delta"`: what was added since the report
             before.
         compression: `"none"` or `"gzip"`.
-        timeout: seconds that one request may take, 10 by default.
+        timeout: seconds that one request may take, 10 by default; with `report_to`, it is never more than 5.
         certificate: the path of a PEM file of who issued the server's certificate.
         client_key: that of our own key.
         client_certificate: that of our own certificate.
