@@ -145,6 +145,8 @@ WRONG = {
     "textfile:///x.txt": "must end in '.prom'",
     "jsonl:x": "takes an absolute path",
     "statsd://[": "Invalid IPv6 URL",
+    "statsd://h:x": r"'udp://h:x' is not the address of a StatsD server \(.*\); it is written as statsd://127\.0\.0\.1:8125",
+    "graphite://h": r"'h' is not the address of a Graphite server; it is written as graphite://127\.0\.0\.1:2003",
     "pushgateway+https://h?job=x&ca=/no/such/file": "No such file or directory: '/no/such/file'",
     f"pushgateway+https://h?job=x&ca={os.devnull}": "/dev/null is no PEM file",
     f"otlp+grpcs://h?ca={os.devnull}": "/dev/null is no PEM file",
@@ -186,6 +188,7 @@ def test_what_is_not_understood_is_named_with_what_is_allowed(url: str) -> None:
     with pytest.raises(tm.ConfigurationError, match=WRONG[url]) as caught:
         backend_of(url)
     assert "\n" not in str(caught.value)
+    assert "write it as" not in str(caught.value), "that would be another form"
 
 
 @pytest.mark.parametrize(

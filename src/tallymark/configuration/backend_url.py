@@ -79,7 +79,8 @@ def backend_of(url: str, tags: Mapping[str, str] | None = None, environ: Mapping
     except ImportError:
         raise
     except (ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"{shown(url)}: {error}; it is written as {form.example}") from None
+        wrong = str(error).partition(": write it as ")[0]  # which is for addresses in code
+        raise ConfigurationError(f"{shown(url)}: {wrong}; it is written as {form.example}") from None
 
 
 def _name(text: str) -> str:
