@@ -240,6 +240,13 @@ def test_a_url_of_otlp_takes_the_rest_from_the_same_variables(configured: Any, m
     assert [reporter.backend.temporality for reporter in found.reporters] == ["delta"]
 
 
+def test_an_address_that_both_kinds_of_variables_name_is_reported_to_once_and_is_no_problem(configured: Any) -> None:
+    both = {"TALLYMARK_REPORT": "otlp+http://127.0.0.1:9?every=5", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    found = configured(strict=True, **both)
+    assert found.started == ("reporting to otlp http://127.0.0.1:9/v1/metrics every 5 s",)
+    assert found.problems == ()
+
+
 def test_variables_of_otlp_that_cannot_be_used_are_problems_too(configured: Any, caplog: pytest.LogCaptureFixture) -> None:
     wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}
     twice = {**wrong, "TALLYMARK_REPORT": "otlp+http://127.0.0.1:8"}

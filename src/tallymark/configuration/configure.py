@@ -215,14 +215,15 @@ class _Starter:
     def _backends(self) -> Iterator[Asked]:
         """Yield what is reported to: each address once."""
         known: set[tuple[str, str]] = set()
-        for asked in [*self._own_backends(), *self._standard_backends(self._standard)]:
-            place = asked.backend.kind, asked.backend.address
-            if place in known:
-                self._problems.append(f"{' '.join(place)} is asked for twice, and reported to once")
-                continue
-            known.add(place)
-            self._logged += getattr(asked.backend, "problems", ())
-            yield asked
+        for is_ours, some in ((True, self._own_backends()), (False, self._standard_backends(self._standard))):
+            for asked in some:
+                place = asked.backend.kind, asked.backend.address
+                if place not in known:
+                    known.add(place)
+                    self._logged += getattr(asked.backend, "problems", ())
+                    yield asked
+                elif is_ours:  # the others are the defaults of ours, too
+                    self._problems.append(f"{' '.join(place)} is asked for twice, and reported to once")
 
     def _own_backends(self) -> Iterator[Asked]:
         for url in split_urls(self._asked.get("report", "")):
