@@ -98,6 +98,27 @@ def test_a_slow_backend_is_waited_for_half_of_the_time_that_is_left(
     assert limits == [32.0, 16.0, 8.0, 5.0, 3.0]
 
 
+def test_the_words_are_not_those_of_an_attempt_that_had_no_time(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    class Distrusted(RecordingBackend):
+        def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:
+            nonlocal now
+            if deadline.left() < 1.0:
+                now += deadline.left()
+                raise SendError("has not answered in time")
+            now += 1.0
+            raise SendError("has a certificate that is not trusted")
+
+    monkeypatch.setattr("tallymark.report.once.time", SimpleNamespace(monotonic=lambda: now, sleep=lambda seconds: None))
+    monkeypatch.setattr("tallymark.report.once.Delivery", partial(Delivery, clock=lambda: now, random=lambda: 0.0))
+    registry.counter("jobs").inc()
+    for timeout, words in ((3.5, "has a certificate that is not trusted"), (0.5, "has not answered in time")):
+        now = 0.0
+        with pytest.raises(tm.ReportError, match=f"within {timeout} s: {words}"):
+            tm.report_once(Distrusted(), registry, timeout=timeout)
+
+
 def test_who_interrupts_a_report_has_it_told_by_the_next_one(registry: tm.Registry) -> None:
     def interrupt(body: bytes) -> None:
         raise KeyboardInterrupt

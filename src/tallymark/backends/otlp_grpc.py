@@ -108,7 +108,7 @@ class GRPCWire:
 
     def _failure(self, error: Any) -> SendError:
         code: str = error.code().name
-        words = printable(str(error.details() or "")[:300].strip())
+        words = printable(str(error.details() or "")[:300].strip(" \t\r\n."))
         message = f"{self._address.url} answers {code}{': ' if words else ''}{words}{_remedy(code)}"
         after = _delay(error)
         is_theirs = _OUR_WORDS not in words

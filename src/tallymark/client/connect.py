@@ -96,7 +96,8 @@ def trouble(address: Address, error: Exception) -> str:
         case IncompleteRead():
             return "closed the connection before its page was complete; is it failing?"
         case ssl.SSLCertVerificationError():
-            return f"has a certificate that is not trusted ({printable(error.verify_message)}); {_remedy(error.verify_code)}"
+            words = printable(error.verify_message.rstrip("."))
+            return f"has a certificate that is not trusted ({words}); {_remedy(error.verify_code)}"
         case ssl.SSLError() if "_ALERT_" in str(error.reason):
             return f"refuses our TLS ({printable(str(error.reason))}); does it ask for a certificate of ours?"
         case ssl.SSLError():

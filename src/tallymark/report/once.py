@@ -102,12 +102,15 @@ def _send_all(delivery: Delivery, deadline: Deadline) -> str:
 
     An attempt may take half of the time that is left: a slow backend is waited for, and one that lost a request is asked again.
     """
+    told = ""
     try:
         while not delivery.send(lambda: deadline.within(max(deadline.left() / 2, ATTEMPT))):
+            deadline.left()  # if none is left, the attempt was cut, and the one before tells more
+            told = delivery.trouble
             pause = delivery.next_try - time.monotonic()
             if pause >= deadline.left():
                 raise TimeoutError
             time.sleep(max(pause, 0.0))
     except TimeoutError:
-        raise _TooLateError(delivery.trouble or "it takes too long") from None
+        raise _TooLateError(told or delivery.trouble or "it takes too long") from None
     return delivery.lost.removeprefix(DROPPED) or delivery.trouble
