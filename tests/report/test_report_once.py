@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -117,6 +118,39 @@ def test_the_words_are_not_those_of_an_attempt_that_had_no_time(registry: tm.Reg
         now = 0.0
         with pytest.raises(tm.ReportError, match=f"within {timeout} s: {words}"):
             tm.report_once(Distrusted(), registry, timeout=timeout)
+
+
+def test_where_a_reporter_runs_it_is_the_one_that_reports(registry: tm.Registry) -> None:
+    """Two threads would use one connection, and tell the same increments twice."""
+    backend = RecordingBackend("delta")
+    threads: list[str] = []
+    backend.before = lambda body: threads.append(threading.current_thread().name)
+    with tm.report_to(backend, 60, registry):
+        for _ in range(3):
+            registry.counter("jobs").inc()
+            tm.report_once(RecordingBackend("delta"), registry)
+    assert backend.total("jobs") == 3
+    assert threads[:3] == ["tallymark-reports"] * 3
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (SendError("no such bucket", again=False), ": no such bucket$"),
+        (SendError("busy", after=1000), r" within 0\.3 s: busy$"),
+    ],
+)
+def test_why_the_reporter_that_runs_failed_is_raised(error: Exception, words: str, registry: tm.Registry) -> None:
+    def fail(body: bytes) -> None:
+        raise error
+
+    backend = RecordingBackend("delta")
+    backend.before = fail
+    registry.counter("jobs").inc(3)
+    with tm.report_to(backend, 60, registry):
+        with pytest.raises(tm.ReportError, match=f"^recording here: the report did not arrive{words}"):
+            tm.report_once(backend, registry, timeout=0.3)
+        backend.before = len
 
 
 def test_who_interrupts_a_report_has_it_told_by_the_next_one(registry: tm.Registry) -> None:

@@ -13,10 +13,12 @@ from tallymark.report.bases import base_of, introduce
 from tallymark.report.delivery import ATTEMPT, DROPPED, Delivery
 from tallymark.report.errors import ReportError
 from tallymark.report.reporter import check_backend, check_seconds
+from tallymark.report.running import ask, running
 from tallymark.report.turn import turn_of
 
 if TYPE_CHECKING:
     from tallymark.report.backend import Backend
+    from tallymark.report.member import Member
     from tallymark.report.turn import Turn
 
 __all__ = ["report_once"]
@@ -29,6 +31,8 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
     """Report a registry to a backend now, and return when it has arrived. What fails is tried again, if it may succeed.
 
         tm.report_once(Pushgateway("http://127.0.0.1:9091", job="nightly"))
+
+    If this process reports the registry to that backend already, its reporter does it, as with `Reporter.flush`.
 
     A backend of deltas is told everything that it was not told yet. Where nobody answers, as with UDP, it has arrived when it
     was sent; what could not be sent there is lost, as nobody knows how much of it arrived.
@@ -48,8 +52,9 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
     registry = context.registry() if registry is None else registry
     check_type("registry", registry, Registry)
     deadline = Deadline(timeout, time.monotonic)
+    reporter = running(registry, backend)
     try:
-        trouble = _report(backend, registry, deadline)
+        trouble = _report(backend, registry, deadline) if reporter is None else _flush(reporter, timeout)
     except _TooLateError as late:
         trouble, when = str(late), f" within {timeout:g} s"
     else:
@@ -60,6 +65,16 @@ def report_once(backend: Backend, registry: Registry | None = None, timeout: flo
 
 class _TooLateError(Exception):
     """There is no time for another attempt. The message tells why the last one failed."""
+
+
+def _flush(reporter: Member, timeout: float) -> str:
+    """Have a reporter that runs report now, whose connection and numbers these are; return why it failed, as `_report` does."""
+    losses = reporter.losses
+    if ask(reporter, "flush", timeout):
+        return ""
+    if reporter.losses != losses:
+        return reporter.why.removeprefix(DROPPED)
+    raise _TooLateError(reporter.why or "it takes too long")
 
 
 def _report(backend: Backend, registry: Registry, deadline: Deadline) -> str:
