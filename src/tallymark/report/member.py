@@ -94,6 +94,11 @@ class Member:
         return self.registry is registry and role_of(self._backend) == role_of(backend)
 
     @property
+    def kind(self) -> str:
+        """What its backend is."""
+        return self._backend.kind
+
+    @property
     def why(self) -> str:
         """The words for why not all has arrived, the last; empty if there are none."""
         return "" if self.delivery is None else self.delivery.trouble or self.delivery.lost

@@ -188,7 +188,9 @@ class Rounds:
                 return
             member.put_off(self._clock())
             if not member.has_failed:
-                logger().exception("a report failed. It is tried again, and not logged again until that succeeds")
+                logger().exception(
+                    "%s: a report failed. It is tried again, and not logged again until that succeeds", member.kind
+                )
             member.has_failed = True
         if not self._is_abandoned:
             self._answer(member)
