@@ -281,6 +281,7 @@ class Rounds:
             self._share = Deadline(min(share, _LEAST) if member.is_failing else share, self._clock)
             member.wants_report = member.tries = True
             self._do_safely(member, snapshots)
+            member.arrived = member.arrived or member.has_arrived
 
 
 def _left(deadline: Deadline) -> float:
