@@ -145,6 +145,8 @@ WRONG = {
     "textfile:///x.txt": "must end in '.prom'",
     "jsonl:x": "takes an absolute path",
     "statsd://[": "Invalid IPv6 URL",
+    "influxdb+http://h?database=x&query.a=b": r"has no option 'query\.a'; there are bucket, .*, header\.NAME; it is",
+    "pushgateway+http://h?job=x&query.a=b": r"has no option 'query\.a'; there are",
     "statsd://h:x": r"'udp://h:x' is not the address of a StatsD server \(.*\); it is written as statsd://127\.0\.0\.1:8125",
     "graphite://h": r"'h' is not the address of a Graphite server; it is written as graphite://127\.0\.0\.1:2003",
     "pushgateway+https://h?job=x&ca=/no/such/file": "No such file or directory: '/no/such/file'",

@@ -92,7 +92,7 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
     """Return the options of a URL as their backend takes them; those that begin so are under these beginnings."""
     found: dict[str, Any] = {_HEADER: {}, _QUERY: {}}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        beginning = next((one for one in (_HEADER, _QUERY) if name.startswith(one) and _has_http(form)), "")
+        beginning = next((one for one in _beginnings(form) if name.startswith(one)), "")
         if beginning:
             found[beginning][name.removeprefix(beginning)] = text
             continue
@@ -101,7 +101,7 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
             found.setdefault(option, {})[key] = text
             continue
         if name not in form.options:
-            known = [*sorted(form.options), *(["header.NAME", "query.NAME"] if _has_http(form) else [])]
+            known = [*sorted(form.options), *[f"{one}NAME" for one in _beginnings(form)]]
             raise ConfigurationError(f"has no option {_name(name)}{near(name, form.options)}; there are {', '.join(known)}")
         try:
             value = form.options[name](text)
@@ -109,6 +109,13 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
             raise ConfigurationError(f"its option {name} {error}") from None
         found[name] = {**found.get(name, {}), **value} if isinstance(value, dict) else value
     return found
+
+
+def _beginnings(form: Form) -> tuple[str, ...]:
+    """Return what options may begin with. The URLs of the other backends over HTTP are those of servers alone."""
+    if form.backend in ("OTLP", "RemoteWrite"):
+        return _HEADER, _QUERY
+    return (_HEADER,) if _has_http(form) else ()
 
 
 def _has_http(form: Form) -> bool:
