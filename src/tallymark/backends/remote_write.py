@@ -119,8 +119,8 @@ class RemoteWrite(Backend):
             return
         self._native = False
         raise SendError(
-            f"{self.address} takes no native histograms: from the next report on it gets classic buckets; to have them, start"
-            " Prometheus with --enable-feature=native-histograms",
+            f"{self.address} takes no native histograms; give native_histograms=False, or start Prometheus with"
+            " --enable-feature=native-histograms. Until this process ends, the next reports have classic buckets",
             again=False,
         )
 
