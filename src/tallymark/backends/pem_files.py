@@ -43,7 +43,7 @@ def check_authority(path: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except ssl.SSLError as error:
-        raise ValueError(f"{path} has no certificate that can be read ({error.reason or 'it is damaged'})") from None
+        raise ValueError(f"{path} has no certificate that can be read ({error.reason or 'OpenSSL cannot read it'})") from None
 
 
 def check_pair(key: str, own: str) -> None:
@@ -62,4 +62,5 @@ def check_pair(key: str, own: str) -> None:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(own, key, ask)
     except ssl.SSLError as error:
-        raise ValueError(f"{key} is no key that fits the certificate {own} ({error.reason or 'it is damaged'})") from None
+        reason = error.reason or "OpenSSL cannot read it"
+        raise ValueError(f"{key} is no key that fits the certificate {own} ({reason})") from None
