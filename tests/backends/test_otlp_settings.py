@@ -152,6 +152,16 @@ def test_a_key_without_its_certificate_is_logged_and_left_out(
     assert otlp.problems == tuple(caplog.messages)
 
 
+def test_what_is_no_attribute_of_the_resource_is_logged_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    otlp = OTLP("http://c", environ={"OTEL_RESOURCE_ATTRIBUTES": "team=a=b,broken,, =x,service.name=shop"})
+    found = otlp._identity.attributes({}, "")
+    assert (found["team"], found["service.name"]) == ("a=b", "shop")
+    assert not {"broken", ""} & found.keys()
+    wrong = "but an attribute is written as key=value; taken instead: the others"
+    assert caplog.messages == [f"OTEL_RESOURCE_ATTRIBUTES has {pair}, {wrong}" for pair in ("'broken'", "'=x'")]
+    assert otlp.problems == tuple(caplog.messages)
+
+
 @pytest.fixture(scope="module")
 def pem(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return paths: of a certificate, its key, the same key encrypted, and another key; and of what is none of these."""

@@ -104,6 +104,7 @@ class OTLP(Backend):
         self._certificates = Certificates.of(
             {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
         )
+        variables.check_resource()
         self.problems = tuple(variables.problems)
         self._identity = Identity(resource or {}, environ)
         self.rejected_points = 0

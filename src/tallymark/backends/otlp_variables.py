@@ -127,6 +127,14 @@ class Variables:
                 found[name] = value
         return found
 
+    def check_resource(self) -> None:
+        """Note what `OTEL_RESOURCE_ATTRIBUTES` has that is no attribute, and is left out."""
+        name = "OTEL_RESOURCE_ATTRIBUTES"
+        for pair in filter(None, [one.strip() for one in self._environ.get(name, "").split(",")]):
+            key, equals, _ = pair.partition("=")
+            if not (key.strip() and equals):
+                self._warn(name, f"has {pair[:40]!r}, but an attribute is written as key=value", "the others")
+
     def address(self, protocol: str) -> Address:
         """Return where reports go. The general variable has a base, to which `/v1/metrics` is appended; but not for gRPC."""
         full, text = self._find("ENDPOINT")
