@@ -247,6 +247,7 @@ def test_files_of_arguments_that_cannot_be_used_are_an_error_that_names_them(pro
         ({"resource": {"a": None}}, TypeError, "'a' is a NoneType, but an attribute is a text, a number or a bool"),
         ({"resource": {1: "a"}}, TypeError, "1 is a str"),
         ({"resource": {"a": 2**63}}, ValueError, "more than 64 bits"),
+        ({"resource": {"": "x"}}, ValueError, "the key of an attribute must not be empty"),
         ({"include": "a*"}, TypeError, "include must be a list of globs"),
     ],
 )
