@@ -145,7 +145,7 @@ def test_a_server_that_has_native_histograms_disabled_gets_classic_buckets_from_
     registry.histogram("spread", exponential=True).observe(3)
     backend = RemoteWrite(server.url)
     server.answers.append((status, {}, b"native histograms are disabled\n"))
-    with pytest.raises(SendError, match="--enable-feature=native-histograms") as caught:
+    with pytest.raises(SendError, match="give native_histograms=False, or start Prometheus with --enable-feature") as caught:
         report(backend, registry)
     assert not caught.value.again
     assert any(one.histograms for one in received(server).timeseries)
