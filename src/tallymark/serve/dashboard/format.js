@@ -130,6 +130,15 @@ function visible(text, most = 120) {
   return cut.replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
 }
 
+/** Return a path without its middle, if it is too long: long paths differ in their last parts. */
+function withEnd(path, most) {
+  if (path.length <= most) return path;
+  const half = Math.floor(most / 2) - 1;
+  const [begin, end] = [path.slice(0, half), path.slice(-half)];
+  const [from, to] = [begin.lastIndexOf("/"), end.indexOf("/")];
+  return from < 0 || to < 0 ? path : `${begin.slice(0, from + 1)}…${end.slice(to)}`;
+}
+
 /** The time of day, to the second. */
 function clock(seconds, withSeconds = true) {
   const date = new Date(seconds * 1000);
