@@ -142,6 +142,18 @@ def test_a_response_that_nobody_closes_ends_when_it_is_forgotten(registry: tm.Re
     assert ended(registry) == {("GET", None, "200", None): 1}
 
 
+@pytest.mark.parametrize("is_generator", [True, False])
+def test_a_response_that_nobody_reads_nor_closes_ends_when_it_is_forgotten(registry: tm.Registry, is_generator: bool) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return (part for part in [b"a"]) if is_generator else [b"a"]
+
+    MetricsMiddleware(app, registry=registry)(environ_of("/"), lambda status, headers: None)
+    gc.collect()
+    assert active(registry) == 0
+    assert ended(registry) == {("GET", None, "200", None): 1}
+
+
 def test_a_response_that_is_closed_before_it_is_read(registry: tm.Registry) -> None:
     body = Body(b"a")
     MetricsMiddleware(answers(body), registry=registry)(environ_of(), ignore).close()

@@ -136,6 +136,10 @@ class Response(Exchange):
             self._route_of = self._metrics.guarded(self._find_route)
         self.finish()
 
+    def __del__(self) -> None:  # nobody read it, nor closed it
+        if getattr(self, "is_open", False):
+            self.finish()
+
     def own_tags(self) -> Mapping[str, object] | None:
         return super().own_tags() if self._start is None else self._own
 
