@@ -104,3 +104,47 @@ def test_what_changed_in_the_same_way_is_one_row(view: Callable[..., Viewer], se
     assert "and 2 alike" in rows[0]
     others = viewer.page.locator("#changes .alike").first.get_attribute("title")
     assert (others or "").split("\n") == ["http.server.request.body.size", "http.server.response.body.size"]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_numbers_of_an_axis_are_whole_whatever_their_unit(
+    view: Callable[..., Viewer], service: FakeService, width: int
+) -> None:
+    service.family("bytes_sent", "counter", "sum", unit="bytes")
+    service.family("temperature", "gauge", "gauge", unit="degrees celsius")
+    service.inc("bytes_sent", 1)
+    service.set("temperature", -1234.5)
+    viewer = view(viewport={"width": width, "height": 900}).open(service.reading(complete=True))
+    documents = []
+    for _ in range(12):
+        service.inc("bytes_sent", 30e6)
+        documents.append(service.reading())
+    viewer.show(*documents)
+    for name in ("bytes_sent", "temperature"):
+        viewer.page.keyboard.press("/")
+        viewer.page.keyboard.type(name)
+        viewer.page.keyboard.press("Enter")
+    viewer.page.wait_for_selector("#plots .plot-card:nth-child(2) .tick-y")
+    beyond = """() => [...document.querySelectorAll('#plots .tick-y')].filter((one) => {
+        const [text, area] = [one, one.closest('.plot')].map((part) => part.getBoundingClientRect());
+        return text.left < area.left - 0.5;
+    }).map((one) => one.textContent)"""
+    assert viewer.page.evaluate(beyond) == []
+    texts = viewer.page.locator("#plots .plot-card").first.locator(".tick-y").all_text_contents()
+    assert [text.replace("\u2009", " ") for text in texts] == ["0 B/s", "16 MiB/s", "32 MiB/s"]
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (0.2, ["0 s", "100 ms", "200 ms"]),
+        (50, ["0 s", "30 s", "1 min"]),
+        (200, ["0 s", "2 min", "4 min"]),
+        (4000, ["0 s", "30 min", "1 h", "1.5 h"]),
+        (900_000, ["0 s", "4 d", "8 d", "12 d"]),
+    ],
+    ids=str,
+)
+def test_the_axis_of_a_duration_has_round_times(library: Page, most: float, expected: list[str]) -> None:
+    texts = library.evaluate("most => ticks(0, most, 3, duration).map(duration)", most)
+    assert [text.replace("\u2009", " ") for text in texts] == expected

@@ -68,6 +68,10 @@ function bytes(value) {
   return special(value) ?? scaled(value, BINARY).join(THIN);
 }
 
+function bytesPerSecond(rate) {
+  return special(rate) ?? `${bytes(rate)}/s`;
+}
+
 function percent(ratio) {
   return special(ratio) ?? `${digits(ratio * 100)}${THIN}%`;
 }
@@ -110,7 +114,7 @@ function inUnit(unit) {
 
 /** Return the function that writes what a counter of a unit gains in a second. */
 function inUnitPerSecond(unit) {
-  if (unit === "bytes" || unit === "By") return (value) => special(value) ?? `${bytes(value)}/s`;
+  if (unit === "bytes" || unit === "By") return bytesPerSecond;
   if (unit === "seconds" || unit === "s") return (value) => special(value) ?? `${duration(value)}/s`;
   return perSecond;
 }
