@@ -129,7 +129,7 @@ def test_trouble_is_logged_once_and_so_is_its_end(
         ({"every": True}, TypeError, "every must be a number of seconds, not bool"),
         ({"registry": "default"}, TypeError, "registry must be a Registry, not str"),
         ({"max_queue_bytes": 0}, ValueError, "max_queue_bytes must be a number of bytes, 1 or more"),
-        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be a int"),
+        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be an int"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_remedy(arguments: Any, error: type[Exception], words: str) -> None:
