@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tallymark.engine.description import number_text
 from tallymark.frozen import Frozen
+from tallymark.top.conventions import STATUSES
 from tallymark.top.shown import shown
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def _values_of_tags(view: View) -> Mapping[tuple[str, str], set[str]]:
 def _telling_first(series: SeriesChange, values: Mapping[tuple[str, str], set[str]]) -> dict[str, str]:
     """Return the tags of a series, those first that tell it from others: a table may have no room for the rest."""
     tags = series.tags
-    order = sorted(tags, key=lambda key: (-len(values.get((series.name, key), ())), len(key)))
+    order = sorted(tags, key=lambda key: (-len(values.get((series.name, key), ())), key.replace(".", "_") in STATUSES))
     return {key: tags[key] for key in order}
 
 
