@@ -148,3 +148,10 @@ def test_the_numbers_of_an_axis_are_whole_whatever_their_unit(
 def test_the_axis_of_a_duration_has_round_times(library: Page, most: float, expected: list[str]) -> None:
     texts = library.evaluate("most => ticks(0, most, 3, duration).map(duration)", most)
     assert [text.replace("\u2009", " ") for text in texts] == expected
+
+
+def test_what_is_chosen_is_seen_where_the_system_chooses_the_colours(view: Callable[..., Viewer], service: FakeService) -> None:
+    viewer = view(forced_colors="active").open(service.reading(complete=True))
+    outlines = "() => [...document.querySelectorAll('.segments button')].map((one) => getComputedStyle(one).outlineStyle)"
+    viewer.page.keyboard.press("1")
+    assert viewer.page.evaluate(outlines) == ["solid", "none", "none", "none"]
