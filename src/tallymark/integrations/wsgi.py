@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tallymark.integrations.http_metrics import HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
+from tallymark.integrations.werkzeug_client import CLIENT, WholeBody
 from tallymark.integrations.werkzeug_routes import WerkzeugRoutes
 from tallymark.integrations.wsgi_response import VERSIONS, or_file, responses_of
 
@@ -73,6 +74,9 @@ class MetricsMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._asks_first and (instead := self._instead(environ)) is not None:
             return instead(environ, start_response)
+        whole = None
+        if getattr(start_response, "__module__", None) == CLIENT:
+            whole = start_response = WholeBody(start_response)
         response = self._begin(self.metrics, environ, start_response)
         if response is None:
             return self.app(environ, start_response)
@@ -81,6 +85,8 @@ class MetricsMiddleware:
         except BaseException as error:
             response.failed(error)
             raise
+        if whole is not None and whole.is_known_of(response.body):
+            return whole.of(response)
         return response if "wsgi.file_wrapper" not in environ else or_file(response, environ["wsgi.file_wrapper"])
 
     def _find_line(self, environ: WSGIEnvironment) -> Line:
