@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from wsgiref.types import StartResponse
 
+    from tallymark.integrations.wsgi_response import Response
+
 __all__ = ["CLIENT", "WholeBody"]
 
 CLIENT = "werkzeug.test"
@@ -28,34 +30,29 @@ class WholeBody:
         start_response: of the client.
     """
 
+    close: Callable[[], object]
+    """Closes the response, of which this is the body."""
+
     def __init__(self, start_response: StartResponse) -> None:
         self._is_told = False
         self._start_response = start_response
-        self._parts: Iterator[bytes] = iter(())
-        self._close: Callable[[], object] = _do_nothing
+        self._parts: list[bytes] = []
 
     def __call__(self, status: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], object]:
         """Begin the response."""
         self._is_told = status.startswith(_EMPTY) or any(name.lower() == "content-length" for name, _ in headers)
         return self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
 
-    def is_known_of(self, body: object) -> bool:
-        """Return True if all of a body can be had. Where no length was told, it may be a stream without an end."""
-        return self._is_told or isinstance(body, list | tuple)
+    def of(self, response: Response) -> Iterable[bytes]:
+        """Take all of a response, if it has an end; return what the client reads, and closes when it likes.
 
-    def of(self, response: Iterable[bytes]) -> WholeBody:
-        """Take all of a response; return what the client reads, and closes when it likes."""
-        self._close = getattr(response, "close", _do_nothing)
-        self._parts = iter(list(response))
+        Where no length was told, it may be a stream without an end.
+        """
+        if not (self._is_told or isinstance(response.body, list | tuple)):
+            return response
+        self.close = response.close
+        self._parts = list(response)
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._parts
-
-    def close(self) -> None:
-        """Close the response."""
-        self._close()
-
-
-def _do_nothing() -> None:
-    pass
+        return iter(self._parts)

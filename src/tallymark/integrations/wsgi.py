@@ -5,6 +5,7 @@ Source: PEP 3333.
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from tallymark.integrations.http_metrics import HTTPMetrics
@@ -74,9 +75,9 @@ class MetricsMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._asks_first and (instead := self._instead(environ)) is not None:
             return instead(environ, start_response)
-        whole = None
-        if getattr(start_response, "__module__", None) == CLIENT:
-            whole = start_response = WholeBody(start_response)
+        sends_files = "wsgi.file_wrapper" in environ  # as nearly all servers do
+        if not sends_files and type(start_response) is FunctionType and start_response.__module__ == CLIENT:
+            start_response = WholeBody(start_response)
         response = self._begin(self.metrics, environ, start_response)
         if response is None:
             return self.app(environ, start_response)
@@ -85,9 +86,9 @@ class MetricsMiddleware:
         except BaseException as error:
             response.failed(error)
             raise
-        if whole is not None and whole.is_known_of(response.body):
-            return whole.of(response)
-        return response if "wsgi.file_wrapper" not in environ else or_file(response, environ["wsgi.file_wrapper"])
+        if sends_files:
+            return or_file(response, environ["wsgi.file_wrapper"])
+        return response if type(start_response) is not WholeBody else start_response.of(response)
 
     def _find_line(self, environ: WSGIEnvironment) -> Line:
         version = VERSIONS.get(environ.get("SERVER_PROTOCOL", ""), "")
