@@ -264,6 +264,26 @@ def exits(environ: Any, start_response: Any) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ([("Content-Type", "text/plain"), ("content-length", "5")], (1, 5)), ([], (0, 0)), ([("Content-Length", "x")], (0, 0)),
+        ([("Content-Length",)], (0, 0)), (None, (0, 0)), ([(1, 2)], (0, 0)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_file_is_as_large_as_its_headers_tell(registry: tm.Registry, headers: Any, size: tuple[int, float]) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers)
+        return FileWrapper(io.BytesIO(b"hello"))
+
+    environ = environ_of(**{"wsgi.file_wrapper": FileWrapper})
+    body: Any = MetricsMiddleware(app, registry=registry)(environ, lambda status, headers: None)
+    assert type(body) is FileWrapper
+    body.close()
+    assert (sent(registry), active(registry)) == (size, 0)
+
+
+@pytest.mark.parametrize(
     ("app", "status", "error"),
     [
         (raises_before, "500", "KeyError"),
