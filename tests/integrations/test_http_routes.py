@@ -147,6 +147,28 @@ def test_routes_that_are_added_later(registry: tm.Registry) -> None:
     assert route_of(app, registry, "/later/7") == ("/later/{id}", "200")
 
 
+@pytest.mark.parametrize("mount", ["/in", "/tenants/{tenant}", "/a/b"])
+@pytest.mark.parametrize("is_measured", [True, False], ids=["outer too", "inner alone"])
+def test_an_application_that_is_mounted_names_its_routes_from_the_first_request_on(
+    registry: tm.Registry, mount: str, is_measured: bool
+) -> None:
+    inner = Starlette(
+        routes=[Route("/items/{id}", answer), Route("/same/{id}", answer), Mount("/more", routes=[Route("/one", Class)])]
+    )
+    outer = Starlette(routes=[Mount(mount, inner)])
+    starlette.instrument(inner, registry=registry)
+    if is_measured:
+        starlette.instrument(outer, registry=tm.Registry())
+    prefix = mount.replace("{tenant}", "acme")
+    for path, route in (
+        ("/items/4", "/items/{id}"),
+        ("/same/4", "/same/{id}"),
+        ("/items/5", "/items/{id}"),
+        ("/more/one", "/more/one"),
+    ):
+        assert route_of(outer, registry, prefix + path) == (route, "200")
+
+
 def test_one_endpoint_at_two_places(registry: tm.Registry) -> None:
     app = Starlette(
         routes=[

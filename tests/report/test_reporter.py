@@ -152,7 +152,7 @@ def test_a_failure_of_our_own_names_the_backend_and_is_logged_once(
         ({"every": True}, TypeError, "every must be a number of seconds, not bool"),
         ({"registry": "default"}, TypeError, "registry must be a Registry, not str"),
         ({"max_queue_bytes": 0}, ValueError, "max_queue_bytes must be a number of bytes, 1 or more"),
-        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be a int"),
+        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be an int"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_remedy(arguments: Any, error: type[Exception], words: str) -> None:

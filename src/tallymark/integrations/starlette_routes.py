@@ -119,12 +119,25 @@ def _by_endpoint(places: Iterable[_Place]) -> dict[int, list[_Place]]:
 
 
 def _place_of(scope: Mapping[str, Any], places: list[_Place]) -> str | None:
-    path, root = scope["path"], scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
-    if root and is_below(root, path):
-        path = path[len(root) :]
-    fitting = [place for place in places if place.fits(path)]
-    taking = [place for place in fitting if place.takes(scope.get("method"))]
-    return next((place.template for place in [*taking, *fitting]), None)
+    if len(places) == 1:
+        return places[0].template
+    path, method = scope["path"], scope.get("method")
+    for root in _roots(scope):
+        below = path[len(root) :] if root and is_below(root, path) else path
+        fitting = [place for place in places if place.fits(below)]
+        taking = [place for place in fitting if place.takes(method)]
+        if fitting:
+            return (taking or fitting)[0].template
+    return None
+
+
+def _roots(scope: Mapping[str, Any]) -> Iterator[str]:
+    """Return where an application may be: at the root of its server, or where it is mounted, of which it is not told."""
+    deepest: str = scope.get("root_path", "").rstrip("/")
+    root: str = scope.get("app_root_path", deepest).rstrip("/")
+    yield root
+    ends = [at for at in range(len(root) + 1, len(deepest)) if deepest[at] == "/"]
+    yield from [deepest[:end] for end in [*ends, len(deepest)] if end > len(root)]
 
 
 def _places(routes: Iterable[Any], prefix: str, mounts: tuple[Pattern[str], ...], depth: int) -> Iterator[_Place]:
