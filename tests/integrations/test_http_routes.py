@@ -73,17 +73,17 @@ def starlette_app(tmp: Any) -> Starlette:
     ("path", "route"),
     [
         ("/", "/"),
-        ("/users/7", "/users/{id}"),
-        ("/files/a/b/c", "/files/{path}"),
+        ("/users/7", "/users/{id:int}"),
+        ("/files/a/b/c", "/files/{path:path}"),
         ("/class/7", "/class/{id}"),
-        ("/tenants/acme/deep/7", "/tenants/{tenant}/deep/{x}"),
+        ("/tenants/acme/deep/7", "/tenants/{tenant}/deep/{x:int}"),
         ("/tenants/acme/", "/tenants/{tenant}/"),
         ("/v1/same/7", "/v1/same/{id}"),
         ("/v2/same/7", "/v2/same/{id}"),
         ("/v2/more/a/same/7", "/v2/more/{kind}/same/{id}"),
         ("/static/page.txt", "/static/{path}"),
         ("/opaque/a/b", "/opaque/{path}"),
-        ("/wrapped/deep/7", "/wrapped/deep/{x}"),
+        ("/wrapped/deep/7", "/wrapped/deep/{x:int}"),
         ("/of-host/7", "/of-host/{id}"),
     ],
 )
@@ -121,17 +121,17 @@ def test_what_matches_no_route_of_starlette_has_none(registry: tm.Registry, tmp_
 def test_methods_of_starlette(registry: tm.Registry, tmp_path: Any) -> None:
     app = starlette_app(tmp_path)
     starlette.instrument(app, registry=registry)
-    assert route_of(app, registry, "/users/7", "DELETE") == ("/users/{id}", "405")
-    assert route_of(app, registry, "/users/7", "HEAD") == ("/users/{id}", "200")
-    assert route_of(app, registry, "/users/7", "PROPFIND") == ("/users/{id}", "405")
+    assert route_of(app, registry, "/users/7", "DELETE") == ("/users/{id:int}", "405")
+    assert route_of(app, registry, "/users/7", "HEAD") == ("/users/{id:int}", "200")
+    assert route_of(app, registry, "/users/7", "PROPFIND") == ("/users/{id:int}", "405")
     assert route_of(app, registry, "/class/7", "OPTIONS") == ("/class/{id}", "405")
-    assert route_of(app, registry, "/tenants/acme/deep/7", "PUT") == ("/tenants/{tenant}/deep/{x}", "405")
+    assert route_of(app, registry, "/tenants/acme/deep/7", "PUT") == ("/tenants/{tenant}/deep/{x:int}", "405")
     assert route_of(app, registry, "/users/7/") == (None, "307")  # to /users/7
 
 
 @pytest.mark.parametrize(
     ("path", "route"),
-    [("/root/users/7", "/users/{id}"), ("/users/7", "/users/{id}"), ("/root/v2/same/7", "/v2/same/{id}")],
+    [("/root/users/7", "/users/{id:int}"), ("/users/7", "/users/{id:int}"), ("/root/v2/same/7", "/v2/same/{id}")],
 )
 def test_a_root_path_is_no_part_of_a_route(registry: tm.Registry, tmp_path: Any, path: str, route: str) -> None:
     app = starlette_app(tmp_path)
