@@ -215,6 +215,19 @@ def test_nothing_is_kept(engine: Any) -> None:
     assert [sys.getrefcount(each) for each in parts] == before
 
 
+def test_keys_go_with_the_last_tags_that_have_them(engine: Any) -> None:
+    key = "".join(["only_in_", "this_test"])
+    before = sys.getrefcount(key)
+    column = [engine.TagSet({key: "1"}), engine.TagSet(b="1"), engine.TagSet({key: "2"})]
+    layouts = dict.fromkeys([("only_in_this_test",), ("b",)], ((b"", None, (0,)),))
+    engine.tag_fields(column, layouts, LABELS)
+    with pytest.raises(IndexError):
+        engine.tag_fields(column, layouts | {("b",): ((b"", None, (1,)),)}, LABELS)
+    del column
+    gc.collect()
+    assert sys.getrefcount(key) == before
+
+
 def test_the_engine_in_use_has_it() -> None:
     from tallymark.engine import tag_fields
 
