@@ -91,7 +91,6 @@ class RemoteWrite(Backend):
         """Yield parts of a request: all series, and a last sample of those that are gone since the report before."""
         before = self._before
         self._before = snapshot = _later(snapshot, before)
-        self._labels.forget(sum([len(family) for family in snapshot.families]))
         return remote_write_parts(snapshot, prefix=self.prefix, labels=self._labels, before=before, native=self._native)
 
     def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:

@@ -17,11 +17,12 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     TagSet,
     Timer,
     Timing,
+    tag_fields,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name",
+    "name", "tag_fields",
 ]  # fmt: skip
 
 name = "native"
