@@ -66,6 +66,7 @@ def names(part):
 
 
 @pytest.mark.slow
+@pytest.mark.once  # that the detector works on each version, the tests below show, and the last part
 @pytest.mark.parametrize("part", PARTS)
 def test_the_corpus(part):
     bad, good = names(f"{part}_bad"), names(f"{part}_good")

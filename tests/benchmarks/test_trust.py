@@ -20,6 +20,7 @@ def test_what_is_counted_is_what_is_known() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_the_page_tells_each_comparison_and_the_command(tmp_path: Path) -> None:
     page = tmp_path / "trust.md"
     arguments = ["--quick", "--equal", "0", "--slower", "1", "--more", "100", "--rounds", "0", "-o", str(page)]
@@ -33,6 +34,7 @@ def test_the_page_tells_each_comparison_and_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_pyperf_runs_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trusted.pyperf.OPS", {"sum": ("items = [1.5] * 1000", "sum(items)")})
     table = trust.pyperf_table(1, trust.QUICK)
