@@ -58,7 +58,8 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     others = [f"tests/processes/test_{one}.py" for one in models + servers]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
     pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + others), *arguments]
-    yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
+    native = ["-k", "not [reference"]  # of a test that runs on each engine, the run on the one that is in C
+    yield [*pytest, *native, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
     yield [*pytest, "-m", "not slow", "tests/bench/test_instructions.py"]
     http = ("asgi", "attacks", "exemplars", "in_c", "objects", "reentrancy", "routes", "sends", "wsgi")
     yield [*pytest, "-m", "not slow", *(f"tests/integrations/test_http_{one}.py" for one in http)]
