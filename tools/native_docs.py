@@ -15,6 +15,7 @@ from tallymark.engine import reference
 CLASSES = (
     "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
 )  # fmt: skip
+FUNCTIONS = ("difference",)
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 
@@ -47,6 +48,9 @@ def entries() -> dict[str, str]:
                 texts[f"{class_name}_{name}"] = signature(name, member) + (inspect.getdoc(member) or "")
             elif isinstance(member, property):
                 texts[f"{class_name}_{name}"] = inspect.getdoc(member)
+    for name in FUNCTIONS:
+        function = getattr(reference, name)
+        texts[name] = signature(name, function) + (inspect.getdoc(function) or "")
 
     return texts
 

@@ -1,7 +1,5 @@
 #include "exponential_rows.h"
 
-#include "column.h"
-
 /* Have space for the counts of one more row: 0, or -1 with an exception. */
 static int
 reserve_counts(Portion *portion)
@@ -47,19 +45,4 @@ exponential_copy(const Family *family, const Series *series, Portion *portion, u
     words[ABOVE] = add_side(portion, &read.above);
     words[BELOW] = add_side(portion, &read.below);
     return 0;
-}
-
-PyObject *
-exponential_item(int which, const Portion *portion, const uint64_t *words)
-{
-    switch (which) {
-    case SCALES:
-        return PyLong_FromLong(TOP_SCALE - (long)words[EPOCH]);
-    case ZERO_COUNTS:
-        return PyLong_FromUnsignedLongLong(words[ZEROS]);
-    default: {
-        Side side = side_of(portion, words, which == POSITIVES ? ABOVE : BELOW);
-        return exponential_tuple(side.first, side.counts, side.size);
-    }
-    }
 }

@@ -30,7 +30,4 @@ side_of(const Portion *portion, const uint64_t *words, int which)
 /* Copy a series to the words of a row of a portion: 0, or -1 with an exception. */
 int exponential_copy(const Family *family, const Series *series, Portion *portion, uint64_t *words);
 
-/* What a column has in a row: a new reference, or NULL with an exception. */
-PyObject *exponential_item(int which, const Portion *portion, const uint64_t *words);
-
 #endif

@@ -1,0 +1,98 @@
+/* What was added to rows with exponential buckets. */
+#include "difference.h"
+
+#include "exponential_index.h"
+
+/* Take earlier counts, of a scale that was finer by so many steps, from later ones: 1; 0 if there are fewer than there were. */
+static int
+subtract(Side now, Side then, uint32_t by, uint64_t *space, Side *found)
+{
+    uint32_t first = 0, size = now.size;
+    memcpy(space, now.counts, size * sizeof *space);
+    for (uint32_t i = 0; i < then.size; i++) {
+        int64_t place = ((then.first + i) >> by) - now.first;
+        if (then.counts[i] == 0) {
+            continue;
+        }
+        if (place < 0 || place >= now.size || space[place] < then.counts[i]) {
+            return 0;
+        }
+        space[place] -= then.counts[i];
+    }
+    while (size > 0 && space[size - 1] == 0) {
+        size--;
+    }
+    while (first < size && space[first] == 0) {
+        first++;
+    }
+    *found = size == 0 ? (Side){0, 0, space} : (Side){now.first + first, size - first, space + first};
+    return 1;
+}
+
+/* Take what was before from a row: 1; 0 if it has begun anew. */
+static int
+subtract_row(const Spread *now, const Spread *then, Space *space, Spread *found)
+{
+    if (then->epoch > now->epoch || then->zeros > now->zeros) {
+        return 0;
+    }
+    uint32_t by = now->epoch - then->epoch;
+    found->zeros = now->zeros - then->zeros;
+    return subtract(now->above, then->above, by, space->above, &found->above)
+           && subtract(now->below, then->below, by, space->below, &found->below);
+}
+
+/* The lower edge of the lowest bucket that is not empty. */
+static double
+lowest_edge(const Spread *row)
+{
+    if (row->below.size > 0) {
+        return -exponential_bound(row->epoch, row->below.first + row->below.size - 1);
+    }
+    return row->zeros > 0 ? 0.0 : exponential_bound(row->epoch, row->above.first - 1);
+}
+
+/* The upper edge of the highest one. */
+static double
+highest_edge(const Spread *row)
+{
+    if (row->above.size > 0) {
+        return exponential_bound(row->epoch, row->above.first + row->above.size - 1);
+    }
+    return row->zeros > 0 ? 0.0 : -exponential_bound(row->epoch, row->below.first - 1);
+}
+
+static Spread
+whole(const Rows *rows, const Portion *portion, const uint64_t *words)
+{
+    return (Spread){.epoch = (uint32_t)words[EPOCH],
+                    .zeros = words[ZEROS],
+                    .above = side_of(portion, words, ABOVE),
+                    .below = side_of(portion, words, BELOW),
+                    .summed = summed_of(rows, words)};
+}
+
+void
+spread_read(const Rows *rows, const Difference *difference, const Portion *portion, uint32_t row, Space *space, Spread *found)
+{
+    const Portion *before;
+    const uint64_t *words = difference == NULL ? NULL : words_before(difference, portion, row, &before);
+    Spread now = whole(rows, portion, portion->words + (size_t)row * rows->width);
+    *found = now;
+    if (words == NULL) {
+        return;
+    }
+    Spread then = whole(difference->earlier, before, words);
+    if (!subtract_row(&now, &then, space, found)) {
+        *found = now;
+        return;
+    }
+    if (found->zeros == 0 && found->above.size == 0 && found->below.size == 0) {
+        found->summed = (Summed){0.0, Py_NAN, Py_NAN};
+        return;
+    }
+    double low = lowest_edge(found), high = highest_edge(found);
+    found->summed.sum = moved(now.summed.sum, then.summed.sum);
+    found->summed.least = now.summed.least > low ? now.summed.least : low;
+    found->summed.most = now.summed.most < high ? now.summed.most : high;
+}
