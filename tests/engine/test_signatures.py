@@ -28,7 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
-FUNCTIONS = ("difference",)
+FUNCTIONS = ("difference", "observation_lines")
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}

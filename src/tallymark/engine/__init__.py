@@ -28,11 +28,12 @@ if TYPE_CHECKING:
         Timer,
         Timing,
         difference,
+        observation_lines,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "engine_name", "load_engine",
+    "difference", "engine_name", "load_engine", "observation_lines",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -112,3 +113,4 @@ if not TYPE_CHECKING:
     Timer = _engine.Timer
     Timing = _engine.Timing
     difference = _engine.difference
+    observation_lines = _engine.observation_lines

@@ -18,11 +18,12 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timer,
     Timing,
     difference,
+    observation_lines,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name",
+    "difference", "name", "observation_lines",
 ]  # fmt: skip
 
 name = "native"

@@ -3,6 +3,7 @@
 #include "docs.h"
 #include "exposition.h"
 #include "instrument.h"
+#include "observation_lines.h"
 #include "operation_recorder.h"
 #include "timing.h"
 
@@ -182,6 +183,7 @@ module_free(void *module)
 
 static PyMethodDef module_methods[] = {
     {"difference", difference, METH_VARARGS, DOC_difference},
+    {"observation_lines", observation_lines, METH_VARARGS, DOC_observation_lines},
     {NULL, NULL, 0, NULL},
 };
 

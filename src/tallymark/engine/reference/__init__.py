@@ -18,6 +18,7 @@ from tallymark.engine.reference.family import Family
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
+from tallymark.engine.reference.observation_lines import observation_lines
 from tallymark.engine.reference.operation_recorder import OperationRecorder
 from tallymark.engine.reference.tagset import TagSet
 from tallymark.engine.reference.timer import Timer
@@ -25,7 +26,7 @@ from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name",
+    "difference", "name", "observation_lines",
 ]  # fmt: skip
 
 name = "reference"
