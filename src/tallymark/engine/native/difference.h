@@ -33,11 +33,6 @@ typedef struct {
     Summed summed;
 } Spread;
 
-/* Where counts of exponential buckets are that are nowhere else. */
-typedef struct {
-    uint64_t above[MOST_BUCKETS], below[MOST_BUCKETS];
-} Space;
-
 /* Read a row of a portion, or what was added to it since the earlier reading if there is a difference. */
 void bounded_read(const Rows *rows, const Difference *difference, const Portion *portion, uint32_t row, Bounded *found);
 void spread_read(const Rows *rows, const Difference *difference, const Portion *portion, uint32_t row, Space *space, Spread *found);

@@ -5,31 +5,30 @@
 
 /* Take earlier counts, of a scale that was finer by so many steps, from later ones: 1; 0 if there are fewer than there were. */
 static int
-subtract(Side now, Side then, uint32_t by, uint64_t *space, Side *found)
+subtract(Side now, Side then, uint32_t by, uint64_t *counts, Side *found)
 {
     uint32_t first = 0, size = now.size;
-    memcpy(space, now.counts, size * sizeof *space);
     for (uint32_t i = 0; i < then.size; i++) {
         int64_t place = ((then.first + i) >> by) - now.first;
         if (then.counts[i] == 0) {
             continue;
         }
-        if (place < 0 || place >= now.size || space[place] < then.counts[i]) {
+        if (place < 0 || place >= now.size || counts[place] < then.counts[i]) {
             return 0;
         }
-        space[place] -= then.counts[i];
+        counts[place] -= then.counts[i];
     }
-    while (size > 0 && space[size - 1] == 0) {
+    while (size > 0 && counts[size - 1] == 0) {
         size--;
     }
-    while (first < size && space[first] == 0) {
+    while (first < size && counts[first] == 0) {
         first++;
     }
-    *found = size == 0 ? (Side){0, 0, space} : (Side){now.first + first, size - first, space + first};
+    *found = size == 0 ? (Side){0, 0, counts} : (Side){now.first + first, size - first, counts + first};
     return 1;
 }
 
-/* Take what was before from a row: 1; 0 if it has begun anew. */
+/* Take what was before from a row, whose counts are in the space: 1; 0 if it has begun anew. */
 static int
 subtract_row(const Spread *now, const Spread *then, Space *space, Spread *found)
 {
@@ -63,28 +62,27 @@ highest_edge(const Spread *row)
 }
 
 static Spread
-whole(const Rows *rows, const Portion *portion, const uint64_t *words)
+whole(const Rows *rows, const Portion *portion, const uint64_t *words, Space *space)
 {
-    return (Spread){.epoch = (uint32_t)words[EPOCH],
-                    .zeros = words[ZEROS],
-                    .above = side_of(portion, words, ABOVE),
-                    .below = side_of(portion, words, BELOW),
-                    .summed = summed_of(rows, words)};
+    Spread found = {.epoch = (uint32_t)words[EPOCH], .zeros = words[ZEROS], .summed = summed_of(rows, words)};
+    exponential_sides(portion, words, space, &found.above, &found.below);
+    return found;
 }
 
 void
 spread_read(const Rows *rows, const Difference *difference, const Portion *portion, uint32_t row, Space *space, Spread *found)
 {
     const Portion *before;
-    const uint64_t *words = difference == NULL ? NULL : words_before(difference, portion, row, &before);
-    Spread now = whole(rows, portion, portion->words + (size_t)row * rows->width);
-    *found = now;
-    if (words == NULL) {
+    const uint64_t *words = portion->words + (size_t)row * rows->width;
+    const uint64_t *earlier = difference == NULL ? NULL : words_before(difference, portion, row, &before);
+    *found = whole(rows, portion, words, space);
+    if (earlier == NULL) {
         return;
     }
-    Spread then = whole(difference->earlier, before, words);
+    Space other;
+    Spread now = *found, then = whole(difference->earlier, before, earlier, &other);
     if (!subtract_row(&now, &then, space, found)) {
-        *found = now;
+        *found = whole(rows, portion, words, space);
         return;
     }
     if (found->zeros == 0 && found->above.size == 0 && found->below.size == 0) {
