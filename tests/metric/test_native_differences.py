@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import pickle
 import threading
 import tracemalloc
@@ -52,6 +53,10 @@ def test_differences_are_those_of_python(steps: list[Any]) -> None:
 @pytest.mark.slow
 @settings(max_examples=60)
 @given(WORDS_OF_SERIES)
+@example([[((1, 0, 0, 0), math.inf, 1.0, 1.0), ((2, 0, 0, 0), math.inf, 1.0, 1.0)]])
+@example([[((1, 0, 0, 0), math.nan, 1.0, 1.0), ((2, 0, 0, 0), math.nan, 1.0, 1.0)]])
+@example([[((1, 0, 0, 0), 0.0, 1.0, 1.0), ((2, 0, 0, 0), -0.0, 1.0, 1.0)]])
+@example([[((1, 0, 0, 0), math.inf, 1.0, 1.0), ((2, 0, 0, 0), -math.inf, 1.0, 1.0)]])
 def test_differences_of_whatever_memory_holds_are_those_of_python(series: list[list[Any]]) -> None:
     with readings_of_words(series) as [before, after]:
         between(before, after)
