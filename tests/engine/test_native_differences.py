@@ -44,6 +44,8 @@ def between(before: tm.Snapshot, after: tm.Snapshot, *, worked_out_natively: boo
 @given(READINGS)
 @example([[("observe", "a", 1.0)], [("observe", "a", 1e300), ("observe", "a", -1e-300)]])  # exponential buckets become coarser
 @example([[("observe", "a", 1.0)] * 3, [("anew", "a", 1.0), ("observe", "a", 5.0)]])  # counts fell
+@example([[("observe", "a", 5.0)], [("observe", "a", 0.0), ("observe", "a", 1.0)]])  # the edges of what is 0
+@example([[("observe", "a", -5.0)], [("observe", "a", 0.0), ("observe", "a", -1.0)]])
 @example([[("observe", "a", 1.0)], [("remove", "a", 0.0), ("observe", "a", 1.0), ("observe", "b", 1.0)]])
 def test_differences_are_those_of_python(steps: list[Any]) -> None:
     for before, after in itertools.product(readings(steps), repeat=2):
@@ -95,6 +97,17 @@ def test_series_that_come_and_go_are_found_in_their_new_rows(gone: Sequence[int]
     for one, other in ((before, removed), (removed, after), (before, after), (after, before)):
         found = between(one, other)
         assert len(found["bounded"].sums) == len(other["bounded"].data.tags)
+
+
+def test_a_series_that_came_back_is_another() -> None:
+    before = many(range(5))[0].snapshot()
+    later = registry()
+    later._families.hooks = replace(later._families.hooks, now=lambda: 8.0)
+    for kind, options in (("bounded", {"buckets": (1.0, 10.0)}), ("spread", {"exponential": True})):
+        for _ in range(2):
+            later.histogram(kind, **options).observe(3.0, a=3)
+    for data in between(before, later.snapshot()).values():
+        assert data.sums == (6.0,)  # of both observations, although there was one before
 
 
 def test_series_in_another_order_are_found() -> None:
