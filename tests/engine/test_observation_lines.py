@@ -123,6 +123,17 @@ def test_many_buckets_share_lines(dialect: str) -> None:
     assert len(b"".join(check(made.snapshot(), dialect))) > 4000
 
 
+@pytest.mark.parametrize("dialect", ["influxdb", "dogstatsd"])
+def test_values_share_a_line_up_to_its_last_byte(dialect: str) -> None:
+    made = registry()
+    histogram = made.histogram("n", buckets=range(1, 30))
+    for value in range(30):
+        histogram.observe(value, a="é")
+    snapshot = made.snapshot()
+    lines = [max(map(len, check(snapshot, dialect, most))) - most for most in range(30, 80)]
+    assert max(lines) == 0
+
+
 def test_an_unchanged_series_has_no_line_and_needs_no_text() -> None:
     made = registry()
     histogram = made.histogram("n", buckets=BOUNDS)
