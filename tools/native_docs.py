@@ -15,14 +15,17 @@ from tallymark.engine import reference
 CLASSES = (
     "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
 )  # fmt: skip
-FUNCTIONS = ("difference", "observation_lines")
+FUNCTIONS = ("difference", "observation_lines", "tag_fields")
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 
 def signature(name: str, function: FunctionType) -> str:
     """Return a function's signature in the form that `inspect` reads from C docstrings."""
     plain = [p.replace(annotation=p.empty) for p in inspect.signature(function).parameters.values()]
-    text = str(inspect.Signature(plain)).replace("(self", "($self", 1)
+    text = str(inspect.Signature(plain))
+    if name in FUNCTIONS:
+        return f"{name}{text.replace('(', '($module, ', 1)}\n--\n\n"
+    text = text.replace("(self", "($self", 1)
     if "/" not in text:
         text = text.replace("($self", "($self, /", 1)
     return f"{name}{text}\n--\n\n"

@@ -240,10 +240,11 @@ class World:
             lambda: tag_set._keep_label_text(thing),
             lambda: setattr(tag_set, "_label_text", thing),
             lambda: tag_set._label_text,
-            lambda: tag_set._keep_label_pairs(self.pick(thing, b"x", (b"x", b"y"), (b"x", thing))),
-            lambda: tag_set._label_pairs,
-            lambda: tag_set._keep_attributes(self.pick(thing, b"x")),
-            lambda: tag_set._attributes,
+            lambda: self.engine.tag_fields(
+                self.pick(thing, [tag_set], [tag_set, thing], self.tag_sets),
+                self.pick(thing, {tuple(tag_set): self.pick(thing, (thing,), ((b"x", self.pick(None, b"y", thing), (0, 1)),))}),
+                self.pick(thing, b"ab", b"abc"),
+            ),
             lambda: (list(tag_set), len(tag_set), hash(tag_set), repr(tag_set), list(tag_set.items()), tag_set.__reduce__()),
         )()
 

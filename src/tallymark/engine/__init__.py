@@ -29,11 +29,12 @@ if TYPE_CHECKING:
         Timing,
         difference,
         observation_lines,
+        tag_fields,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "engine_name", "load_engine", "observation_lines",
+    "difference", "engine_name", "load_engine", "observation_lines", "tag_fields",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -114,3 +115,4 @@ if not TYPE_CHECKING:
     Timing = _engine.Timing
     difference = _engine.difference
     observation_lines = _engine.observation_lines
+    tag_fields = _engine.tag_fields

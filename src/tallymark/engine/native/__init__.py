@@ -19,11 +19,12 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timing,
     difference,
     observation_lines,
+    tag_fields,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name", "observation_lines",
+    "difference", "name", "observation_lines", "tag_fields",
 ]  # fmt: skip
 
 name = "native"

@@ -5,6 +5,7 @@
 #include "instrument.h"
 #include "observation_lines.h"
 #include "operation_recorder.h"
+#include "tag_fields.h"
 #include "timing.h"
 
 State *
@@ -56,6 +57,7 @@ static const struct {
     [TIMED] = {"tallymark.engine.decorators", "timed"},
     [IN_PROGRESS] = {"tallymark.engine.tracking", "InProgress"},
     [EXCEPTION_COUNT] = {"tallymark.engine.tracking", "ExceptionCount"},
+    [TAG_FIELDS] = {"tallymark.engine.reference.tag_fields", "tag_fields"},
     [TIMEDELTA] = {"datetime", "timedelta"},
     [UPDATE_WRAPPER] = {"functools", "update_wrapper"},
     /* `collections.abc` is this too, but imports all of `collections`. */
@@ -181,9 +183,10 @@ module_free(void *module)
     PyMem_Free(state->unsettled);
 }
 
-static PyMethodDef module_methods[] = {
+static PyMethodDef module_functions[] = {
     {"difference", difference, METH_VARARGS, DOC_difference},
     {"observation_lines", observation_lines, METH_VARARGS, DOC_observation_lines},
+    {"tag_fields", (PyCFunction)(void (*)(void))tag_fields, METH_FASTCALL, DOC_tag_fields},
     {NULL, NULL, 0, NULL},
 };
 
@@ -200,7 +203,7 @@ static PyModuleDef module_definition = {
     .m_name = "tallymark.engine.native._engine",
     .m_doc = "The native engine: the contract of the record path in C11.",
     .m_size = sizeof(State),
-    .m_methods = module_methods,
+    .m_methods = module_functions,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,
