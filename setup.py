@@ -11,7 +11,7 @@ from glob import glob
 
 from setuptools import Extension, setup
 
-FLAGS = ["-std=c11", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra"]
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra"]
 
 
 def extension(name: str, sources: str) -> Extension:

@@ -28,7 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
-FUNCTIONS = ("tag_fields",)
+FUNCTIONS = ("difference", "observation_lines", "tag_fields")
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}

@@ -27,12 +27,14 @@ if TYPE_CHECKING:
         TagSet,
         Timer,
         Timing,
+        difference,
+        observation_lines,
         tag_fields,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "engine_name", "load_engine", "tag_fields",
+    "difference", "engine_name", "load_engine", "observation_lines", "tag_fields",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -111,4 +113,6 @@ if not TYPE_CHECKING:
     TagSet = _engine.TagSet
     Timer = _engine.Timer
     Timing = _engine.Timing
+    difference = _engine.difference
+    observation_lines = _engine.observation_lines
     tag_fields = _engine.tag_fields

@@ -21,6 +21,7 @@ from tallymark.metric.data import (
     StateSetData,
     SumData,
     SummaryData,
+    observation_lines,
 )
 from tallymark.metric.portions import portions
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parts"]
 
+_BOUNDED = ("bucket_counts", "sums", "mins", "maxs")
+_EXPONENTIAL = ("scales", "zero_counts", "positives", "negatives", "sums", "mins", "maxs")
 _FEW = 16
 """Rows of a portion of distributions, each of which is many lines."""
 
@@ -65,7 +68,7 @@ def parts(
         lines = _Lines(family, prefix, texts, most_bytes)
         for some in lines.portions():
             # Only values are before a bar: what `repr` writes of those without a fraction becomes shorter at once.
-            yield from packer.add("\n".join(some).replace(".0|", "|"))
+            yield from packer.add(some if isinstance(some, bytes) else "\n".join(some).replace(".0|", "|"))
         if packer.too_long:
             lines.trouble.add("too_long")
             packer.too_long = 0
@@ -89,8 +92,11 @@ class _Lines:
         self._name = self._dialect.name(prefix + family.name)
         self._most_bytes = most_bytes
         self.trouble = {"name"} if self._name != prefix + family.name else set()
+        one = self._dialect
+        kind, factor = (one.timer, one.per_second) if family.kind == "timer" else (one.histogram, 1.0)
+        self._form = self._name, kind, one.packs, one.tags_last, one.negative == "value", factor, most_bytes
 
-    def portions(self) -> Iterator[list[str]]:
+    def portions(self) -> Iterator[list[str] | bytes]:
         match self._family.data:
             case SumData(monotonic=True) as data:
                 yield from self._counters(self._name, data.tags, data.values)
@@ -152,20 +158,37 @@ class _Lines:
     def _line(self, name: str, text: str, value: str) -> str:
         return f"{name}:{value}{text}" if self._dialect.tags_last else f"{name}{text}:{value}"
 
-    def _distributions(self, data: HistogramData | ExponentialHistogramData) -> Iterator[list[str]]:
-        for rows in portions(len(data.tags), _FEW):
-            found = observations(data, rows) if isinstance(data, HistogramData) else exponential_observations(data, rows)
-            yield [
-                line
-                for tags, some in zip(data.tags[rows], found, strict=True)
-                if some
-                for line in self._observed(self._texts[tags], some)
-            ]
+    def _distributions(self, data: HistogramData | ExponentialHistogramData) -> Iterator[list[str] | bytes]:
+        bounds, names = (data.bounds, _BOUNDED) if isinstance(data, HistogramData) else ((), _EXPONENTIAL)
+        columns = tuple([getattr(data, name) for name in names])
+        if observation_lines(columns, bounds, 0, [], 0, self._form) is None:
+            for rows in portions(len(data.tags), _FEW):
+                yield self._observed_rows(data, rows, self._texts_of(data.tags[rows]))
+            return
+        for rows in portions(len(data.tags)):
+            texts = self._texts_of(data.tags[rows])
+            at = 0
+            while at < len(texts):
+                lines, then = observation_lines(columns, bounds, rows.start, texts, at, self._form) or (b"", at)
+                yield lines
+                if then == at:  # only we can write it
+                    row, then = rows.start + at, at + 1
+                    yield self._observed_rows(data, slice(row, row + 1), texts[at:then])
+                at = then
+
+    def _texts_of(self, tags: Sequence[TagSet]) -> list[str]:
+        return [self._texts[one] for one in tags]
+
+    def _observed_rows(
+        self, data: HistogramData | ExponentialHistogramData, rows: slice, texts: Sequence[str]
+    ) -> list[str]:  # fmt: skip
+        found = observations(data, rows) if isinstance(data, HistogramData) else exponential_observations(data, rows)
+        return [line for text, some in zip(texts, found, strict=True) if some for line in self._observed(text, some)]
 
     def _observed(self, text: str, some: Sequence[tuple[int, float]]) -> list[str]:
         """Return the lines of one series."""
         dialect = self._dialect
-        kind, factor = (dialect.timer, dialect.per_second) if self._family.kind == "timer" else (dialect.histogram, 1.0)
+        _, kind, *_, factor, _ = self._form
         told = [(count, scaled) for count, value in some if 0.0 <= (scaled := value * factor) < inf]
         if len(told) < len(some):
             told = self._observable([(count, value * factor) for count, value in some])

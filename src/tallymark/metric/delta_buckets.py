@@ -5,19 +5,22 @@ from __future__ import annotations
 from math import inf, nan
 from operator import sub
 
+from tallymark.engine import difference
 from tallymark.engine.exponential import NO_BUCKETS, rescaled, upper_bound
 from tallymark.frozen import replace
-from tallymark.metric.data import HistogramData
 from tallymark.metric.matching import Matching
 from tallymark.metric.portions import portions
 from tallymark.metric.subtraction import minus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import TypeAlias
+    from collections.abc import Sequence
+    from typing import Any, TypeAlias
 
     from tallymark.engine.exponential import Buckets
-    from tallymark.metric.data import ExponentialHistogramData
+    from tallymark.metric.data import Exemplars, ExponentialHistogramData, HistogramData
+
+    Distribution: TypeAlias = HistogramData | ExponentialHistogramData
 
     Row: TypeAlias = tuple[tuple[int, ...], float, float, float]
     """Counts of the buckets, sum, smallest and largest observation."""
@@ -26,11 +29,25 @@ if TYPE_CHECKING:
 
 __all__ = ["exponential_histograms", "histograms"]
 
-_COLUMNS = ("scales", "zero_counts", "positives", "negatives", "sums", "mins", "maxs")
+_BOUNDED = ("bucket_counts", "sums", "mins", "maxs")
+_EXPONENTIAL = ("scales", "zero_counts", "positives", "negatives", "sums", "mins", "maxs")
 
 
 def histograms(before: HistogramData, after: HistogramData) -> HistogramData:
     """Return what was observed between two readings of a histogram; both have the same bounds."""
+    found = difference(_read(before, _BOUNDED), _read(after, _BOUNDED), after.bounds) or _histograms(before, after)
+    return replace(after, exemplars=_new_exemplars(before, after), **dict(zip(_BOUNDED, found, strict=True)))
+
+
+def _read(data: Distribution, names: tuple[str, ...]) -> tuple[Sequence[Any], ...]:
+    return data.tags, data.created, *[getattr(data, name) for name in names]
+
+
+def _new_exemplars(before: Distribution, after: Distribution) -> Exemplars:
+    return Matching(before, after).new_exemplars(before.exemplars, after.exemplars) if after.exemplars else ()
+
+
+def _histograms(before: HistogramData, after: HistogramData) -> tuple[Sequence[Any], ...]:
     matching, edges = Matching(before, after), (-inf, *after.bounds, inf)
     found: list[Row] = []
     for rows in portions(len(after.tags)):
@@ -38,9 +55,7 @@ def histograms(before: HistogramData, after: HistogramData) -> HistogramData:
         sums = matching.earlier(before.sums, rows, 0.0)
         whole = zip(after.bucket_counts[rows], after.sums[rows], after.mins[rows], after.maxs[rows], strict=True)
         found += [_observed(then, total, one, edges) for then, total, one in zip(counts, sums, whole, strict=True)]  # type: ignore[arg-type]
-    counts, sums, mins, maxs = zip(*found, strict=True) if found else ((), (), (), ())
-    exemplars = matching.new_exemplars(before.exemplars, after.exemplars)
-    return HistogramData(after.tags, after.created, after.bounds, counts, sums, mins, maxs, exemplars)
+    return tuple(zip(*found, strict=True)) if found else ((), (), (), ())
 
 
 def _observed(then: tuple[int, ...], total: float, whole: Row, edges: tuple[float, ...]) -> Row:
@@ -58,14 +73,18 @@ def _observed(then: tuple[int, ...], total: float, whole: Row, edges: tuple[floa
 
 def exponential_histograms(before: ExponentialHistogramData, after: ExponentialHistogramData) -> ExponentialHistogramData:
     """Return what was observed between two readings of a histogram with exponential buckets."""
+    found = difference(_read(before, _EXPONENTIAL), _read(after, _EXPONENTIAL), ()) or _exponential_histograms(before, after)
+    return replace(after, exemplars=_new_exemplars(before, after), **dict(zip(_EXPONENTIAL, found, strict=True)))
+
+
+def _exponential_histograms(before: Distribution, after: Distribution) -> tuple[Sequence[Any], ...]:
     matching = Matching(before, after)
     found: list[ExponentialRow] = []
     for rows in portions(len(after.tags), 64):
-        then = zip(*[matching.earlier(getattr(before, name), rows, None) for name in _COLUMNS], strict=True)
-        now = zip(*[getattr(after, name)[rows] for name in _COLUMNS], strict=True)
+        then = zip(*[matching.earlier(getattr(before, name), rows, None) for name in _EXPONENTIAL], strict=True)
+        now = zip(*[getattr(after, name)[rows] for name in _EXPONENTIAL], strict=True)
         found += [_observed_between(early, late) for early, late in zip(then, now, strict=True)]
-    columns = dict(zip(_COLUMNS, zip(*found, strict=True), strict=True)) if found else {}
-    return replace(after, exemplars=matching.new_exemplars(before.exemplars, after.exemplars), **columns)
+    return tuple(zip(*found, strict=True)) if found else tuple([()] * len(_EXPONENTIAL))
 
 
 def _observed_between(then: ExponentialRow, whole: ExponentialRow) -> ExponentialRow:
@@ -85,7 +104,7 @@ def _observed_between(then: ExponentialRow, whole: ExponentialRow) -> Exponentia
 def _added(then: Buckets, now: Buckets, by: int) -> Buckets | None:
     """Return what was added to buckets that became coarser `by` so many steps, without empty ones at the ends; None if they
     have lost some."""
-    if now == then:
+    if now == then and not by:
         return NO_BUCKETS
     start, early = rescaled(then, by)
     first, late = now

@@ -17,12 +17,14 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     TagSet,
     Timer,
     Timing,
+    difference,
+    observation_lines,
     tag_fields,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name", "tag_fields",
+    "difference", "name", "observation_lines", "tag_fields",
 ]  # fmt: skip
 
 name = "native"

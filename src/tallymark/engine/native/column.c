@@ -1,14 +1,13 @@
 #include "column.h"
 
-#include "cell.h"
-#include "exponential_rows.h"
+#include "difference.h"
 
 static PyObject *
-bucket_counts(const Rows *rows, const uint64_t *words)
+bucket_counts(const Rows *rows, const Bounded *row)
 {
     PyObject *counts = PyTuple_New((Py_ssize_t)rows->n_bounds + 1);
     for (uint32_t i = 0; counts != NULL && i <= rows->n_bounds; i++) {
-        PyObject *count = PyLong_FromUnsignedLongLong(words[i]);
+        PyObject *count = PyLong_FromUnsignedLongLong(row->now == NULL ? 0 : bounded_count(row, i));
         if (count == NULL) {
             Py_CLEAR(counts);
             break;
@@ -18,34 +17,53 @@ bucket_counts(const Rows *rows, const uint64_t *words)
     return counts;
 }
 
-/* The smallest or largest observation: NaN where there is none. */
-static double
-extreme(const Rows *rows, const uint64_t *words, uint32_t which)
+static PyObject *
+summed_item(int which, const Summed *summed)
 {
-    return double_of(words[MIN_WORD(rows)]) > double_of(words[MAX_WORD(rows)]) ? Py_NAN : double_of(words[which]);
+    return PyFloat_FromDouble(which == SUMS ? summed->sum : which == MINS ? summed->least : summed->most);
+}
+
+static PyObject *
+bounded_item(const Column *self, const Portion *portion, uint32_t row)
+{
+    Bounded found;
+    bounded_read(self->rows, self->difference, portion, row, &found);
+    return self->which == BUCKET_COUNTS ? bucket_counts(self->rows, &found) : summed_item(self->which, &found.summed);
+}
+
+static PyObject *
+spread_item(const Column *self, const Portion *portion, uint32_t row)
+{
+    Spread found;
+    Space space;
+    spread_read(self->rows, self->difference, portion, row, &space, &found);
+    switch (self->which) {
+    case SCALES:
+        return PyLong_FromLong(TOP_SCALE - (long)found.epoch);
+    case ZERO_COUNTS:
+        return PyLong_FromUnsignedLongLong(found.zeros);
+    case POSITIVES:
+        return exponential_tuple(found.above.first, found.above.counts, found.above.size);
+    case NEGATIVES:
+        return exponential_tuple(found.below.first, found.below.counts, found.below.size);
+    default:
+        return summed_item(self->which, &found.summed);
+    }
 }
 
 /* Return what a column has in a row of a portion; a new reference, or NULL with an exception. */
 static PyObject *
-item(const Rows *rows, int which, const Portion *portion, uint32_t row)
+item(const Column *self, const Portion *portion, uint32_t row)
 {
-    const uint64_t *words = portion->words + (size_t)row * rows->width;
-    switch (which) {
+    switch (self->which) {
     case TAGS:
         return Py_NewRef((PyObject *)portion->block->tags[row]);
     case CREATED:
         return PyFloat_FromDouble(portion->block->created[row]);
     case VALUES:
-        return PyFloat_FromDouble(double_of(words[0]));
-    case BUCKET_COUNTS:
-        return bucket_counts(rows, words);
-    case SUMS:
-        return PyFloat_FromDouble(double_of(words[SUM_WORD(rows)]));
-    case MINS:
-    case MAXS:
-        return PyFloat_FromDouble(extreme(rows, words, which == MINS ? MIN_WORD(rows) : MAX_WORD(rows)));
+        return PyFloat_FromDouble(double_of(portion->words[(size_t)row * self->rows->width]));
     default:
-        return exponential_item(which, portion, words);
+        return (self->rows->is_exponential ? spread_item : bounded_item)(self, portion, row);
     }
 }
 
@@ -57,7 +75,7 @@ as_tuple(const Column *self)
     for (uint32_t i = 0; tuple != NULL && i < rows->n_portions; i++) {
         const Portion *portion = rows->portions[i];
         for (uint32_t row = 0; row < portion->block->n; row++) {
-            PyObject *one = item(rows, self->which, portion, row);
+            PyObject *one = item(self, portion, row);
             if (one == NULL) {
                 Py_DECREF(tuple);
                 return NULL;
@@ -72,6 +90,7 @@ static void
 column_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
+    difference_release(((Column *)op)->difference, state_of_type(type));
     rows_release(((Column *)op)->rows, state_of_type(type));
     type->tp_free(op);
     Py_DECREF(type);
@@ -93,7 +112,7 @@ column_item(PyObject *op, Py_ssize_t i)
         return NULL;
     }
     const Portion *portion = rows_find(self->rows, (uint32_t)i, &row);
-    return item(self->rows, self->which, portion, row);
+    return item(self, portion, row);
 }
 
 static PyObject *
@@ -129,17 +148,6 @@ column_subscript(PyObject *op, PyObject *key)
     return column_item(op, i < 0 ? i + column_length(op) : i);
 }
 
-/* Return 1 if rows are of the same series because they share their blocks, as two readings between which no series came or went. */
-static int
-have_same_blocks(const Rows *a, const Rows *b)
-{
-    int are_same = a->n_portions == b->n_portions;
-    for (uint32_t i = 0; are_same && i < a->n_portions; i++) {
-        are_same = a->portions[i]->block == b->portions[i]->block;
-    }
-    return are_same;
-}
-
 static PyObject *
 column_richcompare(PyObject *a, PyObject *b, int op)
 {
@@ -147,7 +155,8 @@ column_richcompare(PyObject *a, PyObject *b, int op)
     if (other == NULL && !PyTuple_Check(b)) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    if (other != NULL && other->rows == self->rows && other->which == self->which && (op == Py_EQ || op == Py_NE)) {
+    if (other != NULL && other->rows == self->rows && other->which == self->which
+        && differences_are_same(self->difference, other->difference) && (op == Py_EQ || op == Py_NE)) {
         return PyBool_FromLong(op == Py_EQ); /* a tuple too is equal to itself, though it may hold NaN */
     }
     int are_of_blocks = other != NULL && self->which == other->which && (self->which == TAGS || self->which == CREATED);
@@ -236,12 +245,13 @@ PyType_Spec column_spec = {
 
 /* Columns */
 
-static PyObject *
-column_of(State *state, Rows *rows, int which)
+PyObject *
+column_of(State *state, Rows *rows, Difference *difference, int which)
 {
     Column *self = (Column *)state->column_type->tp_alloc(state->column_type, 0);
     if (self != NULL) {
         self->rows = rows_retain(rows);
+        self->difference = difference_retain(difference);
         self->which = which;
     }
     return (PyObject *)self;
@@ -262,7 +272,7 @@ columns_of(State *state, Rows *rows_steal)
     PyObject *result = NULL, *none = PyTuple_New(0), *columns = PyDict_New();
     int is_complete = none != NULL && columns != NULL;
     for (int i = 0; is_complete && kinds[i] != N_COLUMNS; i++) {
-        PyObject *column = column_of(state, rows_steal, kinds[i]);
+        PyObject *column = column_of(state, rows_steal, NULL, kinds[i]);
         is_complete = column != NULL && PyDict_SetItemString(columns, names[kinds[i]], column) == 0;
         Py_XDECREF(column);
     }

@@ -1,16 +1,16 @@
 #include "exponential_rows.h"
 
-#include "column.h"
+#define MOST_PACKED (MOST_BUCKETS * 11 + 1) /* bytes of one sign: a count has ten at most */
 
 /* Have space for the counts of one more row: 0, or -1 with an exception. */
 static int
 reserve_counts(Portion *portion)
 {
-    if (portion->capacity - portion->n_counts >= 2 * MOST_BUCKETS) {
+    if (portion->capacity - portion->n_counts >= 2 * MOST_PACKED) {
         return 0;
     }
-    uint32_t capacity = 2 * portion->capacity + 2 * MOST_BUCKETS;
-    uint64_t *grown = PyMem_Realloc(portion->counts, capacity * sizeof *grown);
+    uint32_t capacity = 2 * portion->capacity + 2 * MOST_PACKED;
+    uint8_t *grown = PyMem_Realloc(portion->counts, capacity);
     if (grown == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -20,12 +20,54 @@ reserve_counts(Portion *portion)
     return 0;
 }
 
+/* Add the counts of one sign, for which there must be space. */
 static uint64_t
 add_side(Portion *portion, const Buckets *read)
 {
-    memcpy(portion->counts + portion->n_counts, read->counts, read->size * sizeof *read->counts);
-    portion->n_counts += read->size;
+    uint8_t *at = portion->counts + portion->n_counts;
+    uint32_t before = 0;
+    for (uint32_t i = 1; i <= read->size; i++) {
+        uint64_t count = read->counts[i - 1];
+        if (count == 0) {
+            continue;
+        }
+        *at++ = (uint8_t)(i - before);
+        before = i;
+        for (; count > 127; count >>= 7) {
+            *at++ = (uint8_t)(count | 128);
+        }
+        *at++ = (uint8_t)count;
+    }
+    *at++ = 0;
+    portion->n_counts = (uint32_t)(at - portion->counts);
     return (uint64_t)read->first << 32 | read->size;
+}
+
+/* Read the counts of one sign: where the next begin. */
+static const uint8_t *
+read_side(const uint8_t *at, uint64_t head, uint64_t epoch, uint64_t *counts, Side *side)
+{
+    uint32_t size = (uint32_t)head, place = 0;
+    memset(counts, 0, size * sizeof *counts);
+    while (*at != 0) {
+        place += *at++;
+        uint64_t count = 0;
+        int shift = 0;
+        for (; *at > 127; shift += 7) {
+            count |= (uint64_t)(*at++ & 127) << shift;
+        }
+        counts[place - 1] = count | (uint64_t)*at++ << shift;
+    }
+    *side = (Side){size == 0 ? 0 : (int64_t)(head >> 32) - (int64_t)(INDEX_ZERO >> epoch), size, counts};
+    return at + 1;
+}
+
+void
+exponential_sides(const Portion *portion, const uint64_t *words, Space *space, Side *above, Side *below)
+{
+    const uint8_t *at = portion->counts + words[COUNTS_FROM];
+    at = read_side(at, words[ABOVE], words[EPOCH], space->above, above);
+    read_side(at, words[BELOW], words[EPOCH], space->below, below);
 }
 
 /* The buckets are read last, as those with bounds are: no sum that was read has more in it than the counts. */
@@ -47,19 +89,4 @@ exponential_copy(const Family *family, const Series *series, Portion *portion, u
     words[ABOVE] = add_side(portion, &read.above);
     words[BELOW] = add_side(portion, &read.below);
     return 0;
-}
-
-PyObject *
-exponential_item(int which, const Portion *portion, const uint64_t *words)
-{
-    switch (which) {
-    case SCALES:
-        return PyLong_FromLong(TOP_SCALE - (long)words[EPOCH]);
-    case ZERO_COUNTS:
-        return PyLong_FromUnsignedLongLong(words[ZEROS]);
-    default: {
-        Side side = side_of(portion, words, which == POSITIVES ? ABOVE : BELOW);
-        return exponential_tuple(side.first, side.counts, side.size);
-    }
-    }
 }

@@ -127,7 +127,9 @@ write_row(char *at, Writer *writer, const char *labels, size_t length, const Por
 {
     static const char infinite[SLACK] = "le=\"+Inf\"} ";
     const uint64_t *words = portion->words + (size_t)n * HEAD_WORDS;
-    Side below = side_of(portion, words, BELOW);
+    Space space;
+    Side above, below;
+    exponential_sides(portion, words, &space, &above, &below);
     uint32_t epoch = (uint32_t)words[EPOCH];
     double sum = double_of(words[HEAD_BOUNDS + 1]);
     double first = below.size == 0 ? 0.0 : -exponential_bound(epoch, below.first + below.size - 2);
@@ -141,7 +143,7 @@ write_row(char *at, Writer *writer, const char *labels, size_t length, const Por
     row.at = (char *)row.prefix;
     add_negatives(writer, &row, epoch, below);
     add(writer, &row, 0.0, words[ZEROS]);
-    add_positives(writer, &row, epoch, side_of(portion, words, ABOVE));
+    add_positives(writer, &row, epoch, above);
     if (row.bound < Py_HUGE_VAL) {
         add(writer, &row, Py_HUGE_VAL, 0);
     }
@@ -166,7 +168,9 @@ buckets_expected(Writer *writer, const Rows *rows, size_t *lines)
         const Portion *portion = rows->portions[i];
         for (uint32_t n = 0; n < portion->block->n; n++) {
             const uint64_t *words = portion->words + (size_t)n * HEAD_WORDS;
-            Side above = side_of(portion, words, ABOVE);
+            Space space;
+            Side above, below;
+            exponential_sides(portion, words, &space, &above, &below);
             uint64_t count = words[ZEROS];
             for (uint32_t j = 0; j < above.size; j++) {
                 count += above.counts[j];

@@ -1,7 +1,9 @@
 #include "column.h"
+#include "difference.h"
 #include "docs.h"
 #include "exposition.h"
 #include "instrument.h"
+#include "observation_lines.h"
 #include "operation_recorder.h"
 #include "tag_fields.h"
 #include "timing.h"
@@ -182,6 +184,8 @@ module_free(void *module)
 }
 
 static PyMethodDef module_functions[] = {
+    {"difference", difference, METH_VARARGS, DOC_difference},
+    {"observation_lines", observation_lines, METH_VARARGS, DOC_observation_lines},
     {"tag_fields", (PyCFunction)(void (*)(void))tag_fields, METH_FASTCALL, DOC_tag_fields},
     {NULL, NULL, 0, NULL},
 };

@@ -105,10 +105,22 @@ portion_new(const Rows *rows, uint32_t n)
     return portion;
 }
 
+/* Give back what was reserved for counts that did not come. */
+static void
+trim_counts(Portion *portion)
+{
+    uint8_t *trimmed = portion->counts == NULL ? NULL : PyMem_Realloc(portion->counts, portion->n_counts);
+    if (trimmed != NULL) {
+        portion->counts = trimmed;
+        portion->capacity = portion->n_counts;
+    }
+}
+
 /* Append a portion to the rows of a block: 0, or -1 with an exception. */
 static int
 append(Rows *rows, Portion *portion_steal, Block *block_steal)
 {
+    trim_counts(portion_steal);
     if (rows->n_portions == rows->capacity) {
         uint32_t capacity = rows->capacity * 2 + 1;
         Portion **grown = PyMem_Realloc(rows->portions, capacity * sizeof *grown);

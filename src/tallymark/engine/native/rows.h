@@ -26,7 +26,7 @@ typedef struct {
     Block *block;     /* owned */
     uint32_t start;   /* the first of them, among all */
     uint32_t n_counts, capacity;
-    uint64_t *counts; /* owned: of exponential buckets (exponential_rows.h) */
+    uint8_t *counts;  /* owned: of exponential buckets, packed (exponential_rows.h); then `n_counts` is in bytes */
     uint64_t words[];
 } Portion;
 

@@ -12,11 +12,13 @@ is *dormant* (removed, expired, or not recorded to yet), and the first record wa
 """
 
 from tallymark.engine.reference.counter import Counter
+from tallymark.engine.reference.difference import difference
 from tallymark.engine.reference.exposition import Exposition
 from tallymark.engine.reference.family import Family
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
+from tallymark.engine.reference.observation_lines import observation_lines
 from tallymark.engine.reference.operation_recorder import OperationRecorder
 from tallymark.engine.reference.tag_fields import tag_fields
 from tallymark.engine.reference.tagset import TagSet
@@ -25,7 +27,7 @@ from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name", "tag_fields",
+    "difference", "name", "observation_lines", "tag_fields",
 ]  # fmt: skip
 
 name = "reference"
