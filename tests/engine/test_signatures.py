@@ -28,6 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
+FUNCTIONS = ("tag_texts",)
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}
@@ -59,7 +60,14 @@ def plain(signature: inspect.Signature) -> inspect.Signature:
 
 def test_both_engines_offer_the_same_names() -> None:
     assert native.__all__ == reference.__all__
-    assert {"name", *CLASSES} == set(reference.__all__)
+    assert {"name", *CLASSES, *FUNCTIONS} == set(reference.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_same_signature_and_docstring(name: str) -> None:
+    ours, theirs = getattr(native, name), getattr(reference, name)
+    assert inspect.signature(ours) == plain(inspect.signature(theirs))
+    assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
 
 
 @pytest.mark.parametrize("class_name", CLASSES)

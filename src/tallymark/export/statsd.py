@@ -51,15 +51,14 @@ def parts(
 
     Args:
         snapshot: what was added, and gauges as they are.
-        texts: the text of each tag set in the server's dialect, which is kept from one report to the next.
+        texts: of tags in the server's dialect, for this and other reports.
         prefix: begins each metric's name.
         most_bytes: of a datagram. A line that is longer is left out.
         end: what the last line of a datagram ends with, too: `b"\\n"` where they become one stream.
         dropped: is told of data that was left out or changed, once for each metric and reason: `"unsupported_value"`,
-            `"name"` or `"too_long"`. Of tags that were changed, it is told once, when their text is made.
+            `"name"` or `"too_long"`. Of tags that were changed, it is told once for each metric, not with each report.
     """
-    if len(texts) > 2 * sum([len(family) for family in snapshot.families]) + 1000:
-        texts.clear()  # most are of series that are gone
+    texts.forget(sum([len(family) for family in snapshot.families]))
     packer = Packer(most_bytes, end)
     for family in snapshot.families:
         lines = _Lines(family, prefix, texts, most_bytes)
@@ -101,9 +100,8 @@ class _Lines:
                 yield from self._counters(f"{self._name}.sum", data.tags, data.sums)
             case HistogramData() | ExponentialHistogramData() as data:
                 yield from self._distributions(data)
-        if self._texts.changed:
+        if self._texts.has_changed(self._family.name):
             self.trouble.add("name")
-            self._texts.changed = False
 
     def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
         for rows in portions(len(tags)):
@@ -122,15 +120,15 @@ class _Lines:
         other: Callable[[str, str, str, float], str],
     ) -> list[str]:
         """Return a line for each number: here those whose text is that of `repr`, and `other` those that need thought."""
-        texts, low, high = self._texts, SMALLEST_PLAIN, LARGEST_PLAIN
-        rows = zip(tags, values, strict=True)
+        texts, low, high = self._texts.column(tags), SMALLEST_PLAIN, LARGEST_PLAIN
+        rows = zip(texts, values, strict=True)
         if self._dialect.tags_last:
-            lines = [f"{name}:{value!r}{kind}{texts[one]}" for one, value in rows if low <= value < high]
+            lines = [f"{name}:{value!r}{kind}{text}" for text, value in rows if low <= value < high]
         else:
-            lines = [f"{name}{texts[one]}:{value!r}{kind}" for one, value in rows if low <= value < high]
+            lines = [f"{name}{text}:{value!r}{kind}" for text, value in rows if low <= value < high]
         if len(lines) < len(tags):
-            rows = zip(tags, values, strict=True)
-            lines += [line for one, value in rows if not low <= value < high and (line := other(name, kind, texts[one], value))]
+            rows = zip(texts, values, strict=True)
+            lines += [line for text, value in rows if not low <= value < high and (line := other(name, kind, text, value))]
         return lines
 
     def _counter(self, name: str, kind: str, text: str, value: float) -> str:
@@ -157,9 +155,9 @@ class _Lines:
             found = observations(data, rows) if isinstance(data, HistogramData) else exponential_observations(data, rows)
             yield [
                 line
-                for tags, some in zip(data.tags[rows], found, strict=True)
+                for text, some in zip(self._texts.column(data.tags[rows]), found, strict=True)
                 if some
-                for line in self._observed(self._texts[tags], some)
+                for line in self._observed(text, some)
             ]
 
     def _observed(self, text: str, some: Sequence[tuple[int, float]]) -> list[str]:

@@ -1,7 +1,9 @@
 #include "column.h"
+#include "docs.h"
 #include "exposition.h"
 #include "instrument.h"
 #include "operation_recorder.h"
+#include "tag_texts.h"
 #include "timing.h"
 
 State *
@@ -178,6 +180,11 @@ module_free(void *module)
     PyMem_Free(state->unsettled);
 }
 
+static PyMethodDef module_functions[] = {
+    {"tag_texts", (PyCFunction)(void (*)(void))tag_texts, METH_FASTCALL, DOC_tag_texts},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
@@ -191,6 +198,7 @@ static PyModuleDef module_definition = {
     .m_name = "tallymark.engine.native._engine",
     .m_doc = "The native engine: the contract of the record path in C11.",
     .m_size = sizeof(State),
+    .m_methods = module_functions,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

@@ -18,13 +18,14 @@ from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
 from tallymark.engine.reference.operation_recorder import OperationRecorder
+from tallymark.engine.reference.tag_texts import tag_texts
 from tallymark.engine.reference.tagset import TagSet
 from tallymark.engine.reference.timer import Timer
 from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name",
+    "name", "tag_texts",
 ]  # fmt: skip
 
 name = "reference"
