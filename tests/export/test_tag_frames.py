@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import product
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 import tallymark as tm
 from everything import family
-from tallymark.engine import load_engine
+from tallymark.engine import load_engine, tag_texts
 from tallymark.export import graphite, influx, json_lines, series_texts, statsd, statsd_dialects
 from tallymark.export.statsd_dialects import DIALECTS, DOGSTATSD, TagTexts
 from tallymark.export.tag_frames import Changed, Frames, characters
@@ -121,6 +123,29 @@ def test_json(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         assert ours == theirs
 
     check()
+
+
+PAIRS = ["".join(map(chr, pair)) for pair in product(range(128), repeat=2)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SERIES_TEXTS, *[f"statsd-{dialect}" for dialect in STATSD], "json"])
+def test_each_two_characters(name: str) -> None:
+    """Whatever is before and after a character, at the beginning of a value, at its end or in the midst."""
+    if name in SERIES_TEXTS:
+        form = SERIES_TEXTS[name]({})._format_of(tm.GaugeData)
+        write, becomes = form.write, form.becomes
+    else:
+        texts: Any = json_lines._Tags({}) if name == "json" else TagTexts(STATSD[name[7:]], {})
+        write, becomes = texts._written, json_lines._CHARACTERS if name == "json" else texts._becomes
+    frames = Frames(write)
+    n_written = 0
+    for values in (PAIRS, [f"a{pair}" for pair in PAIRS], [f"{pair}a" for pair in PAIRS]):
+        column = [tm.TagSet(k=value) for value in values]
+        for tags, found in zip(column, tag_texts(column, frames, becomes, sys.maxsize)[0], strict=True):
+            n_written += found is not None
+            assert found in (None, write(tags))
+    assert n_written > 3 * 90 * 90
 
 
 def exact_texts(name: str, column: list[dict[str, str]], common: dict[str, str]) -> list[str]:
