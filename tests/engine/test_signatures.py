@@ -28,7 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
-FUNCTIONS = ("tag_texts",)
+FUNCTIONS = ("number_lines", "tag_texts")
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
         TagSet,
         Timer,
         Timing,
+        number_lines,
         tag_texts,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "engine_name", "load_engine", "tag_texts",
+    "engine_name", "load_engine", "number_lines", "tag_texts",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -111,4 +112,5 @@ if not TYPE_CHECKING:
     TagSet = _engine.TagSet
     Timer = _engine.Timer
     Timing = _engine.Timing
+    number_lines = _engine.number_lines
     tag_texts = _engine.tag_texts

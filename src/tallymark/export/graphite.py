@@ -17,7 +17,7 @@ from tallymark.export.dropping import ignore, once
 from tallymark.export.series_texts import SeriesTexts, TagFormat, portions_of
 from tallymark.export.tag_frames import Changed, characters
 from tallymark.export.twins import merged
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData, number_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,17 +88,23 @@ def parts(
             tell(family.name, "name")
         new = _recent(series, (recent or {}).get(family.name))
         for rows in portions_of(series.data) if series.texts else ():
-            lines: list[str] = []
+            lines: list[bytes] = []
             told = series.texts[rows]
             for suffix, values in _columns(series.data, new, rows, quantiles):
                 start, middle = (name + suffix, " ") if tagged else (name, f"{suffix} ")
-                some = zip(told, values, strict=True)
-                found = [f"{start}{text}{middle}{value!r}{end}" for text, value in some if isfinite(value)]
-                lines += found
-                if len(found) < len(values) and suffix in _TOTALS:
+                found, n_lines = number_lines(told, values, start, middle, end) or _lines(told, values, start, middle, end)
+                if found:
+                    lines.append(found)
+                if n_lines < len(values) and suffix in _TOTALS:
                     tell(family.name, "unsupported_value")
             if lines:
-                yield "".join(lines).encode()
+                yield b"".join(lines)
+
+
+def _lines(texts: Sequence[str], values: Sequence[float], start: str, middle: str, end: str) -> tuple[bytes, int]:
+    """Do what `number_lines` does, for numbers of all types."""
+    found = [f"{start}{text}{middle}{value!r}{end}" for text, value in zip(texts, values, strict=True) if isfinite(value)]
+    return "".join(found).encode(), len(found)
 
 
 _TOTALS = ("", ".count", ".sum")

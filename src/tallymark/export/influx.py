@@ -18,7 +18,7 @@ from math import inf, isfinite
 from tallymark.export.dropping import are_finite, ignore, once
 from tallymark.export.series_texts import SeriesTexts, TagFormat, portions_of
 from tallymark.export.tag_frames import Changed, characters
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData, number_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: 
         for rows in portions_of(data) if series.texts else ():
             lines = _lines(name, series.texts[rows], data, rows, end)
             if lines:
-                yield "".join(lines).encode()
+                yield lines
 
 
 def _nanoseconds(time: float) -> int:
@@ -78,7 +78,7 @@ def _nanoseconds(time: float) -> int:
     return min(max(round(time * 1e6) * 1000, 0), _LAST) if isfinite(time * 1e6) else 0
 
 
-def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -> list[str]:
+def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -> bytes:
     match data:
         case SummaryData():
             pairs = zip(data.counts[rows], data.sums[rows], strict=True)
@@ -87,9 +87,12 @@ def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -
             fields = [_distribution(data.row(row)) for row in range(len(data.tags))[rows]]
         case _:
             field = "counter" if isinstance(data, SumData) and data.monotonic else "gauge"
-            numbers = zip(texts, data.values[rows], strict=True)
-            return [f"{name}{text} {field}={value!r}{end}" for text, value in numbers if isfinite(value)]
-    return [f"{name}{text} {some}{end}" for text, some in zip(texts, fields, strict=True)]
+            values = data.values[rows]
+            found = number_lines(texts, values, name, f" {field}=", end)
+            if found is not None:
+                return found[0]
+            fields = [f"{field}={value!r}" if isfinite(value) else "" for value in values]
+    return "".join([f"{name}{text} {some}{end}" for text, some in zip(texts, fields, strict=True) if some]).encode()
 
 
 def _distribution(one: HistogramSnapshot) -> str:

@@ -16,7 +16,7 @@ from math import isfinite
 from tallymark.export.dropping import are_finite, ignore, once
 from tallymark.export.series_texts import portions_of
 from tallymark.export.tag_frames import Frames, characters
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData, tag_texts
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData, number_lines, tag_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,8 +53,16 @@ def parts(
             tell(family.name, "unsupported_value")
         start = _start(snapshot.time, prefix, family)
         for rows in portions_of(family.data):
-            fields = zip(texts.column(family.data.tags[rows]), _values(family.data, rows), strict=True)
-            yield "".join([f"{start}{text}}},{values}}}\n" for text, values in fields]).encode()
+            yield _lines(start, texts.column(family.data.tags[rows]), family.data, rows)
+
+
+def _lines(start: str, texts: Sequence[str], data: Data, rows: slice) -> bytes:
+    if not getattr(data, "exemplars", ()) and (values := getattr(data, "values", None)) is not None:
+        found = number_lines(texts, values[rows], start, '},"value":', "}\n")
+        if found is not None and found[1] == len(texts):  # else some number is `null`
+            return found[0]
+    fields = zip(texts, _values(data, rows), strict=True)
+    return "".join([f"{start}{text}}},{some}}}\n" for text, some in fields]).encode()
 
 
 def _start(time: float, prefix: str, family: FamilySnapshot) -> str:

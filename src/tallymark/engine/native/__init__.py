@@ -17,12 +17,13 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     TagSet,
     Timer,
     Timing,
+    number_lines,
     tag_texts,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name", "tag_texts",
+    "name", "number_lines", "tag_texts",
 ]  # fmt: skip
 
 name = "native"

@@ -2,6 +2,7 @@
 #include "docs.h"
 #include "exposition.h"
 #include "instrument.h"
+#include "number_lines.h"
 #include "operation_recorder.h"
 #include "tag_texts.h"
 #include "timing.h"
@@ -181,6 +182,7 @@ module_free(void *module)
 }
 
 static PyMethodDef module_functions[] = {
+    {"number_lines", (PyCFunction)(void (*)(void))number_lines, METH_FASTCALL, DOC_number_lines},
     {"tag_texts", (PyCFunction)(void (*)(void))tag_texts, METH_FASTCALL, DOC_tag_texts},
     {NULL, NULL, 0, NULL},
 };
