@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from itertools import product
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ VALUES = st.one_of(
 )
 TAGS = st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=4)
 COLUMNS = st.lists(TAGS, max_size=6, unique_by=lambda tags: tuple(sorted(tags.items())))
+NUMBERS = (1.0, 2.0, 0.1, 1e16, nan, -2.5, 0.0, 1e-5, inf, 123456.75)
 STATSD = {**DIALECTS, "dogstatsd": DOGSTATSD}
 SERIES_TEXTS: dict[str, Any] = {
     "graphite": lambda common: graphite.series_texts(common, tagged=True),
@@ -48,12 +50,14 @@ def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any
     engine = load_engine(request.param)
     for module in (series_texts, statsd_dialects, json_lines):
         monkeypatch.setattr(module, "tag_texts", engine.tag_texts)
+    for module in (graphite, influx, json_lines, statsd):
+        monkeypatch.setattr(module, "number_lines", engine.number_lines)
     return engine.TagSet
 
 
 def snapshot(made: Any, column: list[dict[str, str]]) -> tm.Snapshot:
     tags = tuple([made(one) for one in column])
-    numbers = tuple([float(row + 1) for row in range(len(tags))])
+    numbers = tuple([NUMBERS[row % len(NUMBERS)] for row in range(len(tags))])
     data: list[Any] = [tm.SumData(tags, numbers, numbers, True), tm.GaugeData(tags, numbers, numbers)]
     data.append(tm.SummaryData(tags, numbers, tuple(range(len(tags))), numbers))
     return tm.Snapshot(tuple([family(f"n{place}", "gauge", one) for place, one in enumerate(data)]), 1.0)
@@ -65,6 +69,8 @@ def both(monkeypatch: pytest.MonkeyPatch, encode: Any) -> tuple[Any, Any]:
     with monkeypatch.context() as patch:
         for module in (series_texts, statsd_dialects, json_lines):
             patch.setattr(module, "tag_texts", nothing)
+        for module in (graphite, influx, json_lines, statsd):
+            patch.setattr(module, "number_lines", lambda *_: None)
         return found, encode()
 
 
@@ -84,7 +90,7 @@ def test_series_texts(name: str, made: Any, monkeypatch: pytest.MonkeyPatch) -> 
             options = {} if name == "influx" else {"tagged": name == "graphite"}
             for _ in range(1 + again):
                 found = b"".join(module.parts(shown, texts, dropped=lambda *what: told.append(what), **options))
-            series = [(one.exact, list(one.texts[:]), one.data) for one in texts.of(shown)]
+            series = [(one.exact, list(one.texts[:]), list(one.groups)) for one in texts.of(shown)]
             return found, told, series
 
         shown = snapshot(made, column)
@@ -175,7 +181,7 @@ def test_series_that_become_the_same_are_one(made: Any) -> None:
     shown = snapshot(made, [{"a": "1 2"}, {"a": "1_2"}, {"a": "1\n2"}, {"b": "1"}])
     told: list[Any] = []
     found = b"".join(graphite.parts(shown, SERIES_TEXTS["graphite"]({}), dropped=lambda *what: told.append(what)))
-    assert found.splitlines()[:4] == [b"n0;a=1_2 6.0 1", b"n0;b=1 4.0 1", b"n1;a=1_2 3.0 1", b"n1;b=1 4.0 1"]
+    assert found.splitlines()[:4] == [b"n0;a=1_2 3.1 1", b"n0;b=1 1e+16 1", b"n1;a=1_2 0.1 1", b"n1;b=1 1e+16 1"]
     assert told == [("n0", "name"), ("n1", "name"), ("n2", "name")]
 
 

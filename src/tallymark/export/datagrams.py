@@ -29,11 +29,13 @@ class Packer:
         self._rest = b""
         self.too_long = 0
 
-    def add(self, lines: str) -> Iterator[bytes]:
+    def add(self, lines: str | bytes) -> Iterator[bytes]:
         """Yield the datagrams that are full. Lines have a newline between them."""
         if not lines:
             return
-        data = b"\n".join((self._rest, lines.encode())) if self._rest else lines.encode()
+        data = lines.encode() if isinstance(lines, str) else lines
+        if self._rest:
+            data = b"\n".join((self._rest, data))
         start = 0
         while len(data) - start > self._most:
             at = data.rfind(b"\n", start, start + self._most + 1)

@@ -8,6 +8,7 @@ Sources: see `tallymark.export.statsd_dialects`.
 
 from __future__ import annotations
 
+from itertools import compress
 from math import inf, isfinite
 
 from tallymark.export.datagrams import TOGETHER, Packer
@@ -21,6 +22,7 @@ from tallymark.metric.data import (
     StateSetData,
     SumData,
     SummaryData,
+    number_lines,
 )
 from tallymark.metric.portions import portions
 
@@ -64,7 +66,7 @@ def parts(
         lines = _Lines(family, prefix, texts, most_bytes)
         for some in lines.portions():
             # Only values are before a bar: what `repr` writes of those without a fraction becomes shorter at once.
-            yield from packer.add("\n".join(some).replace(".0|", "|"))
+            yield from packer.add(some if isinstance(some, bytes) else "\n".join(some).replace(".0|", "|"))
         if packer.too_long:
             lines.trouble.add("too_long")
             packer.too_long = 0
@@ -89,7 +91,7 @@ class _Lines:
         self._most_bytes = most_bytes
         self.trouble = {"name"} if self._name != prefix + family.name else set()
 
-    def portions(self) -> Iterator[list[str]]:
+    def portions(self) -> Iterator[list[str] | bytes]:
         match self._family.data:
             case SumData(monotonic=True) as data:
                 yield from self._counters(self._name, data.tags, data.values)
@@ -103,33 +105,43 @@ class _Lines:
         if self._texts.has_changed(self._family.name):
             self.trouble.add("name")
 
-    def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+    def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str] | bytes]:
         for rows in portions(len(tags)):
-            yield self._plain(name, "|c", tags[rows], values[rows], self._counter)
+            yield from self._numbers(name, "|c", tags[rows], values[rows], self._counter)
 
-    def _gauges(self, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+    def _gauges(self, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str] | bytes]:
         for rows in portions(len(tags)):
-            yield self._plain(self._name, "|g", tags[rows], values[rows], self._gauge)
+            yield from self._numbers(self._name, "|g", tags[rows], values[rows], self._gauge)
 
-    def _plain(
+    def _numbers(
         self,
         name: str,
         kind: str,
         tags: Sequence[TagSet],
         values: Sequence[float],
         other: Callable[[str, str, str, float], str],
-    ) -> list[str]:
-        """Return a line for each number: here those whose text is that of `repr`, and `other` those that need thought."""
-        texts, low, high = self._texts.column(tags), SMALLEST_PLAIN, LARGEST_PLAIN
-        rows = zip(texts, values, strict=True)
-        if self._dialect.tags_last:
-            lines = [f"{name}:{value!r}{kind}{text}" for text, value in rows if low <= value < high]
-        else:
-            lines = [f"{name}{text}:{value!r}{kind}" for text, value in rows if low <= value < high]
-        if len(lines) < len(tags):
-            rows = zip(texts, values, strict=True)
-            lines += [line for text, value in rows if not low <= value < high and (line := other(name, kind, text, value))]
-        return lines
+    ) -> Iterator[list[str] | bytes]:
+        """Yield a line for each number: first those whose text is that of `repr`, then those that need thought, by `other`."""
+        texts, plain = self._texts.column(tags), [SMALLEST_PLAIN <= value < LARGEST_PLAIN for value in values]
+        if all(plain):
+            yield self._plain(name, kind, texts, values)
+            return
+        yield self._plain(name, kind, list(compress(texts, plain)), list(compress(values, plain)))
+        rows = zip(texts, values, plain, strict=True)
+        yield [line for text, value, is_plain in rows if not is_plain and (line := other(name, kind, text, value))]
+
+    def _plain(self, name: str, kind: str, texts: Sequence[str], values: Sequence[float]) -> list[str] | bytes:
+        """Return a line for each number whose text is that of `repr`."""
+        if not self._dialect.tags_last:
+            found = number_lines(texts, values, name, ":", f"{kind}\n")
+            if found is not None:
+                return found[0].replace(b".0|", b"|")[:-1]
+            return [f"{name}{text}:{value!r}{kind}" for text, value in zip(texts, values, strict=True)]
+        # The text of a series is what comes before the number of the next one.
+        found = number_lines(("", *texts[:-1]), values, "", f"\n{name}:", kind) if texts else (b"", 0)
+        if found is not None:
+            return b"".join([found[0].replace(b".0|", b"|")[1:], *[text.encode() for text in texts[-1:]]])
+        return [f"{name}:{value!r}{kind}{text}" for text, value in zip(texts, values, strict=True)]
 
     def _counter(self, name: str, kind: str, text: str, value: float) -> str:
         return self._line(name, text, f"{number(value)}{kind}") if self._is_told(value) and value else ""
