@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 import tallymark as tm
 from tallymark.engine import load_engine, native, reference
 
-AS_THEY_ARE = bytes(range(128))
+AS_THEY_ARE = bytes(range(128)) + b"\0"
 FRAMES = {(): (("-",), True), ("a",): (("<a=", ">"), True), ("a", "b"): (("<a=", ",b=", ">"), True), ("c",): None}
-WITHOUT_C = bytes([0 if chr(place) == "c" else ord("_") if chr(place) == "d" else place for place in range(128)])
-"""`c` cannot be written, and `d` becomes `_`."""
+WITHOUT_C = bytes([0 if chr(place) == "c" else ord("_") if chr(place) == "d" else place for place in range(128)] + [ord("?")])
+"""`c` cannot be written, `d` becomes `_`, and what is not ASCII `?`."""
 
 
 def written(
@@ -32,12 +32,14 @@ def test_values_are_put_into_the_frame_of_their_keys(engine: Any) -> None:
 
 
 def test_what_the_engine_cannot_write_is_missing(engine: Any) -> None:
-    sets = [{"a": ""}, {"a": "é"}, {"a": "abc"}, {"c": "1"}, {"a": "1"}, {"a": "\U0001f600"}]
-    assert written(engine, sets, becomes=WITHOUT_C) == ([None, None, None, None, "<a=1>", None], 5, True)
+    sets = [{"a": ""}, {"a": "abc"}, {"c": "1"}, {"a": "1"}, {"a": "éc"}]
+    assert written(engine, sets, becomes=WITHOUT_C) == ([None, None, None, "<a=1>", None], 4, True)
+    assert written(engine, [{"a": "é"}, {"a": "\U0001f600"}, {"a": "1"}]) == ([None, None, "<a=1>"], 2, True)
 
 
 def test_characters_become_others_and_that_is_told(engine: Any) -> None:
     assert written(engine, [{"a": "bdd"}, {"a": "b"}], becomes=WITHOUT_C) == (["<a=b__>", "<a=b>"], 0, False)
+    assert written(engine, [{"a": "b\x7f\x80é日😀"}], becomes=WITHOUT_C) == (["<a=b\x7f????>"], 0, False)
     assert written(engine, [{"a": "cd"}, {"a": "b"}], becomes=WITHOUT_C) == ([None, "<a=b>"], 1, True)  # it is not there
 
 
@@ -89,10 +91,10 @@ def test_what_is_no_frame_is_an_error(engine: Any, frame: Any) -> None:
         written(engine, [{"a": "1"}], {("a",): frame})
 
 
-@pytest.mark.parametrize("becomes", [b"", AS_THEY_ARE[1:], AS_THEY_ARE + b"a", AS_THEY_ARE[:-1] + b"\x80", "a" * 128, None],
+@pytest.mark.parametrize("becomes", [b"", AS_THEY_ARE[1:], AS_THEY_ARE + b"a", AS_THEY_ARE[:-1] + b"\x80", "a" * 129, None],
                          ids=["empty", "short", "long", "not ASCII", "text", "None"])  # fmt: skip
 def test_what_is_no_table_of_characters_is_an_error(engine: Any, becomes: Any) -> None:
-    with pytest.raises(ValueError, match="128 bytes of ASCII"):
+    with pytest.raises(ValueError, match="129 bytes of ASCII"):
         written(engine, [{"a": "1"}], becomes=becomes)
 
 
@@ -161,7 +163,7 @@ TEXTS = st.one_of(
     st.sampled_from(["", "\0", "\x7f", "\x80", "\ud800", "x" * 200, "😀", "ʊ"]),
 )  # fmt: skip
 SETS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c", "é", "http.method"]), TEXTS, max_size=4), max_size=6)
-TABLES = st.binary(min_size=128, max_size=128).map(lambda table: bytes([byte & 127 for byte in table])) | st.sampled_from(
+TABLES = st.binary(min_size=129, max_size=129).map(lambda table: bytes([byte & 127 for byte in table])) | st.sampled_from(
     [AS_THEY_ARE, WITHOUT_C]
 )
 

@@ -146,7 +146,8 @@ def test_each_two_characters(name: str) -> None:
         write, becomes = texts._written, json_lines._CHARACTERS if name == "json" else texts._becomes
     frames = Frames(write)
     n_written = 0
-    for values in (PAIRS, [f"a{pair}" for pair in PAIRS], [f"{pair}a" for pair in PAIRS]):
+    others = [f"a{chr(place)}" for place in [*range(128, 0x3100), *range(0xFE00, 0x10400), 0x1F600, 0x10FFFF]]
+    for values in (PAIRS, [f"a{pair}" for pair in PAIRS], [f"{pair}a" for pair in PAIRS], others):
         column = [tm.TagSet(k=value) for value in values]
         for tags, found in zip(column, tag_texts(column, frames, becomes, sys.maxsize)[0], strict=True):
             n_written += found is not None
@@ -237,7 +238,8 @@ def test_a_bounded_number_of_frames_is_kept() -> None:
 
 def test_characters_of_values_are_those_that_are_written() -> None:
     table = characters(lambda value: "_" if value == "b" else value, odd="c")
-    assert (table[ord("a")], table[ord("b")], table[ord("c")], len(table)) == (ord("a"), ord("_"), 0, 128)
+    assert (table[ord("a")], table[ord("b")], table[ord("c")], table[128], len(table)) == (ord("a"), ord("_"), 0, 0, 129)
+    assert characters(lambda value: value, others="?")[128] == ord("?")
 
 
 # Keys of which there are very many

@@ -41,7 +41,7 @@ _IN_NAME = re.compile(r"[^A-Za-z0-9_.:/-]")
 _IN_STEP = re.compile(r"[^A-Za-z0-9_-]")
 """What may not be in a step of a path that is a key or a value."""
 _TAG = characters(lambda value: _IN_VALUE.sub("_", value), odd='~"')
-_STEP = characters(lambda value: _IN_STEP.sub("_", value))
+_STEP = characters(lambda value: _IN_STEP.sub("_", value), others="_")
 
 _MOST_BYTES = 15_000
 """Of tags: carbon closes a connection over which a line of more than 16,384 comes."""

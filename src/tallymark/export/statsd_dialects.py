@@ -133,7 +133,10 @@ class TagTexts:
         self._only_ascii = only_ascii
         self._frames = Frames(self._written)
         # In Graphite, `~` is another character at the beginning.
-        self._becomes = characters(lambda value: self._ascii(dialect.value(value)), odd="~")
+        other = self._ascii(dialect.value("é"))  # a dialect that does not take this takes nothing that is not ASCII
+        self._becomes = characters(
+            lambda value: self._ascii(dialect.value(value)), odd="~", others=other if other.isascii() else "\0"
+        )
         self._keys: dict[str, str] = {}
         self._kept: dict[TagSet, str] = {}
         self._has_changed = False

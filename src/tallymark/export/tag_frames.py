@@ -60,11 +60,12 @@ class Frames(dict[tuple[str, ...], "Frame | None"]):
         return tuple(pieces[::2]), type(text) is str
 
 
-def characters(value: Callable[[str], str], odd: str = "") -> bytes:
+def characters(value: Callable[[str], str], odd: str = "", others: str = "\0") -> bytes:
     """Return what each character of a value is written as, as `tag_texts` takes it.
 
     Args:
         value: returns what a value is written as; this must be one character for each.
-        odd: those that are written otherwise, or not always in the same way.
+        odd: those of ASCII that are written otherwise, or not always in the same way.
+        others: what all that are not ASCII are written as, if that is one character of ASCII.
     """
-    return bytes([0 if chr(place) in odd else ord(value(chr(place))) for place in range(128)])
+    return bytes([*[0 if chr(place) in odd else ord(value(chr(place))) for place in range(128)], ord(others)])

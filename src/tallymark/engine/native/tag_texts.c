@@ -2,7 +2,8 @@
 
 #include "tagset.h"
 
-#define CHARACTERS 128 /* of ASCII */
+#define ASCII 128      /* characters */
+#define CHARACTERS 129 /* in a table: after those of ASCII, all others */
 
 /* What stands around the values of a shape. */
 typedef struct {
@@ -96,7 +97,7 @@ length_of_text(const Texts *texts, const TagSet *tags)
     }
     for (uint32_t i = 0; i < tags->shape->size; i++) {
         PyObject *value = tags->values[i];
-        if (!PyUnicode_IS_ASCII(value) || PyUnicode_GET_LENGTH(value) == 0) {
+        if (PyUnicode_GET_LENGTH(value) == 0 || (!PyUnicode_IS_ASCII(value) && texts->becomes[ASCII] == 0)) {
             return -1;
         }
         length += PyUnicode_GET_LENGTH(value);
@@ -112,6 +113,20 @@ write_piece(unsigned char *at, PyObject *piece)
     return at + length;
 }
 
+/* Write a value that is not all ASCII, and so changes: 1, or 0 if one of its characters cannot be written. */
+static int
+write_other_value(unsigned char *at, PyObject *value, const unsigned char *becomes)
+{
+    int kind = (int)PyUnicode_KIND(value), is_complete = 1;
+    const void *data = PyUnicode_DATA(value);
+    for (Py_ssize_t i = 0; i < PyUnicode_GET_LENGTH(value); i++) {
+        Py_UCS4 c = PyUnicode_READ(kind, data, i);
+        at[i] = becomes[c < ASCII ? c : ASCII];
+        is_complete = is_complete && at[i] != 0;
+    }
+    return is_complete;
+}
+
 /* Write a text into its memory: 1, or 0 if a character of a value cannot be written. */
 static int
 write_text(Texts *texts, const TagSet *tags, unsigned char *at)
@@ -122,7 +137,12 @@ write_text(Texts *texts, const TagSet *tags, unsigned char *at)
         at = write_piece(at, PyTuple_GET_ITEM(texts->last.pieces, i));
         const unsigned char *value = PyUnicode_DATA(tags->values[i]);
         Py_ssize_t length = PyUnicode_GET_LENGTH(tags->values[i]);
-        for (Py_ssize_t j = 0; j < length; j++) {
+        int is_ascii = PyUnicode_IS_ASCII(tags->values[i]);
+        if (!is_ascii) {
+            is_missing |= !write_other_value(at, tags->values[i], becomes);
+            change = 1;
+        }
+        for (Py_ssize_t j = 0; is_ascii && j < length; j++) {
             unsigned char c = becomes[value[j]];
             is_missing |= c == 0;
             change |= c ^ value[j];
@@ -150,7 +170,7 @@ text_of(Texts *texts, PyObject *tags)
         length = length_of_text(texts, (TagSet *)tags);
     }
     if (length >= 0) {
-        text = PyUnicode_New(length, CHARACTERS - 1);
+        text = PyUnicode_New(length, ASCII - 1);
         if (text == NULL) {
             return NULL;
         }
@@ -187,10 +207,10 @@ characters_of(PyObject *given)
     int is_table = PyBytes_CheckExact(given) && PyBytes_GET_SIZE(given) == CHARACTERS;
     const unsigned char *becomes = is_table ? (const unsigned char *)PyBytes_AS_STRING(given) : NULL;
     for (int i = 0; is_table && i < CHARACTERS; i++) {
-        is_table = becomes[i] < CHARACTERS;
+        is_table = becomes[i] < ASCII;
     }
     if (!is_table) {
-        PyErr_SetString(PyExc_ValueError, "what characters become must be 128 bytes of ASCII");
+        PyErr_SetString(PyExc_ValueError, "what characters become must be 129 bytes of ASCII");
         return NULL;
     }
     return becomes;

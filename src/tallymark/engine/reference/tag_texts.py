@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["tag_texts"]
 
-_REST = bytes(range(128, 256))
+_OTHERS = 128
+_NONE = bytes(127)
+"""For bytes that are not in ASCII."""
 
 
 def tag_texts(
@@ -21,22 +23,23 @@ def tag_texts(
 ) -> tuple[list[str | None], int, bool]:
     """Return the text of each tag set; how many are missing; and True if all that are there tell their tags as they are.
 
-    A text is None where only the format's own code can write it: a value is empty, is not ASCII, or has a character that cannot
-    be written; the keys have no frame; the text would be too long; or it is no tag set of this engine.
+    A text is None where only the format's own code can write it: a value is empty, or has a character that cannot be written;
+    the keys have no frame; the text would be too long; or it is no tag set of this engine.
 
     Args:
         tags: of each series.
         frames: for the keys of a tag set, the texts that stand before the first value, between two of them, and after the last
             one, all ASCII; and True if they tell the keys as they are. Or None.
-        becomes: 128 bytes: what each ASCII character of a value is written as; 0: it cannot be written.
+        becomes: 129 bytes of ASCII: what each ASCII character of a value is written as, and what all others are; 0: they
+            cannot be written.
         longest: the characters of the longest text.
 
     Raises:
         TypeError: a frame is none.
-        ValueError: `becomes` is not 128 bytes of ASCII.
+        ValueError: `becomes` is not 129 bytes of ASCII.
     """
-    if type(becomes) is not bytes or len(becomes) != 128 or not becomes.isascii():
-        raise ValueError("what characters become must be 128 bytes of ASCII")
+    if type(becomes) is not bytes or len(becomes) != 129 or not becomes.isascii():
+        raise ValueError("what characters become must be 129 bytes of ASCII")
     texts: list[str | None] = []
     missing, is_exact = 0, True
     for one in tuple(tags):
@@ -64,11 +67,15 @@ def _text(tags: TagSet, pieces: tuple[str, ...], becomes: bytes) -> tuple[str, b
     """Return a text, and True if it tells all values as they are."""
     text, is_exact = pieces[0], True
     for value, piece in zip(tags._items.values(), pieces[1:], strict=True):
-        if not value or not value.isascii():
-            return None
-        written = value.encode().translate(becomes + _REST).decode()
-        if "\0" in written:
+        written = _written(value, becomes)
+        if not written or "\0" in written:
             return None
         is_exact = is_exact and written == value
         text += written + piece
     return text, is_exact
+
+
+def _written(value: str, becomes: bytes) -> str:
+    if value.isascii():
+        return value.encode().translate(becomes + _NONE).decode()
+    return "".join([chr(becomes[min(ord(one), _OTHERS)]) for one in value])
