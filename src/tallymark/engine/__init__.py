@@ -28,13 +28,15 @@ if TYPE_CHECKING:
         Timer,
         Timing,
         difference,
+        number_lines,
         observation_lines,
         tag_fields,
+        tag_texts,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "engine_name", "load_engine", "observation_lines", "tag_fields",
+    "difference", "engine_name", "load_engine", "number_lines", "observation_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -114,5 +116,7 @@ if not TYPE_CHECKING:
     Timer = _engine.Timer
     Timing = _engine.Timing
     difference = _engine.difference
+    number_lines = _engine.number_lines
     observation_lines = _engine.observation_lines
     tag_fields = _engine.tag_fields
+    tag_texts = _engine.tag_texts

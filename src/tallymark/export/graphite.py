@@ -14,9 +14,10 @@ from functools import lru_cache
 from math import isfinite
 
 from tallymark.export.dropping import ignore, once
-from tallymark.export.series_texts import Changed, SeriesTexts, portions_of
+from tallymark.export.series_texts import SeriesTexts, TagFormat, portions_of
+from tallymark.export.tag_frames import Changed, characters
 from tallymark.export.twins import merged
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData, number_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tallymark.export.dropping import Dropped
-    from tallymark.export.series_texts import Series, Written
+    from tallymark.export.series_texts import Series
+    from tallymark.export.tag_frames import Written
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import Snapshot
 
@@ -34,11 +36,12 @@ QUANTILES = (0.5, 0.9, 0.99)
 
 _IN_VALUE = re.compile(r'[\s;\x00-\x1f\x7f-\x9f]|\A~|"\}\Z')
 """What may not be in a tag's value: what ends it or a line, `~` at its beginning, an ending that carbon reads otherwise."""
-_PLAIN_TAGS = re.compile(r"(?:;[A-Za-z0-9_.:/-]+=[A-Za-z0-9_.:/-]+)*")
 _IN_KEY = re.compile(r"[\s;!^=\x00-\x1f\x7f-\x9f]")
 _IN_NAME = re.compile(r"[^A-Za-z0-9_.:/-]")
 _IN_STEP = re.compile(r"[^A-Za-z0-9_-]")
 """What may not be in a step of a path that is a key or a value."""
+_TAG = characters(lambda value: _IN_VALUE.sub("_", value), odd='~"')
+_STEP = characters(lambda value: _IN_STEP.sub("_", value), others="_")
 
 _MOST_BYTES = 15_000
 """Of tags: carbon closes a connection over which a line of more than 16,384 comes."""
@@ -48,8 +51,8 @@ _LAST = 2**31 - 1
 
 def series_texts(tags: Mapping[str, str], *, tagged: bool) -> SeriesTexts:
     """Return what `parts` needs to keep: how the tags of series read in a path."""
-    write = _as_tags if tagged else _as_steps
-    return SeriesTexts(lambda kind: write, tags)
+    told = TagFormat(_as_tags, _TAG, _MOST_BYTES) if tagged else TagFormat(_as_steps, _STEP, _MOST_BYTES)
+    return SeriesTexts(lambda kind: told, tags)
 
 
 def parts(
@@ -85,16 +88,23 @@ def parts(
             tell(family.name, "name")
         new = _recent(series, (recent or {}).get(family.name))
         for rows in portions_of(series.data) if series.texts else ():
-            lines: list[str] = []
+            lines: list[bytes] = []
+            told = series.texts[rows]
             for suffix, values in _columns(series.data, new, rows, quantiles):
                 start, middle = (name + suffix, " ") if tagged else (name, f"{suffix} ")
-                some = zip(series.texts[rows], values, strict=True)
-                found = [f"{start}{text}{middle}{value!r}{end}" for text, value in some if isfinite(value)]
-                lines += found
-                if len(found) < len(values) and suffix in _TOTALS:
+                found, n_lines = number_lines(told, values, start, middle, end) or _lines(told, values, start, middle, end)
+                if found:
+                    lines.append(found)
+                if n_lines < len(values) and suffix in _TOTALS:
                     tell(family.name, "unsupported_value")
             if lines:
-                yield "".join(lines).encode()
+                yield b"".join(lines)
+
+
+def _lines(texts: Sequence[str], values: Sequence[float], start: str, middle: str, end: str) -> tuple[bytes, int]:
+    """Do what `number_lines` does, for numbers of all types."""
+    found = [f"{start}{text}{middle}{value!r}{end}" for text, value in zip(texts, values, strict=True) if isfinite(value)]
+    return "".join(found).encode(), len(found)
 
 
 _TOTALS = ("", ".count", ".sum")
@@ -138,9 +148,6 @@ def _percentile(quantile: float) -> str:
 
 def _as_tags(tags: Mapping[str, str]) -> Written:
     """Return `;key=value` for each tag. One with an empty value is left out: to Graphite it is none."""
-    text = "".join([f";{key}={value}" for key, value in tags.items()])
-    if _PLAIN_TAGS.fullmatch(text) and text.count(";") == len(tags) and "name" not in tags:  # as nearly always
-        return _written(text, True)
     told = [(key, value) for key, value in tags.items() if value]
     keys = _unique([_tag_key(key) for key, _ in told])
     values = [_IN_VALUE.sub("_", value) for _, value in told]

@@ -16,8 +16,9 @@ from itertools import accumulate
 from math import inf, isfinite
 
 from tallymark.export.dropping import are_finite, ignore, once
-from tallymark.export.series_texts import Changed, SeriesTexts, portions_of
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData
+from tallymark.export.series_texts import SeriesTexts, TagFormat, portions_of
+from tallymark.export.tag_frames import Changed, characters
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SumData, SummaryData, number_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.export.dropping import Dropped
-    from tallymark.export.series_texts import Writer, Written
+    from tallymark.export.tag_frames import Written
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import Snapshot
 
@@ -35,7 +36,7 @@ _IN_NAME = re.compile(r"[^A-Za-z0-9_.:/-]")
 _IN_TEXT = re.compile(r"[\x00-\x1f\x7f]|\\(?=[\\,= ]|\Z)")
 """What may not be in the key or the value of a tag."""
 _ESCAPED = re.compile("[,= ]")
-_PLAIN_TAGS = re.compile(r"(?:,[A-Za-z0-9_.:/-]+=[A-Za-z0-9_.:/;@+~-]+)*")
+_CHARACTERS = characters(lambda value: _IN_TEXT.sub("_", value), odd="\\,= ")
 
 _RESERVED = frozenset(["time", "_time", "_field", "_measurement"])
 """Keys that are not for tags: InfluxDB drops points that have them, or reads them otherwise."""
@@ -47,7 +48,7 @@ _LAST = 2**63 - 2
 
 def series_texts(tags: Mapping[str, str]) -> SeriesTexts:
     """Return what `parts` needs to keep: the tags of series as lines have them."""
-    return SeriesTexts(_writer, tags)
+    return SeriesTexts(_tag_format, tags)
 
 
 def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: Dropped = ignore) -> Iterator[bytes]:
@@ -69,7 +70,7 @@ def parts(snapshot: Snapshot, texts: SeriesTexts, *, prefix: str = "", dropped: 
         for rows in portions_of(data) if series.texts else ():
             lines = _lines(name, series.texts[rows], data, rows, end)
             if lines:
-                yield "".join(lines).encode()
+                yield lines
 
 
 def _nanoseconds(time: float) -> int:
@@ -77,7 +78,7 @@ def _nanoseconds(time: float) -> int:
     return min(max(round(time * 1e6) * 1000, 0), _LAST) if isfinite(time * 1e6) else 0
 
 
-def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -> list[str]:
+def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -> bytes:
     match data:
         case SummaryData():
             pairs = zip(data.counts[rows], data.sums[rows], strict=True)
@@ -86,9 +87,12 @@ def _lines(name: str, texts: Sequence[str], data: Data, rows: slice, end: str) -
             fields = [_distribution(data.row(row)) for row in range(len(data.tags))[rows]]
         case _:
             field = "counter" if isinstance(data, SumData) and data.monotonic else "gauge"
-            numbers = zip(texts, data.values[rows], strict=True)
-            return [f"{name}{text} {field}={value!r}{end}" for text, value in numbers if isfinite(value)]
-    return [f"{name}{text} {some}{end}" for text, some in zip(texts, fields, strict=True)]
+            values = data.values[rows]
+            found = number_lines(texts, values, name, f" {field}=", end)
+            if found is not None:
+                return found[0]
+            fields = [f"{field}={value!r}" if isfinite(value) else "" for value in values]
+    return "".join([f"{name}{text} {some}{end}" for text, some in zip(texts, fields, strict=True) if some]).encode()
 
 
 def _distribution(one: HistogramSnapshot) -> str:
@@ -104,19 +108,12 @@ def _joined(fields: Iterable[tuple[str, float]]) -> str:
     return ",".join([f"{name}={float(value)!r}" for name, value in fields if isfinite(value)])
 
 
-def _writer(kind: type[Data]) -> Writer:
-    """Return what writes the tags of series of a type. A tag that has the name of a field gets another one."""
+def _tag_format(kind: type[Data]) -> TagFormat:
+    """Return how the tags of series of a type are told. A tag that has the name of a field gets another one."""
     spread = issubclass(kind, SummaryData | HistogramData | ExponentialHistogramData)
     fields = ("count", "sum", "min", "max") if spread else ("counter", "gauge")
     reserved = _RESERVED.union(fields)
-
-    def write(tags: Mapping[str, str]) -> Written:
-        text = "".join([f",{key}={value}" for key, value in tags.items()])
-        if _PLAIN_TAGS.fullmatch(text) and text.count(",") == len(tags) and reserved.isdisjoint(tags):  # as nearly always
-            return _written(text, True)
-        return _escaped(tags, reserved)
-
-    return write
+    return TagFormat(lambda tags: _escaped(tags, reserved), _CHARACTERS, _MOST_BYTES)
 
 
 def _escaped(tags: Mapping[str, str], reserved: frozenset[str]) -> Written:

@@ -8,18 +8,21 @@ Source: RFC 8259 for JSON; RFC 3339 for times; https://jsonlines.org for lines.
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from json.encoder import encode_basestring, encode_basestring_ascii
 from math import isfinite
 
 from tallymark.export.dropping import are_finite, ignore, once
 from tallymark.export.series_texts import portions_of
-from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData
+from tallymark.export.tag_frames import Frames, characters
+from tallymark.metric.data import ExponentialHistogramData, HistogramData, SummaryData, number_lines, tag_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from tallymark.engine import TagSet
     from tallymark.engine.exemplar import Exemplar
     from tallymark.engine.exponential import Buckets
     from tallymark.export.dropping import Dropped
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["parts"]
 
+_CHARACTERS = characters(lambda value: value if value.isprintable() and value not in '"\\' else "\0")
+"""What needs no escape."""
 _LAST = 253402300799
 """The last second that has a name in RFC 3339: that of the year 9999."""
 
@@ -42,14 +47,22 @@ def parts(
         tags: for all series; a series' own win.
         dropped: is told which metrics have values that JSON cannot carry.
     """
-    tell = once(dropped)
+    tell, texts = once(dropped), _Tags(tags or {})
     for family in snapshot.families:
         if not are_finite(family.data):
             tell(family.name, "unsupported_value")
         start = _start(snapshot.time, prefix, family)
         for rows in portions_of(family.data):
-            fields = zip(_tags(family.data.tags[rows], tags or {}), _values(family.data, rows), strict=True)
-            yield "".join([f"{start}{text}}},{values}}}\n" for text, values in fields]).encode()
+            yield _lines(start, texts.column(family.data.tags[rows]), family.data, rows)
+
+
+def _lines(start: str, texts: Sequence[str], data: Data, rows: slice) -> bytes:
+    if not getattr(data, "exemplars", ()) and (values := getattr(data, "values", None)) is not None:
+        found = number_lines(texts, values[rows], start, '},"value":', "}\n")
+        if found is not None and found[1] == len(texts):  # else some number is `null`
+            return found[0]
+    fields = zip(texts, _values(data, rows), strict=True)
+    return "".join([f"{start}{text}}},{some}}}\n" for text, some in fields]).encode()
 
 
 def _start(time: float, prefix: str, family: FamilySnapshot) -> str:
@@ -67,9 +80,27 @@ def _text(text: str) -> str:
     return encode_basestring(text) if text.isprintable() else encode_basestring_ascii(text)
 
 
-def _tags(column: Sequence[Mapping[str, str]], common: Mapping[str, str]) -> list[str]:
-    rows = [{**common, **tags} for tags in column] if common else column
-    return [",".join([f"{_text(key)}:{_text(value)}" for key, value in tags.items()]) for tags in rows]
+def _pairs(tags: Mapping[str, str]) -> str:
+    return ",".join([f"{_text(key)}:{_text(value)}" for key, value in tags.items()])
+
+
+class _Tags:
+    """The tags of each series, between the braces of an object.
+
+    Args:
+        common: for all series; a series' own win.
+    """
+
+    def __init__(self, common: Mapping[str, str]) -> None:
+        self._common = common
+        self._frames = Frames(self._written)
+
+    def column(self, tags: Sequence[TagSet]) -> list[str]:
+        texts, *_ = tag_texts(tags, self._frames, _CHARACTERS, sys.maxsize)
+        return [self._written(one) if text is None else text for one, text in zip(tags, texts, strict=True)]
+
+    def _written(self, tags: Mapping[str, str]) -> str:
+        return _pairs({**self._common, **tags} if self._common else tags)
 
 
 def _number(value: float) -> str:
@@ -124,7 +155,7 @@ def _counts(counts: Sequence[int]) -> str:
 
 def _exemplars(exemplars: Sequence[Exemplar]) -> str:
     texts = [
-        f'{{"time":"{_moment(one.time)}","value":{_number(one.value)},"labels":{{{_tags([dict(one.labels)], {})[0]}}}}}'
+        f'{{"time":"{_moment(one.time)}","value":{_number(one.value)},"labels":{{{_pairs(dict(one.labels))}}}}}'
         for one in exemplars
     ]
     return f',"exemplars":[{",".join(texts)}]' if texts else ""

@@ -60,4 +60,5 @@ def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str 
     page = BytesIO()
     for some in portions(len(parts), _PARTS):  # to join them all at once would hold up other threads
         page.write(b"".join(parts[some]))
+        parts[some] = [b""] * len(parts[some])  # given back at once: else the page and its parts take twice the memory
     return page.getvalue()

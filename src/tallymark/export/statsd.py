@@ -8,6 +8,7 @@ Sources: see `tallymark.export.statsd_dialects`.
 
 from __future__ import annotations
 
+from itertools import compress
 from math import inf, isfinite
 
 from tallymark.export.datagrams import TOGETHER, Packer
@@ -21,6 +22,7 @@ from tallymark.metric.data import (
     StateSetData,
     SumData,
     SummaryData,
+    number_lines,
     observation_lines,
 )
 from tallymark.metric.portions import portions
@@ -54,15 +56,14 @@ def parts(
 
     Args:
         snapshot: what was added, and gauges as they are.
-        texts: the text of each tag set in the server's dialect, which is kept from one report to the next.
+        texts: of tags in the server's dialect, for this and other reports.
         prefix: begins each metric's name.
         most_bytes: of a datagram. A line that is longer is left out.
         end: what the last line of a datagram ends with, too: `b"\\n"` where they become one stream.
         dropped: is told of data that was left out or changed, once for each metric and reason: `"unsupported_value"`,
-            `"name"` or `"too_long"`. Of tags that were changed, it is told once, when their text is made.
+            `"name"` or `"too_long"`. Of tags that were changed, it is told once for each metric, not with each report.
     """
-    if len(texts) > 2 * sum([len(family) for family in snapshot.families]) + 1000:
-        texts.clear()  # most are of series that are gone
+    texts.forget(sum([len(family) for family in snapshot.families]))
     packer = Packer(most_bytes, end)
     for family in snapshot.families:
         lines = _Lines(family, prefix, texts, most_bytes)
@@ -107,37 +108,46 @@ class _Lines:
                 yield from self._counters(f"{self._name}.sum", data.tags, data.sums)
             case HistogramData() | ExponentialHistogramData() as data:
                 yield from self._distributions(data)
-        if self._texts.changed:
+        if self._texts.has_changed(self._family.name):
             self.trouble.add("name")
-            self._texts.changed = False
 
-    def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+    def _counters(self, name: str, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str] | bytes]:
         for rows in portions(len(tags)):
-            yield self._plain(name, "|c", tags[rows], values[rows], self._counter)
+            yield from self._numbers(name, "|c", tags[rows], values[rows], self._counter)
 
-    def _gauges(self, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str]]:
+    def _gauges(self, tags: Sequence[TagSet], values: Sequence[float]) -> Iterator[list[str] | bytes]:
         for rows in portions(len(tags)):
-            yield self._plain(self._name, "|g", tags[rows], values[rows], self._gauge)
+            yield from self._numbers(self._name, "|g", tags[rows], values[rows], self._gauge)
 
-    def _plain(
+    def _numbers(
         self,
         name: str,
         kind: str,
         tags: Sequence[TagSet],
         values: Sequence[float],
         other: Callable[[str, str, str, float], str],
-    ) -> list[str]:
-        """Return a line for each number: here those whose text is that of `repr`, and `other` those that need thought."""
-        texts, low, high = self._texts, SMALLEST_PLAIN, LARGEST_PLAIN
-        rows = zip(tags, values, strict=True)
-        if self._dialect.tags_last:
-            lines = [f"{name}:{value!r}{kind}{texts[one]}" for one, value in rows if low <= value < high]
-        else:
-            lines = [f"{name}{texts[one]}:{value!r}{kind}" for one, value in rows if low <= value < high]
-        if len(lines) < len(tags):
-            rows = zip(tags, values, strict=True)
-            lines += [line for one, value in rows if not low <= value < high and (line := other(name, kind, texts[one], value))]
-        return lines
+    ) -> Iterator[list[str] | bytes]:
+        """Yield a line for each number: first those whose text is that of `repr`, then those that need thought, by `other`."""
+        texts, plain = self._texts.column(tags), [SMALLEST_PLAIN <= value < LARGEST_PLAIN for value in values]
+        if all(plain):
+            yield self._plain(name, kind, texts, values)
+            return
+        yield self._plain(name, kind, list(compress(texts, plain)), list(compress(values, plain)))
+        rows = zip(texts, values, plain, strict=True)
+        yield [line for text, value, is_plain in rows if not is_plain and (line := other(name, kind, text, value))]
+
+    def _plain(self, name: str, kind: str, texts: Sequence[str], values: Sequence[float]) -> list[str] | bytes:
+        """Return a line for each number whose text is that of `repr`."""
+        if not self._dialect.tags_last:
+            found = number_lines(texts, values, name, ":", f"{kind}\n")
+            if found is not None:
+                return found[0].replace(b".0|", b"|")[:-1]
+            return [f"{name}{text}:{value!r}{kind}" for text, value in zip(texts, values, strict=True)]
+        # The text of a series is what comes before the number of the next one.
+        found = number_lines(("", *texts[:-1]), values, "", f"\n{name}:", kind) if texts else (b"", 0)
+        if found is not None:
+            return b"".join([found[0].replace(b".0|", b"|")[1:], *[text.encode() for text in texts[-1:]]])
+        return [f"{name}:{value!r}{kind}{text}" for text, value in zip(texts, values, strict=True)]
 
     def _counter(self, name: str, kind: str, text: str, value: float) -> str:
         return self._line(name, text, f"{number(value)}{kind}") if self._is_told(value) and value else ""
@@ -163,10 +173,10 @@ class _Lines:
         columns = tuple([getattr(data, name) for name in names])
         if observation_lines(columns, bounds, 0, [], 0, self._form) is None:
             for rows in portions(len(data.tags), _FEW):
-                yield self._observed_rows(data, rows, self._texts_of(data.tags[rows]))
+                yield self._observed_rows(data, rows, self._texts.column(data.tags[rows]))
             return
         for rows in portions(len(data.tags)):
-            texts = self._texts_of(data.tags[rows])
+            texts = self._texts.column(data.tags[rows])
             at = 0
             while at < len(texts):
                 lines, then = observation_lines(columns, bounds, rows.start, texts, at, self._form) or (b"", at)
@@ -175,9 +185,6 @@ class _Lines:
                     row, then = rows.start + at, at + 1
                     yield self._observed_rows(data, slice(row, row + 1), texts[at:then])
                 at = then
-
-    def _texts_of(self, tags: Sequence[TagSet]) -> list[str]:
-        return [self._texts[one] for one in tags]
 
     def _observed_rows(
         self, data: HistogramData | ExponentialHistogramData, rows: slice, texts: Sequence[str]

@@ -9,20 +9,27 @@ https://graphite.readthedocs.io/en/latest/tags.html for Graphite.
 from __future__ import annotations
 
 import re
+import sys
+from typing import cast
 
+from tallymark.export.tag_frames import Changed, Frames, characters
 from tallymark.frozen import Frozen
+from tallymark.metric.data import tag_texts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from re import Pattern
+
+    from tallymark.engine import TagSet
 
 __all__ = ["DIALECTS", "DOGSTATSD", "Dialect", "TagTexts"]
 
 _NAME = re.compile(r"[^A-Za-z0-9_.\-]")
 _NOT_LETTERS = re.compile(r"[^A-Za-z]+")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
-_MOST_KEYS = 1000
+_MOST = 1000
+"""Keys, and names of metrics, that are kept."""
 
 
 class Dialect(Frozen):
@@ -108,48 +115,88 @@ DOGSTATSD = Dialect("|#", ",", ":", *_DATADOG, True, "d", "d", 1.0, "type", "val
 sign as the first StatsD did."""
 
 
-class TagTexts(dict["Mapping[str, str]", str]):
-    """The text of each tag set in one dialect, made once. A tag with an empty value is left out: to servers, both are the same.
+class TagTexts:
+    """The text of each tag set in one dialect. A tag with an empty value is left out: to servers, both are the same.
 
-    The values of two tags whose keys become the same are joined.
+    The values of two tags whose keys become the same are joined. The texts that the engine can write are made whenever they are
+    needed; all others once.
 
     Args:
         dialect: of the server.
         common: tags for all series; a series' own win.
         only_ascii: True if what is not ASCII becomes `_` too.
-
-    Attributes:
-        changed: set to True if a key or value could not be told as it is.
     """
 
     def __init__(self, dialect: Dialect, common: Mapping[str, str], *, only_ascii: bool = False) -> None:
-        super().__init__()
         self.dialect = dialect
-        self.changed = False
-        self._keys: dict[str, str] = {}
         self._common = common
         self._only_ascii = only_ascii
+        self._frames = Frames(self._written)
+        # In Graphite, `~` is another character at the beginning.
+        other = self._ascii(dialect.value("é"))  # a dialect that does not take this takes nothing that is not ASCII
+        self._becomes = characters(
+            lambda value: self._ascii(dialect.value(value)), odd="~", others=other if other.isascii() else "\0"
+        )
+        self._keys: dict[str, str] = {}
+        self._kept: dict[TagSet, str] = {}
+        self._has_changed = False
+        self._told: set[str] = set()
 
-    def __missing__(self, tags: Mapping[str, str]) -> str:
+    def __len__(self) -> int:
+        """Return how many texts are kept."""
+        return len(self._kept)
+
+    def column(self, tags: Sequence[TagSet]) -> list[str]:
+        """Return the text of each series."""
+        texts, missing, is_exact = tag_texts(tags, self._frames, self._becomes, sys.maxsize)
+        self._has_changed = self._has_changed or not is_exact
+        if not missing:
+            return cast("list[str]", texts)
+        return [self._kept_text(one) if text is None else text for one, text in zip(tags, texts, strict=True)]
+
+    def forget(self, series: int) -> None:
+        """Drop what is kept if most of it is of series that are gone, since there are so many now."""
+        if len(self._kept) > 2 * series + 1000:
+            self._kept.clear()
+
+    def has_changed(self, metric: str) -> bool:
+        """Return True, once for each metric, if tags were not told as they are since this was asked last."""
+        is_new = self._has_changed and metric not in self._told
+        self._has_changed = False
+        if is_new:
+            if len(self._told) >= _MOST:
+                self._told.clear()
+            self._told.add(metric)
+        return is_new
+
+    def _kept_text(self, tags: TagSet) -> str:
+        text = self._kept.get(tags)
+        if text is None:
+            written = self._written(tags)
+            self._has_changed = self._has_changed or type(written) is Changed
+            text = self._kept[tags] = str(written)  # which takes less memory than what is `Changed`
+        return text
+
+    def _written(self, tags: Mapping[str, str]) -> str:
+        """Return a text, `Changed` if it does not tell all tags as they are."""
         merged = {**self._common, **tags} if self._common else tags
         told: dict[str, str] = {}
+        exact = True
         for key in sorted(merged):
             if value := merged[key]:
-                safe, text = self._keys.get(key) or self._kept_key(key), self._value(value)
-                self.changed = self.changed or text != value or safe != key
+                safe, text = self._keys.get(key) or self._kept_key(key), self._ascii(self.dialect.value(value))
+                exact = exact and text == value and safe == key
                 told[safe] = f"{told[safe]}_{text}" if safe in told else text
         equals = self.dialect.equals
         pairs = self.dialect.between.join([f"{key}{equals}{value}" for key, value in told.items()])
-        text = self[tags] = f"{self.dialect.begin}{pairs}" if pairs else ""
-        return text
-
-    def _value(self, value: str) -> str:
-        safe = self.dialect.value(value)
-        return _NOT_ASCII.sub("_", safe) if self._only_ascii else safe
+        text = f"{self.dialect.begin}{pairs}" if pairs else ""
+        return text if exact else Changed(text)
 
     def _kept_key(self, key: str) -> str:
-        if len(self._keys) > _MOST_KEYS:
+        if len(self._keys) >= _MOST:
             self._keys.clear()
-        safe = self.dialect.key(key)
-        safe = self._keys[key] = _NOT_ASCII.sub("_", safe) if self._only_ascii else safe
+        safe = self._keys[key] = self._ascii(self.dialect.key(key))
         return safe
+
+    def _ascii(self, text: str) -> str:
+        return _NOT_ASCII.sub("_", text) if self._only_ascii else text

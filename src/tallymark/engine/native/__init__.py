@@ -18,13 +18,15 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timer,
     Timing,
     difference,
+    number_lines,
     observation_lines,
     tag_fields,
+    tag_texts,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name", "observation_lines", "tag_fields",
+    "difference", "name", "number_lines", "observation_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 name = "native"

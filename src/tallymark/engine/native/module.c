@@ -3,9 +3,11 @@
 #include "docs.h"
 #include "exposition.h"
 #include "instrument.h"
+#include "number_lines.h"
 #include "observation_lines.h"
 #include "operation_recorder.h"
 #include "tag_fields.h"
+#include "tag_texts.h"
 #include "timing.h"
 
 State *
@@ -185,8 +187,10 @@ module_free(void *module)
 
 static PyMethodDef module_functions[] = {
     {"difference", difference, METH_VARARGS, DOC_difference},
+    {"number_lines", (PyCFunction)(void (*)(void))number_lines, METH_FASTCALL, DOC_number_lines},
     {"observation_lines", observation_lines, METH_VARARGS, DOC_observation_lines},
     {"tag_fields", (PyCFunction)(void (*)(void))tag_fields, METH_FASTCALL, DOC_tag_fields},
+    {"tag_texts", (PyCFunction)(void (*)(void))tag_texts, METH_FASTCALL, DOC_tag_texts},
     {NULL, NULL, 0, NULL},
 };
 

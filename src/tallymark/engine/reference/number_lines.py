@@ -1,0 +1,35 @@
+"""`number_lines`: lines of a text and a number."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["number_lines"]
+
+
+def number_lines(
+    texts: Sequence[str], values: Sequence[float], start: str, between: str, end: str, /
+) -> tuple[bytes, int] | None:
+    """Return a line for each finite number: `start`, its text, `between`, what `repr` writes of it, and `end`; and how many.
+
+    Return None where some value is no `float`: what is written of others, the exporter knows.
+
+    Raises:
+        TypeError: a text is none.
+        ValueError: there are not as many values as texts. `UnicodeEncodeError` for a text that cannot be encoded.
+    """
+    texts, values = tuple(texts), tuple(values)
+    if len(texts) != len(values):
+        raise ValueError(f"there are {len(texts)} texts and {len(values)} values")
+    for text in (start, between, end, *texts):
+        if not isinstance(text, str):
+            raise TypeError(f"a line has a text, not a value of type {type(text).__name__}")
+    if any(type(value) is not float for value in values):
+        return None
+    rows = zip(map(str.__str__, texts), values, strict=True)  # of a subclass too, the text that it holds
+    lines = [f"{start}{text}{between}{value!r}{end}" for text, value in rows if isfinite(value)]
+    return "".join(lines).encode(), len(lines)
