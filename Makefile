@@ -13,10 +13,13 @@ PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 # Where it is set, as in many containers, each of the thousand interpreters that the tests start compiles all that it imports.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: demo test quick bench check sanitize soak format clean
+.PHONY: demo ready test quick bench check lint sanitize soak format clean
 
 demo: $(DEMO_READY)
 	$(BIN)/tallymark demo $(ARGS)
+
+# What `make test` sets up, once.
+ready: $(READY)
 
 test: $(READY)
 	$(PYTEST) $(ARGS)
@@ -30,14 +33,16 @@ quick: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
-check: $(READY)
+# `make --jobs=2 check` takes less time.
+check: lint sanitize
+
+lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tools/record_path.py
 	$(BIN)/python tools/warnings_of_c.py
-	$(MAKE) sanitize
 
 # The engine's tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer, in a copy of the tree.
 sanitize: $(READY)

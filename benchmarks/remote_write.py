@@ -1,7 +1,7 @@
 """What a report of 100,000 series by remote write costs: `python benchmarks/remote_write.py [KIND …] [--tags]`.
 
 It prints, for each kind of series: the CPU time of a snapshot, of its encoding and of its compression, in milliseconds, of the
-cheapest of some reports after the first; that of the first, which makes the labels; bytes before and after compression; and the
+cheapest of some reports after the first; that of the first; bytes before and after compression; and the
 peak of memory while a snapshot is encoded and compressed, as a multiple of the bytes before compression. Last comes
 prometheus_client's `generate_latest`, with as many counters, in the same process.
 """

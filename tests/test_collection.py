@@ -10,6 +10,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_another_process_with_another_hash_seed_collects_the_same_tests(request: pytest.FixtureRequest) -> None:
     here = [item.nodeid for item in request.session.items]
     command = [sys.executable, "-m", "pytest", "-p", "no:xdist", "-p", "no:cacheprovider", "--collect-only", "-q"]

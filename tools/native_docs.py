@@ -15,7 +15,7 @@ from tallymark.engine import reference
 CLASSES = (
     "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
 )  # fmt: skip
-FUNCTIONS = ("number_lines", "tag_texts")
+FUNCTIONS = ("number_lines", "tag_fields", "tag_texts")
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 

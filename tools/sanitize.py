@@ -49,15 +49,17 @@ def suites(arguments: list[str]) -> Iterator[list[str]]:
     """Yield the commands that run the tests. Those of processes run by themselves, since a process that grew forks slowly.
 
     This build keeps almost no object for reuse, so that a use after free is seen. Omitted: tests that count allocations or
-    leaks, or compare times, whose numbers are those of a plain build; and tests of third-party servers, which add nothing to
-    our own workers'.
+    leaks, or compare times, whose numbers are those of a plain build; models, which run nothing in C; and tests of third-party
+    servers, which add nothing to our own workers'.
     """
     counting = ["tests/engine/test_allocations.py", "tests/engine/test_leaks.py", "tests/processes/test_costs.py"]
-    others = ("celery", "gunicorn", "gunicorn_page", "model", "uvicorn", "uvicorn_page")
-    served = [f"tests/processes/test_{one}.py" for one in others]
+    models = ("model", "buckets_model", "exemplar_model")
+    servers = ("celery", "example_services", "gunicorn", "gunicorn_page", "uvicorn", "uvicorn_page")
+    others = [f"tests/processes/test_{one}.py" for one in models + servers]
     workers = ["--numprocesses", "auto", "--dist", "worksteal"]
-    pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + served), *arguments]
-    yield [*pytest, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
+    pytest = [sys.executable, "-m", "pytest", "-q", *workers, *(f"--ignore={path}" for path in counting + others), *arguments]
+    native = ["-k", "not [reference"]  # of a test that runs on each engine, the run on the one that is in C
+    yield [*pytest, *native, "tests/engine", "tests/threads", "tests/bench/test_samples.py", "tests/bench/test_stacks.py"]
     yield [*pytest, "-m", "not slow", "tests/bench/test_instructions.py"]
     http = ("asgi", "attacks", "exemplars", "in_c", "objects", "reentrancy", "routes", "sends", "wsgi")
     yield [*pytest, "-m", "not slow", *(f"tests/integrations/test_http_{one}.py" for one in http)]

@@ -42,14 +42,19 @@ def test_it_was_not(status: int, again: bool) -> None:
     assert "hunter2" not in str(raised.value)
 
 
+def test_words_that_end_a_sentence_do_not_end_it_twice() -> None:
+    with pytest.raises(SendError, match=r"answers 401: Who are you\. Are the credentials right\?$"):
+        check_answer(ADDRESS, answer(401, b"Who are you.\n"))
+
+
 def test_it_was_too_much_at_once() -> None:
     with pytest.raises(TooLargeError):
         check_answer(ADDRESS, answer(413))
 
 
 def test_it_asks_for_time() -> None:
-    with pytest.raises(SendError) as raised:
-        check_answer(ADDRESS, answer(503, Retry_After="17"))
+    with pytest.raises(SendError, match=r"answers 503: busy\. It asks for 17 s$") as raised:
+        check_answer(ADDRESS, answer(503, b"busy", Retry_After="17"))
     assert raised.value.after == 17
 
 

@@ -193,7 +193,7 @@ def test_a_pipe_that_nobody_reads_ends_in_time_and_its_torn_line_is_ended(tmp_pa
     path = tmp_path / "pipe"
     os.mkfifo(path)
     backend = JSONLines(path)
-    with pytest.raises(SendError, match="No such device or address"):
+    with pytest.raises(SendError, match="cannot be written: nobody reads the pipe"):
         send(backend, gauge(1.0))
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     clock = iter([0.0, 0.0, 0.0, 9.0])
@@ -277,15 +277,26 @@ def test_a_stream_is_never_closed_and_one_that_is_closed_is_given_up() -> None:
     backend.close()
     send(backend, gauge(2.0))
     stream.close()
-    with pytest.raises(SendError, match="the stream BytesIO cannot be written: I/O operation on closed file") as info:
+    with pytest.raises(SendError, match=r"^BytesIO cannot be written: I/O operation on closed file") as info:
         send(backend, gauge(3.0))
     assert not info.value.again
+
+
+def test_what_is_wrong_with_an_open_file_is_told_in_words(registry: tm.Registry) -> None:
+    registry.counter("hits").inc()
+    with open("/dev/full", "wb", buffering=0) as stream, pytest.raises(tm.ReportError) as raised:
+        tm.report_once(JSONLines(stream), registry, timeout=0.2)
+    words = "the report did not arrive within 0.2 s: it cannot be written: No space left on device"
+    assert str(raised.value) == f"json_lines /dev/full: {words}"
 
 
 def test_a_pipe_whose_reader_left_is_given_up() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "wb", buffering=0) as stream, pytest.raises(SendError, match="nobody reads the stream") as info:
+    with (
+        os.fdopen(writer, "wb", buffering=0) as stream,
+        pytest.raises(SendError, match="nobody reads the stream any more") as info,
+    ):
         send(JSONLines(stream), gauge(1.0))
     assert not info.value.again
 

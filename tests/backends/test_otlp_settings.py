@@ -10,9 +10,17 @@ import sys
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from tallymark.backends import OTLP
 from tallymark.backends.otlp_resource import Identity
+from tallymark.backends.otlp_tls import Certificates
 from tallymark.backends.otlp_variables import Variables
 from tallymark.client.errors import AddressError
 
@@ -138,8 +146,74 @@ def test_a_key_without_its_certificate_is_logged_and_left_out(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_CLIENT_KEY", FILE)
-    assert OTLP("http://c")._certificates.client_key is None
-    assert "one is missing" in caplog.text
+    otlp = OTLP("http://c")
+    assert otlp._certificates.client_key is None
+    assert "one of them is missing" in caplog.text
+    assert otlp.problems == tuple(caplog.messages)
+
+
+def test_what_is_no_attribute_of_the_resource_is_logged_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    otlp = OTLP("http://c", environ={"OTEL_RESOURCE_ATTRIBUTES": "team=a=b,broken,, =x,service.name=shop"})
+    found = otlp._identity.attributes({}, "")
+    assert (found["team"], found["service.name"]) == ("a=b", "shop")
+    assert not {"broken", ""} & found.keys()
+    wrong = "but an attribute is written as key=value; taken instead: the others"
+    assert caplog.messages == [f"OTEL_RESOURCE_ATTRIBUTES has {pair}, {wrong}" for pair in ("'broken'", "'=x'")]
+    assert otlp.problems == tuple(caplog.messages)
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Return paths: of a certificate, its key, the same key encrypted, and another key; and of what is none of these."""
+    folder = tmp_path_factory.mktemp("pem")
+    ours, others = [trustme.CA().issue_cert("a.example") for _ in range(2)]
+    key = load_pem_private_key(ours.private_key_pem.bytes(), None)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"hunter2"))
+    texts = {
+        "own": ours.cert_chain_pems[0].bytes(),
+        "key": ours.private_key_pem.bytes(),
+        "encrypted": encrypted,
+        "other": others.private_key_pem.bytes(),
+        "broken": b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_bytes(text)
+    return {name: str(folder / name) for name in texts}
+
+
+BROKEN_PAIRS = [
+    ("other", "own", "is no key that fits the certificate"),
+    ("own", "own", "is no key that fits"),
+    ("key", "broken", "is no key that fits"),
+    ("encrypted", "own", "is encrypted: give a key without a password"),
+]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_files_of_variables_that_cannot_be_used_are_logged_and_left_out(
+    protocol: Any, pem: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for key, own, words in BROKEN_PAIRS:
+        caplog.clear()
+        variables = {"CERTIFICATE": pem["broken"], "CLIENT_KEY": pem[key], "CLIENT_CERTIFICATE": pem[own]}
+        environ = {f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()}
+        otlp = OTLP("https://c", protocol=protocol, environ=environ)
+        assert otlp._certificates == Certificates(None, None, None, None)
+        first, second = otlp.problems
+        assert f"{pem['broken']} has no certificate that can be read" in first
+        assert f"{pem[key]} {words}" in second
+        assert caplog.messages == [first, second]
+    fits = {"OTEL_EXPORTER_OTLP_CLIENT_KEY": pem["key"], "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": pem["own"]}
+    assert OTLP("https://c", protocol=protocol, environ=fits)._certificates.client_key == pem["key"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_files_of_arguments_that_cannot_be_used_are_an_error_that_names_them(protocol: Any, pem: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=f"{pem['broken']} has no certificate that can be read"):
+        OTLP("https://c", protocol=protocol, certificate=pem["broken"])
+    for key, own, words in BROKEN_PAIRS:
+        with pytest.raises(ValueError, match=f"{pem[key]} {words}"):
+            OTLP("https://c", protocol=protocol, client_key=pem[key], client_certificate=pem[own])
 
 
 # Arguments
@@ -173,6 +247,7 @@ def test_a_key_without_its_certificate_is_logged_and_left_out(
         ({"resource": {"a": None}}, TypeError, "'a' is a NoneType, but an attribute is a text, a number or a bool"),
         ({"resource": {1: "a"}}, TypeError, "1 is a str"),
         ({"resource": {"a": 2**63}}, ValueError, "more than 64 bits"),
+        ({"resource": {"": "x"}}, ValueError, "the key of an attribute must not be empty"),
         ({"include": "a*"}, TypeError, "include must be a list of globs"),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_prometheus_without_native_histograms_gets_classic_buckets(prometheus:
     registry.histogram("spread", exponential=True).observe(3)
     with running_receiver(prometheus, tmp_path, features=()) as server:
         backend = RemoteWrite(server.receiver)
-        with pytest.raises(SendError, match="gets classic buckets") as caught:
+        with pytest.raises(SendError, match="takes no native histograms") as caught:
             report(backend, registry.snapshot())
         assert not caught.value.again
         report(backend, registry.snapshot())

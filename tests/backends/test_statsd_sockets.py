@@ -111,7 +111,7 @@ def test_arguments_that_are_wrong_are_told_at_once() -> None:
     for size in (63, 65508, 0, -1):
         with pytest.raises(ValueError, match="datagram_bytes must be within 64 and 65507"):
             StatsD(datagram_bytes=size)
-    with pytest.raises(TypeError, match="datagram_bytes must be a int"):
+    with pytest.raises(TypeError, match="datagram_bytes must be an int"):
         DogStatsD(datagram_bytes="1432")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="address must be a str"):
         StatsD(8125)  # type: ignore[arg-type]

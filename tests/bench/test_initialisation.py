@@ -66,6 +66,7 @@ def names(part):
 
 
 @pytest.mark.slow
+@pytest.mark.once  # that the detector works on each version, the tests below show, and the last part
 @pytest.mark.parametrize("part", PARTS)
 def test_the_corpus(part):
     bad, good = names(f"{part}_bad"), names(f"{part}_good")
@@ -660,6 +661,9 @@ def test_what_waits_is_measured_by_the_clock_on_the_wall(find):
 
 
 def test_what_waits_is_read_again_where_a_repeat_seems_cheaper(find, monkeypatch):
+    for limit in ("BUDGET", "PATIENCE", "SLOW"):
+        monkeypatch.setattr(FIND, limit, 1e9)  # on a busy machine, fewer ops are run of what takes long
+
     def ops(doubts):
         monkeypatch.setattr(FIND, "DOUBTS", doubts)
         find("        uses.append(1)\n        made = Waits()\n        made.use('xyz')", header=WAITS)

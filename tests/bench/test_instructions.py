@@ -66,6 +66,7 @@ def count(root, function, source=KNOWN, wanted="callgrind", name="bench_known.py
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.usefixtures("valgrind")
 def test_equal_code_in_two_directories_counts_equally(tmp_path, monkeypatch):
     monkeypatch.setattr(counting, "SEEDS", (0, 1))
@@ -76,6 +77,7 @@ def test_equal_code_in_two_directories_counts_equally(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.usefixtures("valgrind")
 def test_one_per_cent_more_work_is_one_per_cent_more_instructions(tmp_path):
     sides = [count(tmp_path / side, "bench_sum", f"SIDE = {side!r}\n{KNOWN}") for side in ("old", "new")]
@@ -95,6 +97,7 @@ def test_ten_statements_count_ten_times_one(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.usefixtures("valgrind")
 def test_all_that_names_a_path_is_the_same_on_both_sides(tmp_path):
     """The benchmark raises what it sees: its file, its code's file, and the import path."""

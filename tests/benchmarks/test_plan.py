@@ -26,7 +26,7 @@ from tallymark.bench.discover import functions, load_file
 from tallymark.bench.measure.passes import CheckPass
 from tallymark.bench.names import variant_names
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FILES = sorted(BENCHMARKS.rglob("bench_*.py"))

@@ -66,7 +66,7 @@ def view(chromium: Browser, feed: FakeFeed) -> Iterator[Callable[..., Viewer]]:
 def library(chromium: Browser) -> Iterator[Page]:
     """The parts of the page's script that show nothing, in a page of their own."""
     page = chromium.new_page(locale="en-US")
-    for name in ("format", "axis", "series", "store", "histogram", "operations", "changes", "panels"):
+    for name in ("format", "axis", "series", "store", "histogram", "operations", "changes", "panels", "ticks"):
         page.add_script_tag(content=(FILES / f"{name}.js").read_text(encoding="utf-8"))
     yield page
     page.close()

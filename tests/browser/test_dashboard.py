@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from base64 import b64encode
 from hashlib import sha256
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from fake_feed import FILES
 
+import tallymark
 from tallymark.serve.dashboard import dashboard
+
+TELLING = ("reject", "note", "dropped", "tell")
+"""Functions that are told a reason."""
 
 both_feeds = pytest.mark.parametrize("feed", ["events", "poll"])
 
@@ -58,3 +64,19 @@ def test_every_file_of_the_script_is_in_the_page() -> None:
     for file in FILES.glob("*.js"):
         assert file.read_text(encoding="utf-8") in body, f"{file.name} is not in the page"
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 300
+
+
+def test_the_page_explains_every_reason_for_which_data_is_rejected() -> None:
+    told = set(re.findall(r'^ {2,4}\[?"([a-z_]+)",', (FILES / "reasons.js").read_text(encoding="utf-8"), re.MULTILINE))
+    assert told == reasons_in_code()
+
+
+def reasons_in_code() -> set[str]:
+    """Return the reasons for which data is rejected or noted anywhere."""
+    found = {"name", "too_long", "tags_failed", "route_failed"}  # not as a text in the call
+    for file in Path(tallymark.__file__).parent.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func).rpartition(".")[2].strip("_") in TELLING:
+                texts = [part.value for part in call.args[:2] if isinstance(part, ast.Constant)]
+                found |= {text for text in texts if isinstance(text, str) and text.isidentifier()}
+    return found

@@ -97,6 +97,15 @@ def test_the_tiles_of_a_worker_are_about_its_tasks(view: Callable[..., Viewer], 
     assert [*tiles[0], *tiles[3]] == ["Tasks", "3/s", "In progress", "2"]
 
 
+def test_a_task_that_was_revoked_or_is_to_run_again_did_not_fail(view: Callable[..., Viewer], service: FakeService) -> None:
+    for state in ("SUCCESS", "RETRY", "REVOKED", "REJECTED", "FAILURE"):
+        service.observe("celery.task.duration", 0.1, {"task": "mail.send", "state": state})
+    viewer = view().open(service.reading(complete=True))
+    for state in ("SUCCESS", "RETRY", "REVOKED", "REJECTED", "FAILURE"):
+        service.observe("celery.task.duration", 0.1, {"task": "mail.send", "state": state})
+    assert viewer.show(service.reading()).row("mail.send")["errors"] == "20 %"
+
+
 def test_a_restart_is_never_a_negative_rate(view: Callable[..., Viewer], service: FakeService) -> None:
     service.inc("jobs", 1000)
     service.request("/pay", 0.02, times=1000)

@@ -117,21 +117,43 @@ def test_what_prometheus_changes(registry: tm.Registry) -> None:
     }
     shape = {"shape": ["type: exponential histogram is sent as histogram"]}
     assert told(registry, "textfile:///x.prom") == expected | shape
-    assert told(registry, "remote-write+http://h/w") == expected | shape
-    assert told(registry, "pushgateway+http://h?job=x") == expected | shape
+    assert told(registry, "remote-write+http://h/w?native_histograms=no") == expected | shape
+    assert told(registry, "remote-write+http://h/w") == expected, "it takes native histograms"
+    assert told(registry, "pushgateway+http://h?job=x") == expected
+
+
+def test_a_pushgateway_that_gets_text_gets_classic_buckets(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tallymark.export.protobuf.available", lambda: False)
+    found = told(registry, "pushgateway+http://h?job=x")
+    assert found["shape"] == ["type: exponential histogram is sent as histogram"]
+    assert found["http.requests"] == ["name: is sent as http_requests_total"]
+
+
+def test_what_influxdb_changes(registry: tm.Registry) -> None:
+    registry.counter("orders").inc(city=r"New York, a=1 2", path="C:\\x ")
+    assert told(registry, "influxdb+http://h?database=x") == {
+        "depth": ["all: none of its values can be told"],
+        "took": ["unit: seconds: not told there"],
+        "shape": ["type: exponential histogram is sent as histogram"],
+        "build_info": ["type: info is sent as gauge"],
+        "worker": ["type: stateset is sent as gauge"],
+    }
 
 
 def test_what_graphite_changes(registry: tm.Registry) -> None:
     found = told(registry, "graphite://h:2003")
     assert found["depth"] == ["all: none of its values can be told"]
-    assert found["took"] == ["name: is sent as took.count, took.sum, took.min and 4 more", "unit: seconds: not told there"]
-    assert "http.requests" not in found
+    assert found["took"] == [
+        "name: is sent as took.count, took.sum, took.min and 4 more", "type: histogram: not told there",
+        "unit: seconds: not told there",
+    ]  # fmt: skip
+    assert found["http.requests"] == ["type: counter: not told there"]
 
 
 def test_what_json_lines_change(registry: tm.Registry) -> None:
     found = told(registry, "jsonl:-")
     assert found.pop("depth") == ["value: some values cannot be told: left out, or told as none"]
-    assert found in ({}, {"shape": ["type: exponential histogram is sent as histogram"]})
+    assert found == {}
 
 
 def test_what_is_left_out_is_not_changed(registry: tm.Registry) -> None:

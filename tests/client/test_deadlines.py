@@ -33,3 +33,15 @@ def test_a_share_of_it_is_never_later_than_the_whole() -> None:
     assert share.left() == 2
     whole.cut(1)
     assert share.left() == 1
+
+
+def test_a_deadline_within_another_is_the_earlier_of_both_whichever_is_moved() -> None:
+    now = 0.0
+    whole = Deadline(6, lambda: now)
+    assert whole.within(9).left() == 6
+    within = whole.within(4)
+    assert within.left() == 4
+    now = 1.0
+    assert within.left() == 3
+    whole.cut(1)
+    assert within.left() == 1

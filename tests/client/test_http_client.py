@@ -8,6 +8,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -321,6 +322,34 @@ def test_a_kept_connection_with_tls() -> None:
         assert [post(client, b"z" * size).status for size in (1, 2**22, 1)] == [204] * 3
         assert [len(body) for body in server.bodies] == [1, 2**22, 1]
         client.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "words"),
+    [
+        ("127.0.0.1", (-2, 2), None),
+        ("elsewhere.example", (-2, 2), r"mismatch.*'127\.0\.0\.1'\); use a name that is in it"),
+        ("127.0.0.2", (-2, 2), "mismatch.*; use a name that is in it"),
+        ("127.0.0.1", (-4, -2), "expired.*; it must be renewed, unless the clock of this machine is wrong"),
+        ("127.0.0.1", (2, 4), "not yet valid.*; is the clock of this machine right"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate(name: str, days: tuple[int, int], words: str | None) -> None:
+    import trustme
+
+    authority = trustme.CA()
+    serving, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    begins, ends = [datetime.now(UTC) + timedelta(days=number) for number in days]
+    authority.issue_cert(name, not_before=begins, not_after=ends).configure_cert(serving)
+    authority.configure_trust(trusting)
+    with failing_server(tls=serving) as server:
+        client = HTTPClient(Address.parse(server.url), tls=trusting)
+        if words is None:
+            assert post(client).status == 204
+            client.close()
+            return
+        with pytest.raises(ClientError, match=f"has a certificate that is not trusted .*{words}"):
+            post(client)
 
 
 def test_who_asks_for_a_certificate_does_speak_tls() -> None:

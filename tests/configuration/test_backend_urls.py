@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
 import tallymark as tm
 from tallymark import backends
+from tallymark.client.deadline import Deadline
 from tallymark.configuration.backend_url import backend_of, shown, split_urls
 from tallymark.configuration.forms import FORMS, SCHEMES
 from tallymark.report.backend import Backend
+from tallymark.report.errors import SendError
 
 SECRET = "hunter2"
 
@@ -51,6 +59,7 @@ def given_to(monkeypatch: pytest.MonkeyPatch) -> None:
 MEANT: list[tuple[str, str, object, dict[str, Any]]] = [
     ("statsd://127.0.0.1:8125", "StatsD", "udp://127.0.0.1:8125", {}),
     ("StatsD://h", "StatsD", "udp://h", {}),
+    ("dogstatsd+udp://h:1", "DogStatsD", "udp://h:1", {}),
     ("statsd+tcp://[::1]:8125?dialect=datadog", "StatsD", "tcp://[::1]:8125", {"dialect": "datadog"}),
     ("statsd+unix:///run/s.sock?datagram_bytes=512", "StatsD", "unix:///run/s.sock", {"datagram_bytes": 512}),
     ("dogstatsd+unixstream:///s", "DogStatsD", "unixstream:///s", {}),
@@ -120,6 +129,7 @@ WRONG = {
     "influxdb://h": "did you mean influxdb\\+http",
     "statsd://h?prefx=a": r"has no option 'prefx' \(did you mean prefix\?\); there are datagram_bytes, dialect, every",
     "statsd://h?header.a=b": "has no option 'header.a'",
+    "pushgateway+http://h:9091": "pushgateway.http://h:9091: needs the option job; it is written as",
     "statsd://h?datagram_bytes=-1": "its option datagram_bytes takes a whole number above 0",
     "statsd://h?every=soon": "its option every takes a number of seconds, 0.01 or more",
     "statsd://h?tags=a": "its option tags takes KEY=VALUE,KEY=VALUE",
@@ -135,7 +145,44 @@ WRONG = {
     "textfile:///x.txt": "must end in '.prom'",
     "jsonl:x": "takes an absolute path",
     "statsd://[": "Invalid IPv6 URL",
+    "influxdb+http://h?database=x&query.a=b": r"has no option 'query\.a'; there are bucket, .*, header\.NAME; it is",
+    "pushgateway+http://h?job=x&query.a=b": r"has no option 'query\.a'; there are",
+    "statsd://h:x": r"'udp://h:x' is not the address of a StatsD server \(.*\); it is written as statsd://127\.0\.0\.1:8125",
+    "graphite://h": r"'h' is not the address of a Graphite server; it is written as graphite://127\.0\.0\.1:2003",
+    "pushgateway+https://h?job=x&ca=/no/such/file": "No such file or directory: '/no/such/file'",
+    f"pushgateway+https://h?job=x&ca={os.devnull}": "/dev/null is no PEM file",
+    f"otlp+grpcs://h?ca={os.devnull}": "/dev/null is no PEM file",
+    "remote-write+http://h?ca=/x": "its option ca is for TLS: begin the URL with remote-write.https://",
+    "statsd://h?ca=/x": "has no option 'ca'",
 }
+
+
+@pytest.mark.parametrize("scheme", ["influxdb+https", "otlp+https", "otlp+grpcs", "pushgateway+https", "remote-write+https"])
+def test_who_issued_a_certificate_may_be_named(scheme: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca")
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.set_alpn_protocols(["h2"])  # which gRPC asks for
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        options = {"influxdb": "&database=x", "pushgateway": "&job=x"}.get(scheme.partition("+")[0], "")
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x?ca={tmp_path}/ca{options}"
+        backend = backend_of(url.replace("/x?", "?") if "grpc" in scheme else url, environ={}).backend
+        registry = tm.Registry()
+        registry.counter("a").inc()
+        parts = list(backend.encode(registry.snapshot(), 0.0))
+
+        def attempt() -> None:
+            with suppress(SendError):
+                backend.send(parts, Deadline(10.0, time.monotonic))
+            backend.close()
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        server.settimeout(10.0)
+        with serving.wrap_socket(server.accept()[0], server_side=True) as shaken:  # else the client has rejected us
+            assert shaken.recv(1)
+        thread.join()
 
 
 @pytest.mark.parametrize("url", WRONG)
@@ -143,6 +190,7 @@ def test_what_is_not_understood_is_named_with_what_is_allowed(url: str) -> None:
     with pytest.raises(tm.ConfigurationError, match=WRONG[url]) as caught:
         backend_of(url)
     assert "\n" not in str(caught.value)
+    assert "write it as" not in str(caught.value), "that would be another form"
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,53 @@ def test_a_url_of_otlp_takes_the_rest_from_the_same_variables(configured: Any, m
     assert [reporter.backend.temporality for reporter in found.reporters] == ["delta"]
 
 
+def test_an_address_that_both_kinds_of_variables_name_is_reported_to_once_and_is_no_problem(configured: Any) -> None:
+    both = {"TALLYMARK_REPORT": "otlp+http://127.0.0.1:9?every=5", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    found = configured(strict=True, **both)
+    assert found.started == ("reporting to otlp http://127.0.0.1:9/v1/metrics every 5 s",)
+    assert found.problems == ()
+
+
+def test_variables_of_otlp_that_cannot_be_used_are_problems_too(configured: Any, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "10s"}
+    twice = {**wrong, "TALLYMARK_REPORT": "otlp+http://127.0.0.1:8"}
+    with pytest.raises(
+        tm.ConfigurationError, match="OTEL_EXPORTER_OTLP_TIMEOUT is '10s', but must be a number of milliseconds"
+    ):
+        configured(strict=True, **twice)
+    caplog.clear()
+    found = configured(**wrong)
+    assert len(found.started) == 1
+    (problem,) = found.problems
+    assert problem.startswith("OTEL_EXPORTER_OTLP_TIMEOUT is '10s', but ")
+    assert [message for message in caplog.messages if "TIMEOUT" in message] == [problem]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPONT", "http://h:4318", r"is not known \(did you mean OTEL_EXPORTER_OTLP_ENDPOINT\?\)"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADER", "a=b", r"is not known \(did you mean OTEL_EXPORTER_OTLP_METRICS_HEADERS\?\)"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "base2_exponential_bucket_histogram",
+            r"is not read: say Registry\(exponential=True\)",
+        ),
+        ("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION", "explicit_bucket_histogram", None),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "a=b", None),
+        ("OTEL_EXPORTER_OTLP_MEMORY_MODE", "reusable_data", None),
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta", None),
+    ],
+)
+def test_names_of_otlp_that_there_are_not_are_problems(configured: Any, name: str, value: str, words: str | None) -> None:
+    found = configured(**{name: value})
+    if words is None:
+        assert found.problems == ()
+        return
+    (problem,) = found.problems
+    assert re.fullmatch(f"{name} {words}.*", problem)
+
+
 def test_the_sdk_that_is_disabled_asks_for_nothing(configured: Any, tmp_path: Path) -> None:
     found = configured(
         OTEL_SDK_DISABLED="TRUE", OTEL_METRICS_EXPORTER="otlp,prometheus", TALLYMARK_REPORT=f"jsonl://{tmp_path}/x"

@@ -174,8 +174,7 @@ class Churn:
         assert tags != {"a": "x"}
         assert tags.get("z") is None
         tags._keep_label_text(repr(tags))
-        tags._keep_label_pairs(self.random.choice([repr(tags).encode(), (b"", repr(tags).encode())]))
-        tags._keep_attributes(repr(tags).encode())
+        self.engine.tag_fields([tags], {("a", "b"): ((b"x", None, (1,)),)}, b"\x0a\x12")
         self.keep(self.others, tags, 80)
         with contextlib.suppress(TypeError):
             self.engine.TagSet({1: 2})

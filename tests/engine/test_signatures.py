@@ -28,7 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
-FUNCTIONS = ("number_lines", "tag_texts")
+FUNCTIONS = ("number_lines", "tag_fields", "tag_texts")
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}
@@ -61,13 +61,6 @@ def plain(signature: inspect.Signature) -> inspect.Signature:
 def test_both_engines_offer_the_same_names() -> None:
     assert native.__all__ == reference.__all__
     assert {"name", *CLASSES, *FUNCTIONS} == set(reference.__all__)
-
-
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_has_the_same_signature_and_docstring(name: str) -> None:
-    ours, theirs = getattr(native, name), getattr(reference, name)
-    assert inspect.signature(ours) == plain(inspect.signature(theirs))
-    assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
 
 
 @pytest.mark.parametrize("class_name", CLASSES)
@@ -112,6 +105,13 @@ def test_a_member_has_the_same_docstring(class_name: str, name: str) -> None:
     ours, theirs = [inspect.getattr_static(getattr(engine, class_name), name) for engine in (native, reference)]
     if not inspect.ismemberdescriptor(theirs):  # Python's slots carry no docstring
         assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_same_signature_and_docstring(name: str) -> None:
+    ours, theirs = getattr(native, name), getattr(reference, name)
+    assert plain(inspect.signature(ours)) == plain(inspect.signature(theirs))
+    assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
 
 
 def test_docs_h_is_what_the_tool_writes_today() -> None:
@@ -253,38 +253,3 @@ def test_label_text_is_kept_with_the_tag_set(engine: Any) -> None:
         tags._label_text = "y"
     assert not hasattr(tags, "label_text")
     assert tags == {"only_here": "1"}
-
-
-@pytest.mark.parametrize("pairs", [b"x", (b"x", b"y")], ids=["one", "two"])
-def test_label_pairs_are_kept_with_the_tag_set(engine: Any, pairs: Any) -> None:
-    tags = engine.TagSet(only="this test", pairs=len(pairs))
-    assert tags._label_pairs is None
-    tags._keep_label_pairs(pairs)
-    assert engine.TagSet(only="this test", pairs=len(pairs))._label_pairs == pairs
-    with pytest.raises(AttributeError):
-        tags._label_pairs = b""
-
-
-@pytest.mark.parametrize("pairs", ["x", None, [b"x"], (), (b"x",), (b"x", "y"), ("x", b"y"), (b"x", b"y", b"z"), bytearray()])
-def test_the_native_engine_keeps_no_label_pairs_that_could_refer_to_the_tag_set(pairs: Any) -> None:
-    tags = load_engine("native").TagSet(only="this other test")
-    with pytest.raises(TypeError, match="label pairs must be bytes, or a pair of bytes"):
-        tags._keep_label_pairs(pairs)
-    assert tags._label_pairs is None
-
-
-def test_attributes_are_kept_with_the_tag_set(engine: Any) -> None:
-    tags = engine.TagSet(only="that test")
-    assert tags._attributes is None
-    tags._keep_attributes(b"x")
-    assert engine.TagSet(only="that test")._attributes == b"x"
-    with pytest.raises(AttributeError):
-        tags._attributes = b""
-
-
-@pytest.mark.parametrize("attributes", ["x", None, (b"x", b"y"), bytearray()])
-def test_the_native_engine_keeps_no_attributes_that_could_refer_to_the_tag_set(attributes: Any) -> None:
-    tags = load_engine("native").TagSet(only="that other test")
-    with pytest.raises(TypeError, match="attributes must be bytes"):
-        tags._keep_attributes(attributes)
-    assert tags._attributes is None

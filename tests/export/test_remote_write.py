@@ -15,7 +15,6 @@ import tallymark as tm
 from everything import everything, family, tags
 from remote_write_messages import TYPES, decoded, labels_of, series, sides, values
 from tallymark.engine.exemplar import Exemplar
-from tallymark.export import protobuf_labels
 from tallymark.export.relabelling import Relabelling
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
@@ -269,7 +268,7 @@ def test_exemplars_that_were_told_in_the_report_before_are_left_out() -> None:
 def test_a_series_own_labels_win_and_twins_that_come_of_it_add_up() -> None:
     data = tm.SumData(tags({}, {"env": "prod"}, {"env": "test"}, {"z": ""}), (0.0,) * 4, (1.0, 2.0, 4.0, 8.0), True)
     labels = RemoteWriteLabels({"env": "prod"})
-    for _ in range(2):  # the second time, from what is kept
+    for _ in range(2):  # the second time, with what is kept of the keys
         found = values(request(family("n", "counter", data), labels=labels))
         assert found == {
             ("n_total", frozenset({("env", "prod")})): 11.0,
@@ -277,8 +276,7 @@ def test_a_series_own_labels_win_and_twins_that_come_of_it_add_up() -> None:
         }
 
 
-def test_twins_that_come_of_a_given_label_alone_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protobuf_labels, "_exact", True)  # as in a process in which no tag was ever changed
+def test_twins_that_come_of_a_given_label_alone_add_up() -> None:
     count = tm.SumData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0), True)
     level = tm.GaugeData(tags({}, {"env": "prod"}), (0.0, 0.0), (1.0, 2.0))
     found = request(family("n", "counter", count), family("g", "gauge", level), labels=RemoteWriteLabels({"env": "prod"}))
@@ -291,25 +289,42 @@ def test_a_given_label_never_takes_the_place_of_a_bucket() -> None:
     assert (("__name__", "h_bucket"), ("_name__", "y"), ("exported_le", "x"), ("le", "1.0")) in found
 
 
-def test_labels_are_made_once_for_each_series(registry: tm.Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    for key in ("plain", "not.plain"):
+def test_a_later_report_has_the_bytes_of_the_first(registry: tm.Registry) -> None:
+    for key in ("plain", "not.plain", "A"):
         registry.counter("n").inc(**{key: "for each series"})
         registry.histogram("h").observe(1, **{key: "for each series"})
     kept = RemoteWriteLabels({"host": "h"})
     snapshot = registry.snapshot()
-    first = [list(remote_write_parts(snapshot, labels=labels)) for labels in (None, kept)]
-    monkeypatch.delattr(protobuf_labels, "_both_labels")
-    monkeypatch.delattr(RemoteWriteLabels, "_make")
-    assert [list(remote_write_parts(snapshot, labels=labels)) for labels in (None, kept)] == first
+    first, second = [[list(remote_write_parts(snapshot, labels=labels)) for labels in (None, kept)] for _ in range(2)]
+    assert first == second
 
 
-def test_labels_of_series_that_are_gone_are_forgotten() -> None:
+@pytest.mark.parametrize("given", [{}, {"g": "1"}])
+def test_labels_may_repeat_only_where_those_of_different_tags_can_be_the_same(given: dict[str, str]) -> None:
+    def may_repeat(*sets: dict[str, str]) -> bool:
+        family = labels.family()
+        family.column(tags(*sets))
+        return family.may_repeat
+
+    labels = RemoteWriteLabels(given)
+    distinct: tuple[dict[str, str], ...] = ({}, {"a.b": "1"}, {"a.b": "2"}, {"c": "1"}, {"a.b": "1", "c": "1"}, {"z/": "1"})
+    assert not may_repeat(*distinct)
+    assert not labels.may_repeat()
+    for sets in (({"a.b": "1"}, {"a_b": "1"}), ({"a.b": "1", "a_b": "1"},), ({"a": ""},)):
+        assert may_repeat(*sets)
+        assert labels.may_repeat()  # of all families together, from then on
+        assert not may_repeat(*distinct)
+    assert may_repeat({}, {"g": "1"}) == bool(given)
+
+
+def test_more_sets_of_keys_than_are_kept_are_told_all_the_same() -> None:
+    sets = tags(*[{f"k{i}": "1"} for i in range(1100)])
+    data = tm.GaugeData(sets, (0.0,) * 1100, (1.0,) * 1100)
     labels = RemoteWriteLabels({"host": "h"})
-    labels.column(tags(*[{"a": str(i)} for i in range(21)]))
-    labels.forget(11)
-    assert len(labels._merged[""]) == 21
-    labels.forget(10)
-    assert not labels._merged[""]
+    found = [values(request(family("g", "gauge", data), labels=labels)) for _ in range(2)]
+    assert found[0] == found[1] == {("g", frozenset({(f"k{i}", "1"), ("host", "h")})): 1.0 for i in range(1100)}
+    assert sum(map(len, labels._layouts.values())) <= 1000
+    assert labels.may_repeat()  # for all that is known
 
 
 # Parts

@@ -97,6 +97,16 @@ def test_a_mistake_is_one_line_that_tells_the_remedy(
     assert len(told) == 1 or status == 2  # argparse shows the usage first
 
 
+def test_a_label_that_nobody_has_is_told(shared: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("rules", shared, "--objective", "99.9", "--only", "http", "--by", "job,route") == 0
+    told = capsys.readouterr().err
+    assert "tallymark rules: by 'route': http_server_request_duration_seconds has no such label" in told
+    assert "http_route" in told
+    assert "'job'" not in told  # of Prometheus
+    assert run("rules", shared, "--objective", "99.9", "--only", "http", "--by", "job,instance,http.route") == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("command", ["rules", "dashboards"])
 @pytest.mark.parametrize(
     ("source", "message"),

@@ -8,6 +8,7 @@ import re
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -569,3 +570,38 @@ def test_random_requests_make_no_series_of_their_own(app: web.Application, regis
     assert {one.tags.get("http.route") for one in series_of(registry, DURATION)} <= {None, "/", "/view/{name}", "/static"}
     assert active(registry) == 0
     assert sum(ended(registry).values()) > 50
+
+
+@pytest.mark.parametrize("path", ["/", "/stream?end=1", "/fails"])
+@pytest.mark.parametrize("way", ["within", "around"])
+def test_what_is_current_within_a_middleware_is_the_exemplar(app: web.Application, way: str, path: str) -> None:
+    """As the span of a request is, whose middleware has ended it before aiohttp sends the response."""
+    current: ContextVar[str] = ContextVar("current", default="")
+    registry = tm.Registry(exemplars=lambda: {"request_id": current.get()} if current.get() else None)
+
+    @web.middleware
+    async def in_span(request: web.Request, handler: Any) -> web.StreamResponse:
+        token = current.set("a81b")
+        try:
+            return await handler(request)
+        finally:
+            current.reset(token)
+
+    if way == "around":
+        instrument(app, registry=registry)
+        app.middlewares.insert(0, in_span)
+    else:
+        app.middlewares.append(in_span)
+        instrument(app, registry=registry)
+    ask(app, path)
+    kept = [dict(one.labels) for series in series_of(registry, DURATION) for one in series.exemplars]
+    assert kept == [{"request_id": "a81b"}]
+
+
+def test_an_application_whose_registry_asks_for_exemplars_is_as_it_was_when_that_is_undone(app: web.Application) -> None:
+    before = list(app.middlewares)
+    instrument(app, registry=tm.Registry(exemplars=lambda: None))
+    instrument(app, registry=tm.Registry(exemplars=lambda: None))
+    assert len(app.middlewares) == len(before) + 2
+    uninstrument(app)
+    assert list(app.middlewares) == before

@@ -63,6 +63,18 @@ def user(id: str) -> str:
     return id
 
 
+@pytest.mark.parametrize("wrong", [{"method": None}, {"method": []}, {"scheme": {}}, {"http_version": b"1.1"}], ids=repr)
+def test_what_a_server_tells_against_its_protocol_breaks_no_request(registry: tm.Registry, wrong: dict[str, Any]) -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(MetricsMiddleware(hello(), registry=registry)(scope_of("/") | wrong, send, send))
+    assert len(sent) == 2
+    assert (sum(ended(registry).values()), active(registry)) == (1, 0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("framework", ["fastapi", "flask"])
 def test_random_requests_to_a_framework_leave_few_series(framework: str) -> None:

@@ -363,3 +363,15 @@ def test_websockets_have_own_tags_too(registry: tm.Registry) -> None:
     asyncio.run(ask(app, "/chat/7", exchange=said, type="websocket", scheme="ws"))
     (series,) = [one for one in series_of(registry, DURATION) if one.count]
     assert (series.tags["http.route"], series.tags["room"], series.tags["s"]) == ("/chat/{room}", "7", "101")
+
+
+def test_own_tags_of_a_websocket_that_is_refused_have_its_status(registry: tm.Registry) -> None:
+    async def chat(websocket: Any) -> None:
+        await websocket.close()
+
+    app = Starlette()
+    app.router.add_websocket_route("/chat", chat)
+    starlette.instrument(app, registry=registry, tags=lambda request, response: {"s": response.status_code})
+    asyncio.run(ask(app, "/chat", exchange=Exchange([{"type": "websocket.connect"}]), type="websocket", scheme="ws"))
+    (tags,) = [series.tags for series in series_of(registry, DURATION)]
+    assert (tags["http.response.status_code"], tags["s"]) == ("403", "403")

@@ -73,17 +73,17 @@ def starlette_app(tmp: Any) -> Starlette:
     ("path", "route"),
     [
         ("/", "/"),
-        ("/users/7", "/users/{id}"),
-        ("/files/a/b/c", "/files/{path}"),
+        ("/users/7", "/users/{id:int}"),
+        ("/files/a/b/c", "/files/{path:path}"),
         ("/class/7", "/class/{id}"),
-        ("/tenants/acme/deep/7", "/tenants/{tenant}/deep/{x}"),
+        ("/tenants/acme/deep/7", "/tenants/{tenant}/deep/{x:int}"),
         ("/tenants/acme/", "/tenants/{tenant}/"),
         ("/v1/same/7", "/v1/same/{id}"),
         ("/v2/same/7", "/v2/same/{id}"),
         ("/v2/more/a/same/7", "/v2/more/{kind}/same/{id}"),
         ("/static/page.txt", "/static/{path}"),
         ("/opaque/a/b", "/opaque/{path}"),
-        ("/wrapped/deep/7", "/wrapped/deep/{x}"),
+        ("/wrapped/deep/7", "/wrapped/deep/{x:int}"),
         ("/of-host/7", "/of-host/{id}"),
     ],
 )
@@ -121,17 +121,17 @@ def test_what_matches_no_route_of_starlette_has_none(registry: tm.Registry, tmp_
 def test_methods_of_starlette(registry: tm.Registry, tmp_path: Any) -> None:
     app = starlette_app(tmp_path)
     starlette.instrument(app, registry=registry)
-    assert route_of(app, registry, "/users/7", "DELETE") == ("/users/{id}", "405")
-    assert route_of(app, registry, "/users/7", "HEAD") == ("/users/{id}", "200")
-    assert route_of(app, registry, "/users/7", "PROPFIND") == ("/users/{id}", "405")
+    assert route_of(app, registry, "/users/7", "DELETE") == ("/users/{id:int}", "405")
+    assert route_of(app, registry, "/users/7", "HEAD") == ("/users/{id:int}", "200")
+    assert route_of(app, registry, "/users/7", "PROPFIND") == ("/users/{id:int}", "405")
     assert route_of(app, registry, "/class/7", "OPTIONS") == ("/class/{id}", "405")
-    assert route_of(app, registry, "/tenants/acme/deep/7", "PUT") == ("/tenants/{tenant}/deep/{x}", "405")
+    assert route_of(app, registry, "/tenants/acme/deep/7", "PUT") == ("/tenants/{tenant}/deep/{x:int}", "405")
     assert route_of(app, registry, "/users/7/") == (None, "307")  # to /users/7
 
 
 @pytest.mark.parametrize(
     ("path", "route"),
-    [("/root/users/7", "/users/{id}"), ("/users/7", "/users/{id}"), ("/root/v2/same/7", "/v2/same/{id}")],
+    [("/root/users/7", "/users/{id:int}"), ("/users/7", "/users/{id:int}"), ("/root/v2/same/7", "/v2/same/{id}")],
 )
 def test_a_root_path_is_no_part_of_a_route(registry: tm.Registry, tmp_path: Any, path: str, route: str) -> None:
     app = starlette_app(tmp_path)
@@ -145,6 +145,28 @@ def test_routes_that_are_added_later(registry: tm.Registry) -> None:
     assert route_of(app, registry, "/a") == ("/a", "200")
     app.router.routes.append(Route("/later/{id}", Class))
     assert route_of(app, registry, "/later/7") == ("/later/{id}", "200")
+
+
+@pytest.mark.parametrize("mount", ["/in", "/tenants/{tenant}", "/a/b"])
+@pytest.mark.parametrize("is_measured", [True, False], ids=["outer too", "inner alone"])
+def test_an_application_that_is_mounted_names_its_routes_from_the_first_request_on(
+    registry: tm.Registry, mount: str, is_measured: bool
+) -> None:
+    inner = Starlette(
+        routes=[Route("/items/{id}", answer), Route("/same/{id}", answer), Mount("/more", routes=[Route("/one", Class)])]
+    )
+    outer = Starlette(routes=[Mount(mount, inner)])
+    starlette.instrument(inner, registry=registry)
+    if is_measured:
+        starlette.instrument(outer, registry=tm.Registry())
+    prefix = mount.replace("{tenant}", "acme")
+    for path, route in (
+        ("/items/4", "/items/{id}"),
+        ("/same/4", "/same/{id}"),
+        ("/items/5", "/items/{id}"),
+        ("/more/one", "/more/one"),
+    ):
+        assert route_of(outer, registry, prefix + path) == (route, "200")
 
 
 def test_one_endpoint_at_two_places(registry: tm.Registry) -> None:

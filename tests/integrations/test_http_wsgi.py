@@ -142,6 +142,18 @@ def test_a_response_that_nobody_closes_ends_when_it_is_forgotten(registry: tm.Re
     assert ended(registry) == {("GET", None, "200", None): 1}
 
 
+@pytest.mark.parametrize("is_generator", [True, False])
+def test_a_response_that_nobody_reads_nor_closes_ends_when_it_is_forgotten(registry: tm.Registry, is_generator: bool) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return (part for part in [b"a"]) if is_generator else [b"a"]
+
+    MetricsMiddleware(app, registry=registry)(environ_of("/"), lambda status, headers: None)
+    gc.collect()
+    assert active(registry) == 0
+    assert ended(registry) == {("GET", None, "200", None): 1}
+
+
 def test_a_response_that_is_closed_before_it_is_read(registry: tm.Registry) -> None:
     body = Body(b"a")
     MetricsMiddleware(answers(body), registry=registry)(environ_of(), ignore).close()
@@ -249,6 +261,26 @@ def answers_with_nothing(environ: Any, start_response: Any) -> Any:
 
 def exits(environ: Any, start_response: Any) -> Any:
     raise SystemExit
+
+
+@pytest.mark.parametrize(
+    ("headers", "size"),
+    [
+        ([("Content-Type", "text/plain"), ("content-length", "5")], (1, 5)), ([], (0, 0)), ([("Content-Length", "x")], (0, 0)),
+        ([("Content-Length",)], (0, 0)), (None, (0, 0)), ([(1, 2)], (0, 0)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_a_file_is_as_large_as_its_headers_tell(registry: tm.Registry, headers: Any, size: tuple[int, float]) -> None:
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", headers)
+        return FileWrapper(io.BytesIO(b"hello"))
+
+    environ = environ_of(**{"wsgi.file_wrapper": FileWrapper})
+    body: Any = MetricsMiddleware(app, registry=registry)(environ, lambda status, headers: None)
+    assert type(body) is FileWrapper
+    body.close()
+    assert (sent(registry), active(registry)) == (size, 0)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def walk(model: Model) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_no_order_of_steps_and_kills_lets_half_of_one_be_read() -> None:
     assert walk(Model()) > 5_000
 

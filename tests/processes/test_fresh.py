@@ -17,7 +17,7 @@ from tallymark.metric.shared.file import open_to_read, open_to_share
 from tallymark.metric.shared.header import FORMAT
 from tallymark.version import __version__
 
-ROUNDS = int(os.environ.get("TALLYMARK_KILLS", "20"))
+ROUNDS = int(os.environ.get("TALLYMARK_KILLS", "100")) // 5
 WORKERS = 8
 LIMIT = 64 * 2**20
 

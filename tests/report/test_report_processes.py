@@ -52,6 +52,25 @@ def test_a_last_report_is_made_at_the_end(end: str, server: FailingServer) -> No
     assert total(server.taken, "jobs") == (5 if "Thread" in end else 3)
 
 
+@pytest.mark.parametrize("arrives", [True, False])
+def test_who_closes_after_the_end_is_told_whether_the_last_report_arrived(arrives: bool, server: FailingServer) -> None:
+    url = "backend._address.url" if arrives else "'http://127.0.0.1:1/'"
+    done = run(
+        server,
+        f"""
+class Closes:
+    def __init__(self):
+        self.reporter, self.write = tm.report_to(HTTPBackend({url}), 60, registry), os.write
+    def __del__(self):
+        self.write(1, str(self.reporter.close()).encode())
+closes = Closes()
+jobs.inc(3)
+""",
+    )
+    assert done.stdout == str(arrives)
+    assert total(server.taken, "jobs") == 3 * arrives
+
+
 def test_the_end_waits_seconds_at_most_while_a_report_hangs(server: FailingServer) -> None:
     began = time.monotonic()
     done = run(

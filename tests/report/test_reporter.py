@@ -12,7 +12,9 @@ import pytest
 from recording_backend import RecordingBackend
 
 import tallymark as tm
+from tallymark.report.delivery import Delivery
 from tallymark.report.errors import SendError
+from tallymark.report.member import Member
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_what_failed_is_sent_again_as_the_same_bytes(registry: tm.Registry, back
 def test_trouble_is_logged_once_and_so_is_its_end(
     registry: tm.Registry, backend: RecordingBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "tallymark")
+    caplog.set_level(logging.WARNING, "tallymark")  # what Python shows where nothing is configured
 
     def fail(body: bytes) -> None:
         raise SendError("it is down")
@@ -117,6 +119,27 @@ def test_trouble_is_logged_once_and_so_is_its_end(
     ]
 
 
+def test_a_failure_of_our_own_names_the_backend_and_is_logged_once(
+    registry: tm.Registry, backend: RecordingBackend, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, fails = Member.look, [True, True]
+
+    def broken(member: Member, now: float) -> Delivery | None:
+        if fails:
+            fails.pop()
+            raise RuntimeError("ours")
+        return look(member, now)
+
+    registry.counter("jobs").inc(3)
+    with tm.report_to(backend, 60, registry) as reporter:
+        monkeypatch.setattr(Member, "look", broken)
+        while not reporter.report():
+            pass
+    assert backend.total("jobs") == 3
+    words = "a report failed. It is tried again, and not logged again until that succeeds"
+    assert caplog.messages == [f"recording: {words}"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
@@ -129,7 +152,7 @@ def test_trouble_is_logged_once_and_so_is_its_end(
         ({"every": True}, TypeError, "every must be a number of seconds, not bool"),
         ({"registry": "default"}, TypeError, "registry must be a Registry, not str"),
         ({"max_queue_bytes": 0}, ValueError, "max_queue_bytes must be a number of bytes, 1 or more"),
-        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be a int"),
+        ({"max_queue_bytes": 1.5}, TypeError, "max_queue_bytes must be an int"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_remedy(arguments: Any, error: type[Exception], words: str) -> None:

@@ -180,6 +180,16 @@ def test_the_endpoint_asks_for_credentials(
         assert get(server, "/healthz").body == b"ok\n"  # for probes, which have no credentials
 
 
+def test_a_browser_is_told_that_it_cannot_send_a_token() -> None:
+    browser = PageRequest("GET", "/", "", {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    told = refusal(BEARER, browser)
+    assert told
+    assert (told.status, b"a browser cannot send a token. tm.BasicAuth" in told.body) == (401, True)
+    asked = refusal(BASIC, browser)  # it asks for them
+    assert asked
+    assert asked.body == b"401 Unauthorized\n"
+
+
 def test_a_client_may_try_again_on_the_same_connection(registry: tm.Registry) -> None:
     with tm.serve(0, registry=registry, auth=BASIC) as server, Client(server) as client:
         assert client.ask(b"GET /metrics HTTP/1.1\r\n\r\n").status == 401

@@ -157,6 +157,16 @@ def test_an_address_that_cannot_be_had(host: str) -> None:
         serve(host=host)
 
 
+def test_an_address_of_another_machine_names_the_remedy() -> None:
+    with pytest.raises(OSError, match=r"no such address: host=\"0\.0\.0\.0\""):
+        serve(host="192.0.2.1")
+
+
+def test_a_wrong_type_is_told_in_english() -> None:
+    with pytest.raises(TypeError, match="port must be an int, not str"):
+        serve(port="9464")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

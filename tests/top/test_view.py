@@ -36,6 +36,15 @@ def test_the_series_that_change_the_fastest_come_first() -> None:
     ]
 
 
+def test_the_tags_that_tell_a_series_from_others_come_first() -> None:
+    line = 'c_total{{http_method="GET",http_route="/{}",http_scheme="http",http_status="{}"}} {}\n'
+    series = [("a", 200), ("b", 200), ("c", 500), ("d", 200)]
+    before, now = ["# TYPE c_total counter\n" + "".join([line.format(*one, n) for one in series]) for n in (1, 11)]
+    table = tables_of(view(before, now), ALL)[1]
+    told = [tuple(row[0].split(", ")[:2]) for row in table.rows]
+    assert told == [(f"c_total{{http_route=/{route}", f"http_status={status}") for route, status in series]
+
+
 def test_bytes_are_compared_as_megabytes() -> None:
     page = "# TYPE memory_bytes gauge\nmemory_bytes {}\n# TYPE c_total counter\nc_total {}\n"
     assert [one.name for one in view(page.format(0, 0), page.format(9_000_000, 10)).series] == ["c_total", "memory_bytes"]

@@ -31,7 +31,7 @@ def check_answer(address: Address, answer: Answer) -> None:
     status = answer.status
     if 200 <= status < 300:
         return
-    words = printable(answer.body[:300].decode("utf-8", "replace").strip())
+    words = printable(answer.body[:300].decode("utf-8", "replace").strip(" \t\r\n."))
     message = f"{address.url} answers {status}{': ' if words else ''}{words}{_remedy(answer)}"
     if status == 413:
         raise TooLargeError(message)
@@ -58,4 +58,5 @@ def _remedy(answer: Answer) -> str:
             return ". Are the credentials right?"
         case 404 | 405:
             return ". Is this its URL?"
-    return ""
+    after = retry_after(answer.headers.get("Retry-After", ""))
+    return f". It asks for {after:.0f} s" if after >= 1 else ""

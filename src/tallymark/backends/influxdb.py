@@ -116,6 +116,12 @@ class InfluxDB(Backend):
         self._check(answer)
         return len(body)
 
+    def split(self, part: bytes) -> Sequence[bytes]:
+        """Return two parts with half of the lines of one each; none if it has a single one."""
+        lines = [line + b"\n" for line in part.split(b"\n") if line]
+        middle = len(lines) // 2
+        return (b"".join(lines[:middle]), b"".join(lines[middle:])) if middle else ()
+
     def _check(self, answer: Answer) -> None:
         words = _words(answer)
         if answer.status == 404 and _ABSENT.search(words):

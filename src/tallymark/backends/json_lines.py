@@ -91,11 +91,13 @@ class _Stream:
         try:
             return self._write(lines)
         except ValueError as error:  # that is how streams tell that they are closed
-            raise SendError(f"the stream {printable(self.path)} cannot be written: {error}", again=False) from error
+            raise SendError(f"{printable(self.path)} cannot be written: {error}", again=False) from error
         except BrokenPipeError as error:
-            raise SendError(f"nobody reads the stream {printable(self.path)} any more", again=False) from error
+            raise SendError(
+                f"{printable(self.path)} cannot be written: nobody reads the stream any more", again=False
+            ) from error
         except OSError as error:
-            raise SendError(f"the stream {printable(self.path)} cannot be written: {error.strerror or error}") from error
+            raise SendError(f"{printable(self.path)} cannot be written: {error.strerror or error}") from error
 
     def _write(self, lines: bytes) -> int:
         stream = self._stream

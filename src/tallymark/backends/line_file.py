@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import stat
@@ -57,7 +58,8 @@ class LineFile:
             raise SendError(f"{printable(self.path)} has not taken all in time; does anybody read it?") from None
         except OSError as error:
             self.close()
-            raise SendError(f"{printable(self.path)} cannot be written: {error.strerror or error}") from error
+            words = "nobody reads the pipe" if error.errno == errno.ENXIO else error.strerror or error
+            raise SendError(f"{printable(self.path)} cannot be written: {words}") from error
 
     def _opened(self) -> int:
         if self._file is not None and not self._is_there(self._file):

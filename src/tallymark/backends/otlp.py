@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from tallymark.backends.http import http_fields
 from tallymark.backends.otlp_resource import Identity
 from tallymark.backends.otlp_tls import Certificates
 from tallymark.backends.otlp_variables import COMPRESSIONS, PROTOCOLS, Variables, address_of, header_problem
-from tallymark.client.deadline import Deadline
 from tallymark.log import logger
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
     from tallymark.backends.http import Auth
     from tallymark.backends.otlp_resource import Value
+    from tallymark.client.deadline import Deadline
     from tallymark.metric.snapshot import Snapshot
 
 __all__ = ["OTLP"]
@@ -44,7 +43,7 @@ class OTLP(Backend):
         temporality: `"cumulative"`: totals, which are right whatever is lost; or `"delta"`: what was added since the report
             before.
         compression: `"none"` or `"gzip"`.
-        timeout: seconds that one request may take, 10 by default.
+        timeout: seconds that one request may take, 10 by default; with `report_to`, it is never more than 5.
         certificate: the path of a PEM file of who issued the server's certificate.
         client_key: that of our own key.
         client_certificate: that of our own certificate.
@@ -58,6 +57,7 @@ class OTLP(Backend):
         environ: the variables to use, instead of `os.environ`.
 
     Attributes:
+        problems: a line for each variable that cannot be used, as it was logged.
         rejected_points: data points that the server told it did not take, of requests that it took.
 
     Raises:
@@ -104,6 +104,8 @@ class OTLP(Backend):
         self._certificates = Certificates.of(
             {"certificate": certificate, "client_key": client_key, "client_certificate": client_certificate}, tls, variables
         )
+        variables.check_resource()
+        self.problems = tuple(variables.problems)
         self._identity = Identity(resource or {}, environ)
         self.rejected_points = 0
         self._target: dict[str, str] = {}
@@ -166,12 +168,17 @@ class OTLP(Backend):
             self._forget()
         message = self._export.request(parts, self._identity.attributes(self._target, self.shared_name), __version__)
         try:
-            limit = Deadline(min(self._timeout, deadline.left()), time.monotonic)
+            deadline.left()
         except TimeoutError:
             raise SendError(f"{self.address} was not asked: there was no time left") from None
-        answer, sent = self._wire.send(message, limit)
+        answer, sent = self._wire.send(message, deadline.within(self._timeout))
         self._read(answer)
         return int(sent)
+
+    def split(self, part: bytes) -> Sequence[bytes]:
+        """Return two parts with half of the points of one each; none if it has a single one."""
+        halves: Sequence[bytes] = self._export.halves(part)
+        return halves
 
     def _read(self, answer: bytes) -> None:
         """Count and log what a server did not take of a request that it took. It must not be sent again."""

@@ -75,21 +75,28 @@ class GRPCWire:
             SendError: it was not taken, or nobody knows.
         """
         try:
-            seconds = deadline.left()
+            return self._asked(message, deadline), len(message)
         except TimeoutError:
+            self.close()
             raise SendError(f"{self._address.url} has not answered in time; is it overloaded?") from None
-        if self._channel is None:
-            self._channel = self._open()
-        export = self._channel.unary_unary(_EXPORT)
-        try:
-            answer: bytes = export(message, timeout=seconds, metadata=self._metadata)
         except grpc.RpcError as error:
             self.close()
             raise self._failure(error) from None
         except BaseException:
             self.close()
             raise
-        return answer, len(message)
+
+    def _asked(self, message: bytes, deadline: Deadline) -> bytes:
+        seconds = deadline.left()
+        if self._channel is None:
+            self._channel = self._open()
+        call = self._channel.unary_unary(_EXPORT).future(message, timeout=seconds, metadata=self._metadata)
+        while True:  # the deadline may be moved meanwhile
+            try:
+                answer: bytes = call.result(timeout=deadline.slice())
+                return answer
+            except grpc.FutureTimeoutError:
+                continue
 
     def _open(self) -> Any:
         host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
@@ -101,7 +108,7 @@ class GRPCWire:
 
     def _failure(self, error: Any) -> SendError:
         code: str = error.code().name
-        words = printable(str(error.details() or "")[:300].strip())
+        words = printable(str(error.details() or "")[:300].strip(" \t\r\n."))
         message = f"{self._address.url} answers {code}{': ' if words else ''}{words}{_remedy(code)}"
         after = _delay(error)
         is_theirs = _OUR_WORDS not in words

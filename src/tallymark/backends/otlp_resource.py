@@ -33,7 +33,7 @@ class Identity:
 
     Raises:
         TypeError: a value is no text, number or bool.
-        ValueError: a number takes more than 64 bits.
+        ValueError: a number takes more than 64 bits, or a key is empty.
     """
 
     def __init__(self, given: Mapping[str, Value], environ: Mapping[str, str]) -> None:
@@ -75,5 +75,7 @@ class Identity:
 def _check(key: object, value: object) -> None:
     if not isinstance(key, str) or not isinstance(value, str | bool | int | float):
         raise TypeError(f"resource: {key!r} is a {type(value).__name__}, but an attribute is a text, a number or a bool")
+    if not key:
+        raise ValueError("resource: the key of an attribute must not be empty")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"resource: {key!r} is a number of more than 64 bits")

@@ -6,9 +6,8 @@ import os
 import ssl
 from typing import TYPE_CHECKING
 
-from tallymark.backends.otlp_variables import read_pem
+from tallymark.backends.pem_files import check_authority, check_pair, read_pem
 from tallymark.frozen import Frozen
-from tallymark.log import logger
 from tallymark.metric.validation import check_type
 
 if TYPE_CHECKING:
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from tallymark.backends.otlp_variables import Variables
 
 __all__ = ["Certificates"]
-
-_NAMES = {"certificate": "CERTIFICATE", "client_key": "CLIENT_KEY", "client_certificate": "CLIENT_CERTIFICATE"}
 
 
 class Certificates(Frozen):
@@ -39,7 +36,8 @@ class Certificates(Frozen):
 
         Raises:
             TypeError: `tls` is no context.
-            ValueError: both are given, or a key without its certificate, or the other way round.
+            ValueError: both are given; a key without its certificate, or the other way round; a file cannot be used.
+            OSError: a file cannot be read.
         """
         if tls is not None:
             check_type("tls", tls, ssl.SSLContext)
@@ -47,24 +45,17 @@ class Certificates(Frozen):
             if named:
                 raise ValueError(f"give tls, or {named[0]}, not both")
             return cls(None, None, None, tls)
-        paths = {name: variables.file(_NAMES[name]) if path is None else os.fspath(path) for name, path in given.items()}
-        key, own = paths["client_key"], paths["client_certificate"]
-        if (key is None) != (own is None):
-            if given["client_key"] is not None or given["client_certificate"] is not None:
-                raise ValueError("client_key and client_certificate belong together: one of them is missing")
-            logger().warning("of OTEL_EXPORTER_OTLP_CLIENT_KEY and ..._CLIENT_CERTIFICATE one is missing; neither is used")
-            key = own = None
-        return cls(paths["certificate"], key, own, None)
+        paths = {name: None if path is None else os.fspath(path) for name, path in given.items()}
+        authority = paths["certificate"]
+        if authority is None:
+            authority = variables.file("CERTIFICATE", check_authority)
+        else:
+            check_authority(authority)
+        key, own = _pair(paths["client_key"], paths["client_certificate"], variables)
+        return cls(certificate=authority, client_certificate=own, client_key=key, tls=None)
 
     def context(self) -> ssl.SSLContext | None:
-        """Return what HTTP takes; None: as the system does it.
-
-        Raises:
-            OSError: a file cannot be read, or its certificate or key cannot be used.
-            ValueError: it is no PEM file.
-        """
-        for path in filter(None, (self.certificate, self.client_key, self.client_certificate)):
-            read_pem(path)  # for an error that names it
+        """Return what HTTP takes; None: as the system does it."""
         if self.tls is not None or not (self.certificate or self.client_certificate):
             return self.tls
         context = ssl.create_default_context(cafile=self.certificate)
@@ -77,7 +68,6 @@ class Certificates(Frozen):
 
         Raises:
             ValueError: there is a context, which gRPC cannot use.
-            OSError: a file cannot be read.
         """
         if self.tls is not None:
             raise ValueError("tls cannot be used with gRPC: give certificate, client_key and client_certificate")
@@ -86,3 +76,22 @@ class Certificates(Frozen):
 
 def _read(path: str | None) -> bytes | None:
     return None if path is None else read_pem(path)
+
+
+def _pair(key: str | None, own: str | None, variables: Variables) -> tuple[str | None, str | None]:
+    """Return our key and our certificate. If both are those of the variables, what is wrong with them is noted there."""
+    is_given = key is not None or own is not None
+    key = variables.file("CLIENT_KEY") if key is None else key
+    own = variables.file("CLIENT_CERTIFICATE") if own is None else own
+    if key is None and own is None:
+        return None, None
+    try:
+        if key is None or own is None:
+            raise ValueError("client_key and client_certificate belong together: one of them is missing")
+        check_pair(key, own)
+    except (OSError, ValueError) as error:
+        if is_given:
+            raise
+        variables.note(f"OTEL_EXPORTER_OTLP_CLIENT_KEY and ..._CLIENT_CERTIFICATE cannot be used: {error}; taken instead: none")
+        return None, None
+    return key, own

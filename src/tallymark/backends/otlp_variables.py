@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from tallymark.backends.pem_files import read_pem
 from tallymark.client.address import Address
 from tallymark.client.errors import AddressError
 from tallymark.log import logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem", "read_pem"]
+__all__ = ["DEFAULT_TIMEOUT", "PROTOCOLS", "Variables", "address_of", "header_problem"]
 
 PROTOCOLS = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
 COMPRESSIONS = {"none": "none", "gzip": "gzip"}
@@ -37,10 +38,22 @@ class Variables:
 
     Args:
         environ: all variables.
+
+    Attributes:
+        problems: a line for each that cannot be used, as it was logged.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.problems: list[str] = []
+
+    def note(self, problem: str) -> None:
+        """Log what is wrong with a variable, without its value if that may be secret."""
+        self.problems.append(problem)
+        logger().warning("%s", problem)
+
+    def _warn(self, name: str, problem: str, default: str) -> None:
+        self.note(f"{name} {problem}; taken instead: {default}")
 
     def _find(self, name: str) -> tuple[str, str]:
         """Return the name and the value of the variable that is set; its value is empty if none is."""
@@ -53,7 +66,7 @@ class Variables:
     def _choice(self, name: str, allowed: Mapping[str, str], default: str) -> str:
         full, value = self._find(name)
         if value and value.lower() not in allowed:
-            _warn(full, f"is {value[:40]!r}, but {_listed(allowed)} can be used", default)
+            self._warn(full, f"is {value[:40]!r}, but {_listed(allowed)} can be used", default)
         return allowed.get(value.lower(), default)
 
     def protocol(self) -> str:
@@ -69,7 +82,7 @@ class Variables:
         full = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
         value = self._environ.get(full, "").strip()
         if value and value.lower() not in TEMPORALITIES:
-            _warn(full, f"is {value[:40]!r}, but {_listed(TEMPORALITIES)} can be used", "cumulative")
+            self._warn(full, f"is {value[:40]!r}, but {_listed(TEMPORALITIES)} can be used", "cumulative")
         return TEMPORALITIES.get(value.lower(), "cumulative")
 
     def timeout(self) -> float:
@@ -78,20 +91,25 @@ class Variables:
         if not value:
             return DEFAULT_TIMEOUT
         if not (value.isascii() and value.isdigit() and int(value[:10]) > 0):
-            _warn(full, f"is {value[:40]!r}, but must be a number of milliseconds, such as 10000", f"{DEFAULT_TIMEOUT:g} s")
+            allowed = "must be a number of milliseconds, such as 10000"
+            self._warn(full, f"is {value[:40]!r}, but {allowed}", f"{DEFAULT_TIMEOUT:g} s")
             return DEFAULT_TIMEOUT
         if int(value[:10]) < _SHORT:
             logger().warning("%s is %s: that is in milliseconds, and few servers answer in that time", full, value)
         return int(value[:10]) / 1000.0
 
-    def file(self, name: str) -> str | None:
-        """Return the path that a variable has: of `CERTIFICATE`, `CLIENT_KEY` or `CLIENT_CERTIFICATE`. None: no PEM file."""
+    def file(self, name: str, check: Callable[[str], object] = read_pem) -> str | None:
+        """Return the path that a variable has: of `CERTIFICATE`, `CLIENT_KEY` or `CLIENT_CERTIFICATE`; None if it has none.
+
+        Args:
+            check: raises `OSError` or `ValueError` for a file that cannot be used.
+        """
         full, value = self._find(name)
         try:
             if value:
-                read_pem(value)
+                check(value)
         except (OSError, ValueError) as error:
-            _warn(full, f"cannot be used: {error}", "none")
+            self._warn(full, f"cannot be used: {error}", "none")
             return None
         return value or None
 
@@ -104,10 +122,18 @@ class Variables:
             name, value = unquote(name).strip().lower(), unquote(value).strip()
             problem = header_problem(name, value) if equals else "a header is written as name=value"
             if problem:  # of which no value is shown: it may be secret
-                _warn(full, f"has a header that cannot be sent: {problem}", "the others")
+                self._warn(full, f"has a header that cannot be sent: {problem}", "the others")
             else:
                 found[name] = value
         return found
+
+    def check_resource(self) -> None:
+        """Note what `OTEL_RESOURCE_ATTRIBUTES` has that is no attribute, and is left out."""
+        name = "OTEL_RESOURCE_ATTRIBUTES"
+        for pair in filter(None, [one.strip() for one in self._environ.get(name, "").split(",")]):
+            key, equals, _ = pair.partition("=")
+            if not (key.strip() and equals):
+                self._warn(name, f"has {pair[:40]!r}, but an attribute is written as key=value", "the others")
 
     def address(self, protocol: str) -> Address:
         """Return where reports go. The general variable has a base, to which `/v1/metrics` is appended; but not for gRPC."""
@@ -120,7 +146,7 @@ class Variables:
         try:
             address = Address.parse(text)
         except AddressError as error:
-            _warn(full, f"cannot be used: {error}", default)
+            self._warn(full, f"cannot be used: {error}", default)
             return Address.parse(default)
         if protocol == "grpc":
             return address.at("")
@@ -157,23 +183,5 @@ def header_problem(name: str, value: str) -> str:
     return ""
 
 
-def read_pem(path: str) -> bytes:
-    """Return a PEM file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no PEM file.
-    """
-    with open(path, "rb") as file:
-        text = file.read(2**20)
-    if b"-----BEGIN " not in text:
-        raise ValueError(f"{path} is no PEM file, in which a line begins with -----BEGIN")
-    return text
-
-
 def _listed(allowed: Iterable[str]) -> str:
     return " or ".join(map(repr, allowed))
-
-
-def _warn(name: str, problem: str, default: str) -> None:
-    logger().warning("%s %s; taken instead: %s", name, problem, default)

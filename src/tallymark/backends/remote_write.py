@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tallymark.backends.answers import check_answer
 from tallymark.backends.http import http_client
 from tallymark.client.errors import ClientError
+from tallymark.export.protobuf_fields import ends_of_fields
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
 from tallymark.metric.snapshot import Snapshot
@@ -90,7 +91,6 @@ class RemoteWrite(Backend):
         """Yield parts of a request: all series, and a last sample of those that are gone since the report before."""
         before = self._before
         self._before = snapshot = _later(snapshot, before)
-        self._labels.forget(sum([len(family) for family in snapshot.families]))
         return remote_write_parts(snapshot, prefix=self.prefix, labels=self._labels, before=before, native=self._native)
 
     def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:
@@ -104,14 +104,22 @@ class RemoteWrite(Backend):
         check_answer(self._client.address, answer)
         return len(body)
 
+    def split(self, part: bytes) -> Sequence[bytes]:
+        """Return two parts with half of the series of one each; none if it has a single one."""
+        ends = ends_of_fields(part, b"\x0a\x1a")  # series, and what is told of metrics
+        if len(ends) < 2:
+            return ()
+        middle = ends[len(ends) // 2 - 1]
+        return part[:middle], part[middle:]
+
     def _check_native(self, answer: Answer) -> None:
         """Raise an error if the receiver has native histograms disabled, and send it no more of them."""
         if answer.status < 400 or _NO_NATIVE not in answer.body:
             return
         self._native = False
         raise SendError(
-            f"{self.address} takes no native histograms: from the next report on it gets classic buckets; to have them, start"
-            " Prometheus with --enable-feature=native-histograms",
+            f"{self.address} takes no native histograms; give native_histograms=False, or start Prometheus with"
+            " --enable-feature=native-histograms. Until this process ends, the next reports have classic buckets",
             again=False,
         )
 

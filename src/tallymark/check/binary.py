@@ -18,6 +18,8 @@ __all__ = ["client_protobuf", "otlp", "remote_write"]
 
 _OTLP = {5: "gauge", 7: "sum", 9: "histogram", 10: "exponential histogram", 11: "summary"}
 _REMOTE = ("unknown", "counter", "gauge", "histogram", "gauge histogram", "summary", "info", "stateset")
+_NATIVE = {5, 6}
+"""The schema and the threshold of a native histogram."""
 _CLIENT = ("counter", "gauge", "summary", "untyped", "histogram", "gauge histogram")
 
 
@@ -84,14 +86,20 @@ def _metadata(metric: bytes) -> str:
 
 def remote_write(parts: Sequence[bytes]) -> Iterator[Line]:
     """Read a request of Prometheus remote write."""
-    for part in parts:
-        for number, value in _fields(part):
-            if number == 3:
-                about = _message(value)
-                kind, unit = _REMOTE[about.get(1, 0) % len(_REMOTE)], _text(about, 5)
-                yield Line(f"# TYPE {_text(about, 2)} {kind}", _text(about, 2), kind, unit)
-            elif number == 1:
-                yield Line(_series(value))
+    fields = [pair for part in parts for pair in _fields(part)]
+    native = {_label(value, b"__name__") for number, value in fields if number == 1 and 4 in _message(value)}
+    for number, value in fields:
+        if number == 3:
+            about = _message(value)
+            kind, name, unit = _REMOTE[about.get(1, 0) % len(_REMOTE)], _text(about, 2), _text(about, 5)
+            yield Line(f"# TYPE {name} {kind}", name, f"exponential {kind}" if name in native else kind, unit)
+        elif number == 1:
+            yield Line(_series(value))
+
+
+def _label(series: bytes, name: bytes) -> str:
+    labels = [_message(value) for number, value in _fields(series) if number == 1]
+    return next((_text(label, 2) for label in labels if label.get(1) == name), "")
 
 
 def _series(data: bytes) -> str:
@@ -118,5 +126,7 @@ def client_protobuf(parts: Sequence[bytes]) -> Iterator[Line]:
             at += length
             message = _message(family)
             kind = _CLIENT[message.get(3, 0) % len(_CLIENT)]
-            series = sum([number == 4 for number, _ in _fields(family)])
-            yield Line(f"{_text(message, 1)} ({kind}): {series} series", _text(message, 1), kind, _text(message, 5))
+            series = [value for number, value in _fields(family) if number == 4]
+            if any(_NATIVE & _message(_message(one).get(7, b"")).keys() for one in series):
+                kind = f"exponential {kind}"
+            yield Line(f"{_text(message, 1)} ({kind}): {len(series)} series", _text(message, 1), kind, _text(message, 5))

@@ -87,7 +87,9 @@ def _names(family: FamilySnapshot, told: list[Line], prefix: str) -> Iterator[tu
 def _types(data: Data, told: list[Line]) -> Iterator[tuple[str, str]]:
     types = list(dict.fromkeys(line.type for line in told if line.type))
     own = _type(data)
-    if types and types != [own]:
+    if not types:
+        yield "type", f"{own}: not told there"
+    elif types != [own]:
         yield "type", f"{own} is sent as {' and '.join(types)}"
 
 

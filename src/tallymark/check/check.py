@@ -112,9 +112,10 @@ class Check:
             try:
                 return self.backend.send(request.parts, deadline)
             except TooLargeError:
-                if len(request.parts) == 1:
+                halves = request.halves(self.backend.split)
+                if halves is None:
                     raise
-                request, rest = request.halves()
+                request, rest = halves
                 waiting.insert(0, rest)
 
     @property

@@ -15,6 +15,8 @@ __all__ = ["graphite", "influxdb", "json_lines", "prometheus", "statsd"]
 
 _STATSD = {"c": ("counter", ""), "g": ("gauge", ""), "ms": ("histogram", "ms"), "h": ("histogram", ""), "d": ("histogram", "")}
 _INFLUXDB_NAME = re.compile(r"(?:\\.|[^\\, ])+")
+_INFLUXDB_FIELDS = re.compile(r" ([^ ]+) \d+$")
+"""Those of ours, which are numbers: no space is in their names and values."""
 
 
 def _lines(parts: Sequence[bytes]) -> Iterator[str]:
@@ -38,17 +40,26 @@ def graphite(parts: Sequence[bytes]) -> Iterator[Line]:
 
 
 def influxdb(parts: Sequence[bytes]) -> Iterator[Line]:
-    """Read the line protocol of InfluxDB, which has no types."""
+    """Read the line protocol of InfluxDB, where the names of fields tell the type."""
     for text in _lines(parts):
         found = _INFLUXDB_NAME.match(text)
-        yield Line(text, re.sub(r"\\(.)", r"\1", found[0]) if found else "")
+        fields = _INFLUXDB_FIELDS.search(text)
+        yield Line(text, re.sub(r"\\(.)", r"\1", found[0]) if found else "", _influxdb_type(fields[1] if fields else ""))
+
+
+def _influxdb_type(fields: str) -> str:
+    names = [field.partition("=")[0] for field in fields.split(",")]
+    if names in (["counter"], ["gauge"]):
+        return names[0]
+    return "histogram" if "+Inf" in names else "summary"
 
 
 def json_lines(parts: Sequence[bytes]) -> Iterator[Line]:
     """Read our JSON lines."""
     for text in _lines(parts):
         told = json.loads(text)
-        yield Line(text, told["metric"], "histogram" if told["kind"] == "timer" else told["kind"], told["unit"])
+        kind = "histogram" if told["kind"] == "timer" else told["kind"]
+        yield Line(text, told["metric"], f"exponential {kind}" if "scale" in told else kind, told["unit"])
 
 
 def prometheus(parts: Sequence[bytes]) -> Iterator[Line]:

@@ -96,7 +96,8 @@ def trouble(address: Address, error: Exception) -> str:
         case IncompleteRead():
             return "closed the connection before its page was complete; is it failing?"
         case ssl.SSLCertVerificationError():
-            return f"has a certificate that is not trusted ({error.verify_message}); name the certificate of who issued it"
+            words = printable(error.verify_message.rstrip("."))
+            return f"has a certificate that is not trusted ({words}); {_remedy(error.verify_code)}"
         case ssl.SSLError() if "_ALERT_" in str(error.reason):
             return f"refuses our TLS ({printable(str(error.reason))}); does it ask for a certificate of ours?"
         case ssl.SSLError():
@@ -112,3 +113,15 @@ def trouble(address: Address, error: Exception) -> str:
             return f"cannot be reached: {error.strerror or error}"
     what = printable(str(error).strip()[:80]) or type(error).__name__
     return f"does not answer in HTTP ({what}); is the port right?"
+
+
+def _remedy(code: int) -> str:
+    """Return what to do about a certificate; codes are those of X509_STORE_CTX_get_error(3)."""
+    match code:
+        case 9:  # X509_V_ERR_CERT_NOT_YET_VALID
+            return "is the clock of this machine right?"
+        case 10:  # X509_V_ERR_CERT_HAS_EXPIRED
+            return "it must be renewed, unless the clock of this machine is wrong"
+        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+            return "use a name that is in it"
+    return "name the certificate of who issued it"

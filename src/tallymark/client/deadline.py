@@ -46,6 +46,10 @@ class Deadline:
         """Return a deadline that leaves as much time to each of so many."""
         return _Share(self, self.left() / among)
 
+    def within(self, seconds: float) -> Deadline:
+        """Return a deadline that is so many seconds from now, or this one if that is earlier; it follows this one."""
+        return _Share(self, seconds)
+
     def slice(self) -> float:
         """Return how long to wait before asking again. `TimeoutError` if nothing is left."""
         return min(self.left(), _SLICE)

@@ -79,7 +79,8 @@ def backend_of(url: str, tags: Mapping[str, str] | None = None, environ: Mapping
     except ImportError:
         raise
     except (ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"{shown(url)}: {error}; it is written as {form.example}") from None
+        wrong = str(error).partition(": write it as ")[0]  # which is for addresses in code
+        raise ConfigurationError(f"{shown(url)}: {wrong}; it is written as {form.example}") from None
 
 
 def _name(text: str) -> str:
@@ -91,7 +92,7 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
     """Return the options of a URL as their backend takes them; those that begin so are under these beginnings."""
     found: dict[str, Any] = {_HEADER: {}, _QUERY: {}}
     for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        beginning = next((one for one in (_HEADER, _QUERY) if name.startswith(one) and _has_http(form)), "")
+        beginning = next((one for one in _beginnings(form) if name.startswith(one)), "")
         if beginning:
             found[beginning][name.removeprefix(beginning)] = text
             continue
@@ -100,7 +101,7 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
             found.setdefault(option, {})[key] = text
             continue
         if name not in form.options:
-            known = [*sorted(form.options), *(["header.NAME", "query.NAME"] if _has_http(form) else [])]
+            known = [*sorted(form.options), *[f"{one}NAME" for one in _beginnings(form)]]
             raise ConfigurationError(f"has no option {_name(name)}{near(name, form.options)}; there are {', '.join(known)}")
         try:
             value = form.options[name](text)
@@ -110,13 +111,25 @@ def _options(parts: SplitResult, form: Form) -> dict[str, Any]:
     return found
 
 
+def _beginnings(form: Form) -> tuple[str, ...]:
+    """Return what options may begin with. The URLs of the other backends over HTTP are those of servers alone."""
+    if form.backend in ("OTLP", "RemoteWrite"):
+        return _HEADER, _QUERY
+    return (_HEADER,) if _has_http(form) else ()
+
+
 def _has_http(form: Form) -> bool:
     return "http" in form.wires
 
 
 def _made(form: Form, wire: str, parts: SplitResult, options: dict[str, Any]) -> Backend:
+    missing = [name for name in form.needs if name not in options]
+    if missing:
+        raise ConfigurationError(f"needs the option {' and '.join(missing)}")
     headers, query = options.pop(_HEADER), options.pop(_QUERY)
     token = options.pop("token", None) if form.backend != "InfluxDB" else None
+    if "ca" in options:
+        options |= _trusted(form, parts.scheme, options.pop("ca"))
     if form.backend == "OTLP":
         options["protocol"] = "grpc" if wire.startswith("grpc") else "http/protobuf"
         if token is not None:
@@ -128,6 +141,17 @@ def _made(form: Form, wire: str, parts: SplitResult, options: dict[str, Any]) ->
     make: Any = getattr(backends, form.backend)
     backend: Backend = make(_place(form, wire, parts, query), **options)
     return backend
+
+
+def _trusted(form: Form, scheme: str, path: str) -> dict[str, Any]:
+    """Return whom to trust, as a backend takes it."""
+    if not scheme.endswith("s"):
+        raise ConfigurationError(f"its option ca is for TLS: begin the URL with {scheme}s://")
+    if form.backend == "OTLP":
+        return {"certificate": path}
+    from tallymark.backends.pem_files import trusting
+
+    return {"tls": trusting(path)}
 
 
 def _place(form: Form, wire: str, parts: SplitResult, query: Mapping[str, str]) -> Any:

@@ -117,13 +117,14 @@ class _Starter:
         self._asked, problems, self._broken = read_variables(environ)
         self._standard, others = read_standard(environ)
         self._problems = [*problems, *others]
+        self._logged: list[str] = []
         self._started: list[str] = []
 
     def configuration(self) -> Configuration:
         """Start everything, and return what was started."""
         backends = list(self._backends())
-        if self._strict and self._problems:
-            raise ConfigurationError("; ".join(self._problems))
+        if self._strict and self._noted():
+            raise ConfigurationError("; ".join(self._noted()))
         made = Configuration(self._registry)
         try:
             self._measure()
@@ -134,10 +135,14 @@ class _Starter:
         except BaseException:
             made.close()
             raise
-        made.started, made.problems = tuple(self._started), tuple(self._problems)
+        made.started, made.problems = tuple(self._started), self._noted()
         self._registry.attach(made)
         self._tell()
         return made
+
+    def _noted(self) -> tuple[str, ...]:
+        """Return all problems; those of OTLP's variables, which the backend has logged, come last."""
+        return tuple(dict.fromkeys([*self._problems, *self._logged]))
 
     def _tell(self) -> None:
         for problem in self._problems:
@@ -210,13 +215,15 @@ class _Starter:
     def _backends(self) -> Iterator[Asked]:
         """Yield what is reported to: each address once."""
         known: set[tuple[str, str]] = set()
-        for asked in [*self._own_backends(), *self._standard_backends(self._standard)]:
-            place = asked.backend.kind, asked.backend.address
-            if place in known:
-                self._problems.append(f"{' '.join(place)} is asked for twice, and reported to once")
-                continue
-            known.add(place)
-            yield asked
+        for is_ours, some in ((True, self._own_backends()), (False, self._standard_backends(self._standard))):
+            for asked in some:
+                place = asked.backend.kind, asked.backend.address
+                if place not in known:
+                    known.add(place)
+                    self._logged += getattr(asked.backend, "problems", ())
+                    yield asked
+                elif is_ours:  # the others are the defaults of ours, too
+                    self._problems.append(f"{' '.join(place)} is asked for twice, and reported to once")
 
     def _own_backends(self) -> Iterator[Asked]:
         for url in split_urls(self._asked.get("report", "")):

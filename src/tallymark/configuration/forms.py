@@ -23,19 +23,21 @@ class Form(NamedTuple):
         wires: what may follow the name in a scheme, after `+`, and what the class is given for it.
         options: what may stand after `?`, and what reads it, beside what all may have.
         example: a URL.
+        needs: options that must be there.
     """
 
     backend: str
     wires: Mapping[str, str]
     options: Options
     example: str
+    needs: tuple[str, ...] = ()
 
 
 _COMMON: Options = {"every": as_seconds, "exclude": as_list, "include": as_list, "prefix": str, "tags": as_pairs}
-_SOCKETS = {"": "udp", "tcp": "tcp", "unix": "unix", "unixstream": "unixstream"}
+_SOCKETS = {"": "udp", "udp": "udp", "tcp": "tcp", "unix": "unix", "unixstream": "unixstream"}
 _HTTP = {"http": "http", "https": "https"}
 _GRPC = {"grpc": "http", "grpcs": "https"}
-_SECRETS: Options = {"token": as_secret}
+_SECURITY: Options = {"ca": str, "token": as_secret}
 
 
 def _form(backend: str, wires: Mapping[str, str], options: Options, example: str) -> Form:
@@ -48,19 +50,19 @@ FORMS = {
     "graphite": _form("Graphite", {"": ""}, {"tagged": as_flag}, "graphite://127.0.0.1:2003"),
     "influxdb": _form(
         "InfluxDB", _HTTP,
-        {"database": str, "retention_policy": str, "org": str, "bucket": str, "compress": as_flag, **_SECRETS},
+        {"database": str, "retention_policy": str, "org": str, "bucket": str, "compress": as_flag, **_SECURITY},
         "influxdb+http://127.0.0.1:8086?database=x",
     ),
     "otlp": _form(
-        "OTLP", {**_HTTP, **_GRPC}, {"temporality": str, "compression": str, **_SECRETS}, "otlp+http://127.0.0.1:4318"
+        "OTLP", {**_HTTP, **_GRPC}, {"temporality": str, "compression": str, **_SECURITY}, "otlp+http://127.0.0.1:4318"
     ),
     "remote-write": _form(
-        "RemoteWrite", _HTTP, {"native_histograms": as_flag, **_SECRETS}, "remote-write+https://example.org/api/v1/write"
+        "RemoteWrite", _HTTP, {"native_histograms": as_flag, **_SECURITY}, "remote-write+https://example.org/api/v1/write"
     ),
     "pushgateway": _form(
-        "Pushgateway", _HTTP, {"job": str, "grouping": as_pairs, "method": str, **_SECRETS},
+        "Pushgateway", _HTTP, {"job": str, "grouping": as_pairs, "method": str, **_SECURITY},
         "pushgateway+http://127.0.0.1:9091?job=x",
-    ),
+    )._replace(needs=("job",)),
     "textfile": _form("TextFile", {"": ""}, {}, "textfile:///var/lib/node_exporter/x.prom"),
     "jsonl": _form("JSONLines", {"": ""}, {}, "jsonl:///var/log/metrics.jsonl, jsonl:-"),
 }  # fmt: skip

@@ -12,11 +12,19 @@ from tallymark.configuration.values import as_list, near
 from tallymark.metric.shared.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["OPENTELEMETRY_VARIABLES", "Standard", "read_standard"]
 
 _EXPORTERS = ("otlp", "prometheus", "console", "none")
+_OTLP = "OTEL_EXPORTER_OTLP_"
+_OTLP_NAMES = (
+    "ENDPOINT", "PROTOCOL", "HEADERS", "COMPRESSION", "TIMEOUT", "CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE", "INSECURE",
+)  # fmt: skip
+_METRICS_NAMES = (*[f"METRICS_{name}" for name in _OTLP_NAMES], "METRICS_TEMPORALITY_PREFERENCE")
+_AGGREGATION = "METRICS_DEFAULT_HISTOGRAM_AGGREGATION"
+_OTHERS = ("TRACES_", "LOGS_", "PROFILES_", "SPAN_", "METRIC_")
+"""What begins the names of variables that are of other signals, or of other languages."""
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 OPENTELEMETRY_VARIABLES = {
@@ -54,6 +62,7 @@ def read_standard(environ: Mapping[str, str]) -> tuple[Standard, list[str]]:
     problems: list[str] = []
     if _is_disabled(environ, problems):
         return Standard(False, False, None, 60.0), problems
+    problems += _misnamed(environ)
     exporters = as_list(environ.get("OTEL_METRICS_EXPORTER", "").lower())
     if not exporters and any(environ.get(name, "").strip() for name in _ENDPOINTS):
         exporters = ("otlp",)
@@ -84,3 +93,18 @@ def _number(name: str, default: int, most: int, environ: Mapping[str, str], prob
         return int(text)
     problems.append(f"{name} is {printable(text[:40])!r}, but takes a whole number from 1 to {most}; taken instead: {default}")
     return default
+
+
+def _misnamed(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with the names of variables of OTLP: others than those of metrics may be somebody else's."""
+    for full in sorted(full for full in environ if full.startswith(_OTLP)):
+        name, value = full.removeprefix(_OTLP), environ[full].strip()
+        if not value or name in _OTLP_NAMES or name in _METRICS_NAMES or name.startswith(_OTHERS):
+            continue
+        if name == _AGGREGATION:
+            if value.lower() != "explicit_bucket_histogram":
+                yield f"{full} is not read: say Registry(exponential=True), or exponential=True where a metric is made"
+            continue
+        guess = near(name, (*_OTLP_NAMES, *_METRICS_NAMES))
+        if guess:
+            yield f"{printable(full[:80])} is not known{guess.replace('mean ', f'mean {_OTLP}')}"

@@ -28,12 +28,13 @@ if TYPE_CHECKING:
         Timer,
         Timing,
         number_lines,
+        tag_fields,
         tag_texts,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "engine_name", "load_engine", "number_lines", "tag_texts",
+    "engine_name", "load_engine", "number_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -113,4 +114,5 @@ if not TYPE_CHECKING:
     Timer = _engine.Timer
     Timing = _engine.Timing
     number_lines = _engine.number_lines
+    tag_fields = _engine.tag_fields
     tag_texts = _engine.tag_texts

@@ -17,6 +17,7 @@ from tallymark.export.otlp_attributes import read_varint
 from tallymark.export.otlp_messages import field, metric_head, resource_message, scope_message
 from tallymark.export.otlp_points import exponential_points, gauge_points, histogram_points, sum_points, summary_points
 from tallymark.export.otlp_times import Times, nanoseconds
+from tallymark.export.protobuf_fields import ends_of_fields
 from tallymark.export.protobuf_wire import varint
 from tallymark.metric.data import (
     ExponentialHistogramData,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
-__all__ = ["is_target", "parts", "request", "target_attributes"]
+__all__ = ["halves", "is_target", "parts", "request", "target_attributes"]
 
 _GAUGE, _SUM, _HISTOGRAM, _EXPONENTIAL, _SUMMARY = b"\x2a", b"\x3a", b"\x4a", b"\x52", b"\x5a"
 """The tags of the data of a message `Metric`."""
@@ -143,6 +144,17 @@ def _metric_field(start: bytes, bodies: Sequence[bytes | memoryview]) -> list[by
     length = varint(sum(map(len, bodies)))
     size = len(start) + len(length) + sum(map(len, bodies))
     return [b"\x12", varint(size), start, length, *bodies]
+
+
+def halves(part: bytes) -> tuple[bytes, ...]:
+    """Return two parts that have half of the points of one each; none if it has a single one."""
+    start, body = _opened(part)
+    ends = ends_of_fields(body, b"\x0a")
+    if len(ends) < 2:
+        return ()
+    middle = ends[len(ends) // 2 - 1]
+    both = body[:middle], body[middle : ends[-1]]
+    return tuple([b"".join(_metric_field(start, [points, body[ends[-1] :]])) for points in both])
 
 
 def is_target(family: FamilySnapshot) -> bool:

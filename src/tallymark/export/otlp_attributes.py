@@ -1,4 +1,4 @@
-"""Tags as attributes in OpenTelemetry's protobuf format. They are made once for each `TagSet`, and kept with it.
+"""Tags as attributes in OpenTelemetry's protobuf format.
 
 An attribute is a message `KeyValue`, whose value is a message `AnyValue` with a text. Unlike in Prometheus, a key may have any
 characters, and an empty value is one. Lone surrogates, which protobuf cannot carry, become `?`.
@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 
 from tallymark.export.protobuf_wire import Heads
+from tallymark.metric.data import tag_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tallymark.engine import TagSet
+    from tallymark.engine.reference.tag_fields import Layout, Part
 
 __all__ = [
     "EXPONENTIAL", "HISTOGRAM", "NUMBER", "attribute_fields", "column_of_attributes", "read_varint", "valid_text",
@@ -23,41 +25,45 @@ __all__ = [
 NUMBER, HISTOGRAM, EXPONENTIAL = 0x3A, 0x4A, 0x0A
 """The tags of the field `attributes` of data points. Those of summaries, and of exemplars, have that of numbers: a colon."""
 
-_pairs, _keys, _values, _texts = Heads(b"\x3a"), Heads(b"\x0a"), Heads(b"\x12"), Heads(b"\x0a")
-"""The field `attributes`, the fields of `KeyValue`, and the field `string_value` of `AnyValue`."""
+_KEY, _VALUE, _TEXT = 0x0A, 0x12, 0x0A
+"""The tags of the fields of `KeyValue`, and of the field `string_value` of `AnyValue`."""
+_MOST = 1000
+"""Sets of keys whose layouts are kept."""
+
+_pairs, _keys, _values, _texts = [Heads(bytes((tag,))) for tag in (NUMBER, _KEY, _VALUE, _TEXT)]
+
+
+class _Layouts(dict[tuple[str, ...], "Layout"]):
+    """How tags are written, by their keys.
+
+    Args:
+        more: tags for all series; a series' own win.
+        tag: of the field.
+    """
+
+    def __init__(self, more: tuple[tuple[str, str], ...], tag: int) -> None:
+        self._more = {key: bytes((tag,)) + attribute_fields([(key, value)])[1:] for key, value in more}
+
+    def __missing__(self, keys: tuple[str, ...]) -> Layout:
+        if len(self) >= _MOST:
+            self.clear()
+        own: list[Part] = [(_key_field(key), None, (place,)) for place, key in enumerate(keys)]
+        layout = self[keys] = (*own, *[(b"", field, ()) for key, field in self._more.items() if key not in keys])
+        return layout
+
+
+_layouts = lru_cache(maxsize=16)(_Layouts)
 
 
 def column_of_attributes(column: Sequence[TagSet], more: Mapping[str, str], tag: int = NUMBER) -> list[bytes]:
-    """Return the attributes of each series: a field of its data point.
+    """Return the attributes of some series, of which there are not many: other threads wait. Each is a field of a data point.
 
     Args:
         column: the tags of each series.
         more: tags for all series; a series' own win.
         tag: of the field.
     """
-    # What is kept is seen here, rather than by a call for each series.
-    kept = [tags._attributes or _kept_attributes(tags) for tags in column]
-    if tag != NUMBER:
-        kept = [_with_tag(own, tag, len(tags)) for own, tags in zip(kept, column, strict=True)]
-    if not more:
-        return kept
-    others, keys = _fields(list(more.items()), tag), more.keys()
-    return [
-        own + (others if keys.isdisjoint(tags) else _fields([(key, more[key]) for key in keys - tags.keys()], tag))
-        for own, tags in zip(kept, column, strict=True)
-    ]
-
-
-def _fields(pairs: Sequence[tuple[str, str]], tag: int) -> bytes:
-    return _with_tag(attribute_fields(pairs), tag, len(pairs))
-
-
-def _kept_attributes(tags: TagSet) -> bytes:
-    kept = tags._attributes
-    if kept is None:
-        kept = attribute_fields(tags.items())
-        tags._keep_attributes(kept)
-    return kept
+    return tag_fields(column, _layouts(tuple(more.items()), tag), bytes((tag, _VALUE, _TEXT)))[0]
 
 
 def attribute_fields(pairs: Iterable[tuple[str, str]]) -> bytes:
@@ -76,19 +82,6 @@ def _pair(key: bytes, value: str) -> bytes:
 def _key_field(key: str) -> bytes:
     text = key.encode("utf-8", "replace")
     return _keys[len(text)] + text
-
-
-def _with_tag(fields: bytes, tag: int, number: int) -> bytes:
-    """Return so many attributes as a field with another tag."""
-    if fields.count(b":") == number:  # as mostly: each is the tag of one of them
-        return fields.replace(b":", bytes((tag,)))
-    changed = bytearray(fields)
-    at = 0
-    while at < len(changed):
-        changed[at] = tag
-        length, start = read_varint(fields, at + 1)
-        at = start + length
-    return bytes(changed)
 
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:

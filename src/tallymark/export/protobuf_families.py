@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallymark.export.escaping import metric_names
 from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
-from tallymark.export.protobuf_labels import labels_beside
+from tallymark.export.protobuf_labels import family_labels
 from tallymark.export.protobuf_messages import MetricFamily
 from tallymark.export.protobuf_numbers import counters, gauges
 from tallymark.export.protobuf_wire import varint
@@ -55,11 +55,11 @@ def _head(family: FamilySnapshot, name: str, kind: int) -> bytes:
 def _metrics(data: Data, escaping: str, classic: bool) -> tuple[int, list[bytes]]:
     match data:
         case HistogramData():
-            return _HISTOGRAM, histograms(labels_beside("le", data.tags, escaping), data, escaping)
+            return _HISTOGRAM, histograms(family_labels(escaping, "le").whole(data.tags), data, escaping)
         case ExponentialHistogramData():
-            return _HISTOGRAM, exponential_histograms(labels_beside("le", data.tags, escaping), data, escaping, classic)
+            return _HISTOGRAM, exponential_histograms(family_labels(escaping, "le").whole(data.tags), data, escaping, classic)
         case SummaryData():
-            return _SUMMARY, summaries(labels_beside("quantile", data.tags, escaping), data)
+            return _SUMMARY, summaries(family_labels(escaping, "quantile").whole(data.tags), data)
         case SumData(monotonic=True):
             return _COUNTER, counters(data, escaping)
         case SumData() | GaugeData() | InfoData() | StateSetData():

@@ -1,128 +1,175 @@
-"""Labels as a field of a message, kept with their tag sets; and the merging of series that have the same labels.
+"""Tags as labels: a field of a message, once for each label. And the merging of series that have the same labels.
 
-The messages `Metric` of scrapes and `TimeSeries` of remote write have the same field.
+The messages `Metric` of scrapes and `TimeSeries` of remote write have the same field. A label with an empty value is omitted,
+and the values of tags that get one name are joined, as in the text format.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
+from typing import NamedTuple
 
 from tallymark.export.escaping import label_name
 from tallymark.export.protobuf_wire import Heads
+from tallymark.metric.data import tag_fields
+from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     from tallymark.engine import TagSet
     from tallymark.engine.exemplar import Exemplar as RecordedExemplar
+    from tallymark.engine.reference.tag_fields import Layout
+
+    Keys: TypeAlias = tuple[str, ...]
 
 __all__ = [
-    "NAME", "column_of_labels", "label_field", "label_fields", "labels_beside", "may_precede_name", "may_repeat", "newest",
+    "NAME", "FamilyLabels", "LabelLayouts", "family_labels", "label_field", "label_fields", "may_precede_name", "newest",
     "oldest", "twins",
 ]  # fmt: skip
 
 NAME = "__name__"
 """The label that has the name of a series in remote write."""
 
-_KEPT = ("underscores", "allow-utf-8")
-"""The schemes that scrapers use; for others, labels are made each time."""
-
-_exact = True
-"""True if all labels that are kept with tags so far equal them, so that no two can be the same."""
+_PAIR, _NAME, _VALUE = b"\x0a", b"\x0a", b"\x12"
+"""The tags of the field `label` of a message, and of the fields of a message `LabelPair`."""
+_MOST = 1000
+"""Sets of keys whose layouts are kept."""
 
 _precede = False
-"""True if any of these labels sorts before `__name__`, as one does that begins with a capital letter."""
+"""True if any label that was written sorts before `__name__`, as one does that begins with a capital letter."""
 
-_pairs, _names, _values = Heads(b"\x0a"), Heads(b"\x0a"), Heads(b"\x12")
-"""The field `label` of a message, and the fields of a message `LabelPair`."""
-
-
-def column_of_labels(column: Sequence[TagSet], escaping: str) -> list[bytes]:
-    """Return the labels of each series: the field `label` of its message. They are kept with the tag set."""
-    if escaping not in _KEPT:
-        return [label_fields(tags.items(), escaping) for tags in column]
-    # What is kept is seen here, rather than by a call for each series.
-    return [kept if type(kept := tags._label_pairs) is bytes else _kept_labels(tags, escaping) for tags in column]
+_pairs, _names, _values = Heads(_PAIR), Heads(_NAME), Heads(_VALUE)
 
 
-def may_repeat(escaping: str) -> bool:
-    """Return True if labels that `column_of_labels` returned for different tags may be the same."""
-    return not (_exact and escaping in _KEPT)
+class _Labelled(NamedTuple):
+    """What becomes of some keys: how they are written, the names of their labels, and if several tags are one label."""
+
+    layout: Layout
+    names: Keys
+    joins: bool
+
+
+class LabelLayouts(dict["Keys", _Labelled]):
+    """What becomes of tags under one scheme, by their keys, for all families.
+
+    Args:
+        escaping: the scheme.
+        reserved: the name of a label that samples have beside those of their series. A tag of this name gets another one.
+        given: fields of labels that all series are given, by their names. A series' own win.
+
+    Attributes:
+        may_repeat: True if labels that were written for different tags may be the same.
+    """
+
+    def __init__(self, escaping: str, reserved: str = "", given: Mapping[str, bytes] | None = None) -> None:
+        self._escaping, self._reserved, self._given = escaping, reserved, given or {}
+        self._keys: dict[Keys, Keys] = {}
+        self.may_repeat = False
+
+    def __missing__(self, keys: Keys) -> _Labelled:
+        if len(self) >= _MOST:
+            self.clear()
+            self.may_repeat = True  # perhaps: nobody knows which names there were
+        made = self[keys] = self._made(keys)
+        self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
+        return made
+
+    def _made(self, keys: Keys) -> _Labelled:
+        global _precede
+        places: dict[str, list[int]] = {}
+        for place, key in enumerate(keys):
+            name = label_name(key, self._escaping)
+            places.setdefault(f"exported_{name}" if name == self._reserved else name, []).append(place)
+        names = tuple(sorted({*places, *self._given}))
+        _precede = _precede or (names != () and names[0] < NAME)
+        layout = tuple([(_name_field(one), self._given.get(one, b""), tuple(places.get(one, ()))) for one in names])
+        return _Labelled(layout, names, len(places) < len(keys))
+
+
+class FamilyLabels(dict["Keys", "Layout"]):
+    """Writes the labels of the series of one family.
+
+    Args:
+        layouts: those of all families.
+        name: the field of a label `__name__`, which gets its place among the others; empty for none.
+
+    Attributes:
+        may_repeat: True if labels that were written for different tags may be the same.
+    """
+
+    def __init__(self, layouts: LabelLayouts, name: bytes = b"") -> None:
+        self._layouts, self._name = layouts, name
+        self._keys: dict[Keys, Keys] = {}
+        self.may_repeat = False
+
+    def __missing__(self, keys: Keys) -> Layout:
+        made = self._layouts[keys]
+        self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
+        layout = self[keys] = self._with_name(made) if self._name else made.layout
+        return layout
+
+    def _with_name(self, made: _Labelled) -> Layout:
+        at = bisect_left(made.names, NAME)
+        return *made.layout[:at], (b"", self._name, ()), *made.layout[at:]
+
+    def column(self, column: Sequence[TagSet]) -> list[bytes]:
+        """Return the labels of some series, of which there are not many: other threads wait."""
+        made, is_left_out = tag_fields(column, self, _PAIR + _VALUE)
+        if is_left_out:
+            self.may_repeat = self._layouts.may_repeat = True
+        return made
+
+    def whole(self, column: Sequence[TagSet]) -> list[bytes]:
+        """Return the labels of all series of a family."""
+        made: list[bytes] = []
+        for rows in portions(len(column)):
+            made += self.column(column[rows])
+        return made
+
+    def repeat(self, column: Sequence[TagSet]) -> bool:
+        """Return False if no two series of a family have the same labels. It is asked where `may_repeat` leaves it open."""
+        seen: set[int] = set()  # not the labels: they would take as much memory as the page
+        for rows in portions(len(column)):
+            seen.update(map(hash, self.column(column[rows])))
+        return len(seen) < len(column)
+
+
+def family_labels(escaping: str, reserved: str = "") -> FamilyLabels:
+    """Return what writes the labels of one family in a scrape."""
+    return FamilyLabels(_layouts(escaping, reserved))
+
+
+_layouts = lru_cache(maxsize=16)(LabelLayouts)
 
 
 def may_precede_name() -> bool:
-    """Return True if labels that were returned may sort before `__name__`."""
+    """Return True if labels that were written may sort before `__name__`."""
     return _precede
 
 
-def labels_beside(reserved: str, column: Sequence[TagSet], escaping: str) -> list[bytes]:
-    """Return the same where the samples of a series have a label of their own: a tag of its name gets another one."""
-    return [
-        label_fields(tags.items(), escaping, reserved) if reserved in tags else _kept_labels(tags, escaping) for tags in column
-    ]
-
-
-def _kept_labels(tags: TagSet, escaping: str) -> bytes:
-    if escaping not in _KEPT:
-        return label_fields(tags.items(), escaping)
-    kept = tags._label_pairs
-    if kept is None:
-        kept = _both_labels(tags)
-        tags._keep_label_pairs(kept)
-    return kept if isinstance(kept, bytes) else kept[_KEPT.index(escaping)]
-
-
-def _both_labels(tags: TagSet) -> bytes | tuple[bytes, bytes]:
-    """Return the labels in the two schemes that scrapers use; once if these are the same."""
-    global _exact, _precede
-    names = [_plain_name(key) for key in tags]
-    _precede = _precede or any(key < NAME for key in tags)
-    _exact = _exact and None not in names and "" not in tags.values()
-    if None in names:
-        return label_fields(tags.items(), _KEPT[0]), label_fields(tags.items(), _KEPT[1])
-    # The keys are names as they are, and sorted.
-    return b"".join([_pair(name, value) for name, value in zip(names, tags.values(), strict=True) if name and value])
-
-
-def label_fields(tags: Iterable[tuple[str, str]], escaping: str, reserved: str = "") -> bytes:
-    """Return tags as the field `label` of a message, once for each label.
-
-    One with an empty value is omitted, and the values of those that get one name are joined, as in the text format.
-    """
-    global _exact, _precede
+def label_fields(tags: Iterable[tuple[str, str]], escaping: str) -> bytes:
+    """Return tags that come alone, as those of an exemplar do, as labels."""
     joined: dict[str, str] = {}
     for key, value in tags:
         name = label_name(key, escaping)
-        _precede = _precede or name < NAME
-        if name == reserved:
-            name, _exact = f"exported_{name}", False
         joined[name] = f"{joined[name]};{value}" if name in joined else value
-    return b"".join([_pair(_name_field(name), joined[name]) for name in sorted(joined) if joined[name]])
+    return b"".join([label_field(name, joined[name]) for name in sorted(joined) if joined[name]])
 
 
 def label_field(name: str, value: str) -> bytes:
     """Return one label, of any name."""
-    global _precede
-    _precede = _precede or name < NAME
-    return _pair(_name_field(name), value)
-
-
-def _pair(name: bytes, value: str) -> bytes:
     text = value.encode("utf-8", "replace")
-    pair = b"".join((name, _values[len(text)], text))
+    pair = b"".join((_name_field(name), _values[len(text)], text))
     return _pairs[len(pair)] + pair
 
 
 def _name_field(name: str) -> bytes:
     text = name.encode("utf-8", "replace")
     return _names[len(text)] + text
-
-
-@lru_cache(maxsize=1000)
-def _plain_name(key: str) -> bytes | None:
-    """Return the field `name` of a label; None if the schemes that scrapers use do not all take the key as it is."""
-    return _name_field(key) if {label_name(key, each) for each in _KEPT} == {key} else None
 
 
 def twins(labels: list[bytes]) -> dict[bytes, list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from tallymark.export.protobuf_labels import column_of_labels, may_repeat, newest, oldest, twins
+from tallymark.export.protobuf_labels import family_labels, newest, oldest, twins
 from tallymark.export.protobuf_series import exemplar_message
 from tallymark.export.protobuf_wire import METRIC, Heads, created_fields, varint
 from tallymark.metric.portions import portions
@@ -24,12 +24,13 @@ _GAUGE, _COUNTER = b"\x12", b"\x1a"
 
 def gauges(data: GaugeData | SumData | InfoData | StateSetData, escaping: str) -> list[bytes]:
     """Return the series of a gauge. Of those that have the same labels, the last one stays."""
-    tags, values = data.tags, data.values
-    parts = [_gauges(column_of_labels(tags[rows], escaping), values[rows]) for rows in portions(len(tags))]
-    if not may_repeat(escaping):
+    tags, values, labels = data.tags, data.values, family_labels(escaping)
+    parts = [_gauges(labels.column(tags[rows]), values[rows]) for rows in portions(len(tags))]
+    if not labels.may_repeat or not labels.repeat(tags):
         return parts
-    merged = dict(zip(column_of_labels(tags, escaping), values, strict=True))
-    return parts if len(merged) == len(tags) else [_gauges(list(merged), list(merged.values()))]
+    del parts
+    merged = dict(zip(labels.whole(tags), values, strict=True))
+    return [_gauges(list(merged), list(merged.values()))]
 
 
 def _gauges(labels: list[bytes], values: Sequence[float]) -> bytes:
@@ -39,17 +40,15 @@ def _gauges(labels: list[bytes], values: Sequence[float]) -> bytes:
 def counters(data: SumData, escaping: str) -> list[bytes]:
     """Return the series of a counter. Those that have the same labels add up."""
     tags, values, created, exemplars = data.tags, data.values, data.created, data.exemplars
+    labels = family_labels(escaping)
     parts = [
-        _counters(
-            column_of_labels(tags[rows], escaping), values[rows], created[rows], exemplars[rows] if exemplars else (), escaping
-        )
+        _counters(labels.column(tags[rows]), values[rows], created[rows], exemplars[rows] if exemplars else (), escaping)
         for rows in portions(len(tags))
     ]
-    if not may_repeat(escaping):
+    if not labels.may_repeat or not labels.repeat(tags):
         return parts
-    groups = twins(column_of_labels(tags, escaping))
-    if len(groups) == len(tags):
-        return parts
+    del parts
+    groups = twins(labels.whole(tags))
     same = groups.values()
     added = [sum([values[row] for row in rows]) for rows in same]
     first = [oldest(created, rows) for rows in same]

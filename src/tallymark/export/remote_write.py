@@ -119,7 +119,7 @@ def _type(data: Data) -> int:
             return _HISTOGRAM
 
 
-def _series(name: str, data: Data, report: Report) -> Iterator[bytes]:
+def _series(name: str, data: Data, report: Report) -> Iterable[bytes]:
     match data:
         case SumData(monotonic=True):
             return counters(name, data, report)

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from tallymark.export.escaping import UNDERSCORES, label_name
-from tallymark.export.protobuf_labels import (
-    NAME,
-    column_of_labels,
-    label_field,
-    labels_beside,
-    may_precede_name,
-    may_repeat,
-)
+from tallymark.export.protobuf_labels import NAME, FamilyLabels, LabelLayouts, label_field, may_precede_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from tallymark.engine import TagSet
 
 __all__ = ["RemoteWriteLabels", "named", "place", "with_label", "with_name"]
 
@@ -27,62 +18,42 @@ class RemoteWriteLabels:
     """Writes labels: the field `labels` of a message `TimeSeries`, without the series' name.
 
     Args:
-        tags: for all series, which keep what they have of their own. What they become is kept with the series' tags, until
-            `forget` is called.
+        tags: for all series, which keep what they have of their own.
     """
 
     def __init__(self, tags: Mapping[str, str] | None = None) -> None:
         self._tags = {key: value for key, value in (tags or {}).items() if value}  # an empty label is none
-        self._given: dict[str, list[tuple[bytes, bytes]]] = {}
-        self._merged: dict[str, dict[TagSet, bytes]] = {}
-        self._meets = False
+        self._layouts: dict[str, LabelLayouts] = {}
 
     def may_repeat(self) -> bool:
-        """Return True if labels that were returned for different tags may be the same."""
-        return self._meets or may_repeat(UNDERSCORES)
+        """Return True if labels that were written for different tags may be the same."""
+        return True in [layouts.may_repeat for layouts in self._layouts.values()]
 
-    def column(self, column: Sequence[TagSet], reserved: str = "") -> list[bytes]:
-        """Return the labels of each series. One whose name is `reserved` gets another one."""
-        if not self._tags:
-            return labels_beside(reserved, column, UNDERSCORES) if reserved else column_of_labels(column, UNDERSCORES)
-        kept = self._merged.setdefault(reserved, {})
-        return [kept.get(tags) or self._make(tags, reserved) for tags in column]
+    def family(self, reserved: str = "", name: bytes = b"") -> FamilyLabels:
+        """Return what writes the labels of one family.
 
-    def _make(self, tags: TagSet, reserved: str) -> bytes:
-        (own,) = labels_beside(reserved, (tags,), UNDERSCORES)
-        given = self._given.get(reserved)
-        if given is None:
-            given = self._given[reserved] = _given(self._tags, reserved)
-        labels = self._merged[reserved][tags] = self._merge(own, given)
-        return labels
-
-    def _merge(self, labels: bytes, given: list[tuple[bytes, bytes]]) -> bytes:
-        for name, field in given:
-            at = place(labels, name)
-            if _name_at(labels, at) == name:
-                self._meets = True
-            else:
-                labels = labels[:at] + field + labels[at:]
-        return labels
-
-    def forget(self, series: int) -> None:
-        """Forget what is kept, if that is of more than twice as many series as there are: most of them are gone."""
-        for kept in self._merged.values():
-            if len(kept) > 2 * series:
-                kept.clear()
+        Args:
+            reserved: a label of this name gets another one.
+            name: the field of a label `__name__`, to be among them; empty for none.
+        """
+        layouts = self._layouts.get(reserved)
+        if layouts is None:
+            given = _given(self._tags, reserved)
+            layouts = self._layouts[reserved] = LabelLayouts(UNDERSCORES, reserved, given)
+        return FamilyLabels(layouts, name)
 
 
-def _given(tags: Mapping[str, str], reserved: str) -> list[tuple[bytes, bytes]]:
+def _given(tags: Mapping[str, str], reserved: str) -> dict[str, bytes]:
     """Return each label by its name. The values of those that get one name are joined, as those of a series are."""
     joined: dict[str, str] = {}
     for key, value in tags.items():
         name = label_name(key, UNDERSCORES)
         name = f"exported_{name}" if name == reserved else name
         joined[name] = f"{joined[name]};{value}" if name in joined else value
-    return [(name.encode(), label_field(name, value)) for name, value in joined.items() if value]
+    return {name: label_field(name, value) for name, value in joined.items()}
 
 
-def with_name(name: bytes, labels: list[bytes]) -> tuple[bytes, list[bytes]]:
+def with_name(name: bytes, labels: Sequence[bytes]) -> tuple[bytes, Sequence[bytes]]:
     """Return the labels of series that have a name too, whose field is given: what all begin with, and how each goes on."""
     if not may_precede_name():
         return name, labels

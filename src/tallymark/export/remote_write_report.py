@@ -8,7 +8,6 @@ from tallymark.export.escaping import UNDERSCORES
 from tallymark.export.protobuf_labels import label_fields
 from tallymark.export.protobuf_wire import varint
 from tallymark.export.remote_write_wire import Moment, double, milliseconds
-from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +43,7 @@ class Report:
 
     def labels_of(self, tags: Sequence[TagSet], reserved: str = "") -> list[bytes]:
         """Return the labels of a family's series, without its name."""
-        labels: list[bytes] = []
-        for rows in portions(len(tags)):
-            labels += self.labels.column(tags[rows], reserved)
-        return labels
+        return self.labels.family(reserved).whole(tags)
 
     def exemplars(self, exemplars: Iterable[Exemplar]) -> list[Exemplar]:
         """Return those that are new, and those whose time is not known."""

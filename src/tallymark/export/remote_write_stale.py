@@ -109,11 +109,10 @@ def _identities_of(name: str, data: Data, rows: Sequence[int], report: Report) -
     match data:
         case HistogramData():
             series = BucketSeries(name, data.bounds, report)
-            for labels in report.labels.column(tags, "le"):
+            for labels in report.labels.family("le").column(tags):
                 yield from series.identities(labels)
         case _:
-            field = label_field(NAME, name)
-            yield from [named(field, labels) for labels in report.labels.column(tags)]
+            yield from report.labels.family(name=label_field(NAME, name)).column(tags)
 
 
 def _together(

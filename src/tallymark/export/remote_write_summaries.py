@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tallymark.export.protobuf_labels import NAME, label_field, twins
-from tallymark.export.remote_write_labels import named, with_label
+from tallymark.export.remote_write_labels import named, with_label, with_name
 from tallymark.export.remote_write_numbers import numbers
 from tallymark.export.remote_write_wire import double, series_message
 from tallymark.metric.portions import portions
@@ -24,8 +24,9 @@ def summaries(name: str, data: SummaryData, report: Report) -> Iterator[bytes]:
     """Yield the series of a summary, in parts. Those that have the same labels add up; quantiles do not."""
     groups = twins(report.labels_of(data.tags, _RESERVED))
     labels, same = list(groups), groups.values()
-    yield from numbers(f"{name}_sum", labels, [sum([data.sums[row] for row in rows]) for rows in same], report)
-    yield from numbers(f"{name}_count", labels, [sum([data.counts[row] for row in rows]) for rows in same], report)
+    for end, column in (("_sum", data.sums), ("_count", data.counts)):
+        start, named_labels = with_name(label_field(NAME, name + end), labels)
+        yield from numbers(start, named_labels, [sum([column[row] for row in rows]) for rows in same], report)
     told = list(groups.items()) if data.quantiles else []
     before, after = report.moment.before, report.moment.after
     for some in portions(len(told)):

@@ -73,10 +73,10 @@ class Prefixes(dict[int, bytes]):
     """
 
     def __init__(self, start: bytes, size: int) -> None:
-        self._start, self._size = start, size + len(start)
+        self.start, self._size = start, size + len(start)
 
     def __missing__(self, length: int) -> bytes:
-        prefix = self[length] = _SERIES + varint(length + self._size) + self._start
+        prefix = self[length] = _SERIES + varint(length + self._size) + self.start
         return prefix
 
 

@@ -20,7 +20,7 @@ from tallymark.grafana.endpoint import Endpoint
 from tallymark.grafana.errors import GrafanaError
 from tallymark.grafana.indicator import Indicator, indicators
 from tallymark.grafana.objective import Burn, Latency, Objective, duration, plain
-from tallymark.grafana.promql import Spelling, sum_by
+from tallymark.grafana.promql import Spelling, sum_by, underscored
 from tallymark.grafana.subject import Condition, Subject
 from tallymark.grafana.uid import dashboard_uid
 
@@ -83,8 +83,15 @@ class RulesBuilder:
         return {"groups": groups}
 
     def notes(self) -> list[str]:
-        """Return what the caller should know: which alerts an objective is too low for."""
-        return [
+        """Return what the caller should know: labels that nobody has, and which alerts an objective is too low for."""
+        unknown = [
+            f"by {key!r}: {one.duration.name} has no such label, so that all {one.kind.many} count together unless Prometheus"
+            f" adds it; it has {', '.join(sorted(one.labels))}"
+            for one in self._subjects
+            for key in self._by
+            if key not in _TARGET_LABELS and underscored(key) not in one.labels
+        ]
+        return unknown + [
             f"{one.subject.title}, {one}: no alert on {duration(burn.long)}: not even an outage burns the budget that fast"
             for found in self._indicators.values()
             for one in found

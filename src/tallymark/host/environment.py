@@ -64,7 +64,7 @@ def _parse_attributes(text: object) -> dict[str, str]:
         return {}
     pairs = [pair.partition("=") for pair in text[:MAX_READ].split(",")]
     values = {key.strip(): clean(_unquote(value)) for key, _, value in pairs}
-    return {key: value for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if key and value}
 
 
 def _unquote(value: str) -> str:

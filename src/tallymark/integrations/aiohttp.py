@@ -7,6 +7,7 @@ tm.integrations.aiohttp.instrument(app, metrics_path="/metrics")
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -73,6 +74,8 @@ def instrument(
     made = _Instrumentation(HTTPMetrics(registry, exclude=exclude, tags=tags), metrics_path, auth)
     uninstrument(app)
     app.middlewares.insert(0, made)
+    if made.asks_for_exemplars:
+        app.middlewares.append(made.note_context)
     app.on_response_prepare.append(made.note)
     _instrumented[app] = made
 
@@ -85,6 +88,8 @@ def uninstrument(app: web.Application) -> None:
     made.is_on = False  # an application that was started keeps its middleware
     if not app.frozen:
         app.middlewares.remove(made)
+        if made.asks_for_exemplars:
+            app.middlewares.remove(made.note_context)
         app.on_response_prepare.remove(made.note)
 
 
@@ -96,12 +101,14 @@ class _Instrumentation:
 
     Attributes:
         is_on: False: it records nothing more.
+        asks_for_exemplars: True if what is current below the other middlewares is noted, too.
     """
 
     __middleware_version__ = 1  # as `web.middleware` marks functions
 
     def __init__(self, metrics: HTTPMetrics, metrics_path: str | None, auth: Auth | None) -> None:
         self.is_on = True
+        self.asks_for_exemplars = metrics.registry._exemplars is not None
         self._metrics = metrics
         self._pages = None if metrics_path is None else Pages(metrics_path, metrics.registry, auth)
 
@@ -128,11 +135,28 @@ class _Instrumentation:
 
     async def note(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Have the exchange of a request take note of its response, whose headers are about to be sent."""
+        exchange = self._exchange_of(request)
+        if exchange is not None:
+            exchange.begin(response)
+
+    @web.middleware
+    async def note_context(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note what is current when a handler returns: it is gone when aiohttp sends the response, after all middlewares.
+
+        So it is with the span of OpenTelemetry's instrumentation, which is a middleware.
+        """
+        try:
+            return await handler(request)
+        finally:
+            exchange = self._exchange_of(request)
+            if exchange is not None and exchange.context is None:
+                exchange.context = copy_context()
+
+    def _exchange_of(self, request: web.BaseRequest) -> AiohttpExchange | None:
         exchange: AiohttpExchange | None = request.get(_EXCHANGE)
         while exchange is not None and not exchange.is_of(self._metrics):
             exchange = exchange.around
-        if exchange is not None:
-            exchange.begin(response)
+        return exchange
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} with {self._metrics!r}>"

@@ -66,7 +66,7 @@ class AiohttpExchange(Exchange):
         if self.request is not None:
             self._own = self._metrics.own_tags(self.request, response)
             self.request = None  # lest they hold each other: a cycle would wait for the garbage collector
-        if self._metrics.registry._exemplars is not None:
+        if self._metrics.registry._exemplars is not None and self.context is None:
             self.context = copy_context()
         if isinstance(response, web.WebSocketResponse):
             self.finish()

@@ -204,7 +204,7 @@ class HTTPMetrics:
         return True
 
     def _find_line(self, method: str, scheme: str, version: str) -> Line:
-        method = method if method in self._methods else OTHER
+        method = method if isinstance(method, str) and method in self._methods else OTHER
         scheme = scheme if scheme in SCHEMES else OTHER
         version = version if version in VERSIONS else OTHER
         lines = self.lines.setdefault(version, {}).setdefault(scheme, {})

@@ -109,6 +109,7 @@ def _with_objects(tags: Tags) -> OwnTags:
 
 
 def _response(start: Any) -> Response:
-    response = Response(status_code=start.get("status", 101))
+    of_handshake = 101 if start["type"] == "websocket.accept" else 403
+    response = Response(status_code=start.get("status", of_handshake))
     response.raw_headers = [(name.lower(), value) for name, value in start.get("headers") or ()]
     return response

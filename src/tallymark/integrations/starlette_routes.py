@@ -3,7 +3,7 @@
 An application leaves in the scope which endpoint it chose, but not through which mounts and routers. So the tree of routes
 is read once; where one endpoint is at several places, the path tells which one it was.
 
-Nothing is imported: what has `routes` is a router, and what has `path_format` is a route.
+Nothing is imported: what has `routes` is a router, and what has `path_regex` is a route.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ class _Place:
     __slots__ = ("_methods", "_patterns", "endpoint", "template")
 
     def __init__(self, route: Any, prefix: str, mounts: tuple[Pattern[str], ...]) -> None:
-        self.endpoint = route.endpoint if hasattr(route, "endpoint") else route.app
-        self.template = prefix + str(route.path_format)
+        is_mount = not hasattr(route, "endpoint")
+        self.endpoint = route.app if is_mount else route.endpoint
+        self.template = f"{prefix}{_written(route)}{'/{path}' if is_mount else ''}"
         self._methods = getattr(route, "methods", None)
         self._patterns = (*mounts, route.path_regex)
 
@@ -119,12 +120,25 @@ def _by_endpoint(places: Iterable[_Place]) -> dict[int, list[_Place]]:
 
 
 def _place_of(scope: Mapping[str, Any], places: list[_Place]) -> str | None:
-    path, root = scope["path"], scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
-    if root and is_below(root, path):
-        path = path[len(root) :]
-    fitting = [place for place in places if place.fits(path)]
-    taking = [place for place in fitting if place.takes(scope.get("method"))]
-    return next((place.template for place in [*taking, *fitting]), None)
+    if len(places) == 1:
+        return places[0].template
+    path, method = scope["path"], scope.get("method")
+    for root in _roots(scope):
+        below = path[len(root) :] if root and is_below(root, path) else path
+        fitting = [place for place in places if place.fits(below)]
+        taking = [place for place in fitting if place.takes(method)]
+        if fitting:
+            return (taking or fitting)[0].template
+    return None
+
+
+def _roots(scope: Mapping[str, Any]) -> Iterator[str]:
+    """Return where an application may be: at the root of its server, or where it is mounted, of which it is not told."""
+    deepest: str = scope.get("root_path", "").rstrip("/")
+    root: str = scope.get("app_root_path", deepest).rstrip("/")
+    yield root
+    ends = [at for at in range(len(root) + 1, len(deepest)) if deepest[at] == "/"]
+    yield from [deepest[:end] for end in [*ends, len(deepest)] if end > len(root)]
 
 
 def _places(routes: Iterable[Any], prefix: str, mounts: tuple[Pattern[str], ...], depth: int) -> Iterator[_Place]:
@@ -158,9 +172,14 @@ def _routes_below(route: Any) -> Iterable[Any] | None:
 
 
 def _within(route: Any, prefix: str, mounts: tuple[Pattern[str], ...]) -> tuple[str, tuple[Pattern[str], ...]]:
-    if not hasattr(route, "path_format"):  # it is of a host, and takes nothing of the path
+    if not hasattr(route, "path"):  # it is of a host, and takes nothing of the path
         return prefix, mounts
-    return prefix + str(route.path_format).removesuffix("/{path}"), (*mounts, route.path_regex)
+    return prefix + _written(route), (*mounts, route.path_regex)
+
+
+def _written(route: Any) -> str:
+    """Return a path as it is written in code, converters included: so the other frameworks have it, and OpenTelemetry too."""
+    return str(route.path)
 
 
 def routed_app(app: Any) -> Any:

@@ -5,10 +5,12 @@ Source: PEP 3333.
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 from tallymark.integrations.http_metrics import HTTPMetrics
 from tallymark.integrations.metrics_path import check_path, is_below
+from tallymark.integrations.werkzeug_client import CLIENT, WholeBody
 from tallymark.integrations.werkzeug_routes import WerkzeugRoutes
 from tallymark.integrations.wsgi_response import VERSIONS, or_file, responses_of
 
@@ -73,6 +75,9 @@ class MetricsMiddleware:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if self._asks_first and (instead := self._instead(environ)) is not None:
             return instead(environ, start_response)
+        sends_files = "wsgi.file_wrapper" in environ  # as nearly all servers do
+        if not sends_files and type(start_response) is FunctionType and start_response.__module__ == CLIENT:
+            start_response = WholeBody(start_response)
         response = self._begin(self.metrics, environ, start_response)
         if response is None:
             return self.app(environ, start_response)
@@ -81,7 +86,9 @@ class MetricsMiddleware:
         except BaseException as error:
             response.failed(error)
             raise
-        return response if "wsgi.file_wrapper" not in environ else or_file(response, environ["wsgi.file_wrapper"])
+        if sends_files:
+            return or_file(response, environ["wsgi.file_wrapper"])
+        return response if type(start_response) is not WholeBody else start_response.of(response)
 
     def _find_line(self, environ: WSGIEnvironment) -> Line:
         version = VERSIONS.get(environ.get("SERVER_PROTOCOL", ""), "")

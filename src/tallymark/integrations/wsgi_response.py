@@ -136,6 +136,10 @@ class Response(Exchange):
             self._route_of = self._metrics.guarded(self._find_route)
         self.finish()
 
+    def __del__(self) -> None:  # nobody read it, nor closed it
+        if getattr(self, "is_open", False):
+            self.finish()
+
     def own_tags(self) -> Mapping[str, object] | None:
         return super().own_tags() if self._start is None else self._own
 
@@ -155,9 +159,18 @@ def or_file(response: Response, wrapper: Any) -> Iterable[bytes]:
     """
     body: Any = response.body
     if isinstance(wrapper, type) and isinstance(body, wrapper) and _ends_with(response, body):
-        response.sent = None  # the server reads it
+        response.sent = _size_of_file(response._start)
         return cast("Iterable[bytes]", body)
     return response
+
+
+def _size_of_file(headers: Any) -> int | None:
+    """Return the size of a file that the server reads, as the headers tell it; None if they do not."""
+    try:
+        told = [value for name, value in headers if name.lower() == "content-length"]
+    except (AttributeError, TypeError, ValueError):  # they are none, as the server will tell
+        return None
+    return told_size(told[0], is_chunked=True) if told else None
 
 
 def _ends_with(response: Response, body: Any) -> bool:

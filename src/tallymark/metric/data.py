@@ -6,7 +6,7 @@ in seconds since the epoch, 0 if unknown.
 
 from __future__ import annotations
 
-from tallymark.engine import Exposition, number_lines, tag_texts
+from tallymark.engine import Exposition, number_lines, tag_fields, tag_texts
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.sparse_column import SparseColumn
 from tallymark.frozen import Frozen
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATA_TYPES", "ExponentialHistogramData", "Exposition", "GaugeData", "HistogramData", "InfoData", "SparseColumn",
-    "StateSetData", "SumData", "SummaryData", "data_of", "number_lines", "tag_texts",
+    "StateSetData", "SumData", "SummaryData", "data_of", "number_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 

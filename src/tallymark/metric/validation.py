@@ -111,7 +111,8 @@ class MetricRequest(Frozen):
 def check_type(name: str, value: object, kind: type) -> None:
     """Raise `TypeError` unless `value`, the argument called `name`, is a `kind`."""
     if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
+        article = "an" if kind.__name__[0] in "aeiouAEIO" else "a"
+        raise TypeError(f"{name} must be {article} {kind.__name__}, not {type(value).__name__}")
 
 
 def text(name: str, value: str) -> str:

@@ -85,9 +85,13 @@ class Backend(ABC):
         """Send parts as one request, and return how many bytes that took. Return when it is answered, if it is ever.
 
         Raises:
-            TooLargeError: there are too many, or one is too large.
+            TooLargeError: there are too many, or one is too large, which is sent again in what `split` makes of it.
             SendError: they did not arrive; nobody knows whether they did.
         """
+
+    def split(self, part: bytes) -> Sequence[bytes]:
+        """Return smaller parts that together tell what one does which is too large alone; none if there are none."""
+        return ()
 
     def close(self) -> None:  # noqa: B027  # some keep nothing
         """Close what is open; the next `send` opens it again. In a forked child, the parent's stays open."""

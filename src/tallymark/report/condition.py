@@ -55,7 +55,7 @@ class Condition:
         self._overflowed = False
         if self.trouble:
             self.trouble = ""
-            logger().info("%s: reports arrive again", self._name)
+            logger().warning("%s: reports arrive again", self._name)  # as who heard of the trouble was promised
 
     def _without_address(self, words: str) -> str:
         """Return words without the address, or its beginning: they come after it."""

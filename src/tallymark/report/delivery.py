@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from tallymark.report.backend import Backend
     from tallymark.report.base import Base
 
-__all__ = ["ATTEMPT", "Delivery"]
+__all__ = ["ATTEMPT", "DROPPED", "Delivery"]
 
 ATTEMPT = 5.0
 """Seconds that one request may take."""
+DROPPED = "what was sent is dropped: "
+"""What begins the words for why something was given up."""
 
 
 class Delivery:
@@ -217,9 +219,12 @@ class Delivery:
         return self._failed(error, False)
 
     def _split(self, request: Request, error: TooLargeError) -> None:
-        if len(request.parts) > 1:
+        try:
+            is_divided = self.outbox.split_first(self.backend.split)
+        except Exception:  # somebody's code
+            is_divided = False
+        if is_divided:
             self._most_bytes = max(request.size // 2, 1)  # the next reports fit at once
-            self.outbox.split_first()
         else:
             self._give_up(error)
 
@@ -239,7 +244,7 @@ class Delivery:
         """Drop what was to be sent next, or the whole report that it belongs to."""
         unexpected = not isinstance(error, SendError | OSError)
         words = failure_text(error) if unexpected else str(error) or failure_text(error)
-        self._condition.failed(f"what was sent is dropped: {words}", error if unexpected else None)
+        self._condition.failed(f"{DROPPED}{words}", error if unexpected else None)
         self.losses += 1
         self.lost = self._condition.trouble
         request = self.outbox.pop()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tallymark.report.bases import base_of, begin_at_fork, inherited_store, introduce
 from tallymark.report.schedule import Schedule
-from tallymark.report.turn import LOOK_EVERY, turn_of
+from tallymark.report.turn import LOOK_EVERY, role_of, turn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,20 @@ class Member:
     def is_reporting(self) -> bool:
         """False while another process reports."""
         return not self.closed and self.turn is not None and self.turn.is_ours
+
+    def reports(self, registry: Registry, backend: Backend) -> bool:
+        """Return True if it is for that registry, and for that backend or one that is told the same."""
+        return self.registry is registry and role_of(self._backend) == role_of(backend)
+
+    @property
+    def kind(self) -> str:
+        """What its backend is."""
+        return self._backend.kind
+
+    @property
+    def why(self) -> str:
+        """The words for why not all has arrived, the last; empty if there are none."""
+        return "" if self.delivery is None else self.delivery.trouble or self.delivery.lost
 
     @property
     def is_failing(self) -> bool:

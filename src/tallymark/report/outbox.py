@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tallymark.metric.snapshot import Snapshot
 
@@ -52,10 +52,17 @@ class Request:
         """Bytes of its parts."""
         return sum([len(part) for part in self.parts])
 
-    def halves(self) -> tuple[Request, Request]:
-        """Return two requests that together have the same parts; there must be two at least."""
-        middle = len(self.parts) // 2
-        return Request(self.report, self.parts[:middle]), Request(self.report, self.parts[middle:], self.ends)
+    def halves(self, split: Callable[[bytes], Sequence[bytes]]) -> tuple[Request, Request] | None:
+        """Return two requests that together tell the same; None if there are none.
+
+        Args:
+            split: returns smaller parts for one, or none.
+        """
+        parts = self.parts if len(self.parts) > 1 else split(self.parts[0])
+        if len(parts) < 2:
+            return None
+        middle = len(parts) // 2
+        return Request(self.report, parts[:middle]), Request(self.report, parts[middle:], self.ends)
 
 
 def memory_of(part: bytes) -> int:
@@ -117,12 +124,16 @@ class Outbox:
         self.memory -= request.memory
         return request
 
-    def split_first(self) -> None:
-        """Send what is next in two requests."""
-        first, second = self.pop().halves()
-        for request in (second, first):
+    def split_first(self, split: Callable[[bytes], Sequence[bytes]]) -> bool:
+        """Send what is next in two requests; return False if it cannot be divided. `split` is as for `Request.halves`."""
+        halves = self.first.halves(split)
+        if halves is None:
+            return False
+        self.pop()
+        for request in reversed(halves):
             self._requests.appendleft(request)
             self.memory += request.memory
+        return True
 
     def drop_oldest(self) -> Report:
         """Remove all of the oldest report, and return that."""

@@ -188,7 +188,9 @@ class Rounds:
                 return
             member.put_off(self._clock())
             if not member.has_failed:
-                logger().exception("a report failed. It is tried again, and not logged again until that succeeds")
+                logger().exception(
+                    "%s: a report failed. It is tried again, and not logged again until that succeeds", member.kind
+                )
             member.has_failed = True
         if not self._is_abandoned:
             self._answer(member)
@@ -279,6 +281,7 @@ class Rounds:
             self._share = Deadline(min(share, _LEAST) if member.is_failing else share, self._clock)
             member.wants_report = member.tries = True
             self._do_safely(member, snapshots)
+            member.arrived = member.arrived or member.has_arrived
 
 
 def _left(deadline: Deadline) -> float:

@@ -15,10 +15,12 @@ from tallymark.report.rounds import EXIT, Rounds
 from tallymark.report.schedule import new_phase
 
 if TYPE_CHECKING:
+    from tallymark.metric.registry import Registry
+    from tallymark.report.backend import Backend
     from tallymark.report.member import Member
     from tallymark.report.order import What
 
-__all__ = ["ask", "close_all", "join"]
+__all__ = ["ask", "close_all", "join", "running"]
 
 _PATIENCE = EXIT + 1.0
 """Seconds that the end of the process waits for the thread."""
@@ -63,6 +65,13 @@ def ask(member: Member, what: What, timeout: float) -> bool:
     if what == "close" and _rounds is not rounds:
         background.close()
     return arrived
+
+
+def running(registry: Registry, backend: Backend) -> Member | None:
+    """Return the reporter of this process that reports a registry to a backend; None if there is none."""
+    rounds = _rounds
+    members = [] if rounds is None else list(rounds.members)
+    return next((member for member in members if member.is_reporting and member.reports(registry, backend)), None)
 
 
 def close_all() -> None:

@@ -9,6 +9,12 @@ from typing import cast
 
 __all__ = ["Address"]
 
+_REMEDIES = {
+    errno.EADDRINUSE: "; choose another port, or port=0 for one that is free",
+    errno.EADDRNOTAVAIL: '; this machine has no such address: host="0.0.0.0" stands for all that it has',
+    errno.EACCES: "; ports below 1024 need a right: choose another one",
+}
+
 
 class Address:
     """A host and a port. The host's name is looked up once.
@@ -35,7 +41,7 @@ class Address:
         """Return a socket that listens.
 
         Raises:
-            OSError: the address cannot be used. The message names it, and a remedy if the port is in use.
+            OSError: the address cannot be used. The message names it, and a remedy where there is one.
         """
         try:
             return socket.create_server(self.sockaddr, family=self._family, backlog=128)
@@ -43,7 +49,7 @@ class Address:
             raise self._explained(error) from error
 
     def _explained(self, error: OSError) -> OSError:
-        remedy = "; choose another port, or port=0 for one that is free" if error.errno == errno.EADDRINUSE else ""
+        remedy = _REMEDIES.get(error.errno or 0, "")
         code = error.errno or 0  # below 0 from getaddrinfo
         reason = os.strerror(code) if code > 0 else error.strerror
         return OSError(code, f"cannot serve metrics on host {self._host!r}, port {self.port}: {reason}{remedy}")

@@ -14,6 +14,7 @@ import hmac
 from typing import TYPE_CHECKING, TypeAlias
 
 from tallymark.metric.validation import check_type
+from tallymark.serve.accept import prefers_html
 from tallymark.serve.pages import error_page
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ __all__ = ["Auth", "BasicAuth", "BearerAuth", "check_auth", "refusal"]
 
 _OPEN = frozenset(("/healthz",))
 """Paths that need no credentials: probes have none, and learn nothing but that somebody answers."""
+
+_NO_TOKENS = "a browser cannot send a token. tm.BasicAuth(user, password) lets it ask for a name and a password"
+"""Told to browsers, which have no other way to learn why nothing happens."""
 
 
 class BasicAuth:
@@ -108,7 +112,8 @@ def refusal(auth: Auth | None, request: PageRequest) -> Page | None:
     """Return the page for a client that may not see what it asks for, or None if it may."""
     if auth is None or request.path in _OPEN or auth.admits(request.headers.get("authorization", "")):
         return None
-    return error_page(401, ("WWW-Authenticate", auth.challenge))
+    is_in_vain = isinstance(auth, BearerAuth) and prefers_html(request.headers.get("accept", ""))
+    return error_page(401, ("WWW-Authenticate", auth.challenge), remedy=_NO_TOKENS if is_in_vain else "")
 
 
 def _check_secret(name: str, secret: object) -> None:

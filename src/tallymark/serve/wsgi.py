@@ -27,7 +27,7 @@ def wsgi_app(registry: Registry | None = None, auth: Auth | None = None) -> WSGI
     """Return a WSGI application that has the pages of `serve`: the live page at `/`, `/metrics` and `/healthz`.
 
     Below a prefix (`SCRIPT_NAME`), browsers find the live page at the prefix itself, all others the metrics. A page is made
-    in the thread that asks for it. The live page asks once a second for what there is, so that it keeps no thread occupied.
+    in the thread that asks for it. The live page asks again every two seconds, so that it keeps no thread occupied.
 
     Args:
         registry: whose metrics; by default the current registry at the time of this call.

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     Tags: TypeAlias = Mapping[str, str]
 
-__all__ = ["Convention", "convention_of", "underscored"]
+__all__ = ["STATUSES", "Convention", "convention_of", "underscored"]
 
 _SCALES = {
     "seconds": 1.0, "milliseconds": 1e-3, "ms": 1e-3, "microseconds": 1e-6, "us": 1e-6, "nanoseconds": 1e-9, "ns": 1e-9,
 }  # fmt: skip
 _DURATION = re.compile(r"(^|_)(duration|latency|latencies|time)$")
-_STATUSES = ("status", "status_code", "code", "http_status", "http_status_code", "http_response_status_code", "outcome",
+STATUSES = ("status", "status_code", "code", "http_status", "http_status_code", "http_response_status_code", "outcome",
              "result", "state", "error_type", "exception", "error")  # fmt: skip
 """Keys that tell how something ended, in metrics of any library: they do not tell rows apart."""
 _PLACES = ("method", "http_method", "http_request_method", "verb", "service", "job", "handler", "route", "http_route", "path",
@@ -106,7 +106,7 @@ def _varying(family: FamilySnapshot) -> set[str]:
     for tags in family.data.tags:
         for key, value in underscored(tags).items():
             values.setdefault(key, set()).add(value)
-    return {key for key, found in values.items() if len(found) > 1 and key not in _STATUSES}
+    return {key for key, found in values.items() if len(found) > 1 and key not in STATUSES}
 
 
 def _place(tags: Tags, varying: set[str]) -> str:
@@ -116,4 +116,4 @@ def _place(tags: Tags, varying: set[str]) -> str:
 
 
 def _failed(tags: Tags) -> bool:
-    return any(_FAILED.fullmatch(value) for key, value in tags.items() if key in _STATUSES)
+    return any(_FAILED.fullmatch(value) for key, value in tags.items() if key in STATUSES)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from math import isnan
 from typing import TYPE_CHECKING
 
 from tallymark.engine.description import number_text
 from tallymark.frozen import Frozen
+from tallymark.top.conventions import STATUSES
 from tallymark.top.shown import shown
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from tallymark.top.controls import Controls
     from tallymark.top.health import Process
+    from tallymark.top.series import SeriesChange
     from tallymark.top.traffic import Traffic
     from tallymark.top.view import View
 
@@ -24,6 +27,8 @@ TRAFFIC_HEADINGS = ("operation", "kind", "per s", "errors/s", "errors", "p50 ms"
 
 _ABSURD = 1e12
 """From here on, numbers are shown with an exponent."""
+_COMPARED = 1000
+"""Series whose tags are compared."""
 
 
 class Table(Frozen):
@@ -71,11 +76,28 @@ def _traffic_cells(row: Traffic) -> tuple[str, ...]:
 
 def _series_table(view: View, controls: Controls) -> Table:
     rows = []
+    values = _values_of_tags(view)
     for one in view.series:
-        labelled = one.name + _tags_text(one.tags)
+        labelled = one.name + _tags_text(_telling_first(one, values))
         if controls.admits(labelled):
             rows.append((shown(labelled), _compact(one.value), _compact(one.rate)))
     return Table(("series that change the most", "value", "change/s"), 1, rows, "", ("value",))
+
+
+def _values_of_tags(view: View) -> Mapping[tuple[str, str], set[str]]:
+    """Return the values of each metric's tags, among the series that change the most."""
+    values = defaultdict(set)
+    for one in view.series[:_COMPARED]:
+        for key, value in one.tags.items():
+            values[one.name, key].add(value)
+    return values
+
+
+def _telling_first(series: SeriesChange, values: Mapping[tuple[str, str], set[str]]) -> dict[str, str]:
+    """Return the tags of a series, those first that tell it from others: a table may have no room for the rest."""
+    tags = series.tags
+    order = sorted(tags, key=lambda key: (-len(values.get((series.name, key), ())), key.replace(".", "_") in STATUSES))
+    return {key: tags[key] for key in order}
 
 
 def _tags_text(tags: Mapping[str, str]) -> str:

@@ -18,12 +18,13 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timer,
     Timing,
     number_lines,
+    tag_fields,
     tag_texts,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name", "number_lines", "tag_texts",
+    "name", "number_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 name = "native"

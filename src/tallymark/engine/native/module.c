@@ -4,6 +4,7 @@
 #include "instrument.h"
 #include "number_lines.h"
 #include "operation_recorder.h"
+#include "tag_fields.h"
 #include "tag_texts.h"
 #include "timing.h"
 
@@ -56,6 +57,7 @@ static const struct {
     [TIMED] = {"tallymark.engine.decorators", "timed"},
     [IN_PROGRESS] = {"tallymark.engine.tracking", "InProgress"},
     [EXCEPTION_COUNT] = {"tallymark.engine.tracking", "ExceptionCount"},
+    [TAG_FIELDS] = {"tallymark.engine.reference.tag_fields", "tag_fields"},
     [TIMEDELTA] = {"datetime", "timedelta"},
     [UPDATE_WRAPPER] = {"functools", "update_wrapper"},
     /* `collections.abc` is this too, but imports all of `collections`. */
@@ -183,6 +185,7 @@ module_free(void *module)
 
 static PyMethodDef module_functions[] = {
     {"number_lines", (PyCFunction)(void (*)(void))number_lines, METH_FASTCALL, DOC_number_lines},
+    {"tag_fields", (PyCFunction)(void (*)(void))tag_fields, METH_FASTCALL, DOC_tag_fields},
     {"tag_texts", (PyCFunction)(void (*)(void))tag_texts, METH_FASTCALL, DOC_tag_texts},
     {NULL, NULL, 0, NULL},
 };

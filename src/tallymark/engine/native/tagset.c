@@ -48,7 +48,7 @@ tagset_get(State *state, Shape *shape, PyObject *const *values)
     }
     PyObject_Init((PyObject *)self, state->tagset_type);
     self->shape = shape_retain(shape);
-    self->label_text = self->label_pairs = self->attributes = self->weaklist = NULL;
+    self->label_text = self->weaklist = NULL;
     for (uint32_t i = 0; i < shape->size; i++) {
         self->values[i] = Py_NewRef(values[i]);
     }
@@ -116,8 +116,6 @@ tagset_dealloc(PyObject *op)
         Py_DECREF(self->values[i]);
     }
     Py_XDECREF(self->label_text);
-    Py_XDECREF(self->label_pairs);
-    Py_XDECREF(self->attributes);
     shape_release(&state->shapes, self->shape);
     PyObject_Free(self);
     Py_DECREF(type);

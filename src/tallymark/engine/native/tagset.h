@@ -9,8 +9,6 @@ typedef struct TagSet {
     Shape *shape;
     uint64_t hash;         /* the sum of tag_hash() over all tags */
     PyObject *label_text;  /* where exporters keep the escaped text; NULL until then */
-    PyObject *label_pairs; /* the same for protobuf: bytes, or a pair of them */
-    PyObject *attributes;  /* the same for OpenTelemetry: bytes */
     PyObject *weaklist;
     PyObject *values[];    /* exact str, in the order of the shape's keys */
 } TagSet;

@@ -206,58 +206,12 @@ tagset_keep_label_text(PyObject *op, PyObject *text)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-tagset_get_label_pairs(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyObject *pairs = ((TagSet *)op)->label_pairs;
-    return Py_NewRef(pairs == NULL ? Py_None : pairs);
-}
-
-static int
-is_two_bytes(PyObject *pairs)
-{
-    return PyTuple_CheckExact(pairs) && PyTuple_GET_SIZE(pairs) == 2 && PyBytes_CheckExact(PyTuple_GET_ITEM(pairs, 0)) &&
-           PyBytes_CheckExact(PyTuple_GET_ITEM(pairs, 1));
-}
-
-/* As above: nothing that could form a cycle, or run Python code. */
-static PyObject *
-tagset_keep_label_pairs(PyObject *op, PyObject *pairs)
-{
-    if (!PyBytes_CheckExact(pairs) && !is_two_bytes(pairs)) {
-        PyErr_Format(PyExc_TypeError, "label pairs must be bytes, or a pair of bytes, not %.200s", Py_TYPE(pairs)->tp_name);
-        return NULL;
-    }
-    Py_XSETREF(((TagSet *)op)->label_pairs, Py_NewRef(pairs));
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-tagset_get_attributes(PyObject *op, void *Py_UNUSED(closure))
-{
-    PyObject *attributes = ((TagSet *)op)->attributes;
-    return Py_NewRef(attributes == NULL ? Py_None : attributes);
-}
-
-static PyObject *
-tagset_keep_attributes(PyObject *op, PyObject *attributes)
-{
-    if (!PyBytes_CheckExact(attributes)) {
-        PyErr_Format(PyExc_TypeError, "attributes must be bytes, not %.200s", Py_TYPE(attributes)->tp_name);
-        return NULL;
-    }
-    Py_XSETREF(((TagSet *)op)->attributes, Py_NewRef(attributes));
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef tagset_methods[] = {
     {"get", (PyCFunction)(void (*)(void))tagset_get_method, METH_FASTCALL | METH_KEYWORDS, DOC_TagSet_get},
     {"keys", tagset_keys, METH_NOARGS, DOC_TagSet_keys},
     {"values", tagset_values, METH_NOARGS, DOC_TagSet_values},
     {"items", tagset_items, METH_NOARGS, DOC_TagSet_items},
     {"_keep_label_text", tagset_keep_label_text, METH_O, DOC_TagSet__keep_label_text},
-    {"_keep_label_pairs", tagset_keep_label_pairs, METH_O, DOC_TagSet__keep_label_pairs},
-    {"_keep_attributes", tagset_keep_attributes, METH_O, DOC_TagSet__keep_attributes},
     {"__reduce__", tagset_reduce, METH_NOARGS, NULL},
     {"__sizeof__", tagset_sizeof, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
@@ -270,8 +224,6 @@ static PyMemberDef tagset_members[] = {
 
 static PyGetSetDef tagset_getset[] = {
     {"_label_text", tagset_get_label_text, NULL, DOC_TagSet__label_text, NULL},
-    {"_label_pairs", tagset_get_label_pairs, NULL, DOC_TagSet__label_pairs, NULL},
-    {"_attributes", tagset_get_attributes, NULL, DOC_TagSet__attributes, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -19,6 +19,7 @@ from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
 from tallymark.engine.reference.number_lines import number_lines
 from tallymark.engine.reference.operation_recorder import OperationRecorder
+from tallymark.engine.reference.tag_fields import tag_fields
 from tallymark.engine.reference.tag_texts import tag_texts
 from tallymark.engine.reference.tagset import TagSet
 from tallymark.engine.reference.timer import Timer
@@ -26,7 +27,7 @@ from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name", "number_lines", "tag_texts",
+    "name", "number_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 name = "reference"

@@ -41,13 +41,11 @@ class TagSet(Mapping[str, str]):
         TypeError: a key is not a `str`, or `mapping` is not a mapping.
     """
 
-    __slots__ = ("__weakref__", "_fields", "_items", "_kept_attributes", "_labels", "_pairs")
+    __slots__ = ("__weakref__", "_items", "_labels", "_pairs")
 
     _items: dict[str, str]
     _pairs: Pairs
     _labels: str | None
-    _fields: bytes | tuple[bytes, bytes] | None
-    _kept_attributes: bytes | None
 
     def __new__(cls, mapping: Mapping[str, object] | None = None, /, **tags: object) -> TagSet:
         return cls._of(tuple(checked_tags(mapping, tags).items()))
@@ -61,7 +59,7 @@ class TagSet(Mapping[str, str]):
             self = super().__new__(cls)
             self._items = dict(pairs)
             self._pairs = pairs
-            self._labels = self._fields = self._kept_attributes = None
+            self._labels = None
             own = KeyedRef(self, _forget, pairs)
             # Other code that runs meanwhile finds the tag set that this stores, or this finds the one that it stored.
             while (found := (known := _interned.setdefault(pairs, own))()) is None:
@@ -76,24 +74,6 @@ class TagSet(Mapping[str, str]):
     def _keep_label_text(self, text: str) -> None:
         """Store the escaped text of these tags, so that an exporter makes it once. Equality and hash ignore it."""
         self._labels = text
-
-    @property
-    def _label_pairs(self) -> bytes | tuple[bytes, bytes] | None:
-        """What an exporter stored with `_keep_label_pairs`; None before."""
-        return self._fields
-
-    def _keep_label_pairs(self, pairs: bytes | tuple[bytes, bytes]) -> None:
-        """Store these tags as protobuf has them; where names are escaped in one of two ways, as both."""
-        self._fields = pairs
-
-    @property
-    def _attributes(self) -> bytes | None:
-        """What an exporter stored with `_keep_attributes`; None before."""
-        return self._kept_attributes
-
-    def _keep_attributes(self, attributes: bytes) -> None:
-        """Store these tags as OpenTelemetry's protobuf has them."""
-        self._kept_attributes = attributes
 
     def __getitem__(self, key: str) -> str:
         return self._items[key]

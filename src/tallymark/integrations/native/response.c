@@ -257,10 +257,8 @@ static PyObject *
 response_own_tags(PyObject *op, PyObject *ignored)
 {
     const Exchange *self = (Exchange *)op;
-    if (self->start == NULL || self->start == Py_None) {
-        return exchange_own_tags(op, ignored);
-    }
-    return Py_NewRef(self->own == NULL ? Py_None : self->own);
+    int is_begun = self->start != NULL && self->start != Py_None;
+    return is_begun ? Py_NewRef(self->own == NULL ? Py_None : self->own) : exchange_own_tags(op, ignored);
 }
 
 static PyMethodDef response_methods[] = {
@@ -277,6 +275,7 @@ static PyMemberDef response_members[] = {
     {"request", T_OBJECT, offsetof(Exchange, request), READONLY, NULL},
     {"context", T_OBJECT, offsetof(Exchange, context), 0, NULL},
     {"_own", T_OBJECT, offsetof(Exchange, own), 0, NULL},
+    {"_start", T_OBJECT, offsetof(Exchange, start), READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -23,8 +23,8 @@ __all__ = ["dashboard"]
 _SCRIPTS = (
     "format", "axis", "series", "store", "histogram",  # what is known
     "feed",
-    "dom", "sparkline", "plot", "chart", "heatmap", "table",  # how anything is shown
-    "operations", "tiles", "operation_table", "changes", "panels", "search", "header",  # what is shown
+    "dom", "sparkline", "ticks", "plot", "chart", "heatmap", "table",  # how anything is shown
+    "operations", "tiles", "operation_table", "changes", "reasons", "panels", "search", "header",  # what is shown
     "main",
 )  # fmt: skip
 """The script's files, in the order of their use."""

@@ -47,7 +47,12 @@ class Changes {
       sort: "change",
       onSelect: (row) => plot(row.series.family, row.series),
       columns: [
-        { key: "series", label: "Series", make: (row) => this._name(row, plot) },
+        {
+          key: "series",
+          label: "Series",
+          make: (row, cell) => this._name(row, cell, plot),
+          update: (cell, row) => this._alike(cell, row),
+        },
         {
           key: "spark",
           label: "Trend",
@@ -76,13 +81,19 @@ class Changes {
     this.element = h("div", {}, this.empty, this.table.element);
   }
 
-  _name({ series }, plot) {
+  _name({ series }, cell, plot) {
     const name = h(
       "button",
       { type: "button", class: "row-name", onclick: () => plot(series.family, series) },
       foreign(series.family.name, 70),
     );
-    return [name, tagLine(tellingTags(series))];
+    cell.alike = h("span", { class: "alike" });
+    return [name, cell.alike, tagLine(tellingTags(series))];
+  }
+
+  _alike(cell, { alike }) {
+    write(cell.alike, alike.length ? `and ${whole(alike.length)} alike` : "");
+    mark(cell.alike, "title", alike.length ? alike.map((name) => visible(name, 70)).join("\n") : null);
   }
 
   _draw(cell, { series }) {
@@ -112,8 +123,28 @@ class Changes {
         if (change && change.score > 2) found.push(change);
       }
     }
-    return found.sort((a, b) => b.score - a.score).slice(0, MOST_CHANGES);
+    return apart(found.sort((a, b) => b.score - a.score || isTime(b) - isTime(a))).slice(0, MOST_CHANGES);
   }
+}
+
+function isTime({ series }) {
+  return Number(series.family.kind === "timer");
+}
+
+/**
+ * Leave out what changed just as another one with the same tags, as the duration and the sizes of the same requests do; the first
+ * of them knows the names of the others.
+ */
+function apart(changes) {
+  const firsts = new Map();
+  for (const change of changes) {
+    const { series, old, now } = change;
+    const key = series.family.isLevel ? `${series.family.name} ${series.key}` : `${old} ${now} ${series.key}`;
+    const first = firsts.get(key);
+    if (first) first.alike.push(series.family.name);
+    else firsts.set(key, { ...change, alike: [] });
+  }
+  return [...firsts.values()];
 }
 
 /** How a family's line is written: a counter's gain per second, a gauge's value, a histogram's records per second. */

@@ -42,7 +42,8 @@ class Chart extends Plot {
     if (this.fromZero) [least, most] = [Math.min(0, least), Math.max(this.most, most)];
     if (least === most) [least, most] = least === 0 ? [0, 1] : [Math.min(0, 2 * least), Math.max(0, 2 * most)];
     const wanted = Math.max(2, Math.round((this.height - TOP - BOTTOM) / 44));
-    this.levels = ticks(least, most, wanted, this.format === bytes);
+    this.levels = ticks(least, most, wanted, this.format);
+    this.fit(this.levels.map(this.format));
   }
 
   y(value) {
@@ -54,8 +55,8 @@ class Chart extends Plot {
     for (const level of this.levels) {
       const y = Math.round(this.y(level)) + 0.5;
       this.grid.append(
-        s("line", { class: level === 0 ? "level level-zero" : "level", x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y }),
-        s("text", { class: "tick tick-y", x: LEFT - 8, y: y + 3.5 }, this.format(level)),
+        s("line", { class: level === 0 ? "level level-zero" : "level", x1: this.left, x2: this.width - RIGHT, y1: y, y2: y }),
+        s("text", { class: "tick tick-y", x: this.left - 8, y: y + 3.5 }, this.format(level)),
       );
     }
   }

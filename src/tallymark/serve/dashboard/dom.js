@@ -36,10 +36,11 @@ function mark(element, key, value) {
  * A text that users wrote: kept apart from the direction of what is around it, cut, and all of it to be seen. Lines may end
  * after the dots and lines of a name.
  */
-function foreign(text, most = 120, isOneLine = false) {
+function foreign(text, most = 120, { isOneLine = false, full = text } = {}) {
   const shown = visible(text, most);
   const parts = isOneLine ? shown : shown.split(/(?<=[._/])/).flatMap((part, at) => (at ? [h("wbr"), part] : [part]));
-  return h("bdi", { title: shown.endsWith("…") || text.length > 24 ? visible(text, 600) : null }, parts);
+  const isCut = shown.endsWith("…") || full.length > text.length;
+  return h("bdi", { title: isCut || text.length > 24 ? visible(full, 600) : null }, parts);
 }
 
 /** The tags of a series, as small labels. */
@@ -62,7 +63,12 @@ function tagList(pairs, most = 6) {
 function tagLine(pairs) {
   const tags = pairs
     .slice(0, 8)
-    .map(([key, value]) => [foreign(key, 40, true), "=", h("span", { class: "tag-value" }, foreign(value, 60, true)), " "]);
+    .map(([key, value]) => [
+      foreign(key, 40, { isOneLine: true }),
+      "=",
+      h("span", { class: "tag-value" }, foreign(value, 60, { isOneLine: true })),
+      " ",
+    ]);
   return h("span", { class: "tag-line", title: tagText(pairs, 200) }, tags);
 }
 

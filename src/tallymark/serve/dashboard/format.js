@@ -68,6 +68,10 @@ function bytes(value) {
   return special(value) ?? scaled(value, BINARY).join(THIN);
 }
 
+function bytesPerSecond(rate) {
+  return special(rate) ?? `${bytes(rate)}/s`;
+}
+
 function percent(ratio) {
   return special(ratio) ?? `${digits(ratio * 100)}${THIN}%`;
 }
@@ -110,7 +114,7 @@ function inUnit(unit) {
 
 /** Return the function that writes what a counter of a unit gains in a second. */
 function inUnitPerSecond(unit) {
-  if (unit === "bytes" || unit === "By") return (value) => special(value) ?? `${bytes(value)}/s`;
+  if (unit === "bytes" || unit === "By") return bytesPerSecond;
   if (unit === "seconds" || unit === "s") return (value) => special(value) ?? `${duration(value)}/s`;
   return perSecond;
 }
@@ -128,6 +132,15 @@ function visible(text, most = 120) {
     cut = cut.slice(0, most - 1).replace(/[\ud800-\udbff]$/, "") + "…";
   }
   return cut.replace(UNSEEN, (character) => `\\u{${character.codePointAt(0).toString(16)}}`);
+}
+
+/** Return a path without its middle, if it is too long: long paths differ in their last parts. */
+function withEnd(path, most) {
+  if (path.length <= most) return path;
+  const half = Math.floor(most / 2) - 1;
+  const [begin, end] = [path.slice(0, half), path.slice(-half)];
+  const [from, to] = [begin.lastIndexOf("/"), end.indexOf("/")];
+  return from < 0 || to < 0 ? path : `${begin.slice(0, from + 1)}…${end.slice(to)}`;
 }
 
 /** The time of day, to the second. */

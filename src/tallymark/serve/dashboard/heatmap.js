@@ -68,10 +68,12 @@ class HeatMap extends Plot {
 
   _drawRows() {
     const every = Math.ceil(16 / this.rowHeight);
-    this.rows.forEach(([, upper], row) => {
-      if (row % every || !Number.isFinite(upper)) return;
+    const isTold = ([, upper], row) => row % every === 0 && Number.isFinite(upper);
+    this.fit(this.rows.filter(isTold).map(([, upper]) => this.format(upper)));
+    this.rows.forEach(([lower, upper], row) => {
+      if (!isTold([lower, upper], row)) return;
       const y = Math.round(this.height - BOTTOM - (row + 1) * this.rowHeight) + 0.5;
-      this.grid.append(s("text", { class: "tick tick-y", x: LEFT - 8, y: y + 3.5 }, this.format(upper)));
+      this.grid.append(s("text", { class: "tick tick-y", x: this.left - 8, y: y + 3.5 }, this.format(upper)));
     });
   }
 
@@ -82,14 +84,14 @@ class HeatMap extends Plot {
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     context.fillStyle = getComputedStyle(this.canvas).color;
-    const width = (this.width - LEFT - RIGHT) / this.slices;
+    const width = (this.width - this.left - RIGHT) / this.slices;
     const gap = this.rowHeight > 6 ? 1 : 0;
     for (const [cell, count] of this.cells) {
       const row = Math.floor(cell / this.slices);
       context.globalAlpha = 0.1 + 0.9 * Math.sqrt(count / this.most);
       const y = this.height - BOTTOM - (row + 1) * this.rowHeight;
       context.fillRect(
-        LEFT + (cell % this.slices) * width,
+        this.left + (cell % this.slices) * width,
         y + gap / 2,
         Math.max(0.5, width - 1),
         Math.max(0.5, this.rowHeight - gap),

@@ -141,7 +141,7 @@ class OperationTable {
       { type: "button", class: "row-name", onclick: () => this.choose(row.id) },
       icon(ICONS.chevron),
       method,
-      foreign(label, 90),
+      foreign(withEnd(label, 90), 90, { full: label }),
     );
     return button;
   }

@@ -32,7 +32,7 @@ const SORTS = [
     matches: (family) => /(^|_)celery_task_duration$/.test(family.base),
     label: (series) => series.tag("task"),
     prefix: () => "",
-    isError: (series) => /^(failure|error|rejected|revoked)$/i.test(series.tag("state") ?? ""),
+    isError: (series) => series.tag("state") === "FAILURE",
     outcome: (series) => series.tag("state") ?? "unknown",
   },
 ];

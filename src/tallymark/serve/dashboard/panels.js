@@ -111,53 +111,6 @@ class Cardinality {
   }
 }
 
-/** What each reason of tallymark_rejected means, and what to do about it. */
-const REASONS = new Map([
-  [
-    "max_series",
-    [
-      "The metric has as many series as it may; new ones share the overflow series.",
-      "Find the tag with too many values under Cardinality and drop it, or raise max_series.",
-    ],
-  ],
-  ["value_too_long", ["A tag's value was too long, and was cut.", "Use short values, or raise max_value_length."]],
-  [
-    "negative",
-    [
-      "A counter or a duration was given a negative number.",
-      "Count what goes down with a gauge; look for a clock that was set back.",
-    ],
-  ],
-  ["not_finite", ["NaN or an infinity was recorded.", "Look for a division by zero where the number comes from."]],
-  ["unprintable", ["A tag's value could not be made text: its __str__ raised.", "Give text as the value of the tag."]],
-  ["exemplar", ["An exemplar could not be kept; its record counts.", "Give short texts by key, 128 characters in all."]],
-  [
-    "exemplar_source",
-    ["Registry(exemplars=…) failed.", "Let the function return a mapping, or None; the log has the exception."],
-  ],
-  ["exemplar_no_space", ["Shared memory has no room for an exemplar; its record counts.", "Raise Registry(shared_limit=…)."]],
-  [
-    "no_space",
-    ["Shared memory is full; new series share the overflow series.", "Raise Registry(shared_limit=…), or free the disk."],
-  ],
-  [
-    "unreachable",
-    [
-      "Shared memory could not be changed: a process that has its lock is stopped.",
-      "Look for stopped or frozen processes of the service.",
-    ],
-  ],
-  [
-    "unreadable",
-    ["Some shared memory could not be read.", "Restart the service with Registry(fresh=True); the log names the cause."],
-  ],
-  ["name_taken", ["Two metrics have the same name in Prometheus.", "Rename one of them."]],
-  [
-    "slow_collector",
-    ["A collector was slow, and delayed the scrapes.", "Let it return what it knows, and ask elsewhere in a thread."],
-  ],
-]);
-
 class Rejected {
   constructor(store) {
     this.store = store;

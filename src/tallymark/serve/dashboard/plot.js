@@ -21,16 +21,18 @@ const resizes = new ResizeObserver((entries) => {
   });
 });
 
-const LEFT = 54;
+const LEAST_LEFT = 54; // so that most charts begin at the same place
 const RIGHT = 10;
 const TOP = 10;
 const BOTTOM = 20;
+const TICK_SIZE = 10.5; // of type, as in the style
 
 class Plot {
   constructor(title) {
     this.title = title;
     this.points = null;
     this.width = 0;
+    this.left = LEAST_LEFT;
     this.legend = h("ul", { class: "legend" });
     this.clock = h("span", { class: "chart-clock" });
     this.grid = s("g", { class: "grid" });
@@ -84,14 +86,20 @@ class Plot {
     return this.width > 0;
   }
 
+  /** Make room for the texts beside the axis, all of which a reader must see: a number without its first digit is another one. */
+  fit(texts) {
+    const room = 12 + Math.max(0, ...texts.map(textWidth));
+    this.left = Math.min(Math.max(LEAST_LEFT, Math.ceil(room)), this.width / 2);
+  }
+
   x(time) {
-    return LEFT + ((time - this.points.begin) / this.points.seconds) * (this.width - LEFT - RIGHT);
+    return this.left + ((time - this.points.begin) / this.points.seconds) * (this.width - this.left - RIGHT);
   }
 
   point(event) {
     if (!this.points?.length) return;
     const box = this.area.getBoundingClientRect();
-    const part = ((event.clientX - box.left) / this.scale - LEFT) / (this.width - LEFT - RIGHT);
+    const part = ((event.clientX - box.left) / this.scale - this.left) / (this.width - this.left - RIGHT);
     cursor.set(this.points.times[this.nearest(this.points.begin + part * this.points.seconds)]);
   }
 
@@ -152,19 +160,19 @@ class Plot {
 
   drawTimes() {
     const { begin, end, seconds } = this.points;
-    const wanted = Math.max(2, Math.floor((this.width - LEFT) / 76));
+    const wanted = Math.max(2, Math.floor((this.width - this.left) / 76));
     const steps = [5, 10, 15, 30, 60, 120, 300, 600, 900, 1200, 1800];
     const step = steps.find((size) => seconds / size <= wanted) ?? 3600;
     for (let time = Math.ceil(begin / step) * step; time <= end; time += step) {
       const x = this.x(time);
-      if (x < LEFT + 14 || x > this.width - RIGHT - 10) continue;
+      if (x < this.left + 14 || x > this.width - RIGHT - 10) continue;
       this.grid.append(s("text", { class: "tick tick-x", x, y: this.height - 5 }, clock(time, step % 60 !== 0)));
     }
     for (const [from, to] of this.points.gaps()) this._drawGap(from, to);
   }
 
   _drawGap(from, to) {
-    const x = Math.max(LEFT, this.x(Math.max(from, this.points.begin)));
+    const x = Math.max(this.left, this.x(Math.max(from, this.points.begin)));
     const width = Math.min(this.x(to), this.width - RIGHT) - x;
     if (width < 1) return;
     const height = this.height - TOP - BOTTOM;
@@ -175,18 +183,9 @@ class Plot {
   }
 }
 
-/** Return about `wanted` round numbers from `least` to beyond `most`. */
-function ticks(least, most, wanted, isBinary) {
-  const range = most - least || Math.abs(most) || 1;
-  const rough = range / wanted;
-  let step;
-  if (isBinary && rough >= 1) {
-    step = 2 ** Math.ceil(Math.log2(rough));
-  } else {
-    const size = 10 ** Math.floor(Math.log10(rough));
-    step = [1, 2, 2.5, 5, 10].find((part) => part * size >= rough * 0.999) * size;
-  }
-  const first = Math.floor(least / step + 1e-9);
-  const count = Math.max(1, Math.ceil(most / step - 1e-9) - first);
-  return Array.from({ length: count + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
+const ruler = document.createElement("canvas").getContext("2d");
+
+function textWidth(text) {
+  ruler.font = `${TICK_SIZE}px ${getComputedStyle(document.documentElement).fontFamily}`;
+  return ruler.measureText(text).width;
 }

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -41,8 +42,8 @@ class Site:
 @contextmanager
 def instrumented(function: FunctionType, recorder: Any) -> Iterator[list[Site] | None]:
     """Let a function and those of its file call a recorder; give the sites, or None if there is no source to be had."""
-    writer = _Writer()
-    codes = _codes(function.__code__.co_filename, writer)
+    filename = function.__code__.co_filename
+    codes, sites = _written(filename, "".join(linecache.getlines(filename)))
     replaced = [(one, one.__code__) for one in _functions(function)]
     try:
         for one, code in replaced:
@@ -50,7 +51,7 @@ def instrumented(function: FunctionType, recorder: Any) -> Iterator[list[Site] |
             if new is not None and new.co_freevars == code.co_freevars:
                 one.__code__ = new
         function.__globals__[_RECORDER] = recorder
-        yield writer.sites if function.__code__ is not replaced[0][1] else None
+        yield sites if function.__code__ is not replaced[0][1] else None
     finally:
         for one, code in replaced:
             one.__code__ = code
@@ -77,9 +78,16 @@ def _key(code: CodeType) -> tuple[str, int]:
     return code.co_name, code.co_firstlineno
 
 
-def _codes(filename: str, writer: _Writer) -> dict[tuple[str, int], CodeType]:
+@lru_cache(maxsize=1)  # a file has many benchmarks
+def _written(filename: str, source: str) -> tuple[dict[tuple[str, int], CodeType], list[Site]]:
+    """Return the code that tells, of each function of a file, and the sites that it tells of."""
+    writer = _Writer()
+    return _codes(filename, source, writer), writer.sites
+
+
+def _codes(filename: str, source: str, writer: _Writer) -> dict[tuple[str, int], CodeType]:
     try:
-        tree = ast.parse("".join(linecache.getlines(filename)))
+        tree = ast.parse(source)
         module = compile(ast.fix_missing_locations(writer.visit(tree)), filename, "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return {}
