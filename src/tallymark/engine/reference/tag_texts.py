@@ -6,7 +6,7 @@ from tallymark.engine.reference.tagset import TagSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from typing import TypeAlias
 
     Frame: TypeAlias = tuple[tuple[str, ...], bool]
@@ -40,42 +40,39 @@ def tag_texts(
     """
     if type(becomes) is not bytes or len(becomes) != 129 or not becomes.isascii():
         raise ValueError("what characters become must be 129 bytes of ASCII")
+    table, missing, is_exact = becomes + _NONE, 0, True
     texts: list[str | None] = []
-    missing, is_exact = 0, True
+    frame: Frame | None = None
     for one in tuple(tags):
-        frame = _checked(frames[tuple(one._items)], len(one)) if isinstance(one, TagSet) else None
-        text = None if frame is None else _text(one, frame[0], becomes)
+        found = frames[tuple(one._items)] if isinstance(one, TagSet) else None
+        if found is None or found is not frame or len(frame[0]) != len(one) + 1:
+            frame = None if found is None else _checked(found, len(one))
+        text = None if frame is None else _text(one._items.values(), frame[0], table)
         if text is None or frame is None or len(text[0]) > longest:
             texts.append(None)
             missing += 1
         else:
             texts.append(text[0])
-            is_exact = is_exact and text[1] and frame[1]
+            is_exact = is_exact and text[1] and frame[1] is True
     return texts, missing, is_exact
 
 
-def _checked(frame: Frame | None, n_keys: int) -> Frame | None:
-    if frame is None:
-        return None
+def _checked(frame: Frame, n_keys: int) -> Frame:
     pieces = frame[0] if type(frame) is tuple and len(frame) == 2 else None
     if type(pieces) is tuple and [type(piece) is str and piece.isascii() for piece in pieces] == [True] * (n_keys + 1):
         return frame
     raise TypeError("a frame must be None, or a tuple of ASCII texts, one more than there are keys, and a bool")
 
 
-def _text(tags: TagSet, pieces: tuple[str, ...], becomes: bytes) -> tuple[str, bool] | None:
-    """Return a text, and True if it tells all values as they are."""
-    text, is_exact = pieces[0], True
-    for value, piece in zip(tags._items.values(), pieces[1:], strict=True):
-        written = _written(value, becomes)
-        if not written or "\0" in written:
-            return None
-        is_exact = is_exact and written == value
-        text += written + piece
-    return text, is_exact
+def _text(values: Collection[str], pieces: tuple[str, ...], table: bytes) -> tuple[str, bool] | None:
+    """Return a text, and True if it tells all values as they are; None if a value cannot be written."""
+    together = "".join(values)
+    is_exact = together.isascii() and "\0" not in together and together.encode().translate(table).decode() == together
+    written = values if is_exact else [_written(value, table) for value in values]
+    if not all(written) or (not is_exact and "\0" in "".join(written)):
+        return None
+    return "".join([text for pair in zip(pieces, written, strict=False) for text in pair]) + pieces[-1], is_exact
 
 
-def _written(value: str, becomes: bytes) -> str:
-    if value.isascii():
-        return value.encode().translate(becomes + _NONE).decode()
-    return "".join([chr(becomes[min(ord(one), _OTHERS)]) for one in value])
+def _written(value: str, table: bytes) -> str:
+    return "".join([chr(table[min(ord(one), _OTHERS)]) for one in value])
