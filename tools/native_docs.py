@@ -15,13 +15,17 @@ from tallymark.engine import reference
 CLASSES = (
     "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
 )  # fmt: skip
+FUNCTIONS = ("frozen",)
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 
 def signature(name: str, function: FunctionType) -> str:
     """Return a function's signature in the form that `inspect` reads from C docstrings."""
     plain = [p.replace(annotation=p.empty) for p in inspect.signature(function).parameters.values()]
-    text = str(inspect.Signature(plain)).replace("(self", "($self", 1)
+    text = str(inspect.Signature(plain))
+    if name in FUNCTIONS:
+        return f"{name}{text.replace('(', '($module, ', 1)}\n--\n\n"
+    text = text.replace("(self", "($self", 1)
     if "/" not in text:
         text = text.replace("($self", "($self, /", 1)
     return f"{name}{text}\n--\n\n"
@@ -47,6 +51,9 @@ def entries() -> dict[str, str]:
                 texts[f"{class_name}_{name}"] = signature(name, member) + (inspect.getdoc(member) or "")
             elif isinstance(member, property):
                 texts[f"{class_name}_{name}"] = inspect.getdoc(member)
+    for name in FUNCTIONS:
+        function = getattr(reference, name)
+        texts[name] = signature(name, function) + (inspect.getdoc(function) or "")
 
     return texts
 

@@ -28,6 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
+FUNCTIONS = ("frozen",)
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}
@@ -59,7 +60,7 @@ def plain(signature: inspect.Signature) -> inspect.Signature:
 
 def test_both_engines_offer_the_same_names() -> None:
     assert native.__all__ == reference.__all__
-    assert {"name", *CLASSES} == set(reference.__all__)
+    assert {"name", *CLASSES, *FUNCTIONS} == set(reference.__all__)
 
 
 @pytest.mark.parametrize("class_name", CLASSES)
@@ -104,6 +105,13 @@ def test_a_member_has_the_same_docstring(class_name: str, name: str) -> None:
     ours, theirs = [inspect.getattr_static(getattr(engine, class_name), name) for engine in (native, reference)]
     if not inspect.ismemberdescriptor(theirs):  # Python's slots carry no docstring
         assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_has_the_same_signature_and_docstring(name: str) -> None:
+    ours, theirs = getattr(native, name), getattr(reference, name)
+    assert plain(inspect.signature(ours)) == plain(inspect.signature(theirs))
+    assert inspect.getdoc(ours) == inspect.getdoc(theirs) != ""
 
 
 def test_docs_h_is_what_the_tool_writes_today() -> None:

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
         TagSet,
         Timer,
         Timing,
+        frozen,
     )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "engine_name", "load_engine",
+    "engine_name", "frozen", "load_engine",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -110,3 +111,4 @@ if not TYPE_CHECKING:
     TagSet = _engine.TagSet
     Timer = _engine.Timer
     Timing = _engine.Timing
+    frozen = _engine.frozen

@@ -17,11 +17,12 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     TagSet,
     Timer,
     Timing,
+    frozen,
 )
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name",
+    "frozen", "name",
 ]  # fmt: skip
 
 name = "native"

@@ -1,5 +1,7 @@
 #include "column.h"
+#include "docs.h"
 #include "exposition.h"
+#include "frozen.h"
 #include "instrument.h"
 #include "operation_recorder.h"
 #include "timing.h"
@@ -121,6 +123,9 @@ static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
+    if ((state->match_args = PyUnicode_InternFromString("__match_args__")) == NULL) {
+        return -1;
+    }
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
         if (add_type(module, state, &type_entries[i]) < 0) {
             return -1;
@@ -159,6 +164,7 @@ module_clear(PyObject *module)
     for (size_t i = 0; i < N_BORROWED; i++) {
         Py_CLEAR(state->borrowed[i]);
     }
+    Py_CLEAR(state->match_args);
     while (state->n_spare_instruments > 0) {
         PyObject_Free(state->spare_instruments[--state->n_spare_instruments]);
     }
@@ -178,6 +184,11 @@ module_free(void *module)
     PyMem_Free(state->unsettled);
 }
 
+static PyMethodDef module_functions[] = {
+    {"frozen", (PyCFunction)(void (*)(void))frozen, METH_FASTCALL, DOC_frozen},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
@@ -191,6 +202,7 @@ static PyModuleDef module_definition = {
     .m_name = "tallymark.engine.native._engine",
     .m_doc = "The native engine: the contract of the record path in C11.",
     .m_size = sizeof(State),
+    .m_methods = module_functions,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

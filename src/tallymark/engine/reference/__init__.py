@@ -14,6 +14,7 @@ is *dormant* (removed, expired, or not recorded to yet), and the first record wa
 from tallymark.engine.reference.counter import Counter
 from tallymark.engine.reference.exposition import Exposition
 from tallymark.engine.reference.family import Family
+from tallymark.engine.reference.frozen import frozen
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
@@ -24,7 +25,7 @@ from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "name",
+    "frozen", "name",
 ]  # fmt: skip
 
 name = "reference"
