@@ -135,6 +135,32 @@ def test_it_is_written_after_what_is_there(registry: tm.Registry, text: Any) -> 
     assert text.bytes().decode() == "é[0,1.0][1.0]"
 
 
+@pytest.mark.parametrize("start", ["", "{", "é🌶{", "\udc80", "x" * 20_000], ids=["nothing", "one", "wide", "surrogate", "long"])
+def test_what_is_around_the_rows_is_written_if_there_are_any(registry: tm.Registry, text: Any, start: str) -> None:
+    level = registry.gauge("level")
+    for place in range(1500):  # without the GIL
+        level.set(place, a=place)
+    before = values(registry)
+    level.set(-1, a=3)
+    level.set(-1, a=1400)
+    text.write("<")
+    assert text.write_json_rows(before, before, 2000, start, "}")
+    assert text.write_json_rows(before, None, 0, start, "}")
+    assert text.write_json_rows(values(registry), before, 2000, start, "}" + start)
+    text.write(">")
+    told = start.encode("utf-8", "replace")
+    assert text.bytes() == b"<%b[3,-1.0],[1400,-1.0]}%b>" % (told, told)
+
+
+@pytest.mark.parametrize("around", [(b"{",), ("{", b"}"), (None,), (3, "}"), ("{", "}", "more")], ids=str)
+def test_what_is_around_the_rows_is_text(registry: tm.Registry, text: Any, around: Any) -> None:
+    registry.gauge("level").set(1)
+    text.write("<")
+    with pytest.raises(TypeError):
+        text.write_json_rows(values(registry), None, 1, *around)
+    assert text.bytes() == b"<"
+
+
 def test_other_threads_record_meanwhile(registry: tm.Registry, text: Any) -> None:
     size = registry.histogram("size", buckets=BOUNDS)
     for place in range(5000):

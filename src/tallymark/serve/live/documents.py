@@ -96,7 +96,7 @@ class Documents:
 
 def _most_of_each(families: Iterable[FamilySnapshot], most: int) -> int:
     """Return how many series of a family are told, so that there are no more than `most` of all: a power of two, if not all."""
-    sizes = [(len(family), _weight(family.data)) for family in families]
+    sizes = [(len(family.data.tags), _weight(family.data)) for family in families]
     each = 1 << max([size for size, _ in sizes], default=0).bit_length()
     while each > 1 and sum([min(size, each) * weight for size, weight in sizes]) > most:
         each //= 2

@@ -33,11 +33,11 @@ __all__ = ["FamilyText"]
 class FamilyText:
     """One family, from reading to reading. It has none before the first `read`."""
 
-    __slots__ = ("_data", "_head", "_head_text", "_most", "_series", "_start", "_tags_texts", "_total")
+    __slots__ = ("_data", "_head", "_head_text", "_most", "_name", "_series", "_start", "_tags_texts", "_total")
 
     def __init__(self) -> None:
         self._head: Head = ()
-        self._head_text = self._series = self._start = self._total = ""
+        self._head_text = self._name = self._series = self._start = self._total = ""
         self._tags_texts: dict[TagSet, str] = {}
         self._most = 0
         self._data: Data
@@ -62,12 +62,15 @@ class FamilyText:
         if head == self._head and _are_same(data.tags, self._data.tags, most):
             before, total_before = self._data, self._total
             self._data, self._total, self._most = data, total, most
-            if text is not None:
-                self._write_changes(text, before, total if total != total_before else "")
+            if text is not None and total == total_before:
+                write_rows(text, data, before, most, self._start, "]},")
+            elif text is not None:
+                self._write_changes(text, before, total)
             return
         if head != self._head:
             self._head, self._head_text = head, _head_text(family, limit)
-            self._start = f'{{"name":{dump(family.name)}'
+            self._name = f'{{"name":{dump(family.name)}'
+            self._start = f'{self._name},"rows":['
         self._data, self._total, self._most = data, total, most
         self._tags_texts = _tags_texts(data.tags[:most], self._tags_texts)
         self._series = ",".join(self._tags_texts.values())
@@ -82,11 +85,8 @@ class FamilyText:
         text.write("]},")
 
     def _write_changes(self, text: Exposition, before: Data, total: str) -> None:
-        start = f'{self._start}{total},"rows":['
-        if not total:
-            write_rows(text, self._data, before, self._most, start, "]},")
-            return
-        text.write(start)
+        """Write the rows that changed, and a total that did, with a comma after it."""
+        text.write(f'{self._name}{total},"rows":[')
         write_rows(text, self._data, before, self._most)
         text.write("]},")
 

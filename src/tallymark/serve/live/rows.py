@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 __all__ = ["total_text", "write_rows"]
 
+_KEYS = {HistogramData: "bucket_counts", ExponentialHistogramData: "positives", SummaryData: "counts"}
+"""The column by which an engine knows the rows of a type of data, if not by their values."""
+
 
 def write_rows(text: Exposition, data: Data, before: Data | None, most: int, start: str = "", end: str = "") -> None:
     """Write the rows, with a comma between two.
@@ -54,9 +57,10 @@ def write_rows(text: Exposition, data: Data, before: Data | None, most: int, sta
         start: is written before the first row, if there is one.
         end: is written after the last one, if there is one.
     """
-    columns, earlier = _columns(data), None if before is None else _columns(before)
-    if text.write_json_rows(columns[0], None if earlier is None else earlier[0], most, start, end):
+    key = _KEYS.get(type(data), "values")
+    if text.write_json_rows(getattr(data, key), None if before is None else getattr(before, key), most, start, end):
         return
+    columns, earlier = _columns(data), None if before is None else _columns(before)
     write, write_change = _writers(data)
     count = min(most, len(data.tags))
     told: list[str] = []
