@@ -4,7 +4,8 @@
 
 #include "state.h"
 
-/* Return a value of a class with these fields, in the order of its `__match_args__`; a new reference, or NULL with an exception. */
+/* Return a value of a class with these fields, in the order of its `__match_args__`: a new reference, or NULL with an
+ * exception. */
 PyObject *frozen_make(const State *state, PyObject *cls, PyObject *const *fields, Py_ssize_t n);
 
 /* The function of the module. */
