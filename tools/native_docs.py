@@ -15,7 +15,7 @@ from tallymark.engine import reference
 CLASSES = (
     "TagSet", "Family", "Instrument", "Counter", "Gauge", "Histogram", "Timer", "Timing", "OperationRecorder", "Exposition",
 )  # fmt: skip
-FUNCTIONS = ("difference", "number_lines", "observation_lines", "tag_fields", "tag_texts")
+FUNCTIONS = ("difference", "frozen", "number_lines", "observation_lines", "tag_fields", "tag_texts")
 HEADER = Path(__file__).parents[1] / "src/tallymark/engine/native/docs.h"
 
 

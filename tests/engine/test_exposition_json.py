@@ -30,7 +30,7 @@ def text() -> Any:
 
 def rows(text: Any, now: Any, before: Any = None, most: int = 2**40) -> Any:
     assert text.write_json_rows(now, before, most)
-    return json.loads(f"[{text.bytes().decode().removesuffix(',')}]")
+    return json.loads(f"[{text.bytes().decode()}]")
 
 
 def values(registry: tm.Registry) -> Any:
@@ -58,7 +58,7 @@ def test_numbers_are_written_as_repr_does(numbers: list[float], most: int) -> No
     special = {math.inf: '"+Inf"', -math.inf: '"-Inf"'}
     told = ["null" if number != number else special.get(number, repr(number)) for number in wanted]
     assert text.write_json_rows(values(registry), None, most)
-    expected = "".join([f"[{place},{number}]," for place, number in enumerate(told[: max(most, 0)])])
+    expected = ",".join([f"[{place},{number}]" for place, number in enumerate(told[: max(most, 0)])])
     assert text.bytes() == expected.encode()
 
 
@@ -132,7 +132,33 @@ def test_it_is_written_after_what_is_there(registry: tm.Registry, text: Any) -> 
     text.write("é")
     assert text.write_json_rows(values(registry), None, 1)
     assert text.write_json_total(values(registry))
-    assert text.bytes().decode() == "é[0,1.0],[1.0]"
+    assert text.bytes().decode() == "é[0,1.0][1.0]"
+
+
+@pytest.mark.parametrize("start", ["", "{", "é🌶{", "\udc80", "x" * 20_000], ids=["nothing", "one", "wide", "surrogate", "long"])
+def test_what_is_around_the_rows_is_written_if_there_are_any(registry: tm.Registry, text: Any, start: str) -> None:
+    level = registry.gauge("level")
+    for place in range(1500):  # without the GIL
+        level.set(place, a=place)
+    before = values(registry)
+    level.set(-1, a=3)
+    level.set(-1, a=1400)
+    text.write("<")
+    assert text.write_json_rows(before, before, 2000, start, "}")
+    assert text.write_json_rows(before, None, 0, start, "}")
+    assert text.write_json_rows(values(registry), before, 2000, start, "}" + start)
+    text.write(">")
+    told = start.encode("utf-8", "replace")
+    assert text.bytes() == b"<%b[3,-1.0],[1400,-1.0]}%b>" % (told, told)
+
+
+@pytest.mark.parametrize("around", [(b"{",), ("{", b"}"), (None,), (3, "}"), ("{", "}", "more")], ids=str)
+def test_what_is_around_the_rows_is_text(registry: tm.Registry, text: Any, around: Any) -> None:
+    registry.gauge("level").set(1)
+    text.write("<")
+    with pytest.raises(TypeError):
+        text.write_json_rows(values(registry), None, 1, *around)
+    assert text.bytes() == b"<"
 
 
 def test_other_threads_record_meanwhile(registry: tm.Registry, text: Any) -> None:

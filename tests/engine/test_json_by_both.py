@@ -39,9 +39,20 @@ def columns(registry: tm.Registry) -> dict[str, Any]:
     return {name: rows._columns(data[name])[0] for name in ("level", "size", "spread")}
 
 
-def by_python(write: Any, *arguments: Any) -> Any:
+def rows_text(*arguments: Any, text: Any = None) -> bytes:
+    text = text or exposition()
+    rows.write_rows(text, *arguments)
+    told: bytes = text.bytes()
+    return told
+
+
+def rows_by_python(*arguments: Any) -> bytes:
+    return rows_text(*arguments, text=ReferenceExposition())
+
+
+def total_by_python(data: Any) -> str:
     with mock.patch.object(rows, "Exposition", ReferenceExposition):
-        return write(*arguments)
+        return rows.total_text(data)
 
 
 def test_nothing_is_written_where_no_row_is_told() -> None:
@@ -98,17 +109,17 @@ def test_both_ways_write_the_same(readings: list[list[tuple[str, float]]], most:
         for family in now.families if now else ():
             was = next((one.data for one in before.families if one.name == family.name), None) if before else None
             comparable = was if was is not None and was.tags == family.data.tags else None
-            told = rows.rows_text(family.data, comparable, most)
-            assert told == by_python(rows.rows_text, family.data, comparable, most)
+            told = rows_text(family.data, comparable, most)
+            assert told == rows_by_python(family.data, comparable, most)
             json.loads(b"[%b]" % told)
-            assert rows.total_text(family.data) == by_python(rows.total_text, family.data)
+            assert rows.total_text(family.data) == total_by_python(family.data)
 
 
 def test_many_rows_are_written_while_others_record_and_remove() -> None:
     registry = tm.Registry(engine="native")
     recorded(registry, MANY)
     data = registry.snapshot()["level"].data
-    wanted = by_python(rows.rows_text, data, None, MANY)
+    wanted = rows_by_python(data, None, MANY)
     ended = threading.Event()
 
     def disturb() -> None:
@@ -122,8 +133,8 @@ def test_many_rows_are_written_while_others_record_and_remove() -> None:
     other.start()
     try:
         for _ in range(20):
-            assert rows.rows_text(data, None, MANY) == wanted
-            json.loads(b"[%b]" % rows.rows_text(registry.snapshot()["level"].data, data, MANY))
+            assert rows_text(data, None, MANY) == wanted
+            json.loads(b"[%b]" % rows_text(registry.snapshot()["level"].data, data, MANY))
     finally:
         ended.set()
         other.join()

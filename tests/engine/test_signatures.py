@@ -28,7 +28,7 @@ CLASSES = (
     "Family",
     "Exposition",
 )
-FUNCTIONS = ("difference", "number_lines", "observation_lines", "tag_fields", "tag_texts")
+FUNCTIONS = ("difference", "frozen", "number_lines", "observation_lines", "tag_fields", "tag_texts")
 CONSTRUCTED = ("TagSet", "Timing", "OperationRecorder", "Family", "Exposition")
 
 OWN_SEAM = {"Family": {"find", "find_given", "named", "wake", "drop", "series"}}

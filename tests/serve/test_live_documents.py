@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import sys
 from typing import Any
 
 import hypothesis.strategies as st
@@ -17,6 +18,8 @@ from tallymark.serve.live import documents as documents_module
 from tallymark.serve.live.documents import Documents
 
 NASTY = ['<script>alert("1")</script>', "a\u2028b\u2029", "\udc80", "\x00\x1f\n\r", "\u202e right to left", "🌶", '"\\', ""]
+MOST_CALLS = 30
+"""Functions that a reading calls for each metric: each costs a thousand instructions, once a second."""
 HEAD = ("name", "exposed", "kind", "type", "monotonic", "unit", "description", "limit")
 
 
@@ -252,6 +255,90 @@ def test_series_that_expire_are_gone(registry: tm.Registry, monkeypatch: pytest.
     hits.with_tags(a=1).remove()
     assert by_name(page.advance())["hits"]["series"] == []
     assert page.is_right()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"buckets": [1, 2]}, {"buckets": [1, 3]}), ({"buckets": [1]}, {"exponential": True}),
+        ({"description": "One."}, {"description": "Another."}), ({"unit": "bytes"}, {"unit": "seconds"}),
+        ({"limits": tm.TagLimits(max_series=5)}, {"limits": tm.TagLimits(max_series=6)}),
+    ],
+    ids=["bounds", "buckets", "description", "unit", "limit"],
+)  # fmt: skip
+def test_a_metric_with_another_head_is_told_whole(registry: tm.Registry, first: Any, second: Any) -> None:
+    registry.histogram("size", **first).observe(1, a=1)
+    page = Page(registry)
+    registry.unregister("size")
+    registry.histogram("size", **second).observe(1, a=1)
+    assert "series" in by_name(page.advance())["size"]
+    assert page.is_right()
+    assert page.advance()["families"] == []
+
+
+def test_a_zero_that_changes_its_sign_has_not_changed(registry: tm.Registry) -> None:
+    level = registry.gauge("level")
+    level.set(0.0)
+    page = Page(registry)
+    level.set(-0.0)
+    assert page.advance()["families"] == []
+
+
+def test_several_hundred_metrics(registry: tm.Registry) -> None:
+    def kinds(place: int) -> Any:
+        name = f"m{place}"
+        return [
+            lambda: registry.counter(name).inc(a=place % 3), lambda: registry.gauge(name).set(place / 3),
+            lambda: registry.histogram(name, buckets=[1, 100]).observe(place),
+            lambda: registry.histogram(name, exponential=True).observe(place), lambda: registry.info(name, place=str(place)),
+        ][place % 5]  # fmt: skip
+
+    for place in range(600):
+        kinds(place)()
+    page = Page(registry)
+    assert len(page.families) == 601
+    assert page.advance()["families"] == []
+    for place in range(0, 600, 7):
+        kinds(place)()
+    told = page.advance()
+    changed = [f"m{place}" for place in range(0, 600, 7) if place % 5 not in (1, 4)]
+    assert [family["name"] for family in told["families"]] == changed
+    assert page.is_right()
+    for place in range(0, 600, 11):
+        registry.unregister(f"m{place}" if place % 5 != 4 else f"m{place}_info")
+    registry.gauge("new").set(1)
+    told = page.advance()
+    assert len(told["gone"]) == len(range(0, 600, 11))
+    assert [family["name"] for family in told["families"]] == ["new", "tallymark_series"]
+    assert page.is_right()
+
+
+def calls_of_a_reading(families: int) -> int:
+    """Return how many functions a reading calls where all series of some metrics changed."""
+    registry = tm.Registry(engine="native")
+    counters = [registry.counter(f"c{place}") for place in range(families // 2)]
+    sizes = [registry.histogram(f"h{place}") for place in range(families // 2)]
+    documents = Documents(registry)
+    calls = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    for is_last in (False, False, True):
+        for counter, size in zip(counters, sizes, strict=True):
+            counter.inc()
+            size.observe(1)
+        sys.setprofile(note if is_last else None)
+        documents.read(registry, 1.0)
+        sys.setprofile(None)
+    return calls
+
+
+def test_a_reading_calls_few_functions_for_each_metric() -> None:
+    pytest.importorskip("tallymark.engine.native")
+    few, many = calls_of_a_reading(10), calls_of_a_reading(110)
+    assert many - few <= MOST_CALLS * 100
 
 
 def test_a_series_that_is_removed_and_made_anew_is_told(registry: tm.Registry) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Timer,
         Timing,
         difference,
+        frozen,
         number_lines,
         observation_lines,
         tag_fields,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "engine_name", "load_engine", "number_lines", "observation_lines", "tag_fields", "tag_texts",
+    "difference", "engine_name", "frozen", "load_engine", "number_lines", "observation_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 _ENGINES = ("native", "reference")
@@ -116,6 +117,7 @@ if not TYPE_CHECKING:
     Timer = _engine.Timer
     Timing = _engine.Timing
     difference = _engine.difference
+    frozen = _engine.frozen
     number_lines = _engine.number_lines
     observation_lines = _engine.observation_lines
     tag_fields = _engine.tag_fields

@@ -6,7 +6,7 @@ in seconds since the epoch, 0 if unknown.
 
 from __future__ import annotations
 
-from tallymark.engine import Exposition, number_lines, observation_lines, tag_fields, tag_texts
+from tallymark.engine import Exposition, frozen, number_lines, observation_lines, tag_fields, tag_texts
 from tallymark.engine.histogram_snapshot import HistogramSnapshot
 from tallymark.engine.sparse_column import SparseColumn
 from tallymark.frozen import Frozen
@@ -242,23 +242,17 @@ def data_of(options: FamilyOptions, columns: Columns) -> Data:
     tags, created = columns.tags, columns.created
     match options.kind:
         case "counter":
-            return SumData(tags, created, columns.values, True, columns.exemplars)
+            return frozen(SumData, tags, created, columns.values, True, columns.exemplars)
         case "histogram" | "timer" if options.exponential:
-            return ExponentialHistogramData(
-                tags, created, columns.scales, columns.zero_counts, columns.positives, columns.negatives, columns.sums,
-                columns.mins, columns.maxs, columns.exemplars,
+            return frozen(
+                ExponentialHistogramData, tags, created, columns.scales, columns.zero_counts, columns.positives,
+                columns.negatives, columns.sums, columns.mins, columns.maxs, columns.exemplars,
             )  # fmt: skip
         case "histogram" | "timer":
-            return HistogramData(
-                tags,
-                created,
-                options.bounds,
-                columns.bucket_counts,
-                columns.sums,
-                columns.mins,
-                columns.maxs,
+            return frozen(
+                HistogramData, tags, created, options.bounds, columns.bucket_counts, columns.sums, columns.mins, columns.maxs,
                 columns.exemplars,
-            )
+            )  # fmt: skip
         case "info":
             return InfoData(tags, created)
         case "stateset":
@@ -266,4 +260,4 @@ def data_of(options: FamilyOptions, columns: Columns) -> Data:
         case _ if options.aggregate == "sum":
             return SumData(tags, created, columns.values, False)
         case _:
-            return GaugeData(tags, created, columns.values)
+            return frozen(GaugeData, tags, created, columns.values)

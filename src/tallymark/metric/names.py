@@ -103,9 +103,12 @@ class ExpositionNames:
     Args:
         order: returns the metrics whose order decides, the oldest first, if they are not alone in that.
         logs: log which metrics got a number.
+
+    Attributes:
+        given: the names that metrics have: read only.
     """
 
-    __slots__ = ("_claims", "_given", "_logs", "_numbers", "_order", "_owners", "_told", "_waiting")
+    __slots__ = ("_claims", "_logs", "_numbers", "_order", "_owners", "_told", "_waiting", "given")
 
     def __init__(self, *, order: Callable[[], list[Key]] | None = None, logs: bool = False) -> None:
         self._order = order
@@ -114,7 +117,7 @@ class ExpositionNames:
         self._waiting: dict[str, Key] = {}  # the metrics that have no name yet, the oldest first
         self._claims: dict[str, Key] = {}  # whose the names of samples will be
         has_own = logs or order is not None
-        self._given: dict[Key, str] = _OWN.copy() if has_own else {}
+        self.given: dict[Key, str] = _OWN.copy() if has_own else {}
         self._owners: dict[str, Key] = _OWNERS.copy() if has_own else {}  # whose they are
         self._numbers: dict[str, int] = {}  # the last one that a stem got, so that many of one name are not counted anew
 
@@ -122,7 +125,7 @@ class ExpositionNames:
         """Note a new metric; return what to log if another has its name, else an empty text."""
         key = (name, kind, unit)
         with slow_path():
-            if key in self._given or self._waiting.get(name) == key:
+            if key in self.given or self._waiting.get(name) == key:
                 return ""
             if name in self._waiting:  # it was unregistered before anybody read it
                 self._withdraw(self._waiting.pop(name))
@@ -157,7 +160,7 @@ class ExpositionNames:
         return _clash(other, key, others[other], winner, loser)
 
     def _yields(self, older: Key, key: Key, wanted: str) -> bool:
-        return older not in self._given and key[0] == wanted and older[0] != exposition_name(*older)
+        return older not in self.given and key[0] == wanted and older[0] != exposition_name(*older)
 
     def _withdraw(self, key: Key) -> None:
         for sample in samples_of(exposition_name(*key), key[1]):
@@ -166,7 +169,7 @@ class ExpositionNames:
 
     def give(self, metrics: Iterable[Key]) -> None:
         """Give names to all metrics that have none: those that were claimed, read or not, and these. The oldest first."""
-        new = [key for key in metrics if key not in self._given]
+        new = [key for key in metrics if key not in self.given]
         if not new:
             return
         first = self._order() if self._order is not None else []
@@ -174,9 +177,9 @@ class ExpositionNames:
         with slow_path():
             new = list(dict.fromkeys([*self._waiting.values(), *new]))
             for key in [*first, *sorted(new, key=lambda key: exposition_name(*key) != key[0])]:
-                if key not in self._given:
-                    self._given[key] = self._free(key)
-                    if self._given[key] != exposition_name(*key) and key not in self._told:
+                if key not in self.given:
+                    self.given[key] = self._free(key)
+                    if self.given[key] != exposition_name(*key) and key not in self._told:
                         numbered.append(key)
             self._waiting.clear()
             self._claims.clear()
@@ -192,7 +195,7 @@ class ExpositionNames:
 
     def of(self, name: str, kind: str, unit: str) -> str:
         """Return the name that a metric was given."""
-        return self._given[name, kind, unit]
+        return self.given[name, kind, unit]
 
     def _free(self, key: Key) -> str:
         wanted = exposition_name(*key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from _thread import get_ident
 
+from tallymark.engine import frozen
+from tallymark.frozen import replace
 from tallymark.metric.callback import CallbackInstrument
 from tallymark.metric.collectors import Collectors
 from tallymark.metric.data import GaugeData, data_of
@@ -13,11 +15,9 @@ from tallymark.metric.validation import CENSUS, PROCESS_CPU
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
     from tallymark.engine import Counter, Family, Gauge, TagSet
-    from tallymark.engine.options import FamilyOptions
     from tallymark.metric.callback import Callback
     from tallymark.metric.departures import Departures
     from tallymark.metric.families import Families
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tallymark.metric.rejections import Rejections
 
 __all__ = ["Reader"]
+
+_SAYS_NOTHING_UNTAGGED = ("info", "stateset")
 
 
 class Reader:
@@ -150,10 +152,13 @@ class Reader:
     def _read(self, family: Family, called: set[str]) -> FamilySnapshot | None:
         """Return a metric as it is now; None if it has no series that says anything."""
         options = family.options
+        name, kind, unit = options.name, options.kind, options.unit
         columns = family.read()  # which first ends what expired
-        if _hides_when_empty(options, called) and family.empty:
+        # Where it has no other, an untagged series may say nothing: a 0 of a callback, say, is a lie.
+        if (name in called or kind in _SAYS_NOTHING_UNTAGGED or name == REJECTED) and family.empty:
             return None
-        return FamilySnapshot(options.name, options.kind, family.description, options.unit, data_of(options, columns))
+        exposed = self._names.given.get((name, kind, unit), "")
+        return frozen(FamilySnapshot, name, kind, family.description, unit, data_of(options, columns), exposed)
 
     def _census(self, families: list[FamilySnapshot]) -> FamilySnapshot:
         now = self._families.hooks.now()
@@ -163,19 +168,18 @@ class Reader:
             family.name: known.get(family.name) or self._engine.TagSet(self._tags, metric=family.name) for family in families
         }
         self._census_tags = tags
-        sizes = [float(len(family)) for family in families]
+        sizes = [float(len(family.data.tags)) for family in families]
         data = GaugeData(tuple(tags.values()), (now,) * len(sizes), tuple(sizes))
         return FamilySnapshot(CENSUS, "gauge", "Live series, by metric.", "", data)
 
-    def _named(self, families: Iterable[FamilySnapshot]) -> list[FamilySnapshot]:
-        keys = [(family.name, family.kind, family.unit) for family in families]
+    def _named(self, families: list[FamilySnapshot]) -> list[FamilySnapshot]:
+        """Return families with the names that they have in Prometheus' formats. Those of instruments lack them once only."""
+        keys = [(family.name, family.kind, family.unit) for family in families if not family.exposition_name]
+        if not keys:
+            return families
         self._names.give(keys)
+        given = self._names.given
         return [
-            FamilySnapshot(family.name, family.kind, family.description, family.unit, family.data, self._names.of(*key))
-            for family, key in zip(families, keys, strict=True)
+            family if family.exposition_name else replace(family, exposition_name=given[family.name, family.kind, family.unit])
+            for family in families
         ]
-
-
-def _hides_when_empty(options: FamilyOptions, called: set[str]) -> bool:
-    """Return True for a metric whose untagged series says nothing, when it has no other: a 0 of a callback, say, is a lie."""
-    return options.name == REJECTED or options.name in called or options.kind in ("info", "stateset")

@@ -18,6 +18,7 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
     Timer,
     Timing,
     difference,
+    frozen,
     number_lines,
     observation_lines,
     tag_fields,
@@ -26,7 +27,7 @@ from tallymark.engine.native._engine import (  # type: ignore[import-not-found]
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name", "number_lines", "observation_lines", "tag_fields", "tag_texts",
+    "difference", "frozen", "name", "number_lines", "observation_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 name = "native"

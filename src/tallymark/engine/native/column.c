@@ -1,6 +1,7 @@
 #include "column.h"
 
 #include "difference.h"
+#include "frozen.h"
 
 static PyObject *
 bucket_counts(const Rows *rows, const Bounded *row)
@@ -257,31 +258,53 @@ column_of(State *state, Rows *rows, Difference *difference, int which)
     return (PyObject *)self;
 }
 
+/* The fields of `Columns`, in their order; of exemplars, there are none yet. */
+enum { NO_EXEMPLARS = N_COLUMNS, N_FIELDS = N_COLUMNS + 1 };
+static const int fields[N_FIELDS] = {TAGS, CREATED, VALUES, BUCKET_COUNTS, SUMS, MINS, MAXS, NO_EXEMPLARS, SCALES, ZERO_COUNTS,
+                                     POSITIVES, NEGATIVES};
+
+/* Return 1 if a family's rows have a column. */
+static int
+has_column(const Rows *rows, int which)
+{
+    switch (which) {
+    case TAGS:
+    case CREATED:
+        return 1;
+    case VALUES:
+        return !rows->has_buckets;
+    case BUCKET_COUNTS:
+        return rows->has_buckets && !rows->is_exponential;
+    case SUMS:
+    case MINS:
+    case MAXS:
+        return rows->has_buckets;
+    case NO_EXEMPLARS:
+        return 0;
+    default:
+        return rows->is_exponential;
+    }
+}
+
 PyObject *
 columns_of(State *state, Rows *rows_steal)
 {
     if (rows_steal == NULL) {
         return NULL;
     }
-    static const int of_numbers[] = {TAGS, CREATED, VALUES, N_COLUMNS};
-    static const int of_buckets[] = {TAGS, CREATED, BUCKET_COUNTS, SUMS, MINS, MAXS, N_COLUMNS};
-    static const int exponential[] = {TAGS, CREATED, SUMS, MINS, MAXS, SCALES, ZERO_COUNTS, POSITIVES, NEGATIVES, N_COLUMNS};
-    static const char *const names[] = {"tags", "created", "values", "bucket_counts", "sums", "mins", "maxs",
-                                        "scales", "zero_counts", "positives", "negatives"};
-    const int *kinds = !rows_steal->has_buckets ? of_numbers : rows_steal->is_exponential ? exponential : of_buckets;
-    PyObject *result = NULL, *none = PyTuple_New(0), *columns = PyDict_New();
-    int is_complete = none != NULL && columns != NULL;
-    for (int i = 0; is_complete && kinds[i] != N_COLUMNS; i++) {
-        PyObject *column = column_of(state, rows_steal, NULL, kinds[i]);
-        is_complete = column != NULL && PyDict_SetItemString(columns, names[kinds[i]], column) == 0;
-        Py_XDECREF(column);
+    PyObject *columns[N_FIELDS], *result = NULL, *make = borrowed(state, COLUMNS);
+    int n = 0, is_complete = make != NULL;
+    while (is_complete && n < N_FIELDS) {
+        columns[n] = has_column(rows_steal, fields[n]) ? column_of(state, rows_steal, NULL, fields[n]) : PyTuple_New(0);
+        is_complete = columns[n] != NULL;
+        n += is_complete;
     }
-    PyObject *make = is_complete ? borrowed(state, COLUMNS) : NULL;
-    if (make != NULL) {
-        result = PyObject_Call(make, none, columns);
+    if (is_complete) {
+        result = frozen_make(state, make, columns, N_FIELDS);
     }
-    Py_XDECREF(none);
-    Py_XDECREF(columns);
+    while (n > 0) {
+        Py_DECREF(columns[--n]);
+    }
     rows_release(rows_steal, state);
     return result;
 }

@@ -217,6 +217,28 @@ append(Exposition *self, const char *bytes, size_t size)
     return 0;
 }
 
+int
+utf8_of(PyObject *text, Utf8 *utf8)
+{
+    Py_ssize_t size;
+    *utf8 = (Utf8){.bytes = PyUnicode_AsUTF8AndSize(text, &size)};
+    if (utf8->bytes != NULL) {
+        utf8->size = (size_t)size;
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) { /* it is not a lone surrogate */
+        return -1;
+    }
+    PyErr_Clear();
+    utf8->replaced = PyUnicode_AsEncodedString(text, "utf-8", "replace");
+    if (utf8->replaced == NULL) {
+        return -1;
+    }
+    utf8->bytes = PyBytes_AS_STRING(utf8->replaced);
+    utf8->size = (size_t)PyBytes_GET_SIZE(utf8->replaced);
+    return 0;
+}
+
 static PyObject *
 exposition_write(PyObject *op, PyObject *text)
 {
@@ -224,20 +246,9 @@ exposition_write(PyObject *op, PyObject *text)
         PyErr_Format(PyExc_TypeError, "an exposition is of text, not of %.200s", Py_TYPE(text)->tp_name);
         return NULL;
     }
-    Py_ssize_t size;
-    const char *bytes = PyUnicode_AsUTF8AndSize(text, &size);
-    int result = -1;
-    if (bytes != NULL) {
-        result = append((Exposition *)op, bytes, (size_t)size);
-    }
-    else if (PyErr_ExceptionMatches(PyExc_UnicodeEncodeError)) { /* a lone surrogate */
-        PyErr_Clear();
-        PyObject *replaced = PyUnicode_AsEncodedString(text, "utf-8", "replace");
-        if (replaced != NULL) {
-            result = append((Exposition *)op, PyBytes_AS_STRING(replaced), (size_t)PyBytes_GET_SIZE(replaced));
-            Py_DECREF(replaced);
-        }
-    }
+    Utf8 utf8;
+    int result = utf8_of(text, &utf8) < 0 ? -1 : append((Exposition *)op, utf8.bytes, utf8.size);
+    utf8_clear(&utf8);
     return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 

@@ -26,6 +26,22 @@ typedef struct {
     char is_busy;    /* a thread is writing to it, without the GIL */
 } Exposition;
 
+/* A str as UTF-8, valid as long as the str is. */
+typedef struct {
+    const char *bytes;
+    size_t size;
+    PyObject *replaced; /* owned; NULL where the bytes are the str's own */
+} Utf8;
+
+/* Get the bytes of a str, in which a lone surrogate becomes `?`: 0, or -1 with an exception. To be cleared in any case. */
+int utf8_of(PyObject *text, Utf8 *utf8);
+
+static inline void
+utf8_clear(Utf8 *utf8)
+{
+    Py_CLEAR(utf8->replaced);
+}
+
 /* Rows that are being written. Where they are many, the GIL is let go: the rows never change, and nobody else has the bytes. */
 typedef struct {
     Exposition *to;

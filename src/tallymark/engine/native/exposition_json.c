@@ -8,10 +8,11 @@
 #define AROUND 2 /* bytes of a row beside all numbers and commas: brackets */
 #define AT_ONCE 8192 /* bytes that are asked for first: to grow row by row costs more than small families take to write */
 
-/* Which rows are told. */
+/* Which rows are told, and what is written before the first and after the last. */
 typedef struct {
     const Rows *before; /* NULL: all */
     uint32_t most;
+    Utf8 start, end;
 } Told;
 
 /* The numbers of a row that are told, and that come first among its words: counts and sum, or the value. */
@@ -117,6 +118,43 @@ words_before(const Rows *before, uint32_t *portion, uint32_t i)
     return words_of(before->portions[*portion], before, i - before->portions[*portion]->start);
 }
 
+/* Write a text: 1; 0 with an exception. */
+static int
+write_text(Writing *writing, const Utf8 *text)
+{
+    if (!writing_reserve(writing, text->size)) {
+        return 0;
+    }
+    memcpy(writing->at, text->bytes, text->size);
+    writing->at += text->size;
+    return 1;
+}
+
+/* Have space for a row, and for more of them each time there is none: 1; 0 with an exception. */
+static int
+reserve_row(Writing *writing, size_t most, size_t *at_once)
+{
+    if ((size_t)(writing->end - writing->at) >= most + SLACK) {
+        return 1;
+    }
+    size_t bytes = most + *at_once;
+    *at_once *= 2;
+    return writing_grow(writing, bytes);
+}
+
+static void
+write_row(Writing *writing, uint32_t place, const uint64_t *words, const uint64_t *was)
+{
+    char *at = writing->at;
+    *at++ = '[';
+    at = write_count(at, place);
+    *at++ = ',';
+    at = was == NULL ? write_numbers(at, writing->rows, words) : write_change(at, writing->rows, words, was);
+    *at++ = ']';
+    *at++ = ',';
+    writing->at = at;
+}
+
 /* Write the rows that are told: 1; -1 with an exception. */
 static int
 write_rows(Writing *writing, const Told *told)
@@ -124,7 +162,7 @@ write_rows(Writing *writing, const Told *told)
     const Rows *rows = writing->rows, *before = told->before;
     const size_t most = most_bytes(rows), size = told_words(rows) * sizeof(uint64_t);
     size_t at_once = AT_ONCE;
-    uint32_t at_before = 0;
+    uint32_t at_before = 0, written = 0;
     for (uint32_t i = 0; i < rows->n_portions && rows->portions[i]->start < told->most; i++) {
         const Portion *portion = rows->portions[i];
         for (uint32_t row = 0; row < portion->block->n && portion->start + row < told->most; row++) {
@@ -134,23 +172,17 @@ write_rows(Writing *writing, const Told *told)
             if (was != NULL && (memcmp(words, was, size) == 0 || is_same_number(rows, words, was))) {
                 continue;
             }
-            if ((size_t)(writing->end - writing->at) < most + SLACK) {
-                if (!writing_grow(writing, most + at_once)) {
-                    return -1;
-                }
-                at_once *= 2;
+            if ((written++ == 0 && !write_text(writing, &told->start)) || !reserve_row(writing, most, &at_once)) {
+                return -1;
             }
-            char *at = writing->at;
-            *at++ = '[';
-            at = write_count(at, place);
-            *at++ = ',';
-            at = was == NULL ? write_numbers(at, rows, words) : write_change(at, rows, words, was);
-            *at++ = ']';
-            *at++ = ',';
-            writing->at = at;
+            write_row(writing, place, words, was);
         }
     }
-    return 1;
+    if (written == 0) {
+        return 1;
+    }
+    writing->at--; /* the last comma */
+    return write_text(writing, &told->end) ? 1 : -1;
 }
 
 /* Return the rows of a column that can be written here; NULL, without an exception, for others. */
@@ -161,27 +193,37 @@ known_rows(const State *state, PyObject *numbers)
     return rows != NULL ? rows : rows_of_column(state, numbers, BUCKET_COUNTS);
 }
 
+/* Return 1 if the rows of a family can be compared with earlier ones. */
+static int
+are_alike(const Rows *rows, const Rows *before)
+{
+    return before != NULL && before->n == rows->n && before->width == rows->width && before->n_bounds == rows->n_bounds
+           && before->has_buckets == rows->has_buckets;
+}
+
 PyObject *
 exposition_write_json_rows(PyObject *op, PyObject *args)
 {
     const State *state = state_of_type(Py_TYPE(op));
-    PyObject *numbers, *earlier;
+    PyObject *numbers, *earlier, *start = NULL, *end = NULL;
     Py_ssize_t most;
-    if (!PyArg_ParseTuple(args, "OOn:write_json_rows", &numbers, &earlier, &most)) {
+    if (!PyArg_ParseTuple(args, "OOn|UU:write_json_rows", &numbers, &earlier, &most, &start, &end)) {
         return NULL;
     }
-    const Rows *rows = known_rows(state, numbers), *before = known_rows(state, earlier);
-    int has_before = earlier != Py_None;
-    int is_known = rows != NULL && (!has_before || (before != NULL && before->n == rows->n && before->width == rows->width
-                                                    && before->n_bounds == rows->n_bounds
-                                                    && before->has_buckets == rows->has_buckets));
-    if (!is_known) {
+    const Rows *rows = known_rows(state, numbers);
+    Told told = {.before = known_rows(state, earlier), .start = {.bytes = ""}, .end = {.bytes = ""}};
+    if (rows == NULL || (earlier != Py_None && !are_alike(rows, told.before))) {
         Py_RETURN_FALSE;
     }
-    uint32_t n = most < 0 ? 0 : (size_t)most < rows->n ? (uint32_t)most : rows->n;
-    Writing writing;
-    int result = writing_begin_without_labels(&writing, (Exposition *)op, rows);
-    result = writing_end(&writing, result > 0 ? write_rows(&writing, &(Told){before, n}) : result);
+    told.most = most < 0 ? 0 : (size_t)most < rows->n ? (uint32_t)most : rows->n;
+    int result = -1;
+    if ((start == NULL || utf8_of(start, &told.start) == 0) && (end == NULL || utf8_of(end, &told.end) == 0)) {
+        Writing writing;
+        result = writing_begin_without_labels(&writing, (Exposition *)op, rows);
+        result = writing_end(&writing, result > 0 ? write_rows(&writing, &told) : result);
+    }
+    utf8_clear(&told.start);
+    utf8_clear(&told.end);
     return result < 0 ? NULL : PyBool_FromLong(result);
 }
 

@@ -2,6 +2,7 @@
 #include "difference.h"
 #include "docs.h"
 #include "exposition.h"
+#include "frozen.h"
 #include "instrument.h"
 #include "number_lines.h"
 #include "observation_lines.h"
@@ -128,6 +129,9 @@ static int
 module_exec(PyObject *module)
 {
     State *state = PyModule_GetState(module);
+    if ((state->match_args = PyUnicode_InternFromString("__match_args__")) == NULL) {
+        return -1;
+    }
     for (size_t i = 0; i < LENGTH(type_entries); i++) {
         if (add_type(module, state, &type_entries[i]) < 0) {
             return -1;
@@ -166,6 +170,7 @@ module_clear(PyObject *module)
     for (size_t i = 0; i < N_BORROWED; i++) {
         Py_CLEAR(state->borrowed[i]);
     }
+    Py_CLEAR(state->match_args);
     while (state->n_spare_instruments > 0) {
         PyObject_Free(state->spare_instruments[--state->n_spare_instruments]);
     }
@@ -187,6 +192,7 @@ module_free(void *module)
 
 static PyMethodDef module_functions[] = {
     {"difference", difference, METH_VARARGS, DOC_difference},
+    {"frozen", (PyCFunction)(void (*)(void))frozen, METH_FASTCALL, DOC_frozen},
     {"number_lines", (PyCFunction)(void (*)(void))number_lines, METH_FASTCALL, DOC_number_lines},
     {"observation_lines", observation_lines, METH_VARARGS, DOC_observation_lines},
     {"tag_fields", (PyCFunction)(void (*)(void))tag_fields, METH_FASTCALL, DOC_tag_fields},

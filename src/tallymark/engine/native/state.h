@@ -20,6 +20,7 @@ typedef struct State {
     PyTypeObject *column_type, *exposition_type;
     PyTypeObject *expiring_gauge_type, *undecided_gauge_type; /* subtypes: of gauges with a ttl; of those in shared memory at first */
     PyObject *borrowed[N_BORROWED]; /* NULL until it is first used */
+    PyObject *match_args;           /* the name of that attribute */
     Shapes shapes;
     struct TagSet *last_root_tags, *last_overflow_tags; /* of the family made last: borrowed, NULL when one of them is freed */
     Pointers tagsets; /* all tag sets that exist: borrowed, each removes itself */

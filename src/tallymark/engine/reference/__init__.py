@@ -15,6 +15,7 @@ from tallymark.engine.reference.counter import Counter
 from tallymark.engine.reference.difference import difference
 from tallymark.engine.reference.exposition import Exposition
 from tallymark.engine.reference.family import Family
+from tallymark.engine.reference.frozen import frozen
 from tallymark.engine.reference.gauge import Gauge
 from tallymark.engine.reference.histogram import Histogram
 from tallymark.engine.reference.instrument import Instrument
@@ -29,7 +30,7 @@ from tallymark.engine.reference.timing import Timing
 
 __all__ = [
     "Counter", "Exposition", "Family", "Gauge", "Histogram", "Instrument", "OperationRecorder", "TagSet", "Timer", "Timing",
-    "difference", "name", "number_lines", "observation_lines", "tag_fields", "tag_texts",
+    "difference", "frozen", "name", "number_lines", "observation_lines", "tag_fields", "tag_texts",
 ]  # fmt: skip
 
 name = "reference"

@@ -87,10 +87,13 @@ class Exposition:
         """
         return False
 
-    def write_json_rows(self, numbers: Sequence[Any], before: Sequence[Any] | None, most: int, /) -> bool:
-        """Append the rows of values, or of distributions with explicit buckets, as JSON: `[place,value],` each, or
-        `[place,count,sum,counts…],`; of the first `most` rows those that differ from `before`, the same column of an earlier
-        snapshot of the same series, or all if that is None. NaN is `null`, infinities are `"+Inf"` and `"-Inf"`.
+    def write_json_rows(
+        self, numbers: Sequence[Any], before: Sequence[Any] | None, most: int, start: str = "", end: str = "", /
+    ) -> bool:
+        """Append the rows of values, or of distributions with explicit buckets, as JSON: `[place,value]` each, or
+        `[place,count,sum,counts…]`; of the first `most` rows those that differ from `before`, the same column of an earlier
+        snapshot of the same series, or all if that is None. NaN is `null`, infinities are `"+Inf"` and `"-Inf"`. There is a
+        comma between two rows; if there are any, `start` is before the first and `end` after the last.
 
         Return False, and append nothing, where the exporter must write the rows: this engine does not know these columns.
         """

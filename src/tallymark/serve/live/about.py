@@ -42,20 +42,33 @@ class Processes:
         self._families: Any = registry._families
         self._proc = proc or Proc()
         self._boot_time = self._proc.boot_time()
+        self._pid = 0
+        self._started: float | None = None  # when the process with that number began
 
     def text(self) -> str:
         """Return them as JSON."""
         families = self._families
         if not families.is_shared:
-            return f"[{self._told(os.getpid(), self._stat('self'), time.process_time())}]"
+            return f"[{self._this()}]"
         namespace = self._proc.namespace()
         told: dict[tuple[int, int], str] = {}
         for _, pid, started, since, of in families.memory.shared.processes():
             if (pid, of) not in told:  # else it has opened the file twice
                 found = self._stat(pid) if of in (0, namespace) else None
                 is_this = found is not None and found.start_ticks == started
-                told[pid, of] = self._told(pid, found if is_this else None, None, since)
+                told[pid, of] = self._told(pid, found if is_this else None, since)
         return f"[{','.join(told.values())}]"
+
+    def _this(self) -> str:
+        """Return what is known of this process. When it began is read once."""
+        pid = os.getpid()
+        if pid != self._pid:
+            self._pid, self._started = pid, self._start_time(self._stat("self"))
+        try:
+            resident = self._proc.resident_bytes()
+        except (OSError, ValueError, IndexError):
+            resident = None
+        return _text(pid, self._started, time.process_time(), resident)
 
     def _stat(self, pid: Pid) -> Stat | None:
         try:
@@ -63,11 +76,16 @@ class Processes:
         except (OSError, ValueError, IndexError):  # it ended, is another user's, or there is no /proc
             return None
 
-    def _told(self, pid: int, stat: Stat | None, cpu: float | None = None, since: float | None = None) -> str:
+    def _told(self, pid: int, stat: Stat | None, since: float) -> str:
         """Return what is known of a process; of one that `/proc` does not show here, when it opened the registry."""
-        started, resident = since, None
-        if stat is not None:
-            cpu = stat.cpu_seconds if cpu is None else cpu
-            resident = stat.resident_bytes
-            started = since if isnan(self._boot_time) else stat.start_time(self._boot_time)
-        return f'{{"pid":{pid},"started":{number(started)},"cpu":{number(cpu)},"rss":{number(resident)}}}'
+        if stat is None:
+            return _text(pid, since, None, None)
+        return _text(pid, self._start_time(stat, since), stat.cpu_seconds, stat.resident_bytes)
+
+    def _start_time(self, stat: Stat | None, since: float | None = None) -> float | None:
+        """Return when a process began, or `since` where that is not known."""
+        return since if stat is None or isnan(self._boot_time) else stat.start_time(self._boot_time)
+
+
+def _text(pid: int, started: float | None, cpu: float | None, resident: int | None) -> str:
+    return f'{{"pid":{pid},"started":{number(started)},"cpu":{number(cpu)},"rss":{number(resident)}}}'

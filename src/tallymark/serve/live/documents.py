@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tallymark.metric.data import ExponentialHistogramData, HistogramData
+from tallymark.metric.data import ExponentialHistogramData, Exposition, HistogramData
 from tallymark.metric.portions import portions
 from tallymark.serve.live.about import Processes, service
 from tallymark.serve.live.family_text import FamilyText
@@ -60,42 +60,43 @@ class Documents:
         snapshot = registry.snapshot()
         families = snapshot.families[: self._most]
         cut = ',"cut":true' if len(families) < len(snapshot.families) else ""
-        before = self._families
-        self._families = self._texts(families, before)
+        text = Exposition()
+        gone = self._read(families, text if tells else None)
         self._start = f'{{"time":{number(snapshot.time)},"every":{number(every)},"complete":'.encode()
         self._told_processes = f',"processes":{self._processes.text()}{cut}'.encode()
         if not tells:
             return b""
-        gone = [name for name in before if name not in self._families]
-        parts = _joined(
-            text.changes(name, before[name]) if text.is_same else text.whole() for name, text in self._families.items()
-        )
         ending = f'],"gone":{dump(gone)}}}' if gone else "]}"
-        return b"".join([self._start, b"false", self._told_processes, b',"families":[', *parts, _encoded(ending)])
+        return b"".join([self._start, b"false", self._told_processes, b',"families":[', _families(text), _encoded(ending)])
 
     def whole(self) -> bytes:
         """Return all that was read last."""
-        parts = _joined(text.whole() for text in self._families.values())
-        return b"".join([self._start, b"true", self._service, self._told_processes, b',"families":[', *parts, b"]}"])
+        text = Exposition()
+        for family in self._families.values():
+            family.write(text)
+        parts = [self._start, b"true", self._service, self._told_processes, b',"families":[', _families(text), b"]}"]
+        return b"".join(parts)
 
     def forget(self) -> None:
         """Forget what was read. The next reading has nothing to compare with."""
         self._families = {}
 
-    def _texts(self, families: Sequence[FamilySnapshot], before: dict[str, FamilyText]) -> dict[str, FamilyText]:
+    def _read(self, families: Sequence[FamilySnapshot], text: Exposition | None) -> list[str]:
+        """Take families as they are now, and tell what changed of them; return the names of those that there are no more."""
         most = _most_of_each(families, self._most)
-        texts = {}
+        before, self._families = self._families, {}
         for portion in portions(len(families)):
             for family in families[portion]:
                 made = self._all.find(family.name)
                 limit = None if made is None else made.options.limits.max_series
-                texts[family.name] = FamilyText(family, limit, most, before.get(family.name))
-        return texts
+                told = self._families[family.name] = before.pop(family.name) if family.name in before else FamilyText()
+                told.read(family, limit, most, text)
+        return list(before)
 
 
 def _most_of_each(families: Iterable[FamilySnapshot], most: int) -> int:
     """Return how many series of a family are told, so that there are no more than `most` of all: a power of two, if not all."""
-    sizes = [(len(family), _weight(family.data)) for family in families]
+    sizes = [(len(family.data.tags), _weight(family.data)) for family in families]
     each = 1 << max([size for size, _ in sizes], default=0).bit_length()
     while each > 1 and sum([min(size, each) * weight for size, weight in sizes]) > most:
         each //= 2
@@ -113,14 +114,9 @@ def _weight(data: Data) -> int:
             return 1
 
 
-def _joined(texts: Iterable[list[bytes]]) -> list[bytes]:
-    """Return the parts of all texts, with a comma between two texts."""
-    parts: list[bytes] = []
-    for text in texts:
-        if text and parts:
-            parts.append(b",")
-        parts += text
-    return parts
+def _families(text: Exposition) -> bytes:
+    """Return families that were written, each with a comma after it, as the items of a list."""
+    return text.bytes().removesuffix(b",")
 
 
 def _encoded(text: str) -> bytes:

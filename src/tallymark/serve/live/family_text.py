@@ -15,14 +15,14 @@ from tallymark.metric.data import (
 )
 from tallymark.metric.portions import portions
 from tallymark.serve.live.json_text import dump, numbers
-from tallymark.serve.live.rows import rows_text, total_text
+from tallymark.serve.live.rows import total_text, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any, TypeAlias
 
     from tallymark.engine import TagSet
-    from tallymark.metric.data import Data
+    from tallymark.metric.data import Data, Exposition
     from tallymark.metric.snapshot import FamilySnapshot
 
     Head: TypeAlias = tuple[Any, ...]
@@ -31,51 +31,64 @@ __all__ = ["FamilyText"]
 
 
 class FamilyText:
-    """One family, as it was at a reading.
+    """One family, from reading to reading. It has none before the first `read`."""
 
-    Args:
-        family: of a snapshot.
-        limit: the most series that it takes; None where there is no limit.
-        most: series that are told of it; of those beyond, only their total is.
-        before: the same metric at the reading before.
-    """
+    __slots__ = ("_data", "_head", "_head_text", "_most", "_name", "_series", "_start", "_tags_texts", "_total")
 
-    __slots__ = ("_data", "_head", "_head_text", "_most", "_series", "_tags_texts", "_total", "is_same")
+    def __init__(self) -> None:
+        self._head: Head = ()
+        self._head_text = self._name = self._series = self._start = self._total = ""
+        self._tags_texts: dict[TagSet, str] = {}
+        self._most = 0
+        self._data: Data
 
-    def __init__(self, family: FamilySnapshot, limit: int | None, most: int, before: FamilyText | None) -> None:
-        data = self._data = family.data
-        self._head: Head = (
+    def read(self, family: FamilySnapshot, limit: int | None, most: int, text: Exposition | None) -> None:
+        """Take the family as it is now, and tell what changed.
+
+        Args:
+            family: of a snapshot.
+            limit: the most series that it takes; None where there is no limit.
+            most: series that are told of it; of those beyond, only their total is.
+            text: where that is written, with a comma after it: nothing if nothing changed, all of it where its series did.
+                None: nowhere.
+        """
+        data = family.data
+        is_cut = most < len(data.tags)
+        head = (
             family.kind, family.exposition_name, family.unit, family.description, type(data), getattr(data, "bounds", None),
-            limit, min(most, len(data.tags)), most < len(data.tags),
+            limit, most if is_cut else None,
         )  # fmt: skip
-        self._most = most
-        self._head_text: str
-        self._tags_texts: dict[TagSet, str]
-        self._series: str
-        same_head = before is not None and before._head == self._head
-        self.is_same = same_head and _are_same(data.tags, before._data.tags, most)  # type: ignore[union-attr]
-        self._total = f',"count":{len(data.tags)},"total":{total_text(data)}' if most < len(data.tags) else ""
-        if self.is_same:
-            assert before is not None  # noqa: S101 - for the type checker
-            self._head_text, self._series, self._tags_texts = before._head_text, before._series, before._tags_texts
-        else:
-            self._head_text = before._head_text if same_head and before else _head_text(family, limit)
-            self._tags_texts = _tags_texts(data.tags[:most], before._tags_texts if before else {})
-            self._series = ",".join(self._tags_texts.values())
+        total = f',"count":{len(data.tags)},"total":{total_text(data)}' if is_cut else ""
+        if head == self._head and _are_same(data.tags, self._data.tags, most):
+            before, total_before = self._data, self._total
+            self._data, self._total, self._most = data, total, most
+            if text is not None and total == total_before:
+                write_rows(text, data, before, most, self._start, "]},")
+            elif text is not None:
+                self._write_changes(text, before, total)
+            return
+        if head != self._head:
+            self._head, self._head_text = head, _head_text(family, limit)
+            self._name = f'{{"name":{dump(family.name)}'
+            self._start = f'{self._name},"rows":['
+        self._data, self._total, self._most = data, total, most
+        self._tags_texts = _tags_texts(data.tags[:most], self._tags_texts)
+        self._series = ",".join(self._tags_texts.values())
+        if text is not None:
+            self.write(text)
 
-    def whole(self) -> list[bytes]:
-        """Return all of it, as parts of a text."""
+    def write(self, text: Exposition) -> None:
+        """Write all of it, with a comma after it."""
         cut = f',"cut":true{self._total}' if self._total else ""
-        head = f'{{{self._head_text}{cut},"series":[{self._series}],"rows":['
-        return [head.encode("utf-8", "replace"), rows_text(self._data, None, self._most), b"]}"]
+        text.write(f'{{{self._head_text}{cut},"series":[{self._series}],"rows":[')
+        write_rows(text, self._data, None, self._most)
+        text.write("]},")
 
-    def changes(self, name: str, before: FamilyText) -> list[bytes]:
-        """Return what changed since a reading of the same series, as parts of a text; none if nothing did."""
-        rows = rows_text(self._data, before._data, self._most)
-        total = self._total if self._total != before._total else ""
-        if not (rows or total):
-            return []
-        return [f'{{"name":{dump(name)}{total},"rows":['.encode("utf-8", "replace"), rows, b"]}"]
+    def _write_changes(self, text: Exposition, before: Data, total: str) -> None:
+        """Write the rows that changed, and a total that did, with a comma after it."""
+        text.write(f'{self._name}{total},"rows":[')
+        write_rows(text, self._data, before, self._most)
+        text.write("]},")
 
 
 def _are_same(tags: Sequence[TagSet], before: Sequence[TagSet], most: int) -> bool:

@@ -40,39 +40,50 @@ if TYPE_CHECKING:
     Row: TypeAlias = tuple[Any, ...]
     Columns: TypeAlias = Sequence[Sequence[Any]]
 
-__all__ = ["rows_text", "total_text"]
+__all__ = ["total_text", "write_rows"]
+
+_KEYS = {HistogramData: "bucket_counts", ExponentialHistogramData: "positives", SummaryData: "counts"}
+"""The column by which an engine knows the rows of a type of data, if not by their values."""
 
 
-def rows_text(data: Data, before: Data | None, most: int) -> bytes:
-    """Return the rows, separated by commas.
+def write_rows(text: Exposition, data: Data, before: Data | None, most: int, start: str = "", end: str = "") -> None:
+    """Write the rows, with a comma between two.
 
     Args:
+        text: where to.
         data: whose rows; at most the first `most` of them.
-        before: an earlier state of the same series: then only rows that changed since are returned.
+        before: an earlier state of the same series: then only rows that changed since are written.
         most: rows beyond which none is looked at.
+        start: is written before the first row, if there is one.
+        end: is written after the last one, if there is one.
     """
-    text = Exposition()
+    key = _KEYS.get(type(data), "values")
+    if text.write_json_rows(getattr(data, key), None if before is None else getattr(before, key), most, start, end):
+        return
     columns, earlier = _columns(data), None if before is None else _columns(before)
-    if not text.write_json_rows(columns[0], None if earlier is None else earlier[0], most):
-        write, write_change = _writers(data)
-        count = min(most, len(data.tags))
-        for portion in portions(count):
-            shown = slice(portion.start, min(portion.stop, count))
-            text.write(_portion(columns, write, shown) if earlier is None else _changes(columns, earlier, write_change, shown))
-    return text.bytes().removesuffix(b",")
+    write, write_change = _writers(data)
+    count = min(most, len(data.tags))
+    told: list[str] = []
+    for portion in portions(count):
+        shown = slice(portion.start, min(portion.stop, count))
+        told += _portion(columns, write, shown) if earlier is None else _changes(columns, earlier, write_change, shown)
+    if told:
+        text.write(f"{start}{','.join(told)}{end}")
 
 
-def _portion(columns: Columns, write: Callable[[Row], str], portion: slice) -> str:
+def _portion(columns: Columns, write: Callable[[Row], str], portion: slice) -> list[str]:
     rows = zip(*[column[portion] for column in columns], strict=True)
-    return "".join([f"[{place},{write(row)}]," for place, row in enumerate(rows, portion.start)])
+    return [f"[{place},{write(row)}]" for place, row in enumerate(rows, portion.start)]
 
 
-def _changes(columns: Columns, earlier: Columns, write: Callable[[Row, Row], str], portion: slice) -> str:
+def _changes(columns: Columns, earlier: Columns, write: Callable[[Row, Row], str], portion: slice) -> list[str]:
     rows = list(zip(*[column[portion] for column in columns], strict=True))
     before = list(zip(*[column[portion] for column in earlier], strict=True))
+    if rows == before:
+        return []
     differ = zip(range(portion.start, portion.stop), rows, before, map(ne, rows, before), strict=True)
     found = [(place, write(row, was), write(was, was)) for place, row, was, is_other in differ if is_other]
-    return "".join([f"[{place},{now}]," for place, now, was in found if now != was])  # NaN is never equal to itself
+    return [f"[{place},{now}]" for place, now, was in found if now != was]  # NaN is never equal to itself
 
 
 def _columns(data: Data) -> Columns:
