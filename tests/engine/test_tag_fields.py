@@ -150,6 +150,7 @@ def test_a_place_of_what_is_left_out_is_told_but_no_constant(engine: Any) -> Non
     [
         (((b"", None, (1,)),), IndexError),
         (((b"", None, (2**70,)),), IndexError),
+        (((b"", None, (1 << 20000,)),), IndexError),  # too large to be written
         (((b"", None, ("0",)),), TypeError),
         (((b"", "", ()),), TypeError),
         ((("", None, (0,)),), TypeError),
