@@ -74,8 +74,11 @@ class LabelLayouts(dict["Keys", _Labelled]):
         if len(self) >= _MOST:
             self.clear()
             self.may_repeat = True  # perhaps: nobody knows which names there were
-        made = self[keys] = self._made(keys)
-        self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
+        made = self._made(keys)
+        # Before others find it. And it is only ever set, so that no thread undoes what another one has found out meanwhile.
+        if self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys:
+            self.may_repeat = True
+        self[keys] = made
         return made
 
     def _made(self, keys: Keys) -> _Labelled:
@@ -85,7 +88,8 @@ class LabelLayouts(dict["Keys", _Labelled]):
             name = label_name(key, self._escaping)
             places.setdefault(f"exported_{name}" if name == self._reserved else name, []).append(place)
         names = tuple(sorted({*places, *self._given}))
-        _precede = _precede or (names != () and names[0] < NAME)
+        if names and names[0] < NAME:
+            _precede = True
         layout = tuple([(_name_field(one), self._given.get(one, b""), tuple(places.get(one, ()))) for one in names])
         return _Labelled(layout, names, len(places) < len(keys))
 
