@@ -1,15 +1,24 @@
-"""What becomes of tags in protobuf formats, by their keys: it is right for several threads at once."""
+"""What becomes of tags in protobuf formats, by their keys: it is right for several threads at once, and takes little memory."""
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from protobuf_pages import decoded as pages
+from protobuf_pages import labels_of
 
-from everything import tags
+import tallymark as tm
+from everything import family, tags
+from remote_write_messages import decoded, values
 from tallymark.export import protobuf_labels, remote_write_labels
 from tallymark.export.escaping import label_name
+from tallymark.export.protobuf import render_protobuf
 from tallymark.export.protobuf_labels import LabelLayouts
+from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
 
 # Threads: what another one does at the worst moment is done here by what is called at that moment.
@@ -83,3 +92,52 @@ def test_labels_are_asked_for_repetition_while_another_thread_writes_the_first_o
     labels = RemoteWriteLabels()
     labels._layouts[""] = Asked("underscores")
     assert not labels.may_repeat()
+
+
+# Memory
+
+WRITERS: dict[str, Callable[[tm.Snapshot], Iterable[bytes]]] = {
+    "scrape": lambda snapshot: [render_protobuf(snapshot)],
+    "remote write": remote_write_parts,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_family_whose_series_have_keys_of_their_own_takes_little_more(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def peak(keys: int) -> int:
+        sets = tags(*[{"i": str(i), f"first_{i % keys}": "v", f"second_{i % keys}": "w"} for i in range(1500)])
+        snapshot = tm.Snapshot((family("g", "gauge", tm.GaugeData(sets, (0.0,) * 1500, (1.0,) * 1500)),), 10.0)
+        list(WRITERS[name](snapshot))
+        gc.collect()
+        tracemalloc.start()
+        try:
+            list(WRITERS[name](snapshot))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    monkeypatch.setattr(protobuf_labels, "_MOST", 40)
+    monkeypatch.setattr(protobuf_labels, "_MOST_OF_FAMILY", 160)
+    assert peak(1500) < peak(200) * 1.5
+
+
+@pytest.mark.parametrize("most", [3, 4000])
+def test_twins_among_more_sets_of_keys_than_are_kept_add_up(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf_labels, "_MOST", 2)
+    monkeypatch.setattr(protobuf_labels, "_MOST_OF_FAMILY", most)
+    sets = tags(*[{f"k.{i}": "1"} for i in range(20)], *[{f"k_{i}": "1"} for i in range(20)])
+    snapshot = tm.Snapshot((family("n", "counter", tm.SumData(sets, (0.0,) * 40, (1.0,) * 40, True)),), 10.0)
+    assert values(decoded(remote_write_parts(snapshot))) == {("n_total", frozenset({(f"k_{i}", "1")})): 2.0 for i in range(20)}
+    (message,) = pages(render_protobuf(snapshot))
+    assert {labels_of(one): one.counter.value for one in message.metric} == {((f"k_{i}", "1"),): 2.0 for i in range(20)}
+
+
+def test_labels_whose_hashes_are_the_same_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protobuf_labels, "hash", lambda labels: 7, raising=False)
+    sets = tags({"a": ""}, {}, {"a": "1"}, {"a": "2"})
+    snapshot = tm.Snapshot((family("n", "counter", tm.SumData(sets, (0.0,) * 4, (1.0, 2.0, 4.0, 8.0), True)),), 10.0)
+    expected = {(): 3.0, (("a", "1"),): 4.0, (("a", "2"),): 8.0}
+    found = values(decoded(remote_write_parts(snapshot)))
+    assert found == {("n_total", frozenset(labels)): value for labels, value in expected.items()}
+    (message,) = pages(render_protobuf(snapshot))
+    assert {labels_of(one): one.counter.value for one in message.metric} == expected

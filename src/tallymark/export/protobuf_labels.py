@@ -38,6 +38,8 @@ _PAIR, _NAME, _VALUE = b"\x0a", b"\x0a", b"\x12"
 """The tags of the field `label` of a message, and of the fields of a message `LabelPair`."""
 _MOST = 1000
 """Sets of keys whose layouts are kept."""
+_MOST_OF_FAMILY = 4000
+"""Those that are kept while one family is written: about 3 MB."""
 
 _precede = False
 """True if any label that was written sorts before `__name__`, as one does that begins with a capital letter."""
@@ -111,6 +113,9 @@ class FamilyLabels(dict["Keys", "Layout"]):
         self.may_repeat = False
 
     def __missing__(self, keys: Keys) -> Layout:
+        if len(self) >= _MOST_OF_FAMILY:
+            self.clear()
+            self.may_repeat = True  # perhaps, as above
         made = self._layouts[keys]
         self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
         layout = self[keys] = self._with_name(made) if self._name else made.layout
