@@ -216,6 +216,14 @@ def test_nothing_is_kept(engine: Any) -> None:
     assert [sys.getrefcount(each) for each in parts] == before
 
 
+def test_a_long_value_is_not_kept_even_for_a_while(engine: Any) -> None:
+    value = "a long value" * 50
+    tags = [engine.TagSet(a=value)]
+    before = sys.getrefcount(value)
+    engine.tag_fields(tags, {("a",): ((b"", None, (0,)),)}, LABELS)
+    assert sys.getrefcount(value) == before
+
+
 def test_keys_go_with_the_last_tags_that_have_them(engine: Any) -> None:
     key = "".join(["only_in_", "this_test"])
     before = sys.getrefcount(key)
