@@ -150,6 +150,7 @@ def test_a_place_of_what_is_left_out_is_told_but_no_constant(engine: Any) -> Non
     [
         (((b"", None, (1,)),), IndexError),
         (((b"", None, (2**70,)),), IndexError),
+        (((b"", None, (1 << 20000,)),), IndexError),  # too large to be written
         (((b"", None, ("0",)),), TypeError),
         (((b"", "", ()),), TypeError),
         ((("", None, (0,)),), TypeError),
@@ -213,6 +214,14 @@ def test_nothing_is_kept(engine: Any) -> None:
         with pytest.raises(KeyError):
             engine.tag_fields([*tags, engine.TagSet(z=value)], dict(layouts), LABELS)
     assert [sys.getrefcount(each) for each in parts] == before
+
+
+def test_a_long_value_is_not_kept_even_for_a_while(engine: Any) -> None:
+    value = "a long value" * 50
+    tags = [engine.TagSet(a=value)]
+    before = sys.getrefcount(value)
+    engine.tag_fields(tags, {("a",): ((b"", None, (0,)),)}, LABELS)
+    assert sys.getrefcount(value) == before
 
 
 def test_keys_go_with_the_last_tags_that_have_them(engine: Any) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 import tallymark as tm
+from tallymark.export import labels
+from tallymark.export.escaping import label_name
 
 TWINS = [({"a.b": "1", "a0": "2"}, {"a_b": "1", "a0": "2"}), ({"le": "1", "k": "2"}, {"exported_le": "1", "k": "2"})]
 
@@ -163,3 +165,17 @@ def check_with_promtool(pages: list[str]) -> None:
     text = "".join([re.sub(r"(?m)^(# \w+ )?(.)", rf"\g<1>\g<2>p{i}_", page) for i, page in enumerate(pages)])
     done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 3), done.stderr  # 3: it dislikes a name
+
+
+def test_what_another_thread_found_out_of_texts_that_are_not_exact_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    def name(key: str, scheme: str) -> str:  # what another thread does at the worst moment
+        if key == "exact" and not others:
+            others.append(tm.TagSet({"not.exact.meanwhile": "1"}))
+            labels.Labels("underscores").texts(others)
+        return label_name(key, scheme)
+
+    others: list[tm.TagSet] = []
+    monkeypatch.setattr(labels, "_exact", True)
+    monkeypatch.setattr(labels, "label_name", name)
+    made = labels.Labels("underscores").texts([tm.TagSet(exact="while another is not")])
+    assert labels.may_repeat(made * 2)

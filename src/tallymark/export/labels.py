@@ -69,7 +69,8 @@ def _kept_text(tags: TagSet) -> str:
     global _exact
     text = tags._label_text
     if text is None:
-        _exact = _exact and all(label_name(key, UNDERSCORES) == key and value != "" for key, value in tags.items())
+        if not all(label_name(key, UNDERSCORES) == key and value != "" for key, value in tags.items()):
+            _exact = False  # never back to True, which would undo what another thread has found out meanwhile
         text = plain_text(tags.items())
         tags._keep_label_text(text)
     return text

@@ -38,6 +38,8 @@ _PAIR, _NAME, _VALUE = b"\x0a", b"\x0a", b"\x12"
 """The tags of the field `label` of a message, and of the fields of a message `LabelPair`."""
 _MOST = 1000
 """Sets of keys whose layouts are kept."""
+_MOST_OF_FAMILY = 4000
+"""Those that are kept while one family is written: about 3 MB."""
 
 _precede = False
 """True if any label that was written sorts before `__name__`, as one does that begins with a capital letter."""
@@ -74,8 +76,11 @@ class LabelLayouts(dict["Keys", _Labelled]):
         if len(self) >= _MOST:
             self.clear()
             self.may_repeat = True  # perhaps: nobody knows which names there were
-        made = self[keys] = self._made(keys)
-        self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
+        made = self._made(keys)
+        # Before others find it. And it is only ever set, so that no thread undoes what another one has found out meanwhile.
+        if self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys:
+            self.may_repeat = True
+        self[keys] = made
         return made
 
     def _made(self, keys: Keys) -> _Labelled:
@@ -85,7 +90,8 @@ class LabelLayouts(dict["Keys", _Labelled]):
             name = label_name(key, self._escaping)
             places.setdefault(f"exported_{name}" if name == self._reserved else name, []).append(place)
         names = tuple(sorted({*places, *self._given}))
-        _precede = _precede or (names != () and names[0] < NAME)
+        if names and names[0] < NAME:
+            _precede = True
         layout = tuple([(_name_field(one), self._given.get(one, b""), tuple(places.get(one, ()))) for one in names])
         return _Labelled(layout, names, len(places) < len(keys))
 
@@ -107,6 +113,9 @@ class FamilyLabels(dict["Keys", "Layout"]):
         self.may_repeat = False
 
     def __missing__(self, keys: Keys) -> Layout:
+        if len(self) >= _MOST_OF_FAMILY:
+            self.clear()
+            self.may_repeat = True  # perhaps, as above
         made = self._layouts[keys]
         self.may_repeat = self.may_repeat or made.joins or self._keys.setdefault(made.names, keys) != keys
         layout = self[keys] = self._with_name(made) if self._name else made.layout

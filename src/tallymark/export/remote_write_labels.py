@@ -27,7 +27,7 @@ class RemoteWriteLabels:
 
     def may_repeat(self) -> bool:
         """Return True if labels that were written for different tags may be the same."""
-        return True in [layouts.may_repeat for layouts in self._layouts.values()]
+        return True in [layouts.may_repeat for layouts in tuple(self._layouts.values())]  # other threads may add some
 
     def family(self, reserved: str = "", name: bytes = b"") -> FamilyLabels:
         """Return what writes the labels of one family.
@@ -38,8 +38,8 @@ class RemoteWriteLabels:
         """
         layouts = self._layouts.get(reserved)
         if layouts is None:
-            given = _given(self._tags, reserved)
-            layouts = self._layouts[reserved] = LabelLayouts(UNDERSCORES, reserved, given)
+            made = LabelLayouts(UNDERSCORES, reserved, _given(self._tags, reserved))
+            layouts = self._layouts.setdefault(reserved, made)  # another thread may have been first
         return FamilyLabels(layouts, name)
 
 

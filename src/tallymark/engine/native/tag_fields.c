@@ -30,7 +30,7 @@ is_place(PyObject *place, uint32_t size)
     int overflow;
     long at = PyLong_AsLongAndOverflow(place, &overflow);
     if (overflow != 0 || at < 0 || at >= (long)size) {
-        PyErr_Format(PyExc_IndexError, "there is no place %R among %u tags", place, (unsigned int)size);
+        PyErr_Format(PyExc_IndexError, "a layout has a place that its %u tags do not have", (unsigned int)size);
         return 0;
     }
     return 1;

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "Part", "tag_fields"]
 
+_LONGEST_KEPT = 200
+"""Characters: so many a value has by default."""
+
 
 def tag_fields(
     column: Sequence[Mapping[str, str]], layouts: Mapping[tuple[str, ...], Layout], nested: bytes, /
@@ -53,7 +56,7 @@ def tag_fields(
         for head, otherwise, places in layout:
             text = values[places[0]] if len(places) == 1 else ";".join([values[place] for place in places])
             if text or otherwise is None:
-                fields.append(_field(nested, head, text))
+                fields.append((_kept_field if len(text) <= _LONGEST_KEPT else _field)(nested, head, text))
             else:
                 fields.append(otherwise)
                 is_left_out = is_left_out or places != ()
@@ -61,13 +64,16 @@ def tag_fields(
     return made, is_left_out
 
 
-@lru_cache(maxsize=4096)
 def _field(nested: bytes, head: bytes, text: str) -> bytes:
-    """Return a head and a text as a message, which is a field. It is kept for a while: many series share a value."""
+    """Return a head and a text as a message, which is a field."""
     message = text.encode("utf-8", "replace")
     for tag in nested[:0:-1]:
         message = _head(tag, len(message)) + message
     return b"".join((_head(nested[0], len(head) + len(message)), head, message))
+
+
+_kept_field = lru_cache(maxsize=4096)(_field)
+"""The same, kept for a while: many series share a value."""
 
 
 @lru_cache(maxsize=4096)
