@@ -185,8 +185,8 @@ write_rows(Writing *writing, const Told *told)
     return write_text(writing, &told->end) ? 1 : -1;
 }
 
-/* Return the rows of columns that can be written here, of values, or of counts and sums of one reading; NULL, without an exception,
- * for others. */
+/* Return the rows of columns that can be written here, of values, or of counts and sums of one reading; NULL, without an
+ * exception, for others. */
 static const Rows *
 known_rows(const State *state, PyObject *numbers)
 {

@@ -291,7 +291,8 @@ bounds_of(PyObject *bounds)
     return found;
 }
 
-/* Read how a dialect tells observations: 0, or -1 with an exception. Only a tuple keeps its texts for as long as they are needed. */
+/* Read how a dialect tells observations: 0, or -1 with an exception. Only a tuple keeps its texts for as long as they are
+ * needed. */
 static int
 form_read(PyObject *tuple, Form *form)
 {
