@@ -38,7 +38,8 @@ def values(registry: tm.Registry) -> Any:
 
 
 def counts(registry: tm.Registry) -> Any:
-    return registry.snapshot()["size"].columns.bucket_counts
+    columns = registry.snapshot()["size"].columns
+    return columns.bucket_counts, columns.sums
 
 
 def test_the_reference_engine_leaves_all_to_the_exporter() -> None:

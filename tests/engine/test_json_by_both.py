@@ -34,9 +34,9 @@ def recorded(registry: tm.Registry, series: int = 3) -> None:
 
 
 def columns(registry: tm.Registry) -> dict[str, Any]:
-    """Return the column of each family by which its rows are known."""
+    """Return what each family's rows are known by."""
     data = {family.name: family.data for family in registry.snapshot().families}
-    return {name: rows._columns(data[name])[0] for name in ("level", "size", "spread")}
+    return {name: rows._numbers(rows._columns(data[name])) for name in ("level", "size", "spread")}
 
 
 def rows_text(*arguments: Any, text: Any = None) -> bytes:

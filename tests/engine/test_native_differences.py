@@ -165,6 +165,24 @@ def test_columns_of_a_difference_are_read_as_tuples() -> None:
         column[5]
 
 
+def test_columns_that_tell_of_no_observation_are_equal_to_others_that_do(registry: tm.Registry) -> None:
+    made = registry
+    made.histogram("bounded", buckets=(1.0,)).observe(1.0)
+    made.histogram("spread", exponential=True).observe(1.0)
+    made.histogram("empty", buckets=(1.0,))
+    before, after, later = [made.snapshot() for _ in range(3)]
+    one, other = tm.delta(before, after), tm.delta(after, later)
+    for name in ("bounded", "spread", "empty"):
+        assert one[name].data == other[name].data  # although both have NaN
+        data: Any = one[name].data
+        for column in (data.mins, data.maxs):
+            kept = tuple(column)
+            assert math.isnan(kept[0])
+            assert kept == column == kept
+            assert hash(kept) == hash(column)
+    assert after["empty"].data == later["empty"].data
+
+
 def test_exporters_write_a_difference_as_any_snapshot() -> None:
     made, bounded, spread = many(range(5))
     before = made.snapshot()

@@ -176,6 +176,7 @@ def test_what_is_no_reading_is_left_to_python(engine: Any) -> None:
         (-1, ["x"], 0, FORM, IndexError), (0, ["x"], -1, FORM, IndexError), (2**62, ["x"], 0, FORM, IndexError),
         (0, ("x",), 0, FORM, TypeError), (0, [b"x"], 0, FORM, TypeError), (0, [None], 0, FORM, TypeError),
         (0, ["x"], 0, FORM[1:], TypeError), (0, ["x"], 0, None, TypeError), (0, ["x"], 0, (1, *FORM[1:]), TypeError),
+        (0, ["x"], 0, list(FORM), TypeError),  # which would not keep its texts
         (0, ["\ud800"], 0, FORM, UnicodeEncodeError), (2**64, ["x"], 0, FORM, OverflowError),
     ],
 )  # fmt: skip

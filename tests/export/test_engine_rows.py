@@ -7,6 +7,7 @@ import pickle
 import threading
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from typing import Any
 
 import pytest
@@ -15,9 +16,13 @@ from hypothesis import strategies as st
 
 import tallymark as tm
 from tallymark.engine import load_engine
+from tallymark.engine.reference.exposition import Exposition as ReferenceExposition
 from tallymark.export.escaping import label_name
+from tallymark.export.text import bucket_columns
 from tallymark.frozen import replace
+from tallymark.serve.live import rows as live
 
+EXPONENTIAL = ("scales", "zero_counts", "positives", "negatives", "sums")
 KEYS = st.sampled_from(
     ["a", "b", "a.b", "a_b", "a-b", "__a", "___a", "U__a", "U__", "_", "le", "exported_le", "z9", "ключ", "k" * 200]
 )
@@ -154,7 +159,7 @@ def test_the_engine_writes_any_exponential_buckets(values: list[float]) -> None:
     data: Any = snapshot["e"].data
     exposition = load_engine("native").Exposition()
     lines = (("e_count", "e_count{", data.positives),)
-    assert exposition.write_exponential_buckets(data.tags, data.positives, "e_bucket{", lines, "underscores", False)
+    assert exposition.write_exponential_buckets(data.tags, bucket_columns(data), "e_bucket{", lines, "underscores", False)
     assert_as_the_exporter(snapshot)
 
 
@@ -192,6 +197,28 @@ def writes(data: Any) -> bool:
     return bool(load_engine("native").Exposition().write_numbers(data.tags, (("n", "n{", data.values),), "underscores"))
 
 
+def test_columns_that_were_replaced_are_written_as_they_are() -> None:
+    registry = tm.Registry(engine="native", self_metrics=False)
+    readings = []
+    for value in (0.5, -7.0, 0.0, 300.0):
+        registry.histogram("e", exponential=True).observe(value)
+        registry.histogram("h", buckets=[1, 10]).observe(value)
+        readings.append(registry.snapshot())
+    first, *_, last = readings
+    difference = tm.delta(first, last)
+    for source, (name, columns) in product((first, difference), (("e", EXPONENTIAL), ("h", ("bucket_counts", "sums")))):
+        for column in columns:
+            data: Any = replace(last[name].data, **{column: getattr(source[name].data, column)})
+            changed = replace(last, families=(replace(last[name], data=data),))
+            assert_as_the_exporter(changed)
+            by_engine, by_python = load_engine("native").Exposition(), ReferenceExposition()
+            for text in (by_engine, by_python):
+                live.write_rows(text, data, last[name].data, 9)
+                live.write_rows(text, data, None, 9)
+            assert by_engine.bytes() == by_python.bytes()
+            assert live.total_text(data) == live.total_text(twin_of(changed)[name].data)
+
+
 def test_the_engine_writes_no_rows_that_are_not_its_own() -> None:
     one, other = many(3).snapshot(), many(3).snapshot()
     exposition = load_engine("native").Exposition()
@@ -207,11 +234,13 @@ def test_the_engine_writes_no_rows_that_are_not_its_own() -> None:
             exposition.write_buckets(h.tags, h.bucket_counts, "n{", edges, (("n", "n{", line),), "underscores", False) is False
         )
     e = one["e"].data
-    for tags, positives, line in ((e.tags, other["e"].data.positives, e.sums), (e.tags, e.negatives, e.sums),
-                                  (h.tags, h.bucket_counts, h.sums), (e.tags, e.positives, h.sums),
-                                  (e.tags, e.positives, e.scales), (tuple(e.tags), e.positives, e.sums)):  # fmt: skip
+    whole, others = bucket_columns(e), bucket_columns(other["e"].data)
+    mixed = [(*whole[:i], others[i], *whole[i + 1 :]) for i in range(4)]
+    for tags, buckets, line in ((e.tags, others, e.sums), (e.tags, whole[::-1], e.sums), (e.tags, whole[:3], e.sums),
+                                (h.tags, (h.bucket_counts,), h.sums), (e.tags, whole, h.sums), (e.tags, whole, e.scales),
+                                (tuple(e.tags), whole, e.sums), *[(e.tags, one, e.sums) for one in mixed]):  # fmt: skip
         lines = (("n", "n{", line),)
-        assert exposition.write_exponential_buckets(tags, positives, "n{", lines, "underscores", False) is False
+        assert exposition.write_exponential_buckets(tags, buckets, "n{", lines, "underscores", False) is False
     assert exposition.write_buckets(e.tags, e.positives, "n{", ("a",) * 5, (), "underscores", False) is False
     notes = ((0, 0, 0, " # {}"), (1, 0, 0, "\udc80"))
     assert exposition.write_numbers(c.tags, (("n", "n{", c.values),), "underscores", notes) is False

@@ -12,7 +12,17 @@ from math import inf, isfinite
 from tallymark.export.escaping import UNDERSCORES, check_scheme, escape_value
 from tallymark.export.labels import Labels, label, plain_text
 from tallymark.export.openmetrics_types import typed
-from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, quantile_lines, token
+from tallymark.export.text import (
+    Sample,
+    bucket_columns,
+    bucket_edges,
+    bucket_lines,
+    groups,
+    number,
+    number_rows,
+    quantile_lines,
+    token,
+)
 from tallymark.metric.data import (
     ExponentialHistogramData,
     Exposition,
@@ -108,7 +118,7 @@ def _write_rows(text: Exposition, one: Typed, escaping: str, *, created: bool) -
             start = Sample.of(f"{name}_bucket").labelled
             both = (*Sample.of(f"{name}_count"), data.positives), (*Sample.of(f"{name}_sum"), data.sums)
             notes = _notes(data.exemplars, float)
-            return text.write_exponential_buckets(data.tags, data.positives, start, (*both, *born), escaping, True, notes)
+            return text.write_exponential_buckets(data.tags, bucket_columns(data), start, (*both, *born), escaping, True, notes)
     return False
 
 

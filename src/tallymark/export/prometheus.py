@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from tallymark.export.escaping import UNDERSCORES, check_scheme, metric_names
 from tallymark.export.labels import Labels
-from tallymark.export.text import Sample, bucket_edges, bucket_lines, groups, number, number_rows, quantile_lines, token
+from tallymark.export.text import (
+    Sample,
+    bucket_columns,
+    bucket_edges,
+    bucket_lines,
+    groups,
+    number,
+    number_rows,
+    quantile_lines,
+    token,
+)
 from tallymark.metric.data import (
     ExponentialHistogramData,
     Exposition,
@@ -89,7 +99,7 @@ def _write_rows(text: Exposition, name: str, data: Data, escaping: str) -> bool:
         case ExponentialHistogramData():
             start = Sample.of(f"{name}_bucket").labelled
             both = (*Sample.of(f"{name}_sum"), data.sums), (*Sample.of(f"{name}_count"), data.positives)
-            return text.write_exponential_buckets(data.tags, data.positives, start, both, escaping, False)
+            return text.write_exponential_buckets(data.tags, bucket_columns(data), start, both, escaping, False)
     return False
 
 

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tallymark.engine import TagSet
+    from tallymark.engine.exponential import Buckets
     from tallymark.engine.histogram_snapshot import HistogramSnapshot
     from tallymark.export.labels import Labels
-    from tallymark.metric.data import SummaryData
+    from tallymark.metric.data import ExponentialHistogramData, SummaryData
 
-__all__ = ["Sample", "bucket_edges", "bucket_lines", "groups", "number", "number_rows", "quantile_lines", "token"]
+__all__ = [
+    "Sample", "bucket_columns", "bucket_edges", "bucket_lines", "groups", "number", "number_rows", "quantile_lines", "token",
+]  # fmt: skip
 
 _PORTION = 2048
 
@@ -133,6 +136,13 @@ def quantile_lines(
         return []
     told = [(f'quantile="{edge(quantile)}"', value) for quantile, value in data.quantiles[rows[0]]]
     return [f"{sample.with_labels(text, label)} {number(value)}\n" for label, value in told]
+
+
+def bucket_columns(
+    data: ExponentialHistogramData,
+) -> tuple[Sequence[int], Sequence[int], Sequence[Buckets], Sequence[Buckets]]:
+    """Return the columns that tell of exponential buckets."""
+    return data.scales, data.zero_counts, data.positives, data.negatives
 
 
 def bucket_edges(bounds: Sequence[float], edge: Callable[[float], str]) -> tuple[str, ...]:

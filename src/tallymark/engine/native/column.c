@@ -18,10 +18,15 @@ bucket_counts(const Rows *rows, const Bounded *row)
     return counts;
 }
 
+/* Return a float; of extremes that there are not, always the same one, as Python code has it: two NaN are else not equal. */
 static PyObject *
-summed_item(int which, const Summed *summed)
+summed_item(const Column *self, const Summed *summed)
 {
-    return PyFloat_FromDouble(which == SUMS ? summed->sum : which == MINS ? summed->least : summed->most);
+    double value = self->which == SUMS ? summed->sum : self->which == MINS ? summed->least : summed->most;
+    if (value != value && self->which != SUMS) {
+        return Py_XNewRef(borrowed(state_of_type(Py_TYPE(self)), NOT_A_NUMBER));
+    }
+    return PyFloat_FromDouble(value);
 }
 
 static PyObject *
@@ -29,7 +34,7 @@ bounded_item(const Column *self, const Portion *portion, uint32_t row)
 {
     Bounded found;
     bounded_read(self->rows, self->difference, portion, row, &found);
-    return self->which == BUCKET_COUNTS ? bucket_counts(self->rows, &found) : summed_item(self->which, &found.summed);
+    return self->which == BUCKET_COUNTS ? bucket_counts(self->rows, &found) : summed_item(self, &found.summed);
 }
 
 static PyObject *
@@ -48,7 +53,7 @@ spread_item(const Column *self, const Portion *portion, uint32_t row)
     case NEGATIVES:
         return exponential_tuple(found.below.first, found.below.counts, found.below.size);
     default:
-        return summed_item(self->which, &found.summed);
+        return summed_item(self, &found.summed);
     }
 }
 

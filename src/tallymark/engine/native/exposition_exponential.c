@@ -224,21 +224,32 @@ prepare(Exposition *self, PyObject *start, Writer *writer)
     return 1;
 }
 
+/* Return 1 if columns are those of buckets of a reading, each in its place. */
+static int
+are_buckets(const State *state, const Rows *rows, PyObject *columns)
+{
+    static const int kinds[] = {SCALES, ZERO_COUNTS, POSITIVES, NEGATIVES};
+    int are_known = rows != NULL && PyTuple_GET_SIZE(columns) == Py_ARRAY_LENGTH(kinds);
+    for (Py_ssize_t i = 0; are_known && i < PyTuple_GET_SIZE(columns); i++) {
+        are_known = rows_of_column(state, PyTuple_GET_ITEM(columns, i), kinds[i]) == rows;
+    }
+    return are_known;
+}
+
 PyObject *
 exposition_write_exponential_buckets(PyObject *op, PyObject *args)
 {
     const State *state = state_of_type(Py_TYPE(op));
-    PyObject *tags, *positives, *start, *triples, *tuples = NULL;
+    PyObject *tags, *columns, *start, *triples, *tuples = NULL;
     const char *scheme;
     Writer writer = {0};
-    if (!PyArg_ParseTuple(args, "OOUO!sp|O!:write_exponential_buckets", &tags, &positives, &start, &PyTuple_Type, &triples,
-                          &scheme, &writer.is_openmetrics, &PyTuple_Type, &tuples)) {
+    if (!PyArg_ParseTuple(args, "OO!UO!sp|O!:write_exponential_buckets", &tags, &PyTuple_Type, &columns, &start, &PyTuple_Type,
+                          &triples, &scheme, &writer.is_openmetrics, &PyTuple_Type, &tuples)) {
         return NULL;
     }
     Writing writing;
     const Rows *rows = rows_of_column(state, tags, TAGS);
-    int is_known = rows != NULL && rows_of_column(state, positives, POSITIVES) == rows;
-    int result = is_known ? lines_read(state, rows, triples, &writer.lines) : 0;
+    int result = are_buckets(state, rows, columns) ? lines_read(state, rows, triples, &writer.lines) : 0;
     result = result > 0 ? notes_read(tuples, &writer.notes) : result;
     result = result > 0 ? prepare((Exposition *)op, start, &writer) : result;
     if (result > 0) {

@@ -185,12 +185,16 @@ write_rows(Writing *writing, const Told *told)
     return write_text(writing, &told->end) ? 1 : -1;
 }
 
-/* Return the rows of a column that can be written here; NULL, without an exception, for others. */
+/* Return the rows of columns that can be written here, of values, or of counts and sums of one reading; NULL, without an
+ * exception, for others. */
 static const Rows *
 known_rows(const State *state, PyObject *numbers)
 {
-    const Rows *rows = rows_of_column(state, numbers, VALUES);
-    return rows != NULL ? rows : rows_of_column(state, numbers, BUCKET_COUNTS);
+    if (!PyTuple_Check(numbers) || PyTuple_GET_SIZE(numbers) != 2) {
+        return rows_of_column(state, numbers, VALUES);
+    }
+    const Rows *rows = rows_of_column(state, PyTuple_GET_ITEM(numbers, 0), BUCKET_COUNTS);
+    return rows_of_column(state, PyTuple_GET_ITEM(numbers, 1), SUMS) == rows ? rows : NULL;
 }
 
 /* Return 1 if the rows of a family can be compared with earlier ones. */

@@ -62,6 +62,7 @@ static const struct {
     [EXCEPTION_COUNT] = {"tallymark.engine.tracking", "ExceptionCount"},
     [TAG_FIELDS] = {"tallymark.engine.reference.tag_fields", "tag_fields"},
     [TIMEDELTA] = {"datetime", "timedelta"},
+    [NOT_A_NUMBER] = {"math", "nan"},
     [UPDATE_WRAPPER] = {"functools", "update_wrapper"},
     /* `collections.abc` is this too, but imports all of `collections`. */
     [MAPPING] = {"_collections_abc", "Mapping"},

@@ -291,10 +291,19 @@ bounds_of(PyObject *bounds)
     return found;
 }
 
+/* Read how a dialect tells observations: 0, or -1 with an exception. Only a tuple keeps its texts for as long as they are
+ * needed. */
 static int
-packing(const char *packs)
+form_read(PyObject *tuple, Form *form)
 {
-    return strcmp(packs, "type") == 0 ? OF_TYPE : strcmp(packs, "name") == 0 ? OF_NAME : ALONE;
+    const char *packs;
+    if (!PyArg_ParseTuple(tuple, "s#s#sppdn;a form is two texts, what observations share, two truths, a factor and a size",
+                          &form->name.text, &form->name.length, &form->kind.text, &form->kind.length, &packs,
+                          &form->tags_last, &form->takes_negative, &form->factor, &form->most)) {
+        return -1;
+    }
+    form->packs = strcmp(packs, "type") == 0 ? OF_TYPE : strcmp(packs, "name") == 0 ? OF_NAME : ALONE;
+    return 0;
 }
 
 /* Write all that can be written here: a pair for Python, or NULL with an exception. */
@@ -320,14 +329,13 @@ PyObject *
 observation_lines(PyObject *module, PyObject *args)
 {
     const State *state = PyModule_GetState(module);
-    PyObject *columns, *bounds;
-    const char *packs;
+    PyObject *columns, *bounds, *tuple;
     Form form;
     Told told = {0};
     Py_ssize_t at;
-    if (!PyArg_ParseTuple(args, "O!O!nO!n(s#s#sppdn):observation_lines", &PyTuple_Type, &columns, &PyTuple_Type, &bounds,
-                          &told.first, &PyList_Type, &told.texts, &at, &form.name.text, &form.name.length, &form.kind.text,
-                          &form.kind.length, &packs, &form.tags_last, &form.takes_negative, &form.factor, &form.most)) {
+    if (!PyArg_ParseTuple(args, "O!O!nO!nO!:observation_lines", &PyTuple_Type, &columns, &PyTuple_Type, &bounds, &told.first,
+                          &PyList_Type, &told.texts, &at, &PyTuple_Type, &tuple)
+        || form_read(tuple, &form) < 0) {
         return NULL;
     }
     const Column *column = known_column(state, columns);
@@ -344,7 +352,6 @@ observation_lines(PyObject *module, PyObject *args)
     if (edges == NULL) {
         return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
     }
-    form.packs = packing(packs);
     told.rows = column->rows;
     told.difference = column->difference;
     told.bounds = edges;

@@ -71,7 +71,7 @@ class Exposition:
     def write_exponential_buckets(
         self,
         tags: Sequence[TagSet],
-        positives: Sequence[Buckets],
+        buckets: tuple[Sequence[int], Sequence[int], Sequence[Buckets], Sequence[Buckets]],
         start: str,
         lines: tuple[Line, ...],
         scheme: str,
@@ -81,6 +81,7 @@ class Exposition:
     ) -> bool:
         """Do what `write_buckets` does, for exponential buckets, with the bounds that `ExponentialSnapshot` has.
 
+        `buckets` has the columns of scales, zero counts, positives and negatives.
         The number of a line that has the column of positives is the count of all. If `openmetrics`, bounds are written as that
         wants it, and a row whose sum or first bound is below 0 has no lines but those of its buckets and its time. A note has a
         value in place of the number of a bucket.
@@ -91,9 +92,11 @@ class Exposition:
         self, numbers: Sequence[Any], before: Sequence[Any] | None, most: int, start: str = "", end: str = "", /
     ) -> bool:
         """Append the rows of values, or of distributions with explicit buckets, as JSON: `[place,value]` each, or
-        `[place,count,sum,counts…]`; of the first `most` rows those that differ from `before`, the same column of an earlier
-        snapshot of the same series, or all if that is None. NaN is `null`, infinities are `"+Inf"` and `"-Inf"`. There is a
-        comma between two rows; if there are any, `start` is before the first and `end` after the last.
+        `[place,count,sum,counts…]`; of the first `most` rows those that differ from `before`, the same of an earlier snapshot
+        of the same series, or all if that is None. NaN is `null`, infinities are `"+Inf"` and `"-Inf"`. There is a comma
+        between two rows; if there are any, `start` is before the first and `end` after the last.
+
+        `numbers` is the column of values; of distributions a pair, the columns of bucket counts and of sums.
 
         Return False, and append nothing, where the exporter must write the rows: this engine does not know these columns.
         """

@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["total_text", "write_rows"]
 
-_KEYS = {HistogramData: "bucket_counts", ExponentialHistogramData: "positives", SummaryData: "counts"}
-"""The column by which an engine knows the rows of a type of data, if not by their values."""
-
 
 def write_rows(text: Exposition, data: Data, before: Data | None, most: int, start: str = "", end: str = "") -> None:
     """Write the rows, with a comma between two.
@@ -57,10 +54,9 @@ def write_rows(text: Exposition, data: Data, before: Data | None, most: int, sta
         start: is written before the first row, if there is one.
         end: is written after the last one, if there is one.
     """
-    key = _KEYS.get(type(data), "values")
-    if text.write_json_rows(getattr(data, key), None if before is None else getattr(before, key), most, start, end):
-        return
     columns, earlier = _columns(data), None if before is None else _columns(before)
+    if text.write_json_rows(_numbers(columns), None if earlier is None else _numbers(earlier), most, start, end):
+        return
     write, write_change = _writers(data)
     count = min(most, len(data.tags))
     told: list[str] = []
@@ -69,6 +65,11 @@ def write_rows(text: Exposition, data: Data, before: Data | None, most: int, sta
         told += _portion(columns, write, shown) if earlier is None else _changes(columns, earlier, write_change, shown)
     if told:
         text.write(f"{start}{','.join(told)}{end}")
+
+
+def _numbers(columns: Columns) -> Sequence[Any]:
+    """Return columns as an engine takes them: one alone is not in a tuple."""
+    return columns[0] if len(columns) == 1 else columns
 
 
 def _portion(columns: Columns, write: Callable[[Row], str], portion: slice) -> list[str]:
@@ -148,7 +149,7 @@ def total_text(data: Data) -> str:
     match data:
         case SumData() if text.write_json_total(data.values):
             return text.bytes().decode()
-        case HistogramData() if text.write_json_total(data.bucket_counts):
+        case HistogramData() if text.write_json_total(_numbers(_columns(data))):
             return text.bytes().decode()
         case SumData():
             return f"[{number(_sum(data.values))}]"
