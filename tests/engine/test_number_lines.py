@@ -37,10 +37,14 @@ def test_a_text_may_be_of_a_class_of_its_own(engine: Any) -> None:
         def __str__(self) -> str:
             return "no"
 
+        def __format__(self, _: str) -> str:
+            return "no"
+
         def encode(self, *_: Any) -> bytes:
             return b"no"
 
     assert engine.number_lines([Text("a"), Text("é")], [1.0, 2.0], "", "=", ";") == ("a=1.0;é=2.0;".encode(), 2)
+    assert engine.number_lines(["a"], [1.0], Text("<"), Text("="), Text("é")) == ("<a=1.0é".encode(), 1)
 
 
 def test_what_cannot_be_is_an_error(engine: Any) -> None:
@@ -53,9 +57,9 @@ def test_what_cannot_be_is_an_error(engine: Any) -> None:
         engine.number_lines(["a"], [1.0])
     with pytest.raises(TypeError):
         engine.number_lines(7, [1.0], "", "", "")
-    for texts, start in ((["\ud800"], ""), (["a"], "\ud800")):
+    for texts, start in ((["\ud800"], ""), (["a"], "\ud800"), ([], "\ud800")):
         with pytest.raises(UnicodeEncodeError):
-            engine.number_lines(texts, [1.0], start, "", "")
+            engine.number_lines(texts, [1.0] * len(texts), start, "", "")
 
 
 def test_nothing_is_kept() -> None:

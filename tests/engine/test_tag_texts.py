@@ -48,6 +48,7 @@ def test_keys_that_are_not_told_as_they_are_are_told(engine: Any) -> None:
     assert written(engine, [{"a": "1"}], frames) == (["b=1"], 0, False)
     assert written(engine, [{}], frames) == ([""], 0, True)
     assert written(engine, [{"a": ""}, {}], frames) == ([None, ""], 1, True)
+    assert written(engine, [{}], {(): (("",), False)}) == ([""], 0, False)
 
 
 def test_a_text_that_is_too_long_is_missing(engine: Any) -> None:

@@ -186,8 +186,9 @@ def test_series_that_become_the_same_are_one(made: Any) -> None:
     assert told == [("n0", "name"), ("n1", "name"), ("n2", "name")]
 
 
-def test_a_tag_set_that_is_there_twice_is_one_series() -> None:
-    tags = (tm.TagSet(a="1"),) * 2
+@pytest.mark.parametrize("column", [tuple, list])
+def test_a_tag_set_that_is_there_twice_is_one_series(column: Any) -> None:
+    tags = column([tm.TagSet(a="1")] * 2)
     shown = tm.Snapshot((family("n", "counter", tm.SumData(tags, (0.0, 0.0), (1.0, 2.0), True)),), 1.0)
     assert b"".join(graphite.parts(shown, SERIES_TEXTS["graphite"]({}))) == b"n;a=1 3.0 1\n"
 

@@ -122,7 +122,7 @@ class SeriesTexts:
             self._writers[kind] = _Writer(self._format_of(kind), self._tags)
         writer = self._writers[kind]
         is_complete, is_exact = writer.look(data.tags)
-        are_known = is_exact and not isinstance(data.tags, tuple)  # in which, made by hand, one tag set may be twice
+        are_known = is_exact and not isinstance(data.tags, tuple | list)  # in which, made by hand, one tag set may be twice
         if is_complete and (are_known or writer.are_distinct(data.tags)):
             return _Kept(data.tags, writer, exact=is_exact)
         return _kept(data.tags, writer.written(data.tags, before))

@@ -174,7 +174,7 @@ text_of(Texts *texts, PyObject *tags)
         if (text == NULL) {
             return NULL;
         }
-        if (length > 0 && !write_text(texts, (TagSet *)tags, PyUnicode_DATA(text))) {
+        if (!write_text(texts, (TagSet *)tags, PyUnicode_DATA(text))) {
             Py_CLEAR(text);
         }
     }

@@ -22,14 +22,20 @@ def number_lines(
         TypeError: a text is none.
         ValueError: there are not as many values as texts. `UnicodeEncodeError` for a text that cannot be encoded.
     """
+    start, between, end = map(_text, (start, between, end))
+    f"{start}{between}{end}".encode()  # an error without a line, too
     texts, values = tuple(texts), tuple(values)
     if len(texts) != len(values):
         raise ValueError(f"there are {len(texts)} texts and {len(values)} values")
-    for text in (start, between, end, *texts):
-        if not isinstance(text, str):
-            raise TypeError(f"a line has a text, not a value of type {type(text).__name__}")
+    rows = list(zip(map(_text, texts), values, strict=True))
     if any(type(value) is not float for value in values):
         return None
-    rows = zip(map(str.__str__, texts), values, strict=True)  # of a subclass too, the text that it holds
     lines = [f"{start}{text}{between}{value!r}{end}" for text, value in rows if isfinite(value)]
     return "".join(lines).encode(), len(lines)
+
+
+def _text(given: str) -> str:
+    """Return a text: of a subclass too, that which it holds."""
+    if not isinstance(given, str):
+        raise TypeError(f"a line has a text, not a value of type {type(given).__name__}")
+    return str.__str__(given)
