@@ -82,3 +82,15 @@ def test_no_text_is_kept_of_series_whose_tags_the_engine_writes(engine: Any) -> 
     page = TaggedPage({"env": "prod"})
     assert page.render(snapshot).endswith(b'c_total{env="prod",user="u"} 1.0\n')
     assert [one._label_text for one in snapshot["c"].data.tags] == [None]
+
+
+@pytest.mark.parametrize("key", ["a_b", "exported_le"])
+def test_series_whose_own_tags_are_the_same_labels_are_one(engine: Any, key: str) -> None:
+    registry = tm.Registry(engine=engine.name, self_metrics=False)
+    for one in ("a.b", "le", key):
+        registry.counter("c").with_tags({one: "1"}).inc(2)
+        registry.histogram("h", buckets=[1]).with_tags({one: "1"}).observe(0.5)
+    snapshot = registry.snapshot()
+    page = TaggedPage({"env": "prod"}).render(snapshot)
+    assert page == tm.render_prometheus(told_before(snapshot, {"env": "prod"}))
+    assert page.count({"a_b": b'\nc_total{a_b="1"', "exported_le": b'\nh_count{env="prod",exported_le="1"'}[key]) == 1
