@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 import tallymark as tm
-from tallymark.backends import DogStatsD, Graphite, InfluxDB, JSONLines, Pushgateway, StatsD
+from tallymark.backends import DogStatsD, Graphite, InfluxDB, JSONLines, Pushgateway, StatsD, TextFile
 from tallymark.report.backend import Backend
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,21 @@ def test_the_first_report_to_a_pushgateway_takes_less_than_twice_its_bytes() -> 
     backend, registry = warmed(lambda: Pushgateway(f"http://{NOWHERE}", job="x")), counted(SERIES)
     assert costs(backend, registry)[0] < 2
     assert costs(backend, registry)[0] < 1.6
+
+
+PAGES: dict[str, Callable[[], Backend]] = {
+    "pushgateway": lambda: Pushgateway(f"http://{NOWHERE}", job="x", tags=COMMON),
+    "text_file": lambda: TextFile("never-written.prom", tags=COMMON),
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_with_common_tags_takes_less_than_twice_its_bytes_and_keeps_no_series(name: str) -> None:
+    backend, registry = warmed(PAGES[name]), counted(SERIES)
+    for _ in range(2):
+        peak, left = costs(backend, registry)
+        assert peak < 2
+        assert left <= 0.45
 
 
 @pytest.mark.parametrize("name", ["graphite", "statsd-tags"])

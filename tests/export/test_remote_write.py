@@ -18,6 +18,7 @@ from tallymark.engine.exemplar import Exemplar
 from tallymark.export.relabelling import Relabelling
 from tallymark.export.remote_write import remote_write_parts
 from tallymark.export.remote_write_labels import RemoteWriteLabels
+from tallymark.export.tagged_page import TaggedPage
 
 on_each_engine = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -34,7 +35,11 @@ def request(*families: tm.FamilySnapshot, **options: Any) -> Any:
 
 def of_text(snapshot: tm.Snapshot) -> dict[Any, str]:
     """Return what a scrape gives, with values as text, in which all NaN are the same."""
-    return {key: repr(float(value)) for key, value in samples_of_text(tm.render_prometheus(snapshot)).items()}
+    return of_page(tm.render_prometheus(snapshot))
+
+
+def of_page(page: bytes) -> dict[Any, str]:
+    return {key: repr(float(value)) for key, value in samples_of_text(page).items()}
 
 
 def of_request(snapshot: tm.Snapshot, **options: Any) -> dict[Any, str]:
@@ -118,7 +123,8 @@ def test_a_request_has_the_series_of_a_scrape(
     found = of_request(snapshot, labels=RemoteWriteLabels(given_tags), prefix=prefix)  # which asserts that it is well formed
     added = {key: value for key, value in given_tags.items() if value}
     if not any("" in each.values() for each, _ in records) and all(key in PLAIN for key in added):
-        assert found == of_text(Relabelling(prefix, added).relabelled(snapshot))
+        page = TaggedPage(added).render(Relabelling(prefix, added).relabelled(snapshot))
+        assert found == of_page(page)
 
 
 def test_a_request_of_everything_has_the_series_of_a_scrape() -> None:

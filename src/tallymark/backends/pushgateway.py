@@ -16,6 +16,7 @@ from tallymark.client.deadline import Deadline
 from tallymark.client.errors import ClientError
 from tallymark.export import prometheus, protobuf
 from tallymark.export.relabelling import Relabelling
+from tallymark.export.tagged_page import TaggedPage
 from tallymark.metric.validation import check_type
 from tallymark.report.backend import Backend
 from tallymark.report.errors import ReportError, SendError
@@ -87,6 +88,7 @@ class Pushgateway(Backend):
             raise ValueError(f"{address.url}: the URL of a Pushgateway has no query")
         self._address = address.at(address.target.rstrip("/") + _path_of(job, {} if grouping is None else grouping))
         self._relabelling = Relabelling(self.prefix, self.tags)
+        self._page = TaggedPage(self.tags)
         self._protobuf = protobuf.available()
         if self._protobuf:  # now: in a forked child, an import that the reporters' thread began never ends
             import_module("tallymark.export.protobuf_families")
@@ -100,7 +102,7 @@ class Pushgateway(Backend):
     def encode(self, snapshot: Snapshot, since: float) -> Iterable[bytes]:
         """Return the whole report as one part: what is left of a group by a part of it would be no report."""
         told = self._relabelling.relabelled(snapshot)
-        return [protobuf.render_protobuf(told, classic=True) if self._protobuf else prometheus.render_prometheus(told)]
+        return [protobuf.render_protobuf(told, classic=True, tags=self.tags) if self._protobuf else self._page.render(told)]
 
     def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:
         """Send a report, and return its size."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tallymark.backends.line_file import absolute
 from tallymark.backends.replaced_file import ReplacedFile
-from tallymark.export.prometheus import render_prometheus
 from tallymark.export.relabelling import Relabelling
+from tallymark.export.tagged_page import TaggedPage
 from tallymark.metric.shared.printable import printable
 from tallymark.report.backend import Backend
 
@@ -62,6 +62,7 @@ class TextFile(Backend):
             raise ValueError(f"path {text!r} must end in '.prom': node_exporter reads no other files of its folder")
         self._file = ReplacedFile(absolute(text))
         self._relabelling = Relabelling(self.prefix, self.tags)
+        self._page = TaggedPage(self.tags)
 
     @property
     def address(self) -> str:
@@ -70,7 +71,7 @@ class TextFile(Backend):
 
     def encode(self, snapshot: Snapshot, since: float) -> Iterator[bytes]:
         """Yield the page, which is one part."""
-        yield render_prometheus(self._relabelling.relabelled(snapshot)) or b"\n"
+        yield self._page.render(self._relabelling.relabelled(snapshot)) or b"\n"
 
     def send(self, parts: Sequence[bytes], deadline: Deadline) -> int:
         """Replace the file, and return how many bytes it has. To write to a disk takes as long as it takes."""

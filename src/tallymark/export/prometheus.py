@@ -31,10 +31,12 @@ from tallymark.metric.data import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
-__all__ = ["CONTENT_TYPE", "render_prometheus"]
+__all__ = ["CONTENT_TYPE", "head", "histograms", "render_prometheus", "summaries"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -60,14 +62,16 @@ def render_prometheus(snapshot: Snapshot, *, escaping: str = UNDERSCORES) -> byt
     for family, name in zip(snapshot.families, metric_names(snapshot.families, escaping), strict=True):
         if len(family) == 0:  # all that it had were removed, or expired
             continue
-        text.write(_head(family, token(name)))
+        text.write(head(family, name))
         if not _write_rows(text, name, family.data, escaping):
             for part in _rows(name, family.data, labels):
                 text.write(part)
     return text.bytes()
 
 
-def _head(family: FamilySnapshot, name: str) -> str:
+def head(family: FamilySnapshot, name: str) -> str:
+    """Return the lines about a family."""
+    name = token(name)
     text = family.description.replace("\\", r"\\").replace("\n", r"\n")
     about = f"# HELP {name} {text}\n" if text else ""
     return f"{about}# TYPE {name} {_type(family.data)}\n"
@@ -103,35 +107,33 @@ def _write_rows(text: Exposition, name: str, data: Data, escaping: str) -> bool:
     return False
 
 
-def _rows(name: str, data: Data, labels: Labels) -> list[str]:
-    """Return the lines of a family's series."""
+def _rows(name: str, data: Data, labels: Labels) -> Iterable[str]:
+    """Return the lines of a family's series, in parts."""
     match data:
         case SumData(monotonic=True):
             return number_rows(Sample.of(name), labels, data.tags, data.values, adds_up=True)
         case SumData() | GaugeData() | InfoData() | StateSetData():
             return number_rows(Sample.of(name), labels, data.tags, data.values)
         case SummaryData():
-            return _summaries(name, data, labels)
+            return summaries(name, data, [labels.text_beside(tags, "quantile") for tags in data.tags])
         case HistogramData() | ExponentialHistogramData():
-            return _histograms(name, data, labels)
+            return histograms(name, data, [labels.text_beside(tags, "le") for tags in data.tags])
 
 
-def _summaries(name: str, data: SummaryData, labels: Labels) -> list[str]:
-    lines = []
+def summaries(name: str, data: SummaryData, texts: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of each summary, whose labels are given. Those that have the same labels add up."""
     quantile, total, count = (Sample.of(f"{name}{suffix}") for suffix in ("", "_sum", "_count"))
-    for text, rows in groups([labels.text_beside(tags, "quantile") for tags in data.tags]).items():
-        lines += quantile_lines(quantile, text, data, rows, repr)
-        lines.append(f"{total.with_labels(text)} {number(sum([data.sums[row] for row in rows]))}\n")
-        lines.append(f"{count.with_labels(text)} {sum([data.counts[row] for row in rows])}\n")
-    return lines
+    for text, rows in groups(texts).items():
+        yield from quantile_lines(quantile, text, data, rows, repr)
+        yield f"{total.with_labels(text)} {number(sum([data.sums[row] for row in rows]))}\n"
+        yield f"{count.with_labels(text)} {sum([data.counts[row] for row in rows])}\n"
 
 
-def _histograms(name: str, data: HistogramData | ExponentialHistogramData, labels: Labels) -> list[str]:
-    lines = []
+def histograms(name: str, data: HistogramData | ExponentialHistogramData, texts: Iterable[str]) -> Iterator[str]:
+    """Yield the lines of each distribution, whose labels are given. Those that have the same labels add up."""
     bucket, total, count = (Sample.of(f"{name}{suffix}") for suffix in ("_bucket", "_sum", "_count"))
-    for text, rows in groups([labels.text_beside(tags, "le") for tags in data.tags]).items():
+    for text, rows in groups(texts).items():
         histogram = data.row(*rows)
-        lines += bucket_lines(bucket, text, histogram, repr)
-        lines.append(f"{total.with_labels(text)} {number(histogram.sum)}\n")
-        lines.append(f"{count.with_labels(text)} {histogram.count}\n")
-    return lines
+        yield from bucket_lines(bucket, text, histogram, repr)
+        yield f"{total.with_labels(text)} {number(histogram.sum)}\n"
+        yield f"{count.with_labels(text)} {histogram.count}\n"

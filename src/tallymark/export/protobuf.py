@@ -15,6 +15,8 @@ from tallymark.metric.portions import portions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tallymark.metric.snapshot import Snapshot
 
 __all__ = ["CONTENT_TYPE", "available", "render_protobuf"]
@@ -36,7 +38,9 @@ def available() -> bool:
     return int(version.partition(".")[0]) >= _OLDEST
 
 
-def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str = UNDERSCORES) -> bytes:
+def render_protobuf(
+    snapshot: Snapshot, *, classic: bool = False, escaping: str = UNDERSCORES, tags: Mapping[str, str] | None = None
+) -> bytes:
     """Return a snapshot as messages `io.prometheus.client.MetricFamily`, each after its length.
 
     Names, labels and the merging of series are those of the text format. An exponential histogram is a native one. Prometheus
@@ -46,6 +50,7 @@ def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str 
         classic: give native histograms classic buckets too, for scrapers that want both: `scrape_classic_histograms` or
             `always_scrape_classic_histograms` in Prometheus' configuration.
         escaping: what becomes of names that not every scraper takes: one of `SCHEMES` in `escaping.py`.
+        tags: labels of all series. A series' own of the same name win, even if they are empty.
 
     Raises:
         ImportError: the runtime is not installed, or too old.
@@ -56,7 +61,7 @@ def render_protobuf(snapshot: Snapshot, *, classic: bool = False, escaping: str 
         raise ImportError("Prometheus' protobuf format needs the package protobuf: pip install 'tallymark[protobuf]'")
     from tallymark.export.protobuf_families import families  # on first use: it imports the runtime
 
-    parts = families(snapshot, classic=classic, escaping=escaping)
+    parts = families(snapshot, classic=classic, escaping=escaping, tags=tags or {})
     page = BytesIO()
     for some in portions(len(parts), _PARTS):  # to join them all at once would hold up other threads
         page.write(b"".join(parts[some]))

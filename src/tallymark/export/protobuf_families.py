@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tallymark.export.escaping import metric_names
 from tallymark.export.protobuf_histograms import exponential_histograms, histograms, summaries
 from tallymark.export.protobuf_labels import family_labels
@@ -20,6 +22,9 @@ from tallymark.metric.data import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tallymark.export.protobuf_labels import FamilyLabels
     from tallymark.metric.data import Data
     from tallymark.metric.snapshot import FamilySnapshot, Snapshot
 
@@ -29,13 +34,14 @@ _COUNTER, _GAUGE, _SUMMARY, _HISTOGRAM = 0, 1, 2, 4
 """Members of the enumeration `MetricType`."""
 
 
-def families(snapshot: Snapshot, *, classic: bool, escaping: str) -> list[bytes]:
+def families(snapshot: Snapshot, *, classic: bool, escaping: str, tags: Mapping[str, str]) -> list[bytes]:
     """Return the messages of all families that have series, in parts."""
+    labels_of = partial(family_labels, escaping, tags=tuple(tags.items()))
     parts: list[bytes] = []
     for family, name in zip(snapshot.families, metric_names(snapshot.families, escaping), strict=True):
         if len(family) == 0:  # all that it had were removed, or expired
             continue
-        kind, metrics = _metrics(family.data, escaping, classic)
+        kind, metrics = _metrics(family.data, labels_of, escaping, classic)
         head = _head(family, name, kind)
         parts += [varint(len(head) + sum(map(len, metrics))), head, *metrics]
     return parts
@@ -52,15 +58,20 @@ def _head(family: FamilySnapshot, name: str, kind: int) -> bytes:
     return head
 
 
-def _metrics(data: Data, escaping: str, classic: bool) -> tuple[int, list[bytes]]:
+def _metrics(data: Data, labels_of: Callable[[str], FamilyLabels], escaping: str, classic: bool) -> tuple[int, list[bytes]]:
+    """Return the type of a family, and its series.
+
+    Args:
+        labels_of: returns what writes labels, where one has a name that is reserved.
+    """
     match data:
         case HistogramData():
-            return _HISTOGRAM, histograms(family_labels(escaping, "le").whole(data.tags), data, escaping)
+            return _HISTOGRAM, histograms(labels_of("le").whole(data.tags), data, escaping)
         case ExponentialHistogramData():
-            return _HISTOGRAM, exponential_histograms(family_labels(escaping, "le").whole(data.tags), data, escaping, classic)
+            return _HISTOGRAM, exponential_histograms(labels_of("le").whole(data.tags), data, escaping, classic)
         case SummaryData():
-            return _SUMMARY, summaries(family_labels(escaping, "quantile").whole(data.tags), data)
+            return _SUMMARY, summaries(labels_of("quantile").whole(data.tags), data)
         case SumData(monotonic=True):
-            return _COUNTER, counters(data, escaping)
+            return _COUNTER, counters(labels_of(""), data, escaping)
         case SumData() | GaugeData() | InfoData() | StateSetData():
-            return _GAUGE, gauges(data, escaping)
+            return _GAUGE, gauges(labels_of(""), data)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     Keys: TypeAlias = tuple[str, ...]
 
 __all__ = [
-    "NAME", "FamilyLabels", "LabelLayouts", "family_labels", "label_field", "label_fields", "may_precede_name", "newest",
-    "oldest", "twins",
+    "NAME", "FamilyLabels", "LabelLayouts", "family_labels", "given_labels", "label_field", "label_fields", "may_precede_name",
+    "newest", "oldest", "twins",
 ]  # fmt: skip
 
 NAME = "__name__"
@@ -62,13 +62,16 @@ class LabelLayouts(dict["Keys", _Labelled]):
         escaping: the scheme.
         reserved: the name of a label that samples have beside those of their series. A tag of this name gets another one.
         given: fields of labels that all series are given, by their names. A series' own win.
+        fills: True if a label whose value is empty is not one of the series' own.
 
     Attributes:
         may_repeat: True if labels that were written for different tags may be the same.
     """
 
-    def __init__(self, escaping: str, reserved: str = "", given: Mapping[str, bytes] | None = None) -> None:
-        self._escaping, self._reserved, self._given = escaping, reserved, given or {}
+    def __init__(
+        self, escaping: str, reserved: str = "", given: Mapping[str, bytes] | None = None, *, fills: bool = True
+    ) -> None:
+        self._escaping, self._reserved, self._given, self._fills = escaping, reserved, given or {}, fills
         self._keys: dict[Keys, Keys] = {}
         self.may_repeat = False
 
@@ -92,7 +95,8 @@ class LabelLayouts(dict["Keys", _Labelled]):
         names = tuple(sorted({*places, *self._given}))
         if names and names[0] < NAME:
             _precede = True
-        layout = tuple([(_name_field(one), self._given.get(one, b""), tuple(places.get(one, ()))) for one in names])
+        others = self._given if self._fills else {one: self._given[one] for one in self._given if one not in places}
+        layout = tuple([(_name_field(one), others.get(one, b""), tuple(places.get(one, ()))) for one in names])
         return _Labelled(layout, names, len(places) < len(keys))
 
 
@@ -147,17 +151,36 @@ class FamilyLabels(dict["Keys", "Layout"]):
         return len(seen) < len(column)
 
 
-def family_labels(escaping: str, reserved: str = "") -> FamilyLabels:
-    """Return what writes the labels of one family in a scrape."""
-    return FamilyLabels(_layouts(escaping, reserved))
+def family_labels(escaping: str, reserved: str = "", tags: tuple[tuple[str, str], ...] = ()) -> FamilyLabels:
+    """Return what writes the labels of one family in a scrape.
+
+    Args:
+        tags: labels of all series. A series' own win.
+    """
+    return FamilyLabels(_layouts(escaping, reserved, tags))
 
 
-_layouts = lru_cache(maxsize=16)(LabelLayouts)
+@lru_cache(maxsize=16)
+def _layouts(escaping: str, reserved: str, tags: tuple[tuple[str, str], ...]) -> LabelLayouts:
+    return LabelLayouts(escaping, reserved, given_labels(tags, escaping, reserved), fills=False)
 
 
 def may_precede_name() -> bool:
     """Return True if labels that were written may sort before `__name__`."""
     return _precede
+
+
+def given_labels(tags: Iterable[tuple[str, str]], escaping: str, reserved: str) -> dict[str, bytes]:
+    """Return labels for all series by their names: as `LabelLayouts` takes them.
+
+    The values of those that get one name are joined, as those of a series are.
+    """
+    joined: dict[str, str] = {}
+    for key, value in tags:
+        name = label_name(key, escaping)
+        name = f"exported_{name}" if name == reserved else name
+        joined[name] = f"{joined[name]};{value}" if name in joined else value
+    return {name: label_field(name, value) for name, value in joined.items() if value}
 
 
 def label_fields(tags: Iterable[tuple[str, str]], escaping: str) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack
 
-from tallymark.export.protobuf_labels import family_labels, newest, oldest, twins
+from tallymark.export.protobuf_labels import newest, oldest, twins
 from tallymark.export.protobuf_series import exemplar_message
 from tallymark.export.protobuf_wire import METRIC, Heads, created_fields, varint
 from tallymark.metric.portions import portions
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tallymark.engine.exemplar import Exemplar
+    from tallymark.export.protobuf_labels import FamilyLabels
     from tallymark.metric.data import GaugeData, InfoData, StateSetData, SumData
 
 __all__ = ["counters", "gauges"]
@@ -22,9 +23,9 @@ _GAUGE, _COUNTER = b"\x12", b"\x1a"
 """The tags of these fields of `Metric`."""
 
 
-def gauges(data: GaugeData | SumData | InfoData | StateSetData, escaping: str) -> list[bytes]:
+def gauges(labels: FamilyLabels, data: GaugeData | SumData | InfoData | StateSetData) -> list[bytes]:
     """Return the series of a gauge. Of those that have the same labels, the last one stays."""
-    tags, values, labels = data.tags, data.values, family_labels(escaping)
+    tags, values = data.tags, data.values
     parts = [_gauges(labels.column(tags[rows]), values[rows]) for rows in portions(len(tags))]
     if not labels.may_repeat or not labels.repeat(tags):
         return parts
@@ -37,10 +38,9 @@ def _gauges(labels: list[bytes], values: Sequence[float]) -> bytes:
     return _numbers(_GAUGE, labels, values, [b""] * len(labels))
 
 
-def counters(data: SumData, escaping: str) -> list[bytes]:
+def counters(labels: FamilyLabels, data: SumData, escaping: str) -> list[bytes]:
     """Return the series of a counter. Those that have the same labels add up."""
     tags, values, created, exemplars = data.tags, data.values, data.created, data.exemplars
-    labels = family_labels(escaping)
     parts = [
         _counters(labels.column(tags[rows]), values[rows], created[rows], exemplars[rows] if exemplars else (), escaping)
         for rows in portions(len(tags))

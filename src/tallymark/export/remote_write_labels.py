@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tallymark.export.escaping import UNDERSCORES, label_name
-from tallymark.export.protobuf_labels import NAME, FamilyLabels, LabelLayouts, label_field, may_precede_name
+from tallymark.export.escaping import UNDERSCORES
+from tallymark.export.protobuf_labels import NAME, FamilyLabels, LabelLayouts, given_labels, may_precede_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +38,9 @@ class RemoteWriteLabels:
         """
         layouts = self._layouts.get(reserved)
         if layouts is None:
-            made = LabelLayouts(UNDERSCORES, reserved, _given(self._tags, reserved))
+            made = LabelLayouts(UNDERSCORES, reserved, given_labels(self._tags.items(), UNDERSCORES, reserved))
             layouts = self._layouts.setdefault(reserved, made)  # another thread may have been first
         return FamilyLabels(layouts, name)
-
-
-def _given(tags: Mapping[str, str], reserved: str) -> dict[str, bytes]:
-    """Return each label by its name. The values of those that get one name are joined, as those of a series are."""
-    joined: dict[str, str] = {}
-    for key, value in tags.items():
-        name = label_name(key, UNDERSCORES)
-        name = f"exported_{name}" if name == reserved else name
-        joined[name] = f"{joined[name]};{value}" if name in joined else value
-    return {name: label_field(name, value) for name, value in joined.items()}
 
 
 def with_name(name: bytes, labels: Sequence[bytes]) -> tuple[bytes, Sequence[bytes]]:

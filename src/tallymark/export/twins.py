@@ -49,7 +49,10 @@ def merged(data: Data, groups: Sequence[Sequence[int]]) -> Data:
             return SumData(tags, created, values, True, _exemplars(data.exemplars, groups, lambda one: 0))
         case SummaryData():
             counts = tuple([sum([data.counts[row] for row in rows]) for rows in groups])
-            return SummaryData(tags, created, counts, tuple([sum([data.sums[row] for row in rows]) for rows in groups]))
+            sums = tuple([sum([data.sums[row] for row in rows]) for rows in groups])
+            # Nobody knows those of several series together.
+            quantiles = [data.quantiles[rows[0]] if len(rows) == 1 else () for rows in groups] if data.quantiles else ()
+            return SummaryData(tags, created, counts, sums, tuple(quantiles))
         case HistogramData():
             bounds, spread = data.bounds, [data.row(*rows) for rows in groups]
             return HistogramData(
