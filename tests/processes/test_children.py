@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import signal
+import struct
 import tempfile
 import threading
 from pathlib import Path
@@ -208,6 +210,25 @@ def test_a_child_does_not_keep_its_parent_among_the_living(shared: tm.Registry, 
         assert total(shared, "g") == 0
     finally:
         os.kill(left, signal.SIGKILL)
+
+
+def test_who_has_not_begun_yet_and_who_is_being_buried_are_not_among_the_living(path: Path, children: Any) -> None:
+    registry, began = tm.Registry(engine="native", shared=path), os.pipe()
+
+    def work() -> None:
+        registry.counter("n").inc()
+        os.write(began[1], b"x")
+        signal.pause()
+
+    pid = children.start(work)
+    os.read(began[0], 1)
+    assert processes(registry) == 2
+    children.kill(pid)
+    memory = registry._families.memory  # type: ignore[attr-defined]
+    with open(path, "r+b") as file:  # as by others, who hold the locks of all places but ours
+        after_ours = 2**40 + 2 + memory.shared.processes()[0][0]
+        fcntl.fcntl(file.fileno(), 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, after_ours, PLACES - 1, 0))
+        assert [one[1] for one in memory.shared.processes()] == [os.getpid()]
 
 
 def test_a_childs_descriptor_is_no_standard_stream(shared: tm.Registry, children: Any) -> None:
