@@ -137,7 +137,7 @@ write_text(Texts *texts, const TagSet *tags, unsigned char *at)
         at = write_piece(at, PyTuple_GET_ITEM(texts->last.pieces, i));
         const unsigned char *value = PyUnicode_DATA(tags->values[i]);
         Py_ssize_t length = PyUnicode_GET_LENGTH(tags->values[i]);
-        int is_ascii = PyUnicode_IS_ASCII(tags->values[i]);
+        int is_ascii = PyUnicode_IS_ASCII(tags->values[i]) != 0;
         if (!is_ascii) {
             is_missing |= !write_other_value(at, tags->values[i], becomes);
             change = 1;
